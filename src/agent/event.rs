@@ -1,0 +1,100 @@
+//! What the agent did, in its own vocabulary.
+
+use serde_json::{Map, Value};
+
+/// One event of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentEvent {
+    /// The first event of every run.
+    Started(Session),
+    /// Answer text that continues what came before (an `assistant` line with a timestamp and no
+    /// `model_call_id`).
+    TextDelta(String),
+    /// A whole segment of answer text: a recap of the deltas before it or, in a run without
+    /// partial output, the text itself.
+    TextSegment(String),
+    /// New reasoning text; may be empty.
+    Thinking(String),
+    /// A tool call is announced. Several in a row with one `model_call_id` are parallel.
+    ToolStarted(NativeCall),
+    /// A tool call is over. It may lack its announcement, and its arguments.
+    ToolCompleted(NativeCall),
+    /// The agent starts its model request again and may replay text it has already sent.
+    Retrying,
+    /// Something that carries nothing to answer, but shows that the agent is alive.
+    Activity,
+    /// The run is complete. Nothing after it counts.
+    Finished(RunResult),
+}
+
+/// What the agent says of a run when it starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The chat's id, for `--resume`.
+    pub id: Option<String>,
+    /// The model's display label, which is not an id.
+    pub model_label: Option<String>,
+    /// Where the credentials came from: `login`, `env` or `flag`.
+    pub api_key_source: Option<String>,
+}
+
+/// A tool call as Cursor describes it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NativeCall {
+    /// Cursor's id. May hold a newline; never shown to a client.
+    pub call_id: String,
+    /// The model request that made the call; equal for the calls of one parallel batch.
+    pub model_call_id: Option<String>,
+    /// The kind without its `ToolCall` suffix: `shell`, `read`, `edit`, `mcp`, ...; for the
+    /// generic `function` shape, the function's own name.
+    pub kind: String,
+    /// The arguments, where the event carries them.
+    pub args: Option<Map<String, Value>>,
+    /// The outcome, on completed calls.
+    pub outcome: Option<NativeOutcome>,
+}
+
+/// How a native call ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NativeOutcome {
+    /// The arm of the result: `success`, `error`, `rejected`, `failure`, ...
+    pub name: String,
+    /// What the arm holds.
+    pub body: Value,
+}
+
+impl NativeOutcome {
+    /// Whether the tool did what it was asked to.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.name == "success"
+    }
+}
+
+/// The `result` event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunResult {
+    /// All answer text of the run, joined without separators.
+    pub text: String,
+    /// True if the agent calls its own run failed; `text` then says why.
+    pub is_error: bool,
+    /// Token counts, where the CLI reports them.
+    pub usage: Option<RunUsage>,
+}
+
+/// The `usage` object of a `result` event.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RunUsage {
+    /// Fresh input tokens, cache reads excluded.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Input tokens read from the cache.
+    pub cache_read: Option<u64>,
+    /// Input tokens written to the cache.
+    pub cache_write: Option<u64>,
+    /// Reasoning tokens, should a version report them.
+    pub reasoning: Option<u64>,
+    /// US dollars, should a version report them.
+    pub cost: Option<f64>,
+}

@@ -1,0 +1,5 @@
+//! open-cursor: use a Cursor subscription from any OpenAI-compatible client.
+
+pub mod agent;
+pub mod boundary;
+pub mod turn;

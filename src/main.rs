@@ -1,0 +1,3 @@
+//! The `open-cursor` program.
+
+fn main() {}

@@ -1,0 +1,80 @@
+//! What a turn produces.
+
+use super::{ToolCall, TurnError};
+
+/// One step of an answer. A turn's stream is any number of deltas and then exactly one end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TurnEvent {
+    /// The agent has begun to work; nothing to show yet.
+    Started,
+    /// Something to show or to execute.
+    Delta(Delta),
+    /// The last event.
+    End(TurnEnd),
+}
+
+/// A piece of the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delta {
+    /// New answer text, never a repetition.
+    Text(String),
+    /// New reasoning text.
+    Reasoning(String),
+    /// A whole tool call for the client to execute.
+    ToolCall(ToolCall),
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnEnd {
+    /// Why the answer is complete, or why there is none.
+    pub outcome: Result<FinishReason, TurnError>,
+    /// What the turn cost; `None` if the agent did not say, which is never the same as zero.
+    pub usage: Option<Usage>,
+}
+
+impl TurnEnd {
+    /// A complete answer.
+    #[must_use]
+    pub fn finished(reason: FinishReason, usage: Option<Usage>) -> Self {
+        Self {
+            outcome: Ok(reason),
+            usage,
+        }
+    }
+
+    /// A failed turn.
+    #[must_use]
+    pub fn failed(error: TurnError) -> Self {
+        Self {
+            outcome: Err(error),
+            usage: None,
+        }
+    }
+}
+
+/// Why the model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// It said all it wanted to say.
+    Stop,
+    /// It waits for the client to execute tools.
+    ToolCalls,
+}
+
+/// Token counts of one agent run, as Cursor reports them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// Fresh input tokens, cache reads excluded.
+    pub input: u64,
+    /// Output tokens, reasoning included.
+    pub output: u64,
+    /// Input tokens read from the provider's cache.
+    pub cache_read: Option<u64>,
+    /// Input tokens written to the provider's cache.
+    pub cache_write: Option<u64>,
+    /// The part of `output` spent on reasoning.
+    pub reasoning: Option<u64>,
+    /// What the run cost in US dollars.
+    pub cost: Option<f64>,
+}

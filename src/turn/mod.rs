@@ -1,0 +1,40 @@
+//! The vocabulary that every other module shares.
+//!
+//! A *dialect* decodes a request into a [`Turn`] and encodes the [`TurnEvent`]s that answer it; the
+//! boundary produces those events from what the agent did. This module depends on nothing else in
+//! the crate: it knows no wire format, no process and no HTTP.
+
+mod error;
+mod event;
+mod message;
+mod tool;
+
+pub use error::{ErrorKind, TurnError};
+pub use event::{Delta, FinishReason, TurnEnd, TurnEvent, Usage};
+pub use message::{Message, Part, Role};
+pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
+
+/// One request to the model: the whole conversation, and what the client can execute.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Turn {
+    /// The model as the client named it, for example `auto` or `cursor-acp/auto`.
+    pub model: String,
+    /// The conversation in order, system messages included.
+    pub messages: Vec<Message>,
+    /// The tools that the client executes, under the client's own names.
+    pub tools: Vec<ToolSpec>,
+    /// Whether the model may, must or must not call tools.
+    pub tool_choice: ToolChoice,
+    /// False if the client takes at most one call in each answer.
+    pub parallel_tool_calls: bool,
+    /// The reasoning effort asked for (`low`, `medium`, `high`, ...), if any.
+    pub reasoning_effort: Option<String>,
+}
+
+impl Turn {
+    /// Whether the answer may hold tool calls at all.
+    #[must_use]
+    pub fn allows_tools(&self) -> bool {
+        !self.tools.is_empty() && self.tool_choice != ToolChoice::None
+    }
+}
