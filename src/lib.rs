@@ -3,4 +3,5 @@
 pub mod agent;
 pub mod boundary;
 pub mod dialect;
+pub mod prompt;
 pub mod turn;

@@ -6,5 +6,5 @@
 mod choice;
 mod spec;
 
-pub use choice::{Choice, choice};
+pub use choice::choice;
 pub use spec::specs;
