@@ -2,4 +2,5 @@
 
 pub mod agent;
 pub mod boundary;
+pub mod models;
 pub mod turn;
