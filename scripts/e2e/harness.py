@@ -1,0 +1,167 @@
+"""What the end-to-end scripts share: a running open-cursor, steps with a deadline, checks.
+
+Standard library only, Python >= 3.9. Everything that is started here is ended here, whatever happens.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.request
+
+
+class Failed(Exception):
+    """A check did not hold; the message says which and what was seen instead."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+@contextlib.contextmanager
+def step(title, seconds=60):
+    """One named part of the proof. It is interrupted, and fails, after `seconds`."""
+
+    def expired(_signal, _frame):
+        raise Failed(f"not done within {seconds} s")
+
+    print(f"   {title} ...", end=" ", flush=True)
+    started = time.monotonic()
+    signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    try:
+        yield
+    except BaseException:
+        print("FAILED", flush=True)
+        raise
+    finally:
+        signal.alarm(0)
+    print(f"ok ({time.monotonic() - started:.1f} s)", flush=True)
+
+
+def main(binary, body):
+    """Runs `body(server, scratch)` against a fresh server; exits 0, or 1 with the reason."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="open-cursor-e2e-")).resolve()
+    server = Server(binary, scratch)
+    try:
+        with server:
+            body(server, scratch)
+    except Exception as error:
+        if not isinstance(error, Failed):
+            traceback.print_exc()
+        print(f"failed: {error}", file=sys.stderr)
+        server.show_log()
+        sys.exit(1)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class Server:
+    """`open-cursor serve` with the replay agent, on a free port, in an empty workspace and home."""
+
+    def __init__(self, binary, scratch):
+        self.binary = binary
+        self.workspace = scratch / "workspace"
+        self.home = scratch / "server-home"
+        self.log = scratch / "server.log"
+        self.info = scratch / "server.json"
+
+    def __enter__(self):
+        self.workspace.mkdir()
+        self.home.mkdir()
+        argv = [self.binary, "serve", "--port", "0", "--server-info", str(self.info)]
+        argv += ["--agent", "replay", "--workspace", str(self.workspace)]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        with step("start open-cursor", 20), self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+            try:
+                self.url = self._wait_for_address()
+                health = self.get("/health")
+                check(health.get("status") == "ok", f"/health says {health}")
+            except BaseException:
+                self._kill()
+                raise
+        return self
+
+    def _wait_for_address(self):
+        while True:
+            check(self.process.poll() is None, f"the server exited {self.process.returncode}")
+            with contextlib.suppress(OSError, ValueError):
+                return json.loads(self.info.read_text())["url"]
+            time.sleep(0.02)
+
+    def __exit__(self, kind, _value, _trace):
+        try:
+            if kind is None:
+                with step("stop open-cursor by SIGTERM", 30):
+                    self.process.send_signal(signal.SIGTERM)
+                    code = self.process.wait()
+                    check(code == 0, f"it exited {code}")
+                    self.check_no_agent_left()
+        finally:
+            self._kill()
+
+    def agents(self):
+        """The running agents: they get the workspace as an argument, and no other has this one."""
+        listing = subprocess.check_output(["ps", "-axww", "-o", "pid=,args="], text=True)
+        lines = [line.strip() for line in listing.splitlines() if str(self.workspace) in line]
+        return [line for line in lines if line.split()[0] != str(self.process.pid)]
+
+    def check_no_agent_left(self, seconds=10):
+        deadline = time.monotonic() + seconds
+        while left := self.agents():
+            check(time.monotonic() < deadline, f"still running after {seconds} s: {left}")
+            time.sleep(0.05)
+
+    def _kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def show_log(self):
+        with contextlib.suppress(OSError):
+            lines = self.log.read_text(errors="replace").splitlines()
+            print("the server's last lines:", *lines[-30:], sep="\n  ", file=sys.stderr)
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            return json.load(response)
+
+    def ask(self, model, text):
+        """The answer to a plain question, read without any client library."""
+        body = {"model": model, "messages": [{"role": "user", "content": text}]}
+        request = urllib.request.Request(
+            self.url + "/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return json.load(response)["choices"][0]["message"]["content"]
+
+
+def run(argv, cwd, env, seconds):
+    """Runs a program in a process group of its own, which does not outlive the call."""
+    process = subprocess.Popen(
+        argv, cwd=cwd, env=env, text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{os.path.basename(argv[0])} was not done within {seconds} s") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return process.returncode, out, err
