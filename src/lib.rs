@@ -2,4 +2,7 @@
 
 pub mod agent;
 pub mod boundary;
+pub mod dialect;
+pub mod models;
+pub mod prompt;
 pub mod turn;

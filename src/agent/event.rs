@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::LazyJson;
+
 /// One event of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentEvent {
@@ -59,8 +61,8 @@ pub struct NativeCall {
 pub struct NativeOutcome {
     /// The arm of the result: `success`, `error`, `rejected`, `failure`, ...
     pub name: String,
-    /// What the arm holds.
-    pub body: Value,
+    /// What the arm holds; read it as the [`Value`] that it derefs to.
+    pub body: LazyJson,
 }
 
 impl NativeOutcome {

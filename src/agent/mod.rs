@@ -11,6 +11,11 @@
 
 mod error;
 mod event;
+mod lazy_json;
+pub mod print;
+pub mod process;
+pub mod replay;
 
 pub use error::AgentError;
 pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
+pub use lazy_json::LazyJson;

@@ -1,0 +1,227 @@
+//! The CLI's argument vector (FACTS 1.2, SCHEMA 6.1): options and words in any order.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What an option wants after its name.
+#[derive(Clone, Copy, PartialEq)]
+enum Takes {
+    Nothing,
+    Value,
+    /// A value, unless the next argument is an option (`--resume [chatId]`).
+    Maybe,
+}
+
+/// The options of 2026.10.01 that a run may be given, hidden ones included; aliases side by side.
+const OPTIONS: &[(&[&str], Takes)] = &[
+    (&["-p", "--print"], Takes::Nothing),
+    (&["-f", "--force", "--yolo"], Takes::Nothing),
+    (&["-v", "--version"], Takes::Nothing),
+    (&["-h", "--help"], Takes::Nothing),
+    (&["--output-format"], Takes::Value),
+    (&["--format"], Takes::Value),
+    (&["--stream-partial-output"], Takes::Nothing),
+    (&["--model"], Takes::Value),
+    (&["--list-models"], Takes::Nothing),
+    (&["--workspace"], Takes::Value),
+    (&["--resume"], Takes::Maybe),
+    (&["--continue"], Takes::Nothing),
+    (&["--new-session-id"], Takes::Value),
+    (&["--trust"], Takes::Nothing),
+    (&["--mode"], Takes::Value),
+    (&["--plan"], Takes::Nothing),
+    (&["--auto-review"], Takes::Nothing),
+    (&["--sandbox"], Takes::Value),
+    (&["--approve-mcps"], Takes::Nothing),
+    (&["--add-dir"], Takes::Value),
+    (&["--plugin-dir"], Takes::Value),
+    (&["-w", "--worktree"], Takes::Maybe),
+    (&["--worktree-base"], Takes::Value),
+    (&["--skip-worktree-setup"], Takes::Nothing),
+    (&["--api-key"], Takes::Value),
+    (&["--auth-token"], Takes::Value),
+    (&["-H", "--header"], Takes::Value),
+    (&["-e", "--endpoint"], Takes::Value),
+    (&["--insecure"], Takes::Nothing),
+    (&["--allowed-tools"], Takes::Value),
+    (&["--exclude-tools"], Takes::Value),
+    (&["--single-turn"], Takes::Nothing),
+    (&["--show-thinking"], Takes::Nothing),
+    (&["--disable-auto-update"], Takes::Nothing),
+    // Ours: milliseconds between two deltas. A tool "runs" 25 times as long.
+    (&["--replay-pace"], Takes::Value),
+];
+
+/// The default of `--replay-pace`.
+const PACE: Duration = Duration::from_millis(12);
+
+/// The parsed argument vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Args {
+    /// `text`, `json` or `stream-json`.
+    pub output_format: String,
+    /// Whether text comes in deltas.
+    pub partial: bool,
+    /// The model's id without bracket parameters; `auto` if none is named.
+    pub model: String,
+    /// `--workspace` as given.
+    pub workspace: Option<PathBuf>,
+    /// The chat to go on with.
+    pub resume: Option<String>,
+    /// Whether `--trust`, `--force` or `--yolo` was given.
+    pub trusted: bool,
+    /// The pause after each delta.
+    pub pace: Duration,
+    /// Words that are no options: a command, or the prompt.
+    pub words: Vec<String>,
+    /// `--format` of `status` and `about`.
+    pub format: Option<String>,
+    /// `--version`, `--help` and `--list-models`, which come before everything else.
+    pub version: bool,
+    /// See [`Args::version`].
+    pub help: bool,
+    /// See [`Args::version`].
+    pub list_models: bool,
+    /// Every argument as it came, for agents that report it.
+    pub raw: Vec<String>,
+}
+
+impl Args {
+    /// Parses the arguments after the program's name.
+    ///
+    /// # Errors
+    /// The CLI's own message on an unknown option or a bad value.
+    pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let raw: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let mut parsed = Self {
+            output_format: "text".to_owned(),
+            partial: false,
+            model: "auto".to_owned(),
+            workspace: None,
+            resume: None,
+            trusted: false,
+            pace: PACE,
+            words: Vec::new(),
+            format: None,
+            version: false,
+            help: false,
+            list_models: false,
+            raw: Vec::new(),
+        };
+        let mut rest = raw.iter().peekable();
+        while let Some(arg) = rest.next() {
+            if arg == "--" {
+                parsed.words.extend(rest.by_ref().cloned());
+            } else if arg.len() > 1 && arg.starts_with('-') {
+                let (name, inline) = match arg.split_once('=') {
+                    Some((name, value)) => (name, Some(value.to_owned())),
+                    None => (arg.as_str(), None),
+                };
+                let option = OPTIONS.iter().find(|(names, _)| names.contains(&name));
+                let Some((_, takes)) = option else {
+                    return Err(format!("error: unknown option '{name}'"));
+                };
+                let value = match takes {
+                    Takes::Nothing => None,
+                    Takes::Value => Some(
+                        inline
+                            .or_else(|| rest.next().cloned())
+                            .ok_or_else(|| format!("error: option '{name}' argument missing"))?,
+                    ),
+                    Takes::Maybe => {
+                        inline.or_else(|| rest.next_if(|next| !next.starts_with('-')).cloned())
+                    }
+                };
+                parsed.set(name, value)?;
+            } else {
+                parsed.words.push(arg.clone());
+            }
+        }
+        parsed.raw = raw;
+        Ok(parsed)
+    }
+
+    fn set(&mut self, name: &str, value: Option<String>) -> Result<(), String> {
+        let text = value.clone().unwrap_or_default();
+        match name {
+            "--output-format" if !["text", "json", "stream-json"].contains(&text.as_str()) => {
+                return Err(format!("error: '{text}' is no --output-format"));
+            }
+            "--output-format" => self.output_format = text,
+            "--format" => self.format = value,
+            "--stream-partial-output" => self.partial = true,
+            "--model" => {
+                self.model = text.split('[').next().unwrap_or_default().to_owned();
+            }
+            "--workspace" => self.workspace = value.map(PathBuf::from),
+            "--resume" | "--new-session-id" => self.resume = value.or(self.resume.take()),
+            "--trust" | "-f" | "--force" | "--yolo" => self.trusted = true,
+            "-v" | "--version" => self.version = true,
+            "-h" | "--help" => self.help = true,
+            "--list-models" => self.list_models = true,
+            "--replay-pace" => {
+                let ms = text.parse().map_err(|_| {
+                    format!("error: '{text}' is no number of milliseconds for --replay-pace")
+                })?;
+                self.pace = Duration::from_millis(ms);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, String> {
+        Args::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn options_come_in_any_order() {
+        let a = parse(
+            "--print --output-format stream-json --stream-partial-output --trust \
+             --model m --workspace /w --resume id",
+        )
+        .unwrap();
+        let b = parse(
+            "--resume=id --model m[context=1m,fast=false] --workspace=/w --yolo \
+             --stream-partial-output -p --output-format=stream-json",
+        )
+        .unwrap();
+        let raw = Vec::new;
+        assert_eq!(
+            Args {
+                raw: raw(),
+                ..a.clone()
+            },
+            Args { raw: raw(), ..b }
+        );
+        assert_eq!(a.model, "m");
+        assert_eq!(a.resume.as_deref(), Some("id"));
+        assert!(a.trusted && a.partial);
+    }
+
+    #[test]
+    fn words_and_double_dash() {
+        assert_eq!(parse("-p hello world").unwrap().words, ["hello", "world"]);
+        assert_eq!(parse("-p -- --model x").unwrap().words, ["--model", "x"]);
+        assert_eq!(parse("--resume -p hi").unwrap().words, ["hi"]);
+    }
+
+    #[test]
+    fn bad_options_are_refused_in_the_clis_words() {
+        for (line, message) in [
+            ("--fork", "error: unknown option '--fork'"),
+            ("--fork=1 -p", "error: unknown option '--fork'"),
+            ("--model", "error: option '--model' argument missing"),
+            ("--output-format xml", "error: 'xml' is no --output-format"),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), message);
+        }
+    }
+}

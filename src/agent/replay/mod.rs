@@ -1,0 +1,59 @@
+//! The built-in replay agent: a stand-in for Cursor's CLI that answers from a script.
+//!
+//! `open-cursor serve --agent replay` starts our own binary with `replay-agent` and then exactly
+//! the arguments that the CLI would get, so that the demo, the end-to-end tests and a first look
+//! work without Cursor, an account or a network. It is a separate process with blocking I/O.
+//!
+//! ```text
+//! args ─> surface (flags, trust, models, status, …) ─> script (scenarios.json) ─> emitter ─> NDJSON
+//!                                                        └ transcript: which step is due?
+//! ```
+//!
+//! Adding a scenario is one entry in `scenarios.json`. Its `steps` are what the agent does in the
+//! first request, after the first tool result, and so on; `script.rs` lists the words it knows.
+//!
+//! **What it is not.** It never touches the disk, runs a command or opens a connection. After it
+//! announced a tool it waits about as long as a real agent needs (the proxy normally stops it
+//! there), then reports the call as refused, as the CLI does without `--force`, and closes with a
+//! sentence that says so. A real agent would have executed some of these calls by itself. Token
+//! counts are estimates of four bytes to a token.
+//!
+//! The surface and the [`Emitter`] know nothing of the scenarios, so the test suite's hostile fake
+//! agent is built from the same parts.
+
+mod args;
+mod emitter;
+mod ident;
+mod script;
+mod surface;
+mod tool;
+mod transcript;
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+
+pub use args::Args;
+pub use emitter::{Call, Emitter, Format, Session};
+pub use surface::{Model, Repertoire, Run, run};
+pub use tool::{Todo, Tool};
+
+/// Runs the replay agent on `args` (without the program's name and `replay-agent`) and returns
+/// its exit code: 0, or 1 as the CLI does for every failure.
+pub fn main(
+    args: impl Iterator<Item = OsString>,
+    mut stdin: impl Read,
+    mut stdout: impl Write,
+    mut stderr: impl Write,
+) -> u8 {
+    match script::Script::embedded() {
+        Ok(script) => run(&script, args, &mut stdin, &mut stdout, &mut stderr),
+        // Only a broken build gets here: a test parses the embedded file.
+        Err(error) => {
+            let _ = writeln!(stderr, "Error: scenarios.json: {error}");
+            1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! A turn's deltas collected into one answer, for requests that don't stream.
+
+use crate::turn::{Delta, FinishReason, ToolCall, Usage};
+
+/// A complete answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// All answer text.
+    pub text: String,
+    /// All reasoning text.
+    pub reasoning: String,
+    /// The tool calls, in order.
+    pub tool_calls: Vec<ToolCall>,
+    /// Why the model stopped.
+    pub finish_reason: FinishReason,
+    /// What the turn cost, if the agent said so.
+    pub usage: Option<Usage>,
+}
+
+impl Answer {
+    /// An answer without content yet.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            text: String::new(),
+            reasoning: String::new(),
+            tool_calls: Vec::new(),
+            finish_reason: FinishReason::Stop,
+            usage: None,
+        }
+    }
+
+    /// Adds one delta.
+    pub fn push(&mut self, delta: Delta) {
+        match delta {
+            Delta::Text(text) => self.text.push_str(&text),
+            Delta::Reasoning(text) => self.reasoning.push_str(&text),
+            Delta::ToolCall(call) => self.tool_calls.push(call),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Message content in every shape: a string, parts, null; text, tool calls and tool results.
+
+use serde_json::Value;
+
+use super::field::Field;
+use crate::turn::{Part, ToolCall, ToolResult, TurnError};
+
+/// Reads a message's `content` (or Gemini's `parts`).
+///
+/// # Errors
+/// A part that we can't carry (images, audio, files): it is never dropped in silence.
+pub fn parts(content: &Field<'_>) -> Result<Vec<Part>, TurnError> {
+    if content.value.is_string() {
+        return Ok(vec![Part::Text(content.str()?.to_owned())]);
+    }
+    if content.value.is_object() {
+        return Ok(part(content)?.into_iter().collect());
+    }
+    let mut parts = Vec::new();
+    for item in content.items()? {
+        parts.extend(part(&item)?);
+    }
+    Ok(parts)
+}
+
+fn part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
+    if item.value.is_string() {
+        return Ok(Some(Part::Text(item.str()?.to_owned())));
+    }
+    item.object()?;
+    if let Some(call) = item.get_any(&["functionCall", "function_call"]) {
+        return Ok(Some(Part::ToolCall(gemini_call(&call)?)));
+    }
+    if let Some(response) = item.get_any(&["functionResponse", "function_response"]) {
+        return Ok(Some(Part::ToolResult(gemini_result(&response)?)));
+    }
+    Ok(Some(match item.opt_str("type")? {
+        Some("text" | "input_text" | "output_text") => {
+            Part::Text(item.require("text")?.str()?.to_owned())
+        }
+        Some("refusal") => Part::Text(item.require("refusal")?.str()?.to_owned()),
+        // The model's own reasoning is not part of the conversation.
+        Some("thinking" | "redacted_thinking" | "reasoning") => return Ok(None),
+        Some("tool_use") => Part::ToolCall(ToolCall {
+            id: item.require("id")?.str()?.to_owned(),
+            name: item.require("name")?.str()?.to_owned(),
+            arguments: arguments(item.get("input").map(|input| input.value)),
+        }),
+        Some("tool_result") => Part::ToolResult(ToolResult {
+            call_id: item.require("tool_use_id")?.str()?.to_owned(),
+            name: None,
+            content: item
+                .get("content")
+                .map_or(Ok(String::new()), |content| text(&content))?,
+            is_error: item.opt_bool("is_error")?.unwrap_or(false),
+        }),
+        None if item.get("text").is_some() => Part::Text(item.require("text")?.str()?.to_owned()),
+        None => return Err(item.fail("has neither `type` nor `text`")),
+        Some(kind) => {
+            let kind_field = item.require("type")?;
+            return Err(kind_field.fail(format_args!(
+                "is `{kind}`, which open-cursor cannot pass on to Cursor; send text"
+            )));
+        }
+    }))
+}
+
+/// Content of which only the text counts, such as a tool's output; pieces are joined by newlines.
+pub fn text(content: &Field<'_>) -> Result<String, TurnError> {
+    let mut text = String::new();
+    for part in parts(content)? {
+        if let Part::Text(piece) = part {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&piece);
+        }
+    }
+    Ok(text)
+}
+
+/// A call's arguments as JSON text, whether the client keeps them as text or as an object.
+pub fn arguments(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "{}".to_owned(),
+        Some(Value::String(text)) if text.trim().is_empty() => "{}".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Gemini gives calls no id, so the name stands in for it.
+fn gemini_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
+    let name = call.require("name")?.str()?;
+    Ok(ToolCall {
+        id: call.opt_str("id")?.unwrap_or(name).to_owned(),
+        name: name.to_owned(),
+        arguments: arguments(call.get_any(&["args", "arguments"]).map(|args| args.value)),
+    })
+}
+
+fn gemini_result(response: &Field<'_>) -> Result<ToolResult, TurnError> {
+    let name = response.require("name")?.str()?;
+    let output = response.get("response");
+    Ok(ToolResult {
+        call_id: response.opt_str("id")?.unwrap_or(name).to_owned(),
+        name: Some(name.to_owned()),
+        content: output.as_ref().map_or_else(String::new, |output| {
+            match output.get_any(&["output", "result", "content"]) {
+                Some(text) if text.value.is_string() => arguments(Some(text.value)),
+                _ => output.value.to_string(),
+            }
+        }),
+        is_error: output.is_some_and(|output| output.get("error").is_some()),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: &Value) -> Result<Vec<Part>, TurnError> {
+        parts(
+            &Field::root(&json!({ "content": value }))
+                .get("content")
+                .unwrap(),
+        )
+    }
+
+    #[test]
+    fn text_in_every_shape() {
+        for value in [
+            json!("hi"),
+            json!(["hi"]),
+            json!([{"type": "text", "text": "hi"}]),
+            json!([{"type": "input_text", "text": "hi", "cache_control": {"type": "ephemeral"}}]),
+            json!([{"text": "hi"}]),
+            json!({"type": "text", "text": "hi"}),
+            json!([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hi"}]),
+        ] {
+            assert_eq!(
+                read(&value).unwrap(),
+                [Part::Text("hi".to_owned())],
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn calls_and_results() {
+        let call = |id: &str| {
+            Part::ToolCall(ToolCall {
+                id: id.to_owned(),
+                name: "read".to_owned(),
+                arguments: r#"{"path":"a"}"#.to_owned(),
+            })
+        };
+        let claude =
+            json!([{"type": "tool_use", "id": "t1", "name": "read", "input": {"path": "a"}}]);
+        assert_eq!(read(&claude).unwrap(), [call("t1")]);
+        let gemini = json!([{"functionCall": {"name": "read", "args": {"path": "a"}}}]);
+        assert_eq!(read(&gemini).unwrap(), [call("read")]);
+
+        let result = |id: &str, name: Option<&str>, is_error| {
+            Part::ToolResult(ToolResult {
+                call_id: id.to_owned(),
+                name: name.map(str::to_owned),
+                content: "one\ntwo".to_owned(),
+                is_error,
+            })
+        };
+        let claude = json!([{"type": "tool_result", "tool_use_id": "t1", "is_error": true,
+            "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]}]);
+        assert_eq!(read(&claude).unwrap(), [result("t1", None, true)]);
+        let gemini =
+            json!([{"functionResponse": {"name": "read", "response": {"output": "one\ntwo"}}}]);
+        assert_eq!(
+            read(&gemini).unwrap(),
+            [result("read", Some("read"), false)]
+        );
+    }
+
+    #[test]
+    fn what_we_cannot_carry_is_refused_by_path() {
+        let value = json!([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "x"}}]);
+        let error = read(&value).unwrap_err();
+        assert_eq!(error.param.unwrap(), "content[1].type");
+        assert!(error.message.contains("image_url"));
+        assert!(read(&json!([{"foo": 1}])).is_err());
+        assert!(read(&json!(3)).is_err());
+    }
+}

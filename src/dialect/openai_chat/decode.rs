@@ -1,0 +1,308 @@
+//! A chat completion request as a [`Turn`].
+
+use serde_json::Value;
+
+use super::encode::ChatReply;
+use crate::{
+    dialect::{Request, Stamp, content, field::Field, tools},
+    turn::{ErrorKind, Message, Part, Role, ToolCall, ToolResult, Turn, TurnError},
+};
+
+/// Reads a request body.
+pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        TurnError::new(
+            ErrorKind::InvalidRequest,
+            format!("the request body is not valid JSON: {error}"),
+        )
+    })?;
+    let body = Field::root(&value);
+    body.object()?;
+
+    let model = body
+        .get_any(&["cursorModel", "model"])
+        .map_or(Ok("auto"), |model| model.str())?;
+    let stream = body.opt_bool("stream")?.unwrap_or(false);
+    let include_usage = body
+        .get("stream_options")
+        .map_or(Ok(None), |options| options.opt_bool("include_usage"))?
+        .unwrap_or(true);
+    if let Some(n) = body.get("n").filter(|n| n.value != &Value::from(1)) {
+        return Err(n.fail("must be 1: one request is one run of the agent"));
+    }
+
+    let mut tools = tools::specs(&body)?;
+    let choice = tools::choice(&body, &tools)?;
+    if let Some(allowed) = &choice.allowed {
+        tools.retain(|tool| allowed.contains(&tool.name));
+    }
+    let legacy_functions = body.get("functions").is_some() && body.get("tools").is_none();
+
+    let turn = Turn {
+        model: model.to_owned(),
+        messages: messages(&body)?,
+        tools,
+        tool_choice: choice.tool_choice,
+        // The legacy form has room for one call only.
+        parallel_tool_calls: choice.parallel.unwrap_or(true) && !legacy_functions,
+        reasoning_effort: body.opt_str("reasoning_effort")?.map(str::to_owned),
+    };
+    let reply = Box::new(ChatReply::new(
+        stamp,
+        model,
+        include_usage,
+        legacy_functions,
+    ));
+    Ok(Request {
+        turn,
+        stream,
+        reply,
+    })
+}
+
+fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
+    let list = body.require("messages")?;
+    let messages = list
+        .items()?
+        .map(|item| message(&item))
+        .collect::<Result<Vec<_>, _>>()?;
+    if messages.is_empty() {
+        return Err(list.fail("must hold at least one message"));
+    }
+    Ok(messages)
+}
+
+fn message(item: &Field<'_>) -> Result<Message, TurnError> {
+    item.object()?;
+    let role_field = item.require("role")?;
+    let role = match role_field.str()? {
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" | "model" => Role::Assistant,
+        "tool" | "function" => Role::Tool,
+        other => {
+            return Err(role_field.fail(format_args!(
+                "must be system, developer, user, assistant or tool, not `{other}`"
+            )));
+        }
+    };
+    if role == Role::Tool {
+        return tool_message(item);
+    }
+    let mut parts = match item.get_any(&["content", "parts"]) {
+        Some(content) => content::parts(&content)?,
+        None => Vec::new(),
+    };
+    if let Some(calls) = item.get("tool_calls") {
+        for call in calls.items()? {
+            parts.push(Part::ToolCall(tool_call(&call)?));
+        }
+    }
+    if let Some(call) = item.get("function_call") {
+        let name = call.require("name")?.str()?;
+        parts.push(Part::ToolCall(ToolCall {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            arguments: content::arguments(call.get("arguments").map(|field| field.value)),
+        }));
+    }
+    // A message that only reports results is the client's turn, not the user's.
+    let only_results =
+        !parts.is_empty() && parts.iter().all(|part| matches!(part, Part::ToolResult(_)));
+    Ok(Message {
+        role: if only_results { Role::Tool } else { role },
+        parts,
+    })
+}
+
+fn tool_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
+    call.object()?;
+    let inner = call
+        .get_any(&["function", "custom"])
+        .unwrap_or_else(|| call.clone());
+    Ok(ToolCall {
+        id: call.require("id")?.str()?.to_owned(),
+        name: inner.require("name")?.str()?.to_owned(),
+        arguments: content::arguments(
+            inner
+                .get_any(&["arguments", "input"])
+                .map(|field| field.value),
+        ),
+    })
+}
+
+/// `role: "tool"`, and the legacy `role: "function"`, whose name is all the id there is.
+fn tool_message(item: &Field<'_>) -> Result<Message, TurnError> {
+    let name = item.opt_str("name")?;
+    let content = item.get_any(&["content", "parts"]);
+    let id = match (item.opt_str("tool_call_id")?, name) {
+        (Some(id), _) => id,
+        (None, Some(name)) => name,
+        (None, None) => {
+            // Claude and Gemini put the id into the content.
+            let parts = content.map_or(Ok(Vec::new()), |content| content::parts(&content))?;
+            let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
+            if !parts.is_empty() && parts.iter().all(is_result) {
+                return Ok(Message {
+                    role: Role::Tool,
+                    parts,
+                });
+            }
+            return Err(item
+                .require("tool_call_id")
+                .err()
+                .unwrap_or_else(|| item.fail("needs a `tool_call_id`")));
+        }
+    };
+    Ok(Message {
+        role: Role::Tool,
+        parts: vec![Part::ToolResult(ToolResult {
+            call_id: id.to_owned(),
+            name: name.map(str::to_owned),
+            content: content.map_or(Ok(String::new()), |content| content::text(&content))?,
+            is_error: item.opt_bool("is_error")?.unwrap_or(false),
+        })],
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::turn::ToolChoice;
+
+    fn read(body: &Value) -> Result<Request, TurnError> {
+        let stamp = Stamp {
+            id: "1".to_owned(),
+            created: 1,
+        };
+        request(body.to_string().as_bytes(), stamp)
+    }
+
+    fn error(body: &Value) -> TurnError {
+        match read(body) {
+            Ok(_) => panic!("accepted: {body}"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn a_tool_loop() {
+        let request = read(&json!({
+            "model": "cursor-acp/auto",
+            "stream": true,
+            "messages": [
+                {"role": "developer", "content": "be brief"},
+                {"role": "user", "content": [{"type": "text", "text": "read a"}]},
+                {"role": "assistant", "content": null, "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "read", "arguments": "{\"filePath\":\"a\"}"}}
+                ], "reasoning_content": "hm", "provider_specific_fields": null},
+                {"role": "tool", "tool_call_id": "c1", "content": "hello"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}],
+            "tool_choice": "auto",
+        }))
+        .unwrap();
+        assert!(request.stream);
+        let turn = request.turn;
+        assert_eq!(turn.model, "cursor-acp/auto");
+        let roles: Vec<Role> = turn.messages.iter().map(|message| message.role).collect();
+        assert_eq!(
+            roles,
+            [Role::System, Role::User, Role::Assistant, Role::Tool]
+        );
+        assert_eq!(turn.messages[2].tool_calls().next().unwrap().id, "c1");
+        let result = turn.messages[3].tool_results().next().unwrap();
+        assert_eq!(
+            (result.call_id.as_str(), result.content.as_str()),
+            ("c1", "hello")
+        );
+        assert!(turn.parallel_tool_calls && turn.tool_choice == ToolChoice::Auto);
+    }
+
+    #[test]
+    fn results_in_user_messages_make_no_user_turn() {
+        let body = |content: Value| {
+            json!({"messages": [
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "read", "input": {}}]},
+                {"role": "user", "content": content},
+            ]})
+        };
+        let result = json!({"type": "tool_result", "tool_use_id": "t", "content": "ok"});
+        let turn = read(&body(json!([result]))).unwrap().turn;
+        assert_eq!(turn.messages[1].role, Role::Tool);
+        let turn = read(&body(json!([result, {"type": "text", "text": "go on"}])))
+            .unwrap()
+            .turn;
+        assert_eq!(turn.messages[1].role, Role::User);
+        assert_eq!(turn.messages[1].parts.len(), 2);
+    }
+
+    #[test]
+    fn legacy_functions() {
+        let turn = read(&json!({
+            "functions": [{"name": "now", "parameters": {}}],
+            "function_call": {"name": "now"},
+            "messages": [
+                {"role": "assistant", "content": null, "function_call": {"name": "now", "arguments": "{}"}},
+                {"role": "function", "name": "now", "content": "12:00"},
+            ],
+        }))
+        .unwrap()
+        .turn;
+        assert_eq!(turn.tool_choice, ToolChoice::Named(vec!["now".to_owned()]));
+        assert!(!turn.parallel_tool_calls);
+        assert_eq!(
+            turn.messages[1].tool_results().next().unwrap().call_id,
+            "now"
+        );
+    }
+
+    #[test]
+    fn faults_are_named_by_path() {
+        let user = json!({"role": "user", "content": "hi"});
+        let cases = [
+            (json!({}), "messages"),
+            (json!({"messages": []}), "messages"),
+            (json!({"messages": "hi"}), "messages"),
+            (json!({"messages": [user, 3]}), "messages[1]"),
+            (json!({"messages": [{"content": "hi"}]}), "messages[0].role"),
+            (
+                json!({"messages": [{"role": "pope", "content": "hi"}]}),
+                "messages[0].role",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": 1}]}),
+                "messages[0].content",
+            ),
+            (
+                json!({"messages": [user, {"role": "user", "content": [{"type": "image_url"}]}]}),
+                "messages[1].content[0].type",
+            ),
+            (
+                json!({"messages": [{"role": "tool", "content": "x"}]}),
+                "messages[0].tool_call_id",
+            ),
+            (
+                json!({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "a"}}]}]}),
+                "messages[0].tool_calls[0].id",
+            ),
+            (json!({"model": 5, "messages": [user]}), "model"),
+            (json!({"stream": "yes", "messages": [user]}), "stream"),
+            (json!({"n": 2, "messages": [user]}), "n"),
+            (
+                json!({"stream_options": {"include_usage": 1}, "messages": [user]}),
+                "stream_options.include_usage",
+            ),
+        ];
+        for (body, path) in cases {
+            let error = error(&body);
+            assert_eq!(error.kind, ErrorKind::InvalidRequest);
+            assert_eq!(error.param.as_deref(), Some(path), "{body}");
+            assert!(error.message.contains(path), "{}", error.message);
+        }
+        assert!(error(&json!([1])).message.contains("must be an object"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The shapes in which clients offer tools, and say whether one must be called.
+//!
+//! Clients mix them freely (OpenAI functions, flat Responses tools, Claude's `input_schema`,
+//! Gemini's `functionDeclarations`, MCP's `inputSchema`), so every dialect accepts all of them.
+
+mod choice;
+mod spec;
+
+pub use choice::choice;
+pub use spec::specs;

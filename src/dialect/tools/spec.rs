@@ -1,0 +1,278 @@
+//! Tool definitions, in every shape, as [`ToolSpec`]s.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    dialect::field::Field,
+    turn::{ToolSpec, TurnError},
+};
+
+/// Reads `tools` and the legacy `functions` of a request body.
+///
+/// # Errors
+/// A tool without a name, of a kind we can't offer, or defined twice in different ways.
+pub fn specs(body: &Field<'_>) -> Result<Vec<ToolSpec>, TurnError> {
+    let mut specs = Vec::new();
+    for list in [body.get("tools"), body.get("functions")]
+        .into_iter()
+        .flatten()
+    {
+        if declarations(&list).is_some() {
+            add(&list, "", &mut specs)?;
+            continue;
+        }
+        for tool in list.items()? {
+            add(&tool, "", &mut specs)?;
+        }
+    }
+    Ok(specs)
+}
+
+/// Gemini's list of functions inside one tool.
+fn declarations<'a>(tool: &Field<'a>) -> Option<Field<'a>> {
+    tool.get_any(&["functionDeclarations", "function_declarations"])
+}
+
+fn add(tool: &Field<'_>, namespace: &str, specs: &mut Vec<ToolSpec>) -> Result<(), TurnError> {
+    tool.object()?;
+    if let Some(functions) = declarations(tool) {
+        for function in functions.items()? {
+            add(&function, namespace, specs)?;
+        }
+        return Ok(());
+    }
+    if tool.opt_str("type")? == Some("namespace") {
+        let prefix = format!("{namespace}{}__", tool.require("name")?.str()?);
+        for member in tool.require("tools")?.items()? {
+            add(&member, &prefix, specs)?;
+        }
+        return Ok(());
+    }
+    let mut spec = definition(tool)?;
+    spec.name.insert_str(0, namespace);
+    match specs.iter().find(|known| known.name == spec.name) {
+        None => specs.push(spec),
+        Some(known) if *known == spec => {}
+        Some(_) => {
+            return Err(tool.fail(format_args!(
+                "defines the tool `{}` a second time, differently",
+                spec.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn definition(tool: &Field<'_>) -> Result<ToolSpec, TurnError> {
+    // OpenAI nests the definition under the tool's type; everyone else writes it flat.
+    let kind = tool.opt_str("type")?.unwrap_or("function");
+    let inner = tool
+        .get_any(&["function", "custom"])
+        .filter(|inner| inner.value.is_object())
+        .unwrap_or_else(|| tool.clone());
+    let name = inner.require("name")?;
+    if name.str()?.trim().is_empty() {
+        return Err(name.fail("must not be empty"));
+    }
+    let description = inner.opt_str("description")?.unwrap_or_default();
+    Ok(ToolSpec {
+        name: name.str()?.to_owned(),
+        description: description.to_owned(),
+        schema: schema(tool, &inner, kind)?,
+    })
+}
+
+fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, TurnError> {
+    let given = inner.get_any(&[
+        "parametersJsonSchema",
+        "parameters",
+        "input_schema",
+        "inputSchema",
+    ]);
+    if let Some(given) = given {
+        let members = given.object()?;
+        return Ok(if members.is_empty() {
+            no_arguments()
+        } else {
+            lower_types(given.value.clone())
+        });
+    }
+    match kind {
+        "function" => Ok(no_arguments()),
+        // A tool whose whole input is one text (OpenAI's custom tools).
+        "custom" => Ok(object(&[("input", "string")], &["input"])),
+        _ => server_tool(kind).ok_or_else(|| {
+            tool.fail(format_args!(
+                "has the type `{kind}`, which runs on the vendor's own servers; offer a function instead"
+            ))
+        }),
+    }
+}
+
+/// The argument schemas of Claude's typed tools that the client executes itself.
+fn server_tool(kind: &str) -> Option<Value> {
+    if kind.starts_with("bash_") {
+        Some(object(
+            &[("command", "string"), ("restart", "boolean")],
+            &["command"],
+        ))
+    } else if kind.starts_with("text_editor_") {
+        let mut schema = object(
+            &[
+                ("command", "string"),
+                ("path", "string"),
+                ("file_text", "string"),
+                ("old_str", "string"),
+                ("new_str", "string"),
+                ("insert_line", "integer"),
+            ],
+            &["command", "path"],
+        );
+        schema["properties"]["view_range"] = json!({"type": "array", "items": {"type": "integer"}});
+        Some(schema)
+    } else {
+        None
+    }
+}
+
+fn no_arguments() -> Value {
+    object(&[], &[])
+}
+
+fn object(properties: &[(&str, &str)], required: &[&str]) -> Value {
+    let properties: Map<String, Value> = properties
+        .iter()
+        .map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind })))
+        .collect();
+    let mut schema = json!({"type": "object", "properties": properties});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+/// Gemini writes `"type": "OBJECT"`; JSON Schema wants lower case.
+fn lower_types(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(members) => {
+            for (key, value) in members.iter_mut() {
+                match value {
+                    Value::String(text)
+                        if key == "type" && text.chars().all(|c| c.is_ascii_uppercase()) =>
+                    {
+                        text.make_ascii_lowercase();
+                    }
+                    other => *other = lower_types(other.take()),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                *item = lower_types(item.take());
+            }
+        }
+        _ => {}
+    }
+    schema
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn read(body: &Value) -> Result<Vec<ToolSpec>, TurnError> {
+        specs(&Field::root(body))
+    }
+
+    #[test]
+    fn every_shape_of_one_tool_means_the_same() {
+        let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+        let gemini = json!({"type": "OBJECT", "properties": {"city": {"type": "STRING"}}});
+        let one = |extra: Value| {
+            let mut tool = json!({"name": "weather", "description": "d"});
+            tool.as_object_mut()
+                .unwrap()
+                .extend(extra.as_object().unwrap().clone());
+            tool
+        };
+        let shapes = [
+            json!({"tools": [{"type": "function", "function": one(json!({"parameters": schema, "strict": true}))}]}),
+            json!({"tools": [one(json!({"type": "function", "parameters": schema}))]}),
+            json!({"tools": [one(json!({"input_schema": schema}))]}),
+            json!({"tools": [one(json!({"type": "custom", "input_schema": schema}))]}),
+            json!({"tools": [one(json!({"inputSchema": schema}))]}),
+            json!({"tools": [one(json!({"parameters": schema}))]}),
+            json!({"tools": [{"functionDeclarations": [one(json!({"parameters": gemini}))]}]}),
+            json!({"tools": {"function_declarations": [one(json!({"parametersJsonSchema": schema}))]}}),
+            json!({"functions": [one(json!({"parameters": schema}))]}),
+        ];
+        for body in shapes {
+            let specs = read(&body).unwrap();
+            assert_eq!(specs.len(), 1, "{body}");
+            assert_eq!(specs[0].name, "weather");
+            assert_eq!(specs[0].description, "d");
+            assert_eq!(specs[0].schema, schema, "{body}");
+        }
+    }
+
+    #[test]
+    fn missing_schemas_take_no_arguments() {
+        for parameters in [json!(null), json!({})] {
+            let body = json!({"tools": [{"function": {"name": "now", "parameters": parameters}}]});
+            assert_eq!(read(&body).unwrap()[0].schema, no_arguments());
+        }
+    }
+
+    #[test]
+    fn typed_tools() {
+        let bash = json!({"tools": [{"type": "bash_20250124", "name": "bash"}]});
+        assert_eq!(
+            read(&bash).unwrap()[0].schema["required"],
+            json!(["command"])
+        );
+        let custom = json!({"tools": [{"type": "custom", "custom": {"name": "patch", "format": {"type": "text"}}}]});
+        assert_eq!(
+            read(&custom).unwrap()[0].schema["required"],
+            json!(["input"])
+        );
+        let search = json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]});
+        assert_eq!(read(&search).unwrap_err().param.unwrap(), "tools[0]");
+    }
+
+    #[test]
+    fn namespaces_are_flattened() {
+        let body =
+            json!({"tools": [{"type": "namespace", "name": "fs", "tools": [{"name": "read"}]}]});
+        assert_eq!(read(&body).unwrap()[0].name, "fs__read");
+    }
+
+    #[test]
+    fn duplicates() {
+        let same =
+            json!({"tools": [{"name": "a"}, {"type": "function", "function": {"name": "a"}}]});
+        assert_eq!(read(&same).unwrap().len(), 1);
+        let other = json!({"tools": [{"name": "a"}, {"name": "a", "description": "other"}]});
+        assert_eq!(read(&other).unwrap_err().param.unwrap(), "tools[1]");
+    }
+
+    #[test]
+    fn faults_are_named_by_path() {
+        let cases = [
+            (json!({"tools": "x"}), "tools"),
+            (json!({"tools": [1]}), "tools[0]"),
+            (
+                json!({"tools": [{"type": "function", "function": {}}]}),
+                "tools[0].function.name",
+            ),
+            (json!({"tools": [{"name": " "}]}), "tools[0].name"),
+            (
+                json!({"tools": [{"name": "a", "parameters": 3}]}),
+                "tools[0].parameters",
+            ),
+        ];
+        for (body, path) in cases {
+            assert_eq!(read(&body).unwrap_err().param.unwrap(), path, "{body}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A model as `/v1/models` shows it.
+
+use serde::Serialize;
+
+use super::family::{Family, Member};
+use super::limits::limits_of;
+use super::pricing::{Price, price_of};
+
+/// One model with all that is known of it. What is unknown is left out of the JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Entry {
+    /// The id that requests name.
+    pub id: String,
+    /// Always `model`, as OpenAI's list has it.
+    pub object: &'static str,
+    /// Always 0: Cursor publishes no dates, and clients only require a number.
+    pub created: u64,
+    /// Always `cursor`.
+    pub owned_by: &'static str,
+    /// The display name.
+    pub name: String,
+    /// The family it belongs to.
+    pub family: String,
+    /// Its variant within the family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The context window in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_length: Option<u64>,
+    /// The most output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// US dollars per million tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Price>,
+}
+
+/// What a model can do behind this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// It calls tools: every model does, since the server translates its calls.
+    pub tool_call: bool,
+    /// It thinks: its id, or a sibling's, states an effort or thinking.
+    pub reasoning: bool,
+    /// It reads images, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<bool>,
+}
+
+impl Entry {
+    pub(super) fn new(family: &Family, member: &Member) -> Self {
+        let limits = limits_of(member);
+        Self {
+            id: member.model.id.clone(),
+            object: "model",
+            created: 0,
+            owned_by: "cursor",
+            name: member.model.label.clone(),
+            family: family.name.clone(),
+            variant: Some(member.variant.clone()).filter(|variant| !variant.is_empty()),
+            context_length: limits.context,
+            max_output_tokens: limits.output,
+            capabilities: Capabilities {
+                tool_call: true,
+                reasoning: family.reasons(),
+                attachment: limits.images,
+            },
+            pricing: price_of(&member.model.id),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Cursor's models: which exist, what their ids mean, which one a request asks for, what they
+//! hold and cost.
+//!
+//! ```text
+//! `cursor-agent models` ─ list ─> Listed ─ id, family ─> Family ─┬─ resolve ─> an id for --model
+//!            └ catalog: memory, disk, one fetch at a time        ├─ limits, pricing (data/*.toml)
+//!                                                                └─ explain
+//! ```
+//!
+//! Pure but for [`Catalog`], which keeps one file. How the list is obtained is the caller's: the
+//! catalog takes a closure. Nothing here knows HTTP, OpenCode or how the agent is started.
+
+mod alias;
+mod catalog;
+mod entry;
+mod explain;
+mod family;
+mod id;
+mod limits;
+mod list;
+mod nearest;
+mod pricing;
+mod resolve;
+
+pub use catalog::{Catalog, Listing, Origin};
+pub use entry::{Capabilities, Entry};
+pub use explain::{ExplainedFamily, ExplainedModel, Explanation, explain};
+pub use family::{Family, Member, group};
+pub use id::{Effort, Marks, ModelId};
+pub use limits::{Limits, limits_of};
+pub use list::{ListError, Listed, parse};
+pub use nearest::nearest;
+pub use pricing::{LongPrice, Price, price_of};
+pub use resolve::{AUTO, Request, UnknownModel, resolve};

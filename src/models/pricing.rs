@@ -1,0 +1,136 @@
+//! What a model costs: `data/prices.toml`, in US dollars per million tokens.
+//!
+//! Rows are facts with a source and a date. A model without a row has no known price; nothing is
+//! derived from a neighbour, and a fast variant is priced only by a row of its own.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::alias;
+use super::id::ModelId;
+
+/// A list price, in US dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+pub struct Price {
+    /// Fresh input.
+    pub input: f64,
+    /// Output, reasoning included.
+    pub output: f64,
+    /// Input read from the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<f64>,
+    /// Input written to the cache, where that is charged apart from `input`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<f64>,
+    /// What a request costs that is longer than most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongPrice>,
+}
+
+/// The price of a request with more than `over` input tokens, in the units of [`Price`].
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[allow(missing_docs, reason = "the fields are those of Price")]
+pub struct LongPrice {
+    /// In tokens.
+    pub over: u64,
+    pub input: f64,
+    pub output: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    family: String,
+    #[serde(default)]
+    fast: bool,
+    context: Option<String>,
+    #[serde(flatten)]
+    price: Price,
+}
+
+#[derive(Debug, Deserialize)]
+struct Table {
+    price: Vec<Row>,
+}
+
+const DATA: &str = include_str!("data/prices.toml");
+
+static ROWS: LazyLock<Vec<(String, Row)>> = LazyLock::new(|| {
+    let table: Option<Table> = toml::from_str(DATA).ok();
+    let rows = table.map(|table| table.price).unwrap_or_default();
+    rows.into_iter()
+        .map(|row| (alias::key(&row.family), row))
+        .collect()
+});
+
+/// The list price of an id, if it is known.
+#[must_use]
+pub fn price_of(id: &str) -> Option<Price> {
+    let id = ModelId::parse(id);
+    let key = alias::key(&id.family);
+    ROWS.iter()
+        .find(|(row_key, row)| {
+            *row_key == key && row.fast == id.marks.fast && row.context == id.marks.context
+        })
+        .map(|(_, row)| row.price)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_row_is_whole_and_the_only_one_for_its_models() {
+        let table: toml::Table = toml::from_str(DATA).unwrap();
+        let mut seen = HashSet::new();
+        for row in table["price"].as_array().unwrap() {
+            let family = row["family"].as_str().unwrap();
+            let fast = row.get("fast").and_then(toml::Value::as_bool);
+            let context = row.get("context").and_then(toml::Value::as_str);
+            let key = alias::key(family);
+            assert!(
+                seen.insert((key, fast, context)),
+                "{family} is priced twice"
+            );
+            assert!(
+                row["source"].as_str().unwrap().starts_with("https://"),
+                "{family}"
+            );
+            assert_eq!(
+                row["seen"].as_str().unwrap().len(),
+                "2026-01-31".len(),
+                "{family}"
+            );
+            assert_eq!(
+                ModelId::parse(family).family,
+                family,
+                "{family} is no family"
+            );
+        }
+        assert_eq!(ROWS.len(), seen.len());
+    }
+
+    #[test]
+    fn prices() {
+        let input = |id: &str| price_of(id).map(|price| price.input);
+        assert_eq!(input("claude-opus-5-thinking-high"), Some(5.0));
+        assert_eq!(input("claude-opus-5-thinking-high-fast"), None);
+        assert_eq!(input("composer-2.5"), Some(0.5));
+        assert_eq!(input("composer-2.5-fast"), Some(3.0));
+        assert_eq!(input("claude-4.5-opus-high"), Some(5.0));
+        assert_eq!(input("opus-4.5"), Some(5.0));
+        assert_eq!(input("claude-4-sonnet"), Some(3.0));
+        assert_eq!(input("claude-4-sonnet-1m"), Some(6.0));
+        // Billed as whatever model it routes to.
+        assert_eq!(input("auto"), None);
+        assert_eq!(input("gpt-9"), None);
+        let long = price_of("gpt-5.5-high").unwrap().long.unwrap();
+        assert_eq!((long.over, long.output), (272_000, 45.0));
+    }
+}

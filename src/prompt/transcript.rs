@@ -1,0 +1,113 @@
+//! The conversation so far, with each tool result right after the call that it answers.
+
+use std::collections::HashMap;
+
+use super::fence::{attribute, block};
+use crate::turn::{Message, Part, Role, ToolCall, ToolResult, Turn};
+
+/// What stands in for a result that the client never sent.
+const NO_RESULT: &str = "(the caller supplied no result for this call)";
+
+/// Appends all messages except system messages.
+pub fn section(turn: &Turn, out: &mut String) {
+    let mut results = Results::new(turn);
+    for message in &turn.messages {
+        match message.role {
+            Role::System => {}
+            Role::User => user(message, &mut results, out),
+            Role::Assistant => assistant(message, &mut results, out),
+            Role::Tool => results.append_unclaimed(message, out),
+        }
+    }
+}
+
+/// Appends the message's text as one block; nothing if it has none.
+pub fn text_blocks(kind: &str, message: &Message, out: &mut String) {
+    let mut text = String::new();
+    for part in &message.parts {
+        if let Part::Text(piece) = part {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(piece);
+        }
+    }
+    if !text.is_empty() {
+        block(kind, &text, out);
+    }
+}
+
+/// Results that came in a user's message stand before what the user says to them.
+fn user(message: &Message, results: &mut Results<'_>, out: &mut String) {
+    results.append_unclaimed(message, out);
+    text_blocks("USER", message, out);
+}
+
+fn assistant(message: &Message, results: &mut Results<'_>, out: &mut String) {
+    text_blocks("ASSISTANT", message, out);
+    for call in message.tool_calls() {
+        let header = format!(
+            "TOOL_CALL (call_id: {}, name: {})",
+            attribute(&call.id),
+            attribute(&call.name)
+        );
+        block(&header, &call.arguments, out);
+    }
+    for call in message.tool_calls() {
+        match results.claim(call) {
+            Some(result) => append(result, &call.name, out),
+            None => block(&result_header(&call.id, &call.name), NO_RESULT, out),
+        }
+    }
+}
+
+fn append(result: &ToolResult, name: &str, out: &mut String) {
+    let mut header = result_header(&result.call_id, name);
+    if result.is_error {
+        header.push_str(" (error)");
+    }
+    block(&header, &result.content, out);
+}
+
+fn result_header(call_id: &str, name: &str) -> String {
+    format!(
+        "TOOL_RESULT (call_id: {}, name: {})",
+        attribute(call_id),
+        attribute(name)
+    )
+}
+
+/// All results of the conversation by call id. A client may send them in any order.
+struct Results<'a> {
+    by_id: HashMap<&'a str, Vec<&'a ToolResult>>,
+}
+
+impl<'a> Results<'a> {
+    fn new(turn: &'a Turn) -> Self {
+        let mut by_id: HashMap<&str, Vec<&ToolResult>> = HashMap::new();
+        for result in turn.messages.iter().flat_map(Message::tool_results) {
+            by_id.entry(&result.call_id).or_default().push(result);
+        }
+        // Taken from the end: the first call of an id gets the first result.
+        by_id.values_mut().for_each(|results| results.reverse());
+        Self { by_id }
+    }
+
+    /// The result of a call, once. Ids may repeat: legacy functions and Gemini have only names.
+    fn claim(&mut self, call: &ToolCall) -> Option<&'a ToolResult> {
+        self.by_id.get_mut(call.id.as_str())?.pop()
+    }
+
+    /// Appends those of the message's results that belong to no call we know.
+    fn append_unclaimed(&mut self, message: &Message, out: &mut String) {
+        for result in message.tool_results() {
+            let Some(left) = self.by_id.get_mut(result.call_id.as_str()) else {
+                continue;
+            };
+            if let Some(at) = left.iter().position(|other| std::ptr::eq(*other, result)) {
+                left.remove(at);
+                append(result, result.name.as_deref().unwrap_or("unknown"), out);
+            }
+        }
+    }
+}
