@@ -273,6 +273,33 @@ impl<W: Write> Emitter<W> {
         self.answer.len() + self.segment.len()
     }
 
+    /// A lost connection: the model request starts again, and what it said since the last tool
+    /// call is about to be said again.
+    pub fn retry(&mut self, attempt: u32) -> io::Result<()> {
+        self.segment.clear();
+        let id = self.session.id.clone();
+        let event = |kind: &str, subtype: &str| {
+            json!({
+                "type": kind, "subtype": subtype, "session_id": id, "timestamp_ms": now_ms(),
+            })
+        };
+        let mut reconnecting = event("connection", "reconnecting");
+        reconnecting["attempt"] = attempt.into();
+        reconnecting["endpoint_url"] = "https://agent.invalid".into();
+        let mut starting = event("retry", "starting");
+        starting["attempt"] = attempt.into();
+        starting["is_resume"] = false.into();
+        self.event(&reconnecting)?;
+        self.event(&starting)?;
+        self.event(&event("connection", "reconnected"))
+    }
+
+    /// What stays the same throughout the run.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Waits as long as a tool would run.
     pub fn tool_pause(&self) {
         self.pause(TOOL_PAUSES);

@@ -34,7 +34,7 @@ use std::io::{Read, Write};
 
 pub use args::Args;
 pub use emitter::{Call, Emitter, Format, Session};
-pub use surface::{Model, Repertoire, Run, run};
+pub use surface::{Model, Repertoire, Run, run, unknown_model, untrusted};
 pub use tool::{Todo, Tool};
 
 /// Runs the replay agent on `args` (without the program's name and `replay-agent`) and returns

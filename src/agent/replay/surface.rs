@@ -213,7 +213,8 @@ fn start(
 }
 
 /// What the CLI says of a workspace that nobody has trusted yet.
-pub(super) fn untrusted(workspace: &Path) -> String {
+#[must_use]
+pub fn untrusted(workspace: &Path) -> String {
     format!(
         "\n⚠ Workspace Trust Required\n\n  An agent may run programs and change files in\n\n    {}\n\n  \
          Pass --trust, --yolo, or -f if you trust this directory\n",

@@ -1,0 +1,205 @@
+//! Tool calls: announced, refused, executed behind our back, reported too late or too large.
+
+use std::fs;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use open_cursor::agent::replay::{Call, Run, Todo, Tool};
+use serde_json::{Map, Value, json};
+
+use crate::{FOREVER, Out, begin, begin_with_prompt, finish};
+
+/// The kinds of [`one`].
+pub const KINDS: &str = "read write edit replace shell ls grep glob todo task webfetch mcp";
+
+/// A call of each kind, on paths in the workspace.
+fn tool(kind: &str, workspace: &str) -> Option<Tool> {
+    let path = format!("{workspace}/fake.txt");
+    Some(match kind {
+        "read" => Tool::Read { path, limit: None },
+        "write" => Tool::Write {
+            path,
+            text: "first line\nsecond line\n".into(),
+        },
+        "edit" => Tool::Edit {
+            path,
+            fragment: "new text".into(),
+        },
+        "replace" => Tool::Replace {
+            path,
+            old: "old text".into(),
+            new: "new text".into(),
+        },
+        "shell" => Tool::Shell {
+            command: "echo fake".into(),
+            description: "Print a word".into(),
+        },
+        "ls" => Tool::Ls {
+            path: workspace.into(),
+        },
+        "grep" => Tool::Grep {
+            pattern: "fn main\\(".into(),
+            path: workspace.into(),
+        },
+        "glob" => Tool::Glob {
+            directory: workspace.into(),
+            pattern: "**/*.rs".into(),
+        },
+        "todo" => Tool::Todo {
+            todos: vec![Todo {
+                id: "1".into(),
+                content: "Write the test".into(),
+                status: "TODO_STATUS_IN_PROGRESS".into(),
+            }],
+        },
+        "task" => Tool::Task {
+            description: "Count lines".into(),
+            prompt: "Count the lines of fake.txt.".into(),
+        },
+        "webfetch" => Tool::WebFetch {
+            url: "https://example.com/".into(),
+        },
+        "mcp" => Tool::Mcp {
+            server: "local".into(),
+            tool: "echo".into(),
+            args: Map::from_iter([("text".to_owned(), json!("fake"))]),
+        },
+        _ => return None,
+    })
+}
+
+fn workspace(run: &Run<'_>) -> String {
+    run.workspace.to_string_lossy().into_owned()
+}
+
+/// Announces a batch, waits, refuses all of it, and ends; or, if the prompt already holds a tool
+/// result, answers with text.
+fn batch(run: &mut Run<'_>, tools: &[Tool]) -> io::Result<u8> {
+    let (mut out, prompt) = begin_with_prompt(run)?;
+    if prompt.contains("=== TOOL_RESULT ") {
+        out.say("The tool has answered.")?;
+        return finish(out);
+    }
+    out.say("Calling a tool.")?;
+    let calls: Vec<(Call, Value)> = tools
+        .iter()
+        .map(|tool| (out.call(tool), tool.refusal()))
+        .collect();
+    for (call, _) in &calls {
+        out.started(call)?;
+    }
+    thread::sleep(Duration::from_millis(300));
+    // The last one first: results come in any order.
+    for (call, refusal) in calls.iter().rev() {
+        out.completed(call, refusal)?;
+    }
+    out.say("The call was refused.")?;
+    finish(out)
+}
+
+pub fn one(run: &mut Run<'_>, kind: &str) -> io::Result<u8> {
+    match tool(kind, &workspace(run)) {
+        Some(tool) => batch(run, &[tool]),
+        None => Err(io::Error::other(format!("no fake tool `{kind}`"))),
+    }
+}
+
+pub fn parallel(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let dir = workspace(run);
+    let read = |name: &str| Tool::Read {
+        path: format!("{dir}/{name}"),
+        limit: None,
+    };
+    let shell = Tool::Shell {
+        command: "pwd".into(),
+        description: "Print the working directory".into(),
+    };
+    batch(run, &[read("a.txt"), read("b.txt"), shell])
+}
+
+pub fn hang(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let path = format!("{}/fake.txt", workspace(run));
+    let mut out = begin(run)?;
+    let call = out.call(&Tool::Read { path, limit: None });
+    out.started(&call)?;
+    thread::sleep(FOREVER);
+    Ok(1)
+}
+
+/// The result of a read.
+fn content(path: &str, content: &str) -> Value {
+    json!({"success": {
+        "content": content, "isEmpty": content.is_empty(), "exceededLimit": false,
+        "totalLines": content.lines().count(), "fileSize": content.len(), "path": path,
+        "readRange": {"startLine": 1, "endLine": content.lines().count()},
+        "relatedCursorRulePaths": [], "relatedCursorRules": [],
+    }})
+}
+
+pub fn completed_only(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let path = format!("{}/fake.txt", workspace(run));
+    let mut out = begin(run)?;
+    out.say("Before.")?;
+    let call = out.call(&Tool::Read {
+        path: path.clone(),
+        limit: None,
+    });
+    out.completed(&call, &content(&path, "fake content\n"))?;
+    out.say(" After.")?;
+    finish(out)
+}
+
+pub fn completed_only_error(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let mut out = begin(run)?;
+    out.say("Before.")?;
+    let call = out.call(&Tool::Task {
+        description: String::new(),
+        prompt: String::new(),
+    });
+    out.completed(
+        &call,
+        &json!({"error": {"error": "Invalid arguments:\nprompt: Required"}}),
+    )?;
+    out.say(" After.")?;
+    finish(out)
+}
+
+pub fn write(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let path = run.workspace.join("fake-write.txt");
+    let (shown, text) = (path.to_string_lossy(), "written by the agent itself\n");
+    let mut out = begin(run)?;
+    let call = out.call(&Tool::Write {
+        path: shown.to_string(),
+        text: text.into(),
+    });
+    out.started(&call)?;
+    thread::sleep(Duration::from_millis(100));
+    let result = match fs::write(&path, text) {
+        Ok(()) => json!({"success": {
+            "path": shown, "linesAdded": 1, "linesRemoved": 0,
+            "diffString": format!("--- /dev/null\n+++ b/{shown}\n@@ -1,0 +1 @@\n+{}", text.trim()),
+            "afterFullFileContent": text, "message": format!("Wrote contents to {shown}"),
+        }}),
+        Err(error) => json!({"error": {"path": shown, "error": error.to_string()}}),
+    };
+    out.completed(&call, &result)?;
+    out.say("Wrote the file.")?;
+    finish(out)
+}
+
+pub fn huge_line(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let path = format!("{}/huge.txt", workspace(run));
+    let mut out: Out<'_> = begin(run)?;
+    let call = out.call(&Tool::Read {
+        path: path.clone(),
+        limit: None,
+    });
+    out.started(&call)?;
+    out.completed(
+        &call,
+        &content(&path, &"0123456789abcde\n".repeat(20 << 16)),
+    )?;
+    out.say("Read it all.")?;
+    finish(out)
+}
