@@ -9,12 +9,16 @@
 //! Nothing here knows HTTP, a dialect or the client's tools: what the agent did is reported as it
 //! was, in Cursor's own names. The event shapes follow the CLI's `stream-json` output.
 
+pub mod classify;
 mod error;
 mod event;
 mod lazy_json;
 pub mod print;
 pub mod process;
+pub mod redact;
+mod run;
 
 pub use error::AgentError;
 pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
 pub use lazy_json::LazyJson;
+pub use run::{AgentRun, RunRequest};
