@@ -1,26 +1,16 @@
 //! A run of the agent: one prompt in, events out.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use tokio::{io::AsyncReadExt, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
     AgentError, AgentEvent,
     classify::{self, Ending},
     print,
-    process::{Exit, Frames, Process, SpawnSpec, Tail},
+    process::{Frames, Process, SpawnSpec, Tail},
     redact::redact,
 };
-
-/// How long an agent that has closed its stdout may take to exit before it is ended.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// After the exit stdout can't grow unless a grandchild holds it; what the agent wrote is there.
-const SILENCE: Duration = Duration::from_millis(100);
-
-/// The most that a pipe can hold at the exit, unless root has raised the limit.
-const PIPE: usize = 1 << 20;
 
 /// What to ask the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +33,6 @@ pub struct AgentRun {
     /// The lines on stdout that are not JSON.
     notes: Tail,
     json_seen: bool,
-    output: Output,
-    exit: Option<Exit>,
-}
-
-/// How far stdout was read.
-#[derive(Debug, Clone, Copy)]
-enum Output {
-    Open,
-    /// The agent has exited; so many bytes of its own may still be there.
-    Left(usize),
-    Closed,
 }
 
 impl AgentRun {
@@ -75,15 +54,13 @@ impl AgentRun {
             frames: Frames::default(),
             notes: Tail::default(),
             json_seen: false,
-            output: Output::Open,
-            exit: None,
         })
     }
 
     /// The id of the agent's process and of its group.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.pid
+        self.process.pid()
     }
 
     /// Whether the agent has printed any event. If not, it refused to start.
@@ -101,40 +78,14 @@ impl AgentRun {
     pub async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
         let before = events.len();
         while events.len() == before {
-            if matches!(self.output, Output::Closed) {
+            if self.process.is_closed() {
                 return Err(self.failure().await);
             }
-            self.read().await;
+            self.process.read(self.frames.space()).await;
             self.decode(events);
         }
         self.json_seen = true;
         Ok(())
-    }
-
-    /// One read, or the news that the agent has exited.
-    async fn read(&mut self) {
-        let stdout = &mut self.process.stdout;
-        let read = stdout.read_buf(self.frames.space());
-        let read = match self.output {
-            Output::Closed => return,
-            Output::Left(_) => timeout(SILENCE, read).await.unwrap_or(Ok(0)),
-            Output::Open => tokio::select! {
-                read = read => read,
-                exit = &mut self.process.exit, if self.exit.is_none() => {
-                    self.exit = Some(exit.unwrap_or_default());
-                    self.output = Output::Left(PIPE);
-                    return;
-                }
-            },
-        };
-        // A stdout that can't be read is as good as closed.
-        let read = read.unwrap_or_default();
-        self.output = match self.output {
-            _ if read == 0 => Output::Closed,
-            Output::Left(left) if left <= read => Output::Closed,
-            Output::Left(left) => Output::Left(left - read),
-            other => other,
-        };
     }
 
     /// All lines that are there, up to the result.
@@ -152,27 +103,17 @@ impl AgentRun {
                 return;
             }
         }
-        if matches!(self.output, Output::Closed) {
+        if self.process.is_closed() {
             decode(&self.frames.finish());
         }
     }
 
     async fn failure(&mut self) -> AgentError {
-        if self.exit.is_none() {
-            let exit = match timeout(LINGER, &mut self.process.exit).await {
-                Ok(exit) => exit,
-                Err(_) => {
-                    self.process.stop();
-                    (&mut self.process.exit).await
-                }
-            };
-            self.exit = Some(exit.unwrap_or_default());
-        }
-        let exit = self.exit.as_ref();
+        let exit = self.process.exit().await;
         classify::ending(Ending {
-            status: exit.and_then(|exit| exit.status),
+            status: exit.status,
             notes: &self.notes.text(),
-            stderr: exit.map_or("", |exit| &exit.stderr),
+            stderr: &exit.stderr,
             skipped: self.frames.skipped(),
         })
     }

@@ -4,13 +4,15 @@
 //! the background, which keeps the end of stderr, waits for the exit, and ends the process group
 //! when the `Process` is dropped.
 
+mod child;
 mod frames;
 mod group;
 mod spawn;
 mod supervise;
 mod tail;
 
-pub use frames::{Frames, MAX_LINE};
+pub use child::Process;
+pub use frames::Frames;
 pub use spawn::SpawnSpec;
-pub use supervise::{Exit, Process};
+pub use supervise::Exit;
 pub use tail::Tail;

@@ -1,39 +1,18 @@
-//! A running child, and the task that looks after it.
+//! The tasks that look after a running child.
 
-use std::{future::poll_fn, io, pin::pin, process::ExitStatus, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::pin, process::ExitStatus, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use tokio::{
-    io::AsyncWriteExt,
-    process::{ChildStdin, ChildStdout},
-    sync::oneshot,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, process::ChildStdin, sync::oneshot, time::timeout};
 use tokio_process_stream::{Item, ProcessChunkStream};
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
+use tokio_util::sync::CancellationToken;
 
-use super::{SpawnSpec, Tail, group::Group};
+use super::{Tail, group::Group};
 
 /// How long stderr is read after the exit. Without grandchildren it is closed by then; a
 /// grandchild may hold it open for ever.
 const DRAIN: Duration = Duration::from_millis(100);
-
-/// A child process. Dropping it ends its whole group, in the background.
-#[derive(Debug)]
-pub struct Process {
-    /// The child's id, which is also its group's.
-    pub pid: u32,
-    /// What it prints.
-    pub stdout: ChildStdout,
-    /// Comes once, when the child has exited, whoever still holds its pipes. It is lost if the
-    /// runtime goes down.
-    pub exit: oneshot::Receiver<Exit>,
-    stop: DropGuard,
-}
 
 /// How a child ended.
 #[derive(Debug, Clone, Default)]
@@ -44,45 +23,8 @@ pub struct Exit {
     pub stderr: String,
 }
 
-impl Process {
-    /// Starts the child and feeds it its stdin, which is then closed. The tasks that look after it
-    /// run on the tracker: once that is idle, the group is gone and reaped.
-    ///
-    /// # Errors
-    /// What the operating system says if the child can't be started.
-    pub fn start(spec: &SpawnSpec, stdin: String, tracker: &TaskTracker) -> io::Result<Self> {
-        let mut child = spec.spawn()?;
-        let lost = || io::Error::other("the new process has no id or pipe");
-        let mut group = Group::of(child.id()).ok_or_else(lost)?;
-        let pid = child.id().ok_or_else(lost)?;
-        let pipe = child.stdin.take().ok_or_else(lost)?;
-        // The stream would read it in small pieces, and only while stderr is silent.
-        let stdout = child.stdout.take().ok_or_else(lost)?;
-        let (report, exit) = oneshot::channel();
-        let stop = CancellationToken::new();
-        tracker.spawn(feed(pipe, stdin, stop.clone()));
-        let stopped = stop.clone();
-        tracker.spawn(async move {
-            let exit = supervise(child.into(), &mut group, stopped).await;
-            // Nobody listens if the process was dropped.
-            let _ = report.send(exit);
-        });
-        Ok(Self {
-            pid,
-            stdout,
-            exit,
-            stop: stop.drop_guard(),
-        })
-    }
-
-    /// Ends the group as a drop does, but leaves the exit to be waited for.
-    pub fn stop(&self) {
-        self.stop.token().cancel();
-    }
-}
-
 /// Writes all of stdin. A child that does not read it to the end is no error by itself.
-async fn feed(mut pipe: ChildStdin, input: String, stop: CancellationToken) {
+pub(super) async fn feed(mut pipe: ChildStdin, input: String, stop: CancellationToken) {
     tokio::select! {
         written = pipe.write_all(input.as_bytes()) => {
             if let Err(error) = written {
@@ -93,11 +35,14 @@ async fn feed(mut pipe: ChildStdin, input: String, stop: CancellationToken) {
     }
 }
 
-async fn supervise(
+/// Keeps the end of stderr, ends the group when it is told to or the child has exited, reaps the
+/// child and reports.
+pub(super) async fn supervise(
     mut child: ProcessChunkStream,
-    group: &mut Group,
+    mut group: Group,
     stop: CancellationToken,
-) -> Exit {
+    report: oneshot::Sender<Exit>,
+) {
     let mut tail = Tail::default();
     let status = tokio::select! {
         status = exited(&mut child, &mut tail) => {
@@ -118,10 +63,11 @@ async fn supervise(
     if drained.await.is_err() {
         tracing::debug!("somebody still holds the stderr of a child that has exited");
     }
-    Exit {
+    // Nobody listens if the process was dropped.
+    let _ = report.send(Exit {
         status,
         stderr: tail.text(),
-    }
+    });
 }
 
 /// Collects stderr until the child has exited.
