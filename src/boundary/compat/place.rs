@@ -222,7 +222,7 @@ impl<'a> Given<'a> {
             .iter()
             .find(|field| field.names.contains(&folded.as_str()));
         field
-            .and_then(|field| complete(&self, field.name))
+            .and_then(|field| complete(self, field.name))
             .or_else(|| {
                 let (_, node) = self
                     .tool

@@ -119,7 +119,8 @@ proptest! {
                 // counts from there.
                 Step::Recap(wide) => {
                     let text = if wide || since_tool.len() > recent.len() { &recent } else { &since_tool };
-                    if !text.is_empty() && !(wide && since_tool.is_empty()) {
+                    let nothing = text.is_empty() || (wide && since_tool.is_empty());
+                    if !nothing {
                         said(&mut segments, &mut out, &text.clone(), true);
                         recent.clear();
                     }
