@@ -199,7 +199,7 @@ pub(super) fn done(call: &NativeCall, outcome: &str, body: Value) -> AgentEvent 
     AgentEvent::ToolCompleted(NativeCall {
         outcome: Some(NativeOutcome {
             name: outcome.to_owned(),
-            body,
+            body: body.into(),
         }),
         ..call.clone()
     })
