@@ -118,6 +118,7 @@ fn known(lines: &[&str]) -> Option<AgentError> {
             },
             Class::ContextTooLong => AgentError::ContextTooLong { message },
             Class::Refused => AgentError::Refused { message },
+            Class::Failed => AgentError::Failed { message },
         })
     })
 }
@@ -129,11 +130,12 @@ enum Class {
     RateLimited,
     ContextTooLong,
     Refused,
+    Failed,
 }
 
 /// What is looked for in a line, in lower case; the first class that matches counts. `[…]` are
-/// Connect codes; those missing here (`unavailable`, `deadline_exceeded`, `internal`) say only
-/// that the run failed. Numbers are looked for with their context, never alone.
+/// Connect codes. Numbers are looked for with their context, never alone. The phrases of
+/// [`Class::Failed`] are here to overrule what stands before them.
 const PHRASES: &[(Class, &[&str])] = &[
     (
         Class::UsageLimit,
@@ -155,7 +157,7 @@ const PHRASES: &[(Class, &[&str])] = &[
             "api key is invalid",
             "invalid api key",
             "[unauthenticated]",
-            "unauthorized",
+            "401 unauthorized",
             "token has expired",
             "token expired",
             "status 401",
@@ -196,6 +198,18 @@ const PHRASES: &[(Class, &[&str])] = &[
             "no previous chats found",
             "can only be used with agent-cli-local",
             "[permission_denied]",
+        ],
+    ),
+    (
+        Class::Failed,
+        &[
+            "[unavailable]",
+            "[deadline_exceeded]",
+            "[internal]",
+            "[aborted]",
+            "[unknown]",
+            "[invalid_argument]",
+            "[failed_precondition]",
         ],
     ),
 ];

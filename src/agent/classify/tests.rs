@@ -98,6 +98,8 @@ fn last_known_sentence_counts() {
         error,
         ("login", "Error: Authentication required".to_owned())
     );
+    let error = of_stderr("mcp: 401 Unauthorized\nT: [internal] Failed");
+    assert_eq!(error, ("failed", "T: [internal] Failed".to_owned()));
     let mirrored = of_stderr("{\"type\":\"assistant\",\"text\":\"usage limit\"}\nboom");
     assert_eq!(mirrored.0, "failed");
 }

@@ -154,6 +154,20 @@ async fn junk_is_no_event_but_may_be_the_reason() {
     assert_eq!(error, Some(AgentError::UsageLimit { message }));
 }
 
+/// Whether the exit or the output is seen first is a matter of chance, so it is tried often.
+#[tokio::test]
+async fn slow_reader_loses_nothing_at_the_exit() {
+    for _ in 0..10 {
+        let tracker = TaskTracker::new();
+        let mut run = start(r#"for i in 1 2 3; do echo "$DELTA"; done"#, "", &tracker);
+        tracker.close();
+        timeout(PATIENCE, tracker.wait()).await.unwrap();
+        let mut events = Vec::new();
+        while run.next(&mut events).await.is_ok() {}
+        assert_eq!(events.len(), 3);
+    }
+}
+
 #[tokio::test]
 async fn crash_names_the_signal() {
     let (_, error) = run("kill -9 $$", "").await;
