@@ -1,8 +1,32 @@
-//! open-cursor: use a Cursor subscription from any OpenAI-compatible client.
+//! open-cursor: use a Cursor subscription from OpenCode and any OpenAI-compatible client.
+//!
+//! ```text
+//! client ── HTTP ──> http ──> dialect(decode) ──> engine ──> prompt ──> agent ══ cursor-agent (NDJSON)
+//!                                                   │                     │
+//! client <── SSE ─── http <── dialect(encode) <── boundary <──────────────┘
+//! ```
+//!
+//! [`turn`] is the one vocabulary in the middle and depends on nothing. `tests/architecture.rs`
+//! holds the import directions.
+//!
+//! | to add | touch |
+//! |---|---|
+//! | a tool alias | one row in `boundary/alias.rs` |
+//! | an argument repair | `boundary/compat/<tool>.rs` |
+//! | a guard | `boundary/guard/<name>.rs` |
+//! | a dialect | `dialect/<name>/` and a line in [`dialect::DIALECTS`] |
+//! | a scenario of the replay agent | `agent/replay/scenarios.json` |
+//! | a price or a limit | `models/data/*.toml` |
+//! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
 
 pub mod agent;
 pub mod boundary;
+pub mod cli;
 pub mod dialect;
+pub mod engine;
+pub mod http;
 pub mod models;
 pub mod prompt;
+pub mod settings;
+pub mod telemetry;
 pub mod turn;

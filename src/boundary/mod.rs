@@ -8,3 +8,96 @@
 //!
 //! Pure: no HTTP, no processes, no clock, no disk. The engine feeds it events, and asks it to
 //! settle when the siblings of an announced call have had time to arrive.
+
+mod alias;
+mod batch;
+mod catalog;
+mod change;
+mod compat;
+mod ids;
+mod machine;
+mod native;
+mod plan;
+mod schema;
+mod segments;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod testing;
+
+use std::time::Duration;
+
+pub use change::FileChange;
+pub use machine::Boundary;
+
+use crate::turn::TurnEnd;
+
+/// How calls are treated (`CURSOR_ACP_PROVIDER_BOUNDARY`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Names and arguments are brought into the client's terms, and loops are stopped.
+    #[default]
+    V1,
+    /// Exact names only, arguments as the agent sent them, no repair, no guard.
+    Legacy,
+}
+
+/// Which calls are recovered from the answer's text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TextCalls {
+    /// The `<tool_call>` protocol that the prompt asks for.
+    Strict,
+    /// Also the forms that models fall back on: XML in Claude's and Cline's styles, fenced JSON.
+    #[default]
+    Lenient,
+    /// None.
+    Off,
+}
+
+/// Settings of the boundary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How calls are treated.
+    pub mode: Mode,
+    /// Whether a call whose arguments can't be made valid goes to the client all the same, so that
+    /// the model reads the client's own validation message. Otherwise it ends the turn.
+    pub auto_fallback: bool,
+    /// Which calls are recovered from text.
+    pub text_calls: TextCalls,
+    /// How often in a row the same call may have the same outcome; one more is a loop.
+    pub max_repeat: u32,
+    /// Whether reads and searches run on Cursor's side even where the client offers them: each
+    /// interception costs a new run.
+    pub native_reads: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mode: Mode::V1,
+            auto_fallback: true,
+            text_calls: TextCalls::default(),
+            max_repeat: 3,
+            native_reads: false,
+        }
+    }
+}
+
+/// What the engine does next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Go on with the next event.
+    Continue,
+    /// Calls are pending: settle after a short time (~25 ms) without new events.
+    Settling,
+    /// The turn is over.
+    End(TurnEnd),
+}
+
+/// A native tool that was announced and is not complete yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTool {
+    /// Cursor's name for it.
+    pub name: String,
+    /// How long the agent itself lets it take, where it says so.
+    pub timeout: Option<Duration>,
+}

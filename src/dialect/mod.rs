@@ -56,7 +56,7 @@ pub struct Request {
 /// Writes the answer to one request, either as a stream or whole.
 ///
 /// `end` takes the reply by value, so an answer can't have two ends.
-pub trait Reply: Send {
+pub trait Reply: Send + Sync {
     /// Appends the stream frames of one delta.
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>);
 

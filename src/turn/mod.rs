@@ -19,6 +19,9 @@ pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
 pub struct Turn {
     /// The model as the client named it, for example `auto` or `cursor-acp/auto`.
     pub model: String,
+    /// Cursor's own id of the model, where the client names it beside the model; it wins, and no
+    /// effort changes it.
+    pub cursor_model: Option<String>,
     /// The conversation in order, system messages included.
     pub messages: Vec<Message>,
     /// The tools that the client executes, under the client's own names.

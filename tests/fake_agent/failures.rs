@@ -72,7 +72,7 @@ pub fn rate_limit(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 }
 
 pub fn unknown_model(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
-    let message = open_cursor::agent::replay::unknown_model(&run.args.model, &Fake.models()[..3]);
+    let message = open_cursor::agent::replay::unknown_model(&run.args.model, &Fake.models());
     fail(run, &message)
 }
 

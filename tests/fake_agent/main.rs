@@ -9,6 +9,7 @@
 
 mod failures;
 mod hostile;
+mod processes;
 mod text;
 mod tools;
 
@@ -35,7 +36,7 @@ const USAGE: RunUsage = RunUsage {
     cost: None,
 };
 
-/// Name, the arguments to list it with, what it does, and how. A name that ends in `-` or `:`
+/// Name, the arguments to list it with, what it does, and how. A name that ends in `-`
 /// takes the rest of the model id as its argument.
 #[rustfmt::skip]
 const SCENARIOS: &[(&str, &str, &str, Play)] = &[
@@ -51,7 +52,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-slow-text", "", "five deltas, 500 ms apart", text::slow),
     ("fake-echo", "", "answers with the prompt, byte for byte", text::echo),
     ("fake-argv", "", "answers {argv, env (names only), cwd} as JSON", text::argv),
-    ("fake-play:", "", "prints the file of that absolute path line by line, as it is", text::play),
+    ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),
 
     ("fake-tool-hang", "", "announces a read, then silence", tools::hang),
     ("fake-tool-", tools::KINDS, "one call of that kind, refused after 300 ms; text once the prompt holds a result", tools::one),
@@ -88,6 +89,9 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-ignore-term", "", "text, then silence, deaf to SIGTERM", hostile::ignore_term),
     ("fake-grandchild", "", "a whole run; a grandchild keeps stdout open", hostile::grandchild_and_result),
     ("fake-grandchild-no-result", "", "text and exit 0; a grandchild keeps stdout open", hostile::grandchild_no_result),
+    ("fake-pids", "", "names itself, its child and its grandchild in a whole run; they stay", processes::pids),
+    ("fake-pids-ignore-term", "", "as fake-pids, all deaf to SIGTERM", processes::deaf),
+    ("fake-pids-hang", "", "as fake-pids, then silence", processes::hang),
     ("fake-late-stdin", "", "prints init, waits a second, reads the prompt, answers its length", hostile::late_stdin),
 ];
 
@@ -99,7 +103,7 @@ impl Fake {
     fn find<'a>(&self, model: &'a str) -> Option<(Play, &'a str)> {
         let exact = SCENARIOS.iter().find(|row| row.0 == model);
         let with_argument = || {
-            let rows = SCENARIOS.iter().filter(|row| row.0.ends_with(['-', ':']));
+            let rows = SCENARIOS.iter().filter(|row| row.0.ends_with('-'));
             rows.filter(|row| model.starts_with(row.0))
                 .max_by_key(|row| row.0.len())
         };
@@ -110,8 +114,8 @@ impl Fake {
 
 impl Repertoire for Fake {
     fn models(&self) -> Vec<Model> {
-        let listed = SCENARIOS.iter().filter(|row| !row.0.ends_with(':'));
-        listed
+        SCENARIOS
+            .iter()
             .flat_map(|(name, arguments, does, _)| {
                 arguments.split(' ').map(move |argument| Model {
                     id: format!("{name}{argument}"),

@@ -4,7 +4,7 @@ use bytes::{Buf, BytesMut};
 
 /// The longest line that is delivered. File contents and shell output make lines of megabytes
 /// (SCHEMA 0).
-pub const MAX_LINE: usize = 64 << 20;
+const MAX_LINE: usize = 64 << 20;
 
 /// Room for one read, the usual capacity of a pipe.
 const READ: usize = 64 << 10;

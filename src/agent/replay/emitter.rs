@@ -267,7 +267,7 @@ impl<W: Write> Emitter<W> {
         }
     }
 
-    /// All answer text so far.
+    /// How many bytes of answer text there were so far.
     #[must_use]
     pub fn text_len(&self) -> usize {
         self.answer.len() + self.segment.len()

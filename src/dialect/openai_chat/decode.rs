@@ -19,9 +19,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let body = Field::root(&value);
     body.object()?;
 
-    let model = body
-        .get_any(&["cursorModel", "model"])
-        .map_or(Ok("auto"), |model| model.str())?;
+    let model = body.opt_str("model")?.unwrap_or("auto");
     let stream = body.opt_bool("stream")?.unwrap_or(false);
     let include_usage = body
         .get("stream_options")
@@ -40,6 +38,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
 
     let turn = Turn {
         model: model.to_owned(),
+        cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
         messages: messages(&body)?,
         tools,
         tool_choice: choice.tool_choice,

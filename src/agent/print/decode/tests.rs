@@ -177,7 +177,7 @@ fn tool_call_shapes() {
             json!(["unknown", {"pid":{}}]),
         ),
         (
-            r#"{"readToolCall":{"args":[1],"result":{"success":{}}}}"#,
+            r#"{"readToolCall":{"args":[1],"result":{"note":"n","success":{}}}}"#,
             "read",
             json!(null),
             json!(["success", {}]),

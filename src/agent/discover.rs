@@ -1,0 +1,126 @@
+//! Which program the agent is.
+
+use std::{
+    ffi::OsStr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{AgentError, Env, Program, program::spawn_error};
+
+/// The name of the agent that is built in.
+const REPLAY: &str = "replay";
+
+/// How long a program called `agent` may take to say whose it is.
+const PROOF: Duration = Duration::from_secs(10);
+
+/// Finds the agent: `explicit`, else `CURSOR_AGENT_EXECUTABLE`, else `cursor-agent` and then
+/// `agent` on PATH and where Cursor's installer puts them (FACTS 1.1). A name without a slash
+/// is looked up in the same places; `replay` is the agent that is built in.
+///
+/// # Errors
+/// [`AgentError::Missing`] with all places and the way to install it.
+pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Program, AgentError> {
+    let wanted = explicit.filter(|name| !name.is_empty());
+    let Some(wanted) = wanted.or_else(|| env.get("CURSOR_AGENT_EXECUTABLE")) else {
+        return search(env).await;
+    };
+    if wanted == REPLAY {
+        let path = std::env::current_exe().map_err(|error| spawn_error(REPLAY, &error))?;
+        return Ok(Program {
+            path,
+            leading_args: vec!["replay-agent".into()],
+        });
+    }
+    if !wanted.as_encoded_bytes().contains(&b'/') {
+        let places = places(env);
+        let found = find(wanted, &places).await;
+        return found
+            .map(Program::at)
+            .ok_or_else(|| missing(wanted, &places, &[]));
+    }
+    let path = std::path::absolute(wanted).map_err(|error| spawn_error(wanted, &error))?;
+    if !is_executable(&path).await {
+        let searched = format!("{} is not an executable file", path.display());
+        return Err(AgentError::Missing { searched });
+    }
+    Ok(Program::at(path))
+}
+
+async fn search(env: &Env) -> Result<Program, AgentError> {
+    let places = places(env);
+    if let Some(path) = find("cursor-agent".as_ref(), &places).await {
+        return Ok(Program::at(path));
+    }
+    // Another vendor's program has this name too, so it has to prove itself.
+    let mut foreign = Vec::new();
+    for place in &places {
+        let path = place.join("agent");
+        if !is_executable(&path).await {
+            continue;
+        }
+        let program = Program::at(path);
+        let help = program
+            .query(&["--help"], &env.for_agent(&[]), Path::new("/"), PROOF)
+            .await;
+        if help.is_ok_and(|help| help.stdout.contains("Cursor")) {
+            return Ok(program);
+        }
+        foreign.push(program.path);
+    }
+    Err(missing("cursor-agent or agent".as_ref(), &places, &foreign))
+}
+
+/// The directories of PATH, then those of the installer. Relative ones would depend on where we
+/// were started.
+fn places(env: &Env) -> Vec<PathBuf> {
+    let path = env.get("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = Vec::new();
+    let home = env.get("HOME").map(Path::new);
+    let installed = [".local/bin", ".cursor/bin"]
+        .iter()
+        .filter_map(|place| Some(home?.join(place)));
+    for place in std::env::split_paths(path).chain(installed) {
+        if place.is_absolute() && !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+async fn find(name: &OsStr, places: &[PathBuf]) -> Option<PathBuf> {
+    for place in places {
+        let path = place.join(name);
+        if is_executable(&path).await {
+            return Some(path);
+        }
+    }
+    None
+}
+
+async fn is_executable(path: &Path) -> bool {
+    let metadata = tokio::fs::metadata(path).await;
+    metadata.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+fn missing(name: &OsStr, places: &[PathBuf], foreign: &[PathBuf]) -> AgentError {
+    let list = |paths: &[PathBuf]| {
+        let shown: Vec<_> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        shown.join(", ")
+    };
+    let mut searched = format!("looked for {} in {}", name.display(), list(places));
+    if !foreign.is_empty() {
+        searched += &format!(" ({} is not Cursor's)", list(foreign));
+    }
+    searched += ". Install Cursor's CLI with `curl https://cursor.com/install -fsS | bash`, or name \
+                 the program with --agent or CURSOR_AGENT_EXECUTABLE";
+    AgentError::Missing { searched }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

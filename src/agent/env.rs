@@ -1,0 +1,230 @@
+//! The environment: what we were started with, and what of it the agent may have.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+};
+
+/// A snapshot of an environment. The program takes it once; tests make their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Env(BTreeMap<OsString, OsString>);
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Env {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let pairs = pairs.into_iter();
+        Self(
+            pairs
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+/// Passed on as they are. The sockets of a session (`SSH_AUTH_SOCK`, `DBUS_SESSION_BUS_ADDRESS`,
+/// `XDG_RUNTIME_DIR`, `DOCKER_HOST`, displays, tmux) are left out on purpose: through them a tool
+/// could act outside of every fence.
+const PASSED: &[&str] = &[
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "PATH",
+    "LANG",
+    "LANGUAGE",
+    "TERM",
+    "TZ",
+    "TMPDIR",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
+    "AGENT_CLI_CREDENTIAL_STORE",
+    "NO_OPEN_BROWSER",
+    "DO_NOT_TRACK",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    // What the CLI reads (FACTS 1.4). The rest of `CURSOR_…` is ours (`CURSOR_ACP_…`), or tells a
+    // CLI that it runs inside another one.
+    "CURSOR_API_KEY",
+    "CURSOR_AUTH_TOKEN",
+    "CURSOR_API_ENDPOINT",
+    "CURSOR_API_BASE_URL",
+    "CURSOR_CONFIG_DIR",
+    "CURSOR_DATA_DIR",
+    "CURSOR_AGENT_DISABLE_DEBUG_LOG",
+    "CURSOR_AGENT_CLI_AUTHLESS_MODE",
+    "CURSOR_LOCAL_AGENT_BASE_URL",
+    "CURSOR_LOCAL_AGENT_API_KEY",
+    "CURSOR_RIPGREP_PATH",
+    "CURSOR_WORKTREES_ROOT",
+    "CURSOR_ENABLE_BEDROCK",
+    "CURSOR_STATSIG_OVERRIDES",
+];
+
+impl Env {
+    /// A variable's value; an empty one counts as unset.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        let value = self.0.get(OsStr::new(name))?;
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// The agent's whole environment: the variables of ours that it may have, then `set`, which
+    /// wins.
+    ///
+    /// An empty `CURSOR_API_KEY` would count as a bad key, and is left out. The CLI does not know
+    /// `CURSOR_ACCESS_TOKEN`: it becomes one of those that it does, by its shape, unless one of
+    /// them is given already.
+    #[must_use]
+    pub fn for_agent(&self, set: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+        let passed = self.0.iter().filter(|(name, value)| {
+            let name = name.to_str().unwrap_or_default();
+            (PASSED.contains(&name) || name.starts_with("LC_"))
+                && !(value.is_empty() && name.starts_with("CURSOR_"))
+        });
+        let mut child: BTreeMap<OsString, OsString> = passed
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        // Without it every run leaves a log with the user's id and path in the temp directory.
+        child
+            .entry("CURSOR_AGENT_DISABLE_DEBUG_LOG".into())
+            .or_insert("1".into());
+        child.extend(set.iter().cloned());
+        let is_credential = |name: &OsStr| name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN";
+        child.retain(|name, value| !(value.is_empty() && is_credential(name)));
+        let has_credential = child.keys().any(|name| is_credential(name));
+        let token = child.remove(OsStr::new(ACCESS_TOKEN));
+        let token = token.as_deref().or_else(|| self.get(ACCESS_TOKEN));
+        if !has_credential
+            && let Some((name, value)) = token.and_then(OsStr::to_str).and_then(credential)
+        {
+            child.insert(name.into(), value.into());
+        }
+        child.into_iter().collect()
+    }
+}
+
+const ACCESS_TOKEN: &str = "CURSOR_ACCESS_TOKEN";
+
+/// The variable that a token belongs in, and the part of it that the CLI wants. A token copied
+/// from the browser has the user's id before it (`user_…::` or `user_…%3A%3A`).
+fn credential(token: &str) -> Option<(&'static str, &str)> {
+    let token = token.trim();
+    if token.starts_with("key_") || token.starts_with("crsr_") {
+        return Some(("CURSOR_API_KEY", token));
+    }
+    let (_, bare) = token
+        .rsplit_once("::")
+        .or_else(|| token.rsplit_once("%3A%3A"))
+        .or_else(|| token.rsplit_once("%3a%3a"))
+        .unwrap_or(("", token));
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b))
+    };
+    let is_jwt = bare.split('.').count() == 3 && bare.split('.').all(is_part);
+    is_jwt.then_some(("CURSOR_AUTH_TOKEN", bare))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// `A=1 B=2` as pairs.
+    fn pairs(text: &str) -> Vec<(OsString, OsString)> {
+        let pairs = text
+            .split_whitespace()
+            .map(|pair| pair.split_once('=').unwrap());
+        pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn child_environment() {
+        let log = "CURSOR_AGENT_DISABLE_DEBUG_LOG=1";
+        // (ours, set by the user, the agent's)
+        let table = [
+            (
+                "HOME=/h LC_ALL=C LC_TIME=C https_proxy=p SSH_AUTH_SOCK=s DBUS_SESSION_BUS_ADDRESS=b XDG_RUNTIME_DIR=r \
+                 TMUX=t DISPLAY=:0 WAYLAND_DISPLAY=w DOCKER_HOST=d OPENAI_API_KEY=k CURSOR_CLI=1 CURSOR_ACP_X=1",
+                "",
+                "HOME=/h LC_ALL=C LC_TIME=C https_proxy=p",
+            ),
+            (
+                "HOME=/h DOCKER_HOST=a",
+                "HOME=/i DOCKER_HOST=b X=",
+                "HOME=/i DOCKER_HOST=b X=",
+            ),
+            ("CURSOR_API_KEY= CURSOR_DATA_DIR=", "", ""),
+            ("CURSOR_API_KEY=k", "CURSOR_API_KEY=", ""),
+            (
+                "CURSOR_ACCESS_TOKEN=a-b.c_d.e",
+                "",
+                "CURSOR_AUTH_TOKEN=a-b.c_d.e",
+            ),
+            (
+                "CURSOR_ACCESS_TOKEN=user_1::a.b.c",
+                "",
+                "CURSOR_AUTH_TOKEN=a.b.c",
+            ),
+            (
+                "CURSOR_ACCESS_TOKEN=user_1%3A%3Aa.b.c",
+                "",
+                "CURSOR_AUTH_TOKEN=a.b.c",
+            ),
+            ("CURSOR_ACCESS_TOKEN=key_1", "", "CURSOR_API_KEY=key_1"),
+            (
+                "CURSOR_ACCESS_TOKEN=crsr_1 CURSOR_API_KEY=",
+                "",
+                "CURSOR_API_KEY=crsr_1",
+            ),
+            ("", "CURSOR_ACCESS_TOKEN=crsr_1", "CURSOR_API_KEY=crsr_1"),
+            (
+                "CURSOR_ACCESS_TOKEN=a.b.c CURSOR_API_KEY=k",
+                "",
+                "CURSOR_API_KEY=k",
+            ),
+            (
+                "CURSOR_ACCESS_TOKEN=key_1",
+                "CURSOR_AUTH_TOKEN=t",
+                "CURSOR_AUTH_TOKEN=t",
+            ),
+            ("CURSOR_ACCESS_TOKEN=what..ever", "", ""),
+        ];
+        for (ours, set, expected) in table {
+            let env: Env = pairs(ours).into_iter().collect();
+            let mut expected = pairs(&format!("{expected} {log}"));
+            expected.sort();
+            assert_eq!(env.for_agent(&pairs(set)), expected, "{ours} + {set}");
+        }
+        let kept: Env = pairs("CURSOR_AGENT_DISABLE_DEBUG_LOG=0")
+            .into_iter()
+            .collect();
+        assert_eq!(
+            kept.for_agent(&[]),
+            pairs("CURSOR_AGENT_DISABLE_DEBUG_LOG=0")
+        );
+    }
+
+    #[test]
+    fn empty_is_unset() {
+        let env: Env = [("A", ""), ("B", "b")].into_iter().collect();
+        assert_eq!(
+            (env.get("A"), env.get("B"), env.get("C")),
+            (None, Some(OsStr::new("b")), None)
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! A running child, as its owner sees it.
+
+use std::{io, time::Duration};
+
+use bytes::BytesMut;
+use tokio::{io::AsyncReadExt, process::ChildStdout, sync::oneshot, time::timeout};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use super::{
+    Exit, SpawnSpec,
+    group::Group,
+    supervise::{feed, supervise},
+};
+
+/// How long a child whose stdout is no longer read may take to exit before it is ended.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// After the exit stdout can't grow unless a grandchild holds it; what the child wrote is there.
+const SILENCE: Duration = Duration::from_millis(100);
+
+/// The most that a pipe can hold at the exit, unless root has raised the limit.
+const PIPE: usize = 1 << 20;
+
+/// A child process. Dropping it ends its whole group, in the background.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    stdout: ChildStdout,
+    output: Output,
+    /// Comes once, when the child has exited, whoever still holds its pipes.
+    report: oneshot::Receiver<Exit>,
+    exit: Option<Exit>,
+    stop: DropGuard,
+}
+
+/// How far stdout was read.
+#[derive(Debug, Clone, Copy)]
+enum Output {
+    Open,
+    /// The child has exited; at most so many bytes of its own are still there.
+    Left(usize),
+    Closed,
+}
+
+impl Process {
+    /// Starts the child and feeds it its stdin, which is then closed. The tasks that look after it
+    /// run on the tracker: once that is idle, the group is gone and reaped.
+    ///
+    /// # Errors
+    /// What the operating system says if the child can't be started.
+    pub fn start(spec: &SpawnSpec, stdin: String, tracker: &TaskTracker) -> io::Result<Self> {
+        let mut child = spec.spawn()?;
+        let lost = || io::Error::other("the new process has no id or pipe");
+        let group = Group::of(child.id()).ok_or_else(lost)?;
+        let pid = child.id().ok_or_else(lost)?;
+        let pipe = child.stdin.take().ok_or_else(lost)?;
+        // The stream would read it in small pieces, and only while stderr is silent.
+        let stdout = child.stdout.take().ok_or_else(lost)?;
+        let (reporter, report) = oneshot::channel();
+        let stop = CancellationToken::new();
+        tracker.spawn(feed(pipe, stdin, stop.clone()));
+        tracker.spawn(supervise(child.into(), group, stop.clone(), reporter));
+        Ok(Self {
+            pid,
+            stdout,
+            output: Output::Open,
+            report,
+            exit: None,
+            stop: stop.drop_guard(),
+        })
+    }
+
+    /// The child's id, which is also its group's.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether all of stdout was read.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.output, Output::Closed)
+    }
+
+    /// Appends what stdout has to the buffer's free space; may append nothing. Stdout counts as
+    /// closed as soon as the child has exited and all that it wrote was read. Safe to cancel.
+    pub async fn read(&mut self, buffer: &mut BytesMut) {
+        let read = self.stdout.read_buf(buffer);
+        let read = match self.output {
+            Output::Closed => return,
+            Output::Left(_) => timeout(SILENCE, read).await.unwrap_or(Ok(0)),
+            Output::Open => tokio::select! {
+                read = read => read,
+                exit = &mut self.report => {
+                    self.exit = Some(exit.unwrap_or_default());
+                    self.output = Output::Left(PIPE);
+                    return;
+                }
+            },
+        };
+        // A stdout that can't be read is as good as closed.
+        let read = read.unwrap_or_default();
+        self.output = match self.output {
+            _ if read == 0 => Output::Closed,
+            Output::Left(left) if left <= read => Output::Closed,
+            Output::Left(left) => Output::Left(left - read),
+            other => other,
+        };
+    }
+
+    /// How the child ended. Stdout is not read any more; if it does not end by itself, it is
+    /// ended. Safe to cancel.
+    pub async fn exit(&mut self) -> &Exit {
+        self.output = Output::Closed;
+        if self.exit.is_none() {
+            let exit = match timeout(LINGER, &mut self.report).await {
+                Ok(exit) => exit,
+                Err(_) => {
+                    self.stop.token().cancel();
+                    (&mut self.report).await
+                }
+            };
+            // It is lost only if the runtime goes down.
+            self.exit = Some(exit.unwrap_or_default());
+        }
+        self.exit.get_or_insert_default()
+    }
+}

@@ -1,0 +1,96 @@
+//! The tasks that look after a running child.
+
+use std::{future::poll_fn, pin::pin, process::ExitStatus, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::{io::AsyncWriteExt, process::ChildStdin, sync::oneshot, time::timeout};
+use tokio_process_stream::{Item, ProcessChunkStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{Tail, group::Group};
+
+/// How long stderr is read after the exit. Without grandchildren it is closed by then; a
+/// grandchild may hold it open for ever.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// How a child ended.
+#[derive(Debug, Clone, Default)]
+pub struct Exit {
+    /// Its status, unless it was stopped.
+    pub status: Option<ExitStatus>,
+    /// The end of its stderr, redacted.
+    pub stderr: String,
+}
+
+/// Writes all of stdin. A child that does not read it to the end is no error by itself.
+pub(super) async fn feed(mut pipe: ChildStdin, input: String, stop: CancellationToken) {
+    tokio::select! {
+        written = pipe.write_all(input.as_bytes()) => {
+            if let Err(error) = written {
+                tracing::debug!(%error, "the child did not read all of its input");
+            }
+        }
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Keeps the end of stderr, ends the group when it is told to or the child has exited, reaps the
+/// child and reports.
+pub(super) async fn supervise(
+    mut child: ProcessChunkStream,
+    mut group: Group,
+    stop: CancellationToken,
+    report: oneshot::Sender<Exit>,
+) {
+    let mut tail = Tail::default();
+    let status = tokio::select! {
+        status = exited(&mut child, &mut tail) => {
+            group.kill();
+            status
+        }
+        () = stop.cancelled() => {
+            group.terminate().await;
+            exited(&mut child, &mut tail).await;
+            None
+        }
+    };
+    let drained = timeout(DRAIN, async {
+        while let Some(Item::Stderr(chunk)) = child.next().await {
+            tail.push(&chunk);
+        }
+    });
+    if drained.await.is_err() {
+        tracing::debug!("somebody still holds the stderr of a child that has exited");
+    }
+    // Nobody listens if the process was dropped.
+    let _ = report.send(Exit {
+        status,
+        stderr: tail.text(),
+    });
+}
+
+/// Collects stderr until the child has exited.
+async fn exited(child: &mut ProcessChunkStream, tail: &mut Tail) -> Option<ExitStatus> {
+    loop {
+        match exit_or_stderr(child).await {
+            Some(Item::Stderr(chunk) | Item::Stdout(chunk)) => tail.push(&chunk),
+            Some(Item::Done(status)) => return status.ok(),
+            None => return None,
+        }
+    }
+}
+
+/// The stream's next item. By itself the stream asks for the exit only after stderr was closed,
+/// which a grandchild can put off for ever; so here the exit comes first.
+async fn exit_or_stderr(child: &mut ProcessChunkStream) -> Option<Item<Bytes>> {
+    poll_fn(|context| {
+        if let Some(process) = child.child_mut()
+            && let Poll::Ready(status) = pin!(process.wait()).poll(context)
+        {
+            return Poll::Ready(Some(Item::Done(status)));
+        }
+        child.poll_next_unpin(context)
+    })
+    .await
+}

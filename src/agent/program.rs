@@ -1,0 +1,133 @@
+//! A program that speaks Cursor's command line, and how it is asked.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    AgentError, RunRequest,
+    classify::{self, Ending},
+    print,
+    process::{Process, SpawnSpec},
+};
+
+/// The longest reply to a query, in bytes. The list of models has some 20 kB.
+const REPLY: usize = 1 << 20;
+
+/// A program that speaks Cursor's command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Absolute. Symlinks are left alone: an update of the CLI changes what they point to.
+    pub path: PathBuf,
+    /// What comes before any argument of the CLI.
+    pub leading_args: Vec<OsString>,
+}
+
+/// What a short command answered.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    /// The exit status. The CLI answers some failures with 0.
+    pub status: Option<ExitStatus>,
+    /// Its output without colours.
+    pub stdout: String,
+    /// The end of its stderr without colours and secrets.
+    pub stderr: String,
+}
+
+impl Reply {
+    /// What the reply means if it is not the one that was asked for.
+    #[must_use]
+    pub fn error(&self) -> AgentError {
+        classify::ending(Ending {
+            status: self.status,
+            notes: &self.stdout,
+            stderr: &self.stderr,
+            skipped: 0,
+        })
+    }
+}
+
+impl Program {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            leading_args: Vec::new(),
+        }
+    }
+
+    /// The command of a run, with the workspace as its directory. The prompt goes by stdin.
+    #[must_use]
+    pub fn run_spec(&self, request: &RunRequest, env: Vec<(OsString, OsString)>) -> SpawnSpec {
+        let RunRequest {
+            model,
+            workspace,
+            resume,
+            ..
+        } = request;
+        let args = print::args(model, workspace, resume.as_deref());
+        self.spec(args, env, workspace)
+    }
+
+    /// Runs a short command, such as `models` or `status --format json`, to its end.
+    ///
+    /// # Errors
+    /// [`AgentError::Spawn`], or [`AgentError::Failed`] if it takes longer than `limit`. What it
+    /// answers is never an error here; see [`Reply::error`].
+    pub async fn query(
+        &self,
+        args: &[&str],
+        env: &[(OsString, OsString)],
+        cwd: &Path,
+        limit: Duration,
+    ) -> Result<Reply, AgentError> {
+        let spec = self.spec(args.iter().map(OsString::from).collect(), env.to_vec(), cwd);
+        let mut process = Process::start(&spec, String::new(), &TaskTracker::new())
+            .map_err(|error| spawn_error(&self.path, &error))?;
+        let mut output = BytesMut::new();
+        let answered = timeout(limit, async {
+            while !process.is_closed() && output.len() < REPLY {
+                output.reserve(16 << 10);
+                process.read(&mut output).await;
+            }
+            process.exit().await.clone()
+        });
+        let exit = answered.await.map_err(|_| AgentError::Failed {
+            message: format!(
+                "`{} {}` gave no answer within {} s",
+                self.path.display(),
+                args.join(" "),
+                limit.as_secs_f32()
+            ),
+        })?;
+        let output = String::from_utf8_lossy(&output);
+        Ok(Reply {
+            status: exit.status,
+            stdout: anstream::adapter::strip_str(&output).to_string(),
+            stderr: exit.stderr,
+        })
+    }
+
+    fn spec(&self, args: Vec<OsString>, env: Vec<(OsString, OsString)>, cwd: &Path) -> SpawnSpec {
+        SpawnSpec {
+            program: self.path.clone(),
+            args: self.leading_args.iter().cloned().chain(args).collect(),
+            env,
+            cwd: cwd.to_owned(),
+        }
+    }
+}
+
+pub(super) fn spawn_error(program: impl AsRef<OsStr>, error: &io::Error) -> AgentError {
+    AgentError::Spawn {
+        program: program.as_ref().display().to_string(),
+        reason: error.to_string(),
+    }
+}

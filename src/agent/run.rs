@@ -1,0 +1,124 @@
+//! A run of the agent: one prompt in, events out.
+
+use std::path::PathBuf;
+
+use tokio_util::task::TaskTracker;
+
+use super::{
+    AgentError, AgentEvent,
+    classify::{self, Ending},
+    print,
+    process::{Frames, Process, SpawnSpec, Tail},
+    redact::redact,
+};
+
+/// What to ask the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRequest {
+    /// The prompt, of any length.
+    pub prompt: String,
+    /// The model's id as Cursor knows it.
+    pub model: String,
+    /// The directory that the agent works in; absolute.
+    pub workspace: PathBuf,
+    /// The chat to go on with. The CLI finds it only from the workspace it was made in.
+    pub resume: Option<String>,
+}
+
+/// A running agent. Dropping it ends the agent's whole process group, in the background.
+#[derive(Debug)]
+pub struct AgentRun {
+    process: Process,
+    frames: Frames,
+    /// The lines on stdout that are not JSON.
+    notes: Tail,
+    json_seen: bool,
+}
+
+impl AgentRun {
+    /// Starts the agent and hands it the prompt. The tasks that end and reap it run on `tracker`.
+    ///
+    /// # Errors
+    /// [`AgentError::Spawn`] if it can't be started.
+    pub fn start(
+        spec: &SpawnSpec,
+        prompt: String,
+        tracker: &TaskTracker,
+    ) -> Result<Self, AgentError> {
+        let process = Process::start(spec, prompt, tracker).map_err(|error| AgentError::Spawn {
+            program: spec.program.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            process,
+            frames: Frames::default(),
+            notes: Tail::default(),
+            json_seen: false,
+        })
+    }
+
+    /// The id of the agent's process and of its group.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Whether the agent has printed any event. If not, it refused to start.
+    #[must_use]
+    pub fn json_seen(&self) -> bool {
+        self.json_seen
+    }
+
+    /// Waits for output and appends all events in it, at least one. Safe to cancel and call again.
+    /// After [`AgentEvent::Finished`] the run is to be dropped.
+    ///
+    /// # Errors
+    /// Why there is no result, once the agent has exited or closed its stdout. All events have
+    /// been delivered then.
+    pub async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
+        let before = events.len();
+        while events.len() == before {
+            if self.process.is_closed() {
+                return Err(self.failure().await);
+            }
+            self.process.read(self.frames.space()).await;
+            self.decode(events);
+        }
+        self.json_seen = true;
+        Ok(())
+    }
+
+    /// All lines that are there, up to the result.
+    fn decode(&mut self, events: &mut Vec<AgentEvent>) {
+        let mut decode = |line: &[u8]| {
+            if let Some(note) = print::decode(line, events) {
+                tracing::debug!(note = %redact(&note), "the agent says");
+                self.notes.push(note.as_bytes());
+                self.notes.push(b"\n");
+            }
+            matches!(events.last(), Some(AgentEvent::Finished(_)))
+        };
+        while let Some(line) = self.frames.next_line() {
+            if decode(line) {
+                return;
+            }
+        }
+        if self.process.is_closed() {
+            decode(&self.frames.finish());
+        }
+    }
+
+    async fn failure(&mut self) -> AgentError {
+        let exit = self.process.exit().await;
+        classify::ending(Ending {
+            status: exit.status,
+            notes: &self.notes.text(),
+            stderr: &exit.stderr,
+            skipped: self.frames.skipped(),
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

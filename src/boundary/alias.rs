@@ -1,0 +1,350 @@
+//! Which tools are the same thing under other names.
+//!
+//! A *family* is a kind of tool, named as OpenCode names it; a row lists the folded names under
+//! which agents and clients know it: Cursor (CLI and editor), OpenCode, Codex, Claude Code, Gemini
+//! CLI, Copilot, Cline and its kin. A name may belong to several families: which one is meant shows
+//! in the arguments. To add an alias, add it to its row.
+
+/// A name without case and punctuation, the form in which names are compared.
+pub(super) fn fold(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The families that a folded name belongs to.
+pub(super) fn families(folded: &str) -> impl Iterator<Item = &'static str> + use<> {
+    // Plugins put `oc_` before the names of tools that they replace, and old events of the agent
+    // end in `ToolCall`.
+    let bare = folded.strip_suffix("toolcall").unwrap_or(folded);
+    let bare = bare
+        .strip_prefix("oc")
+        .filter(|rest| TABLE.iter().any(|(_, names)| names.contains(rest)))
+        .unwrap_or(bare)
+        .to_owned();
+    TABLE
+        .iter()
+        .filter(move |(_, names)| names.contains(&bare.as_str()))
+        .map(|(family, _)| *family)
+}
+
+/// Family, and its members' folded names, its own first.
+const TABLE: &[(&str, &[&str])] = &[
+    (
+        "bash",
+        &[
+            "bash",
+            "shell",
+            "terminal",
+            "localshell",
+            "execcommand",
+            "executecommand",
+            "execute",
+            "runcommand",
+            "runterminalcmd",
+            "runterminalcommand",
+            "runinterminal",
+            "runshellcommand",
+            "terminalcommand",
+            "shellcommand",
+            "bashcommand",
+            "runbash",
+            "runshell",
+            "executebash",
+            "executeshell",
+            "pibash",
+        ],
+    ),
+    (
+        "read",
+        &[
+            "read",
+            "readfile",
+            "viewfile",
+            "view",
+            "openfile",
+            "catfile",
+            "getfilecontents",
+            "piread",
+        ],
+    ),
+    (
+        "write",
+        &[
+            "write",
+            "writefile",
+            "writetofile",
+            "createfile",
+            "createnewfile",
+            "newfile",
+            "savefile",
+            "overwritefile",
+            "putfile",
+            "piwrite",
+        ],
+    ),
+    (
+        "edit",
+        &[
+            "edit",
+            "editfile",
+            "strreplace",
+            "stringreplace",
+            "searchreplace",
+            "searchandreplace",
+            "replace",
+            "replaceinfile",
+            "replacestringinfile",
+            "modifyfile",
+            "updatefile",
+            "piedit",
+        ],
+    ),
+    (
+        "multiedit",
+        &[
+            "multiedit",
+            "multistrreplace",
+            "multireplacestringinfile",
+            "multieditfile",
+        ],
+    ),
+    (
+        "apply_patch",
+        &[
+            "applypatch",
+            "patch",
+            "patchfile",
+            "applydiff",
+            "applyagentdiff",
+        ],
+    ),
+    (
+        "delete",
+        &[
+            "delete",
+            "deletefile",
+            "deletefiles",
+            "deletepath",
+            "deletedirectory",
+            "remove",
+            "removefile",
+            "removepath",
+            "rm",
+            "unlink",
+            "rmdir",
+        ],
+    ),
+    (
+        "list",
+        &[
+            "list",
+            "ls",
+            "listdir",
+            "listdirectory",
+            "listfiles",
+            "readdir",
+            "readdirectory",
+            "pils",
+        ],
+    ),
+    (
+        "glob",
+        &[
+            "glob",
+            "globfiles",
+            "globfilesearch",
+            "fileglob",
+            "filesearch",
+            "findfiles",
+            "find",
+            "findpath",
+            "searchfiles",
+            "matchfiles",
+            "pifind",
+        ],
+    ),
+    (
+        "grep",
+        &[
+            "grep",
+            "grepsearch",
+            "grepfiles",
+            "ripgrep",
+            "rg",
+            "searchfiles",
+            "searchfilecontent",
+            "searchtext",
+            "searchincode",
+            "contentsearch",
+            "pigrep",
+        ],
+    ),
+    (
+        "codesearch",
+        &[
+            "codesearch",
+            "codebasesearch",
+            "codebase",
+            "semsearch",
+            "semanticsearch",
+            "searchcodebase",
+        ],
+    ),
+    (
+        "lints",
+        &[
+            "lints",
+            "readlints",
+            "diagnostics",
+            "geterrors",
+            "getdiagnostics",
+            "lspdiagnostics",
+        ],
+    ),
+    (
+        "todowrite",
+        &[
+            "todowrite",
+            "updatetodos",
+            "writetodos",
+            "todowritefn",
+            "updatetodolist",
+            "managetodolist",
+            "updateplan",
+        ],
+    ),
+    (
+        "todoread",
+        &["todoread", "readtodos", "todolist", "gettodos"],
+    ),
+    (
+        "task",
+        &[
+            "task",
+            "delegatetask",
+            "delegate",
+            "runtask",
+            "subagent",
+            "runsubagent",
+            "spawnagent",
+            "agent",
+            "newtask",
+            "launchagent",
+        ],
+    ),
+    (
+        "call_omo_agent",
+        &["callomoagent", "callagent", "invokeagent"],
+    ),
+    ("skill", &["skill", "useskill", "invokeskill", "runskill"]),
+    (
+        "skill_mcp",
+        &[
+            "skillmcp",
+            "runmcpskill",
+            "invokeskillmcp",
+            "mcpskill",
+            "useskillmcp",
+        ],
+    ),
+    (
+        "question",
+        &[
+            "question",
+            "askquestion",
+            "askquestions",
+            "askuser",
+            "askuserquestion",
+            "askfollowupquestion",
+            "requestuserinput",
+            "promptuser",
+        ],
+    ),
+    (
+        "webfetch",
+        &[
+            "webfetch",
+            "fetch",
+            "fetchurl",
+            "fetchwebpage",
+            "urlfetch",
+            "readurl",
+            "browse",
+            "httpget",
+            "webfetchtool",
+        ],
+    ),
+    (
+        "websearch",
+        &[
+            "websearch",
+            "searchweb",
+            "googlewebsearch",
+            "internetsearch",
+            "websearchexa",
+            "exasearch",
+        ],
+    ),
+    ("plan", &["plan", "createplan", "exitplanmode", "planexit"]),
+    (
+        "mkdir",
+        &[
+            "mkdir",
+            "createdirectory",
+            "makedirectory",
+            "mkdirp",
+            "createdir",
+            "makefolder",
+            "createfolder",
+        ],
+    ),
+    (
+        "stat",
+        &["stat", "getfileinfo", "fileinfo", "filestat", "pathinfo"],
+    ),
+    (
+        "generate_image",
+        &["generateimage", "imagegen", "createimage"],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_in_the_table_is_folded_and_stands_once_in_its_row() {
+        for (family, names) in TABLE {
+            assert_eq!(names[0], fold(family).as_str());
+            for (index, name) in names.iter().enumerate() {
+                assert_eq!(fold(name), *name);
+                assert!(!names[..index].contains(name), "{name} twice in {family}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_find_their_families() {
+        let cases: &[(&str, &[&str])] = &[
+            ("Bash", &["bash"]),
+            ("run_terminal_cmd", &["bash"]),
+            ("shellToolCall", &["bash"]),
+            ("read_file", &["read"]),
+            ("write_to_file", &["write"]),
+            ("oc_write", &["write"]),
+            ("oc_searchFiles", &["glob", "grep"]),
+            ("search_files", &["glob", "grep"]),
+            ("delegateTask", &["task"]),
+            ("mcp_skill", &["skill_mcp"]),
+            ("update_plan", &["todowrite"]),
+            ("list_dir", &["list"]),
+            ("ocean_view", &[]),
+            ("get_weather", &[]),
+        ];
+        for (name, want) in cases {
+            assert_eq!(&families(&fold(name)).collect::<Vec<_>>(), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The client's tools, and which of them a call means.
+//!
+//! Exact name, then the name without case and punctuation, then alias. Within one step several
+//! tools may answer; the caller picks the one whose schema fits the arguments. Only what is here is
+//! ever emitted, under exactly the name that the client offered.
+
+use std::path::Path;
+
+use super::alias::{families, fold};
+use super::compat::{self, Arguments};
+use super::native::Asked;
+use super::schema::Schema;
+use crate::turn::{ToolChoice, ToolSpec, Turn};
+
+/// One of the client's tools.
+#[derive(Debug, Clone)]
+pub(super) struct Tool {
+    pub name: String,
+    pub description: String,
+    pub schema: Schema,
+    pub families: Vec<&'static str>,
+    folded: String,
+}
+
+impl Tool {
+    fn new(spec: &ToolSpec) -> Self {
+        let folded = fold(&spec.name);
+        Self {
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            schema: Schema::new(spec.schema.clone()),
+            families: families(&folded).collect(),
+            folded,
+        }
+    }
+
+    /// Whether this is a tool of the family.
+    pub(super) fn is(&self, family: &str) -> bool {
+        self.families.contains(&family)
+    }
+}
+
+/// The tools that may be called in this turn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Catalog {
+    tools: Vec<Tool>,
+}
+
+impl Catalog {
+    pub(super) fn new(turn: &Turn) -> Self {
+        let allowed = |tool: &&ToolSpec| match &turn.tool_choice {
+            ToolChoice::None => false,
+            ToolChoice::Named(names) => names.contains(&tool.name),
+            ToolChoice::Auto | ToolChoice::Required => true,
+        };
+        Self {
+            tools: turn.tools.iter().filter(allowed).map(Tool::new).collect(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// The tool with exactly this name.
+    pub(super) fn exact(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name == name)
+    }
+
+    /// The first tool of a family.
+    pub(super) fn of(&self, family: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.is(family))
+    }
+
+    /// The tool that a call means, with its arguments in that tool's terms.
+    pub(super) fn resolve(&self, asked: &Asked, workspace: &Path) -> Option<(&Tool, Arguments)> {
+        let steps: [fn(&Tool, &str) -> bool; 3] = [
+            |tool, name| tool.name == name,
+            |tool, name| tool.folded == fold(name),
+            |tool, name| families(&fold(name)).any(|family| tool.is(family)),
+        ];
+        // An MCP tool named `read` is not the client's `view`.
+        let steps = &steps[..if asked.aliases { 3 } else { 2 }];
+        steps
+            .iter()
+            .flat_map(|step| asked.names.iter().map(move |name| (step, name)))
+            .find_map(|(step, name)| {
+                self.tools
+                    .iter()
+                    .filter(|tool| step(tool, name))
+                    .map(|tool| (tool, compat::arguments(asked, tool, workspace)))
+                    // Where nothing of a native call fits, another tool happens to have the name.
+                    .filter(|(_, args)| !asked.native || asked.args.is_empty() || args.placed > 0)
+                    .reduce(|best, next| {
+                        if next.1.fit() > best.1.fit() {
+                            next
+                        } else {
+                            best
+                        }
+                    })
+            })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

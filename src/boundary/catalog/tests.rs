@@ -1,0 +1,41 @@
+use serde_json::json;
+
+use super::*;
+use crate::boundary::testing::{WORKSPACE, map, tool, turn};
+
+fn asked(name: &str, args: serde_json::Value) -> Asked {
+    Asked {
+        names: vec![name.to_owned()],
+        args: map(args),
+        native: false,
+        aliases: true,
+    }
+}
+
+#[test]
+fn exact_then_folded_then_alias() {
+    let text = json!({"path": {"type": "string"}});
+    let tools = ["view_file", "READ", "read"].map(|name| tool(name, "", text.clone(), &["path"]));
+    for drop in 0..3 {
+        let catalog = Catalog::new(&turn(tools[..3 - drop].to_vec()));
+        let (tool, _) = catalog
+            .resolve(&asked("read", json!({"path": "a"})), Path::new(WORKSPACE))
+            .unwrap();
+        assert_eq!(tool.name, ["read", "READ", "view_file"][drop]);
+    }
+}
+
+#[test]
+fn of_several_candidates_the_one_whose_schema_fits() {
+    let text = json!({"type": "string"});
+    let by_name = tool("search_files", "", json!({"pattern": text}), &["pattern"]);
+    let by_content = tool("rg", "", json!({"regex": text, "path": text}), &["regex"]);
+    let catalog = Catalog::new(&turn(vec![by_name, by_content]));
+    let grep = Asked {
+        native: true,
+        ..asked("grep", json!({"pattern": "x", "path": "src"}))
+    };
+    let (tool, args) = catalog.resolve(&grep, Path::new(WORKSPACE)).unwrap();
+    assert_eq!(tool.name, "rg");
+    assert_eq!(args.map, map(json!({"regex": "x", "path": "src"})));
+}

@@ -1,0 +1,27 @@
+//! Finding files by name.
+
+use super::Compat;
+use super::list::{DIRECTORY_NAMES, here};
+use super::place::{field, path};
+
+pub(super) const TOOL: Compat = Compat {
+    family: "glob",
+    fields: &[
+        field(
+            "pattern",
+            &[
+                "pattern",
+                "globpattern",
+                "glob",
+                "filepattern",
+                "searchpattern",
+                "query",
+                "namepattern",
+            ],
+        ),
+        path("path", DIRECTORY_NAMES),
+        field("limit", &["limit", "headlimit", "maxresults"]),
+    ],
+    prepare: |_| {},
+    complete: here,
+};

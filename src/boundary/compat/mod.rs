@@ -1,0 +1,124 @@
+//! A call's arguments in the terms of the client's own schema.
+//!
+//! One file per family of tools says, as data, under which names its arguments go, and as code what
+//! else its tools need (units, made-up descriptions, list items). The rest is the same for all:
+//! arguments move to whichever property names *this* schema has, paths become absolute or relative
+//! as its text demands, and types are coerced where nothing is lost. The result is checked against
+//! the schema.
+
+mod bash;
+mod coerce;
+mod edit;
+mod glob;
+mod grep;
+mod list;
+mod place;
+mod read;
+mod write;
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::alias::{families, fold};
+use super::catalog::Tool;
+use super::native::Asked;
+use place::{Field, Given};
+
+/// How the tools of one family take their arguments.
+struct Compat {
+    /// The family, as in `alias.rs`.
+    family: &'static str,
+    /// The arguments, and the folded names under which agents and clients know them.
+    fields: &'static [Field],
+    /// Puts the arguments, under their canonical names, into the form that the tool takes.
+    prepare: fn(&mut Given),
+    /// Makes up the value of a demanded field that was not given, if it can be derived.
+    complete: fn(&Given, &str) -> Option<Value>,
+}
+
+/// A new tool registers here.
+const TOOLS: &[Compat] = &[
+    bash::TOOL,
+    read::TOOL,
+    write::TOOL,
+    edit::TOOL,
+    list::TOOL,
+    glob::TOOL,
+    grep::TOOL,
+];
+
+/// For tools of no known family: names are compared folded, nothing else.
+const OTHER: Compat = Compat {
+    family: "",
+    fields: &[],
+    prepare: |_| {},
+    complete: |_, _| None,
+};
+
+/// The outcome: arguments, and how well they fit.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Arguments {
+    pub map: Map<String, Value>,
+    /// What the schema objects to.
+    pub problems: Vec<String>,
+    /// How many of the arguments that were given found a place in the schema.
+    pub placed: usize,
+    /// How many did not.
+    pub lost: usize,
+}
+
+impl Arguments {
+    pub(super) fn is_valid(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// For ranking: valid first, then more given arguments used, then fewer left over.
+    pub(super) fn fit(&self) -> (bool, usize, std::cmp::Reverse<usize>) {
+        (
+            self.is_valid(),
+            self.placed,
+            std::cmp::Reverse(self.lost + self.problems.len()),
+        )
+    }
+}
+
+/// Maps a call's arguments onto the tool's schema.
+pub(super) fn arguments(asked: &Asked, tool: &Tool, workspace: &Path) -> Arguments {
+    if !asked.native && tool.schema.problems(&asked.args).is_empty() {
+        return Arguments {
+            placed: asked.args.len(),
+            map: asked.args.clone(),
+            problems: Vec::new(),
+            lost: 0,
+        };
+    }
+    let compat = compat_for(asked, tool);
+    let mut given = Given::new(asked, tool, workspace, compat.fields);
+    (compat.prepare)(&mut given);
+    let (mut map, placed, lost) = given.place(compat.complete);
+    coerce::arguments(&tool.schema, &mut map);
+    Arguments {
+        problems: tool.schema.problems(&map),
+        map,
+        placed,
+        lost,
+    }
+}
+
+/// The family that the call and the tool have in common, else the tool's own.
+fn compat_for(asked: &Asked, tool: &Tool) -> &'static Compat {
+    let find = |family: &str| TOOLS.iter().find(|compat| compat.family == family);
+    asked
+        .names
+        .iter()
+        .flat_map(|name| families(&fold(name)))
+        .filter(|family| tool.is(family))
+        .find_map(find)
+        .or_else(|| tool.families.iter().copied().find_map(find))
+        .unwrap_or(&OTHER)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

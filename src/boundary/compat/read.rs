@@ -1,0 +1,55 @@
+//! Reading a file.
+
+use serde_json::json;
+
+use super::Compat;
+use super::place::{Given, PATH_NAMES, field, path};
+
+pub(super) const TOOL: Compat = Compat {
+    family: "read",
+    fields: &[
+        path("path", PATH_NAMES),
+        field(
+            "offset",
+            &[
+                "offset",
+                "startline",
+                "linestart",
+                "start",
+                "startlineoneindexed",
+            ],
+        ),
+        field(
+            "limit",
+            &["limit", "numlines", "linecount", "maxlines", "lines"],
+        ),
+        field(
+            "end",
+            &["endline", "lineend", "end", "endlineoneindexedinclusive"],
+        ),
+        field("whole", &["shouldreadentirefile"]),
+    ],
+    prepare,
+    complete: |given, field| match field {
+        "whole" => Some(json!(!given.values.contains_key("offset"))),
+        "offset" => Some(json!(1)),
+        _ => None,
+    },
+};
+
+/// Some tools take a first line and a count, some a first and a last line.
+fn prepare(given: &mut Given) {
+    let first = given
+        .number("offset")
+        .filter(|first| *first > 0)
+        .unwrap_or(1);
+    if let (None, Some(limit)) = (given.property("limit"), given.number("limit")) {
+        given.values.remove("limit");
+        given.set("offset", first);
+        given.set("end", first + limit - 1);
+    }
+    if let (None, Some(end)) = (given.property("end"), given.number("end")) {
+        given.values.remove("end");
+        given.set("limit", (end - first + 1).max(1));
+    }
+}

@@ -1,0 +1,315 @@
+//! The state machine of one turn.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::batch::{Batch, Ready};
+use super::catalog::Catalog;
+use super::change::FileChange;
+use super::ids::Ids;
+use super::plan::{Plan, Planner};
+use super::segments::Segments;
+use super::{OpenTool, Options, Verdict};
+use crate::agent::{AgentEvent, NativeCall, RunUsage};
+use crate::turn::{Delta, ErrorKind, FinishReason, ToolCall, Turn, TurnEnd, TurnError, Usage};
+
+/// Turns one run's events into what the client sees.
+#[derive(Debug)]
+pub struct Boundary {
+    planner: Planner,
+    options: Options,
+    parallel: bool,
+    ids: Ids,
+    segments: Segments,
+    batch: Batch,
+    /// Native calls announced and not complete.
+    open: Vec<NativeCall>,
+    /// Native ids of calls that have their place in an answer.
+    taken: HashSet<String>,
+    ended: bool,
+}
+
+impl Boundary {
+    /// A boundary for one turn. `workspace` is the client's directory, which relative paths mean.
+    #[must_use]
+    pub fn new(turn: &Turn, workspace: &Path, options: &Options) -> Self {
+        let catalog = match turn.allows_tools() {
+            true => Catalog::new(turn),
+            false => Catalog::default(),
+        };
+        Self {
+            planner: Planner::new(catalog, workspace, options),
+            options: options.clone(),
+            parallel: turn.parallel_tool_calls,
+            ids: Ids::new(turn),
+            segments: Segments::default(),
+            batch: Batch::default(),
+            open: Vec::new(),
+            taken: HashSet::new(),
+            ended: false,
+        }
+    }
+
+    /// Feeds one agent event; appends what the client is to see. After the end, events are ignored.
+    pub fn on_event(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Verdict {
+        if self.ended {
+            return Verdict::Continue;
+        }
+        match event {
+            AgentEvent::Started(_) | AgentEvent::Activity => self.standing(),
+            AgentEvent::TextDelta(text) => {
+                let new = self.segments.delta(text);
+                self.said(new, out, Delta::Text)
+            }
+            AgentEvent::TextSegment(text) => {
+                let new = self.segments.segment(text);
+                self.said(new, out, Delta::Text)
+            }
+            AgentEvent::Thinking(text) => self.said(text, out, Delta::Reasoning),
+            AgentEvent::ToolStarted(call) => {
+                self.segments.tool_event();
+                self.announced(call, out)
+            }
+            AgentEvent::ToolCompleted(call) => {
+                self.segments.tool_event();
+                self.completed(call, out)
+            }
+            AgentEvent::Retrying => {
+                self.segments.retrying();
+                self.close(None, out)
+            }
+            AgentEvent::Finished(result) if result.is_error => self.end(TurnEnd::failed(
+                TurnError::new(ErrorKind::AgentFailed, result.text),
+            )),
+            AgentEvent::Finished(result) => {
+                let usage = result.usage.map(usage);
+                if let Verdict::End(end) = self.close(usage, out) {
+                    return Verdict::End(end);
+                }
+                let rest = self.segments.finish(&result.text);
+                push_text(rest, out);
+                self.end(TurnEnd::finished(FinishReason::Stop, usage))
+            }
+        }
+    }
+
+    /// The grace for siblings of an announced call is over, or the agent exited: emits what is
+    /// pending.
+    pub fn settle(&mut self, out: &mut Vec<Delta>) -> Verdict {
+        if self.ended {
+            return Verdict::Continue;
+        }
+        self.close(None, out)
+    }
+
+    /// Takes file changes that the agent's view reports. They are the ground truth: what events
+    /// said of the same files gives way.
+    pub fn on_changes(&mut self, changes: Vec<FileChange>, _out: &mut Vec<Delta>) -> Verdict {
+        if self.ended {
+            return Verdict::Continue;
+        }
+        for change in changes {
+            self.batch.set_change(change);
+        }
+        self.standing()
+    }
+
+    /// The native tool that is being executed; of several the one with the longest limit.
+    #[must_use]
+    pub fn open_tool(&self) -> Option<OpenTool> {
+        self.open
+            .iter()
+            .map(|call| OpenTool {
+                name: call.kind.clone(),
+                timeout: timeout(call),
+            })
+            .max_by_key(|tool| tool.timeout)
+    }
+
+    /// New text or reasoning. It is the model's next word after a batch, which is then complete.
+    fn said(
+        &mut self,
+        text: String,
+        out: &mut Vec<Delta>,
+        delta: impl Fn(String) -> Delta,
+    ) -> Verdict {
+        if text.is_empty() {
+            return self.standing();
+        }
+        match self.close(None, out) {
+            Verdict::End(end) => Verdict::End(end),
+            _ => {
+                out.push(delta(text));
+                self.standing()
+            }
+        }
+    }
+
+    fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
+        let verdict = self.consider(&call, out);
+        if !self.open.iter().any(|open| is_same(open, &call)) {
+            self.open.push(call);
+        }
+        verdict
+    }
+
+    fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
+        if let Some(at) = self.open.iter().position(|open| is_same(open, &call)) {
+            let open = self.open.remove(at);
+            call.args = call.args.or(open.args);
+            call.model_call_id = call.model_call_id.or(open.model_call_id);
+        }
+        if self.batch.is_waiting_for(&call.call_id) {
+            let change = FileChange::of(&call);
+            self.batch.complete(&call.call_id, change);
+            return self.standing();
+        }
+        let verdict = self.consider(&call, out);
+        if self.batch.is_waiting_for(&call.call_id) {
+            let change = FileChange::of(&call);
+            self.batch.complete(&call.call_id, change);
+            return self.standing();
+        }
+        self.batch.break_off();
+        verdict
+    }
+
+    /// Gives a call that carries arguments its place in the batch, if the client executes it.
+    fn consider(&mut self, call: &NativeCall, out: &mut Vec<Delta>) -> Verdict {
+        let known = !call.call_id.is_empty() && self.taken.contains(&call.call_id);
+        if call.args.is_none() || known {
+            return self.standing();
+        }
+        let plan = self.planner.native(call);
+        // Even a call that runs on shows that the model has been asked again.
+        if !self.batch.admits(call.model_call_id.as_deref())
+            && let Verdict::End(end) = self.close(None, out)
+        {
+            return Verdict::End(end);
+        }
+        match plan {
+            Plan::RunOn => {}
+            Plan::Await => {
+                self.taken.insert(call.call_id.clone());
+                self.batch.await_change(&call.call_id);
+            }
+            Plan::Call {
+                name,
+                arguments,
+                problems,
+            } => {
+                if !problems.is_empty() && !self.options.auto_fallback {
+                    return self.refuse(&name, &problems, out);
+                }
+                self.taken.insert(call.call_id.clone());
+                let call = self.call(&call.call_id, name, arguments);
+                self.batch.push(call);
+            }
+        }
+        self.standing()
+    }
+
+    /// What the state asks of the engine.
+    fn standing(&self) -> Verdict {
+        if self.batch.is_ready() && !self.batch.is_waiting() {
+            Verdict::Settling
+        } else {
+            Verdict::Continue
+        }
+    }
+
+    /// The batch is complete: if it holds anything, it goes out and ends the turn.
+    fn close(&mut self, usage: Option<Usage>, out: &mut Vec<Delta>) -> Verdict {
+        if !self.batch.is_ready() {
+            return Verdict::Continue;
+        }
+        let mut calls = Vec::new();
+        for ready in self.batch.take() {
+            match ready {
+                Ready::Call(call) => calls.push(call),
+                Ready::Change(change) => {
+                    for plan in self.planner.change(&change) {
+                        if let Plan::Call {
+                            name, arguments, ..
+                        } = plan
+                        {
+                            calls.push(self.call(&change.path, name, arguments));
+                        }
+                    }
+                }
+            }
+        }
+        if calls.is_empty() {
+            return Verdict::Continue;
+        }
+        if !self.parallel {
+            calls.truncate(1);
+        }
+        out.extend(calls.into_iter().map(Delta::ToolCall));
+        self.end(TurnEnd::finished(FinishReason::ToolCalls, usage))
+    }
+
+    /// Ends the turn over a call that can't be made valid.
+    fn refuse(&mut self, name: &str, problems: &[String], out: &mut Vec<Delta>) -> Verdict {
+        push_text(
+            format!(
+                "The call of `{name}` was stopped: its arguments do not fit the tool's schema ({}).",
+                problems.join("; ")
+            ),
+            out,
+        );
+        self.end(TurnEnd::finished(FinishReason::Stop, None))
+    }
+
+    fn call(&mut self, origin: &str, name: String, arguments: Map<String, Value>) -> ToolCall {
+        ToolCall {
+            id: self.ids.next(origin),
+            name,
+            arguments: Value::Object(arguments).to_string(),
+        }
+    }
+
+    fn end(&mut self, end: TurnEnd) -> Verdict {
+        self.ended = true;
+        Verdict::End(end)
+    }
+}
+
+fn push_text(text: String, out: &mut Vec<Delta>) {
+    if !text.is_empty() {
+        out.push(Delta::Text(text));
+    }
+}
+
+/// Whether two events are about one call. Old versions leave the id out.
+fn is_same(a: &NativeCall, b: &NativeCall) -> bool {
+    a.call_id == b.call_id && (!a.call_id.is_empty() || a.kind == b.kind)
+}
+
+/// How long the agent lets a call take (SCHEMA 3: milliseconds).
+fn timeout(call: &NativeCall) -> Option<Duration> {
+    let args = call.args.as_ref()?;
+    ["timeout", "blockUntilMs"]
+        .iter()
+        .find_map(|key| args.get(*key)?.as_u64())
+        .filter(|millis| *millis > 0)
+        .map(Duration::from_millis)
+}
+
+fn usage(run: RunUsage) -> Usage {
+    Usage {
+        input: run.input,
+        output: run.output,
+        cache_read: run.cache_read,
+        cache_write: run.cache_write,
+        reasoning: run.reasoning,
+        cost: run.cost,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,248 @@
+//! Cursor's tool calls, in neutral terms.
+//!
+//! Reads a [`NativeCall`] (SCHEMA 3) and says what is asked for: under which names to look for the
+//! client's tool, with which arguments, and whether the call changes anything. Cursor's plumbing
+//! (`toolCallId`, `parsingResult`, ...) is left behind. It knows nothing of the client's tools.
+
+use serde_json::{Map, Value};
+
+use crate::agent::NativeCall;
+
+/// What a call of this kind does, which decides who may execute it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Looks at the workspace; harmless wherever it runs.
+    Read,
+    /// Changes files, and tells the exact change only when it is complete.
+    Edit,
+    /// Does anything else that the client wants to decide on.
+    Act,
+    /// Cursor's own business; never a call for the client.
+    Internal,
+}
+
+/// A call that a client's tool may answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asked {
+    /// The names to look for among the client's tools, best first.
+    pub names: Vec<String>,
+    /// The arguments.
+    pub args: Map<String, Value>,
+    /// Whether the arguments are Cursor's (true), or the model wrote them for this very tool.
+    pub native: bool,
+    /// Whether a tool of another name but the same family will do.
+    pub aliases: bool,
+}
+
+/// Cursor's kinds, and which of their arguments say what is wanted. Kinds that are not here are
+/// looked up by their own name, with all their arguments.
+const KINDS: &[(&str, Effect, &[&str])] = &[
+    (
+        "shell",
+        Effect::Act,
+        &[
+            "command",
+            "workingDirectory",
+            "timeout",
+            "description",
+            "isBackground",
+        ],
+    ),
+    ("piBash", Effect::Act, &["command", "timeout"]),
+    ("read", Effect::Read, &["path", "offset", "limit"]),
+    ("piRead", Effect::Read, &["path", "offset", "limit"]),
+    (
+        "grep",
+        Effect::Read,
+        &[
+            "pattern",
+            "path",
+            "glob",
+            "outputMode",
+            "contextBefore",
+            "contextAfter",
+            "context",
+            "caseInsensitive",
+            "type",
+            "headLimit",
+            "multiline",
+        ],
+    ),
+    ("piGrep", Effect::Read, &["pattern", "path", "glob"]),
+    ("glob", Effect::Read, &["globPattern", "targetDirectory"]),
+    ("piFind", Effect::Read, &["pattern", "path"]),
+    ("ls", Effect::Read, &["path", "ignore"]),
+    ("piLs", Effect::Read, &["path"]),
+    ("semSearch", Effect::Read, &["query", "targetDirectories"]),
+    ("readLints", Effect::Read, &["paths"]),
+    ("readTodos", Effect::Act, &[]),
+    ("updateTodos", Effect::Act, &["todos", "merge"]),
+    (
+        "edit",
+        Effect::Edit,
+        &[
+            "path",
+            "streamContent",
+            "strReplace",
+            "multiStrReplace",
+            "applyPatch",
+        ],
+    ),
+    (
+        "piEdit",
+        Effect::Edit,
+        &["path", "oldText", "newText", "edits"],
+    ),
+    ("write", Effect::Edit, &["path", "fileText"]),
+    ("piWrite", Effect::Edit, &["path", "content"]),
+    ("delete", Effect::Edit, &["path"]),
+    (
+        "task",
+        Effect::Act,
+        &["description", "prompt", "subagentType", "resume"],
+    ),
+    ("webSearch", Effect::Act, &["searchTerm"]),
+    ("webFetch", Effect::Act, &["url"]),
+    ("fetch", Effect::Act, &["url"]),
+    ("askQuestion", Effect::Act, &["title", "questions"]),
+    ("createPlan", Effect::Act, &["plan", "name", "overview"]),
+    (
+        "generateImage",
+        Effect::Act,
+        &["description", "filePath", "referenceImagePaths"],
+    ),
+];
+
+/// Kinds that belong to Cursor's editor, cloud and bookkeeping.
+const INTERNAL: &[&str] = &[
+    "adopt",
+    "aiAttribution",
+    "applyAgentDiff",
+    "await",
+    "blameByFilePath",
+    "communicateUpdate",
+    "computerUse",
+    "connectScm",
+    "createAgent",
+    "createGoal",
+    "editPrLabels",
+    "fetchCloudAgentData",
+    "getAgentStatus",
+    "getMcpTools",
+    "getPrCodeTour",
+    "listMcpResources",
+    "mcpAuth",
+    "prManagement",
+    "readAgentTranscript",
+    "readCanvas",
+    "readMcpResource",
+    "recordCiInvestigationFindings",
+    "recordScreen",
+    "reflect",
+    "replaceEnv",
+    "reportBug",
+    "reportBugfixResults",
+    "searchConversations",
+    "sendFinalSummary",
+    "sendMessage",
+    "sendToAgent",
+    "sendToUser",
+    "setActiveBranch",
+    "setupVmEnvironment",
+    "startGrindExecution",
+    "startGrindPlanning",
+    "stopAgent",
+    "switchMode",
+    "truncated",
+    "updateGoal",
+    "updatePrCodeTour",
+    "writeCanvas",
+    "writeShellStdin",
+];
+
+/// What a call of this kind does.
+pub(super) fn effect(kind: &str) -> Effect {
+    if let Some((_, effect, _)) = KINDS.iter().find(|(name, ..)| *name == kind) {
+        *effect
+    } else if INTERNAL.contains(&kind) {
+        Effect::Internal
+    } else {
+        Effect::Act
+    }
+}
+
+/// The call in neutral terms; `None` for calls without arguments and for Cursor's own business.
+pub(super) fn asked(call: &NativeCall) -> Option<Asked> {
+    let args = call.args.as_ref()?;
+    if call.kind == "mcp" {
+        return mcp(args);
+    }
+    if effect(&call.kind) == Effect::Internal {
+        return None;
+    }
+    let wanted = KINDS.iter().find(|(name, ..)| *name == call.kind);
+    let args = match wanted {
+        Some((_, _, keys)) => keys
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), args.get(*key)?.clone())))
+            .filter(|(_, value)| !is_unset(value))
+            .collect(),
+        None => args
+            .iter()
+            .filter(|(key, _)| *key != "toolCallId")
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    };
+    Some(Asked {
+        names: vec![call.kind.clone()],
+        args,
+        native: wanted.is_some(),
+        aliases: true,
+    })
+}
+
+/// An MCP call: the client knows the tool by its own name, or by one made of server and tool.
+fn mcp(args: &Map<String, Value>) -> Option<Asked> {
+    let text = |key: &str| {
+        args.get(key)
+            .and_then(Value::as_str)
+            .filter(|s| !s.is_empty())
+    };
+    let mut names = Vec::new();
+    if let (Some(server), Some(tool)) = (
+        text("providerIdentifier").or_else(|| text("serverIdentifier")),
+        text("toolName"),
+    ) {
+        names.extend([
+            format!("{server}_{tool}"),
+            format!("mcp__{server}__{tool}"),
+            tool.to_owned(),
+        ]);
+    }
+    names.extend(text("name").map(str::to_owned));
+    let args = match args.get("args") {
+        Some(Value::Object(inner)) => inner.clone(),
+        Some(Value::String(text)) => serde_json::from_str(text).ok()?,
+        _ => Map::new(),
+    };
+    (!names.is_empty()).then_some(Asked {
+        names,
+        args,
+        native: false,
+        aliases: false,
+    })
+}
+
+/// Protobuf's ways of leaving a field out: null, an empty text or an empty list.
+fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

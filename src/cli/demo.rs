@@ -1,0 +1,244 @@
+//! `open-cursor demo`: the main job, end to end, with nothing to set up.
+//!
+//! Only the agent may be a stand-in: the server, the HTTP requests, the streams, the translation of
+//! tool calls and the tools themselves are the real ones.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{render, serve::Running};
+use crate::{
+    agent::{Agent, Env},
+    http::{Shutdown, client},
+    settings::{ServeFlags, ServeSettings},
+};
+
+/// How many requests a conversation may take.
+const MAX_TURNS: usize = 8;
+
+/// Show a streamed chat with tool calls, on the built-in replay agent if Cursor's is not installed
+///
+/// Starts a server on a free port, asks it over HTTP to write and read a file, executes the tool
+/// calls in a temporary directory as a client would, and shows every step.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor demo
+  open-cursor demo --agent replay
+  open-cursor demo --agent ~/.local/bin/cursor-agent --model auto")]
+pub struct Args {
+    /// Agent program, or `replay` for the built-in one [default: cursor-agent if it is installed]
+    #[arg(long, value_name = "PATH|replay")]
+    agent: Option<String>,
+
+    /// Model to ask [default: auto; with the replay agent, its scenario replay-files]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+}
+
+/// Runs the demo.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
+    let env = std::env::vars_os().collect::<Env>();
+    let agent = match args.agent {
+        Some(agent) => agent,
+        None if Agent::discover(None, &env).await.is_ok() => String::new(),
+        None => "replay".to_owned(),
+    };
+    let is_replay = agent == "replay";
+    let flags = ServeFlags {
+        host: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        port: Some(0),
+        agent: Some(agent).filter(|agent| !agent.is_empty()),
+        workspace: Some(scratch.path().to_owned()),
+        ..ServeFlags::default()
+    };
+    let settings = ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?;
+    let running = Running::start(&settings).await?;
+    let addr = running.server.addr();
+    let program = running.app.engine().agent().to_string();
+    let shutdown = Shutdown {
+        drain: CancellationToken::new(),
+        now: CancellationToken::new(),
+        grace: Duration::from_secs(2),
+    };
+    let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
+
+    render::line(format_args!(
+        "open-cursor listens on http://{addr}, agent: {program}"
+    ));
+    let model = args
+        .model
+        .unwrap_or_else(|| if is_replay { "replay-files" } else { "auto" }.to_owned());
+    let workspace = scratch.path().canonicalize()?;
+    let result = converse(addr, &model, &workspace).await;
+    shutdown.drain.cancel();
+    server.await.context("the server failed")?;
+    result?;
+
+    render::line("");
+    render::line("Real: the server, the HTTP requests, both streams, the tool calls and the file.");
+    if is_replay {
+        render::line(
+            "Not real: the model. The built-in replay agent played a script in its place,",
+        );
+        render::line("printing the events that Cursor's CLI prints. For the real one, install it,");
+        render::line("run `cursor-agent login`, and then `open-cursor demo --agent cursor-agent`.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The conversation of a client with tools: ask, execute what the model calls, send the results.
+async fn converse(addr: SocketAddr, model: &str, workspace: &Path) -> anyhow::Result<()> {
+    let ask =
+        "Write a greeting to hello-open-cursor.txt, read the file back, and tell me what it says.";
+    let mut messages = vec![json!({"role": "user", "content": ask})];
+    for turn in 1..=MAX_TURNS {
+        render::line(format_args!(
+            "\n── request {turn}: POST /v1/chat/completions, model {model}, stream"
+        ));
+        if turn == 1 {
+            render::line(format_args!("user: {ask}"));
+        }
+        let body = json!({"model": model, "stream": true, "messages": messages, "tools": tools()});
+        let answer = ask_once(addr, &body).await?;
+        let calls = answer.tool_calls.clone();
+        messages.push(answer.into_message());
+        if calls.is_empty() {
+            return Ok(());
+        }
+        for call in calls {
+            let name = call["function"]["name"].as_str().unwrap_or_default();
+            let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
+            render::line(format_args!("\ntool call: {name} {arguments}"));
+            let result = execute(name, arguments, workspace).await;
+            render::line(format_args!("executed here: {result}"));
+            messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": result}));
+        }
+    }
+    bail!("the conversation did not end within {MAX_TURNS} requests")
+}
+
+/// What one streamed answer held.
+#[derive(Default)]
+struct Streamed {
+    text: String,
+    tool_calls: Vec<Value>,
+}
+
+impl Streamed {
+    fn into_message(self) -> Value {
+        let mut message = json!({"role": "assistant", "content": self.text});
+        if !self.tool_calls.is_empty() {
+            message["tool_calls"] = self.tool_calls.into();
+        }
+        message
+    }
+}
+
+async fn ask_once(addr: SocketAddr, body: &Value) -> anyhow::Result<Streamed> {
+    let response = client::send(addr, "/v1/chat/completions", Some(body.to_string())).await?;
+    let status = response.status();
+    let mut body = response.into_body();
+    if !status.is_success() {
+        let body = body.collect().await?.to_bytes();
+        bail!("{status}: {}", String::from_utf8_lossy(&body));
+    }
+    let mut answer = Streamed::default();
+    let mut buffer = Vec::new();
+    render::piece("assistant: ");
+    while let Some(frame) = body.frame().await {
+        let frame = frame?;
+        buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        while let Some(end) = memchr::memmem::find(&buffer, b"\n\n") {
+            let event: Vec<u8> = buffer.drain(..end + 2).collect();
+            let event = String::from_utf8_lossy(&event);
+            if let Some(data) = event.trim_end().strip_prefix("data: ") {
+                if data == "[DONE]" {
+                    render::line("");
+                    return Ok(answer);
+                }
+                show(&serde_json::from_str(data)?, &mut answer)?;
+            }
+        }
+    }
+    bail!("the stream ended without [DONE]")
+}
+
+fn show(chunk: &Value, answer: &mut Streamed) -> anyhow::Result<()> {
+    if let Some(error) = chunk.get("error") {
+        bail!(
+            "the answer broke off: {}",
+            error["message"].as_str().unwrap_or_default()
+        );
+    }
+    let delta = &chunk["choices"][0]["delta"];
+    if let Some(text) = delta["content"].as_str() {
+        render::piece(text);
+        answer.text.push_str(text);
+    }
+    if let Some(calls) = delta["tool_calls"].as_array() {
+        answer.tool_calls.extend(calls.iter().cloned());
+    }
+    Ok(())
+}
+
+fn tools() -> Value {
+    let tool = |name: &str, description: &str, properties: Value| {
+        let required: Vec<&String> = properties
+            .as_object()
+            .into_iter()
+            .flat_map(|p| p.keys())
+            .collect();
+        json!({"type": "function", "function": {
+            "name": name,
+            "description": description,
+            "parameters": {"type": "object", "properties": properties, "required": required},
+        }})
+    };
+    let path = json!({"type": "string", "description": "Absolute path of the file"});
+    json!([
+        tool(
+            "write",
+            "Writes a file.",
+            json!({"filePath": path, "content": {"type": "string"}})
+        ),
+        tool("read", "Reads a file.", json!({"filePath": path})),
+    ])
+}
+
+/// Executes a tool call inside the workspace, and nowhere else.
+async fn execute(name: &str, arguments: &str, workspace: &Path) -> String {
+    let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+    let path = PathBuf::from(arguments["filePath"].as_str().unwrap_or_default());
+    let Some(file) = path
+        .file_name()
+        .filter(|_| path.parent() == Some(workspace))
+    else {
+        return format!(
+            "error: {} is not in {}",
+            path.display(),
+            workspace.display()
+        );
+    };
+    let path = workspace.join(file);
+    let result = match name {
+        "write" => {
+            let content = arguments["content"].as_str().unwrap_or_default();
+            let written = tokio::fs::write(&path, content).await;
+            written.map(|()| format!("wrote {} bytes to {}", content.len(), path.display()))
+        }
+        "read" => tokio::fs::read_to_string(&path).await,
+        _ => return format!("error: there is no tool {name}"),
+    };
+    result.unwrap_or_else(|error| format!("error: {error}"))
+}

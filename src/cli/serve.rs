@@ -1,0 +1,187 @@
+//! `open-cursor serve`.
+
+use std::{ffi::OsStr, net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::render;
+use crate::{
+    agent::{Agent, Env},
+    boundary,
+    engine::{self, Budgets, Engine},
+    http::{App, Server, Shutdown},
+    settings::{ServeFlags, ServeSettings},
+    telemetry,
+};
+
+/// How long running turns have after the first signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serve OpenAI's API on this machine, answered by Cursor's agent
+///
+/// Clients use http://127.0.0.1:32124/v1 as base URL, any text as API key, and `auto` or a name from
+/// GET /v1/models as model. Stop with Ctrl-C: running answers have 10 s to finish.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor serve
+  open-cursor serve --port 0 --server-info /tmp/server.json
+  open-cursor serve --agent ~/.local/bin/cursor-agent --workspace ~/project")]
+pub struct Args {
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    host: Option<IpAddr>,
+
+    /// Port to listen on; 0 picks a free one [env: PORT] [default: 32124]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+
+    /// Agent program, or `replay` for the built-in one [env: CURSOR_AGENT_EXECUTABLE]
+    /// [default: cursor-agent or agent, on PATH or where Cursor installs it]
+    #[arg(long, value_name = "PATH|replay")]
+    agent: Option<String>,
+
+    /// Directory the agent works in [env: CURSOR_ACP_WORKSPACE] [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+
+    /// Write {"url","port","pid"} to this file once the server listens
+    #[arg(long, value_name = "FILE")]
+    server_info: Option<PathBuf>,
+
+    /// Seconds the agent may take to its first event [default: 120]
+    #[arg(long, value_name = "SECS")]
+    agent_timeout: Option<u64>,
+
+    /// Seconds the agent may be silent between two events [default: 600]
+    #[arg(long, value_name = "SECS")]
+    idle_timeout: Option<u64>,
+
+    /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+impl Args {
+    fn flags(&self) -> ServeFlags {
+        ServeFlags {
+            host: self.host,
+            port: self.port,
+            agent: self.agent.clone(),
+            workspace: self.workspace.clone(),
+            agent_timeout: self.agent_timeout,
+            idle_timeout: self.idle_timeout,
+            log_level: self.log_level.clone(),
+        }
+    }
+}
+
+/// Serves until a signal.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = ServeSettings::resolve(args.flags(), &|name| std::env::var(name).ok())
+        .map_err(render::usage)?;
+    telemetry::init(&settings.log_level)
+        .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
+    let shutdown = shutdown_on_signals()?;
+    let app = Running::start(&settings).await?;
+    if let Some(path) = &args.server_info {
+        write_server_info(path, &app.url(), app.server.addr().port())?;
+    }
+    render::note(format_args!(
+        "open-cursor {} listens on {}",
+        env!("CARGO_PKG_VERSION"),
+        app.url()
+    ));
+    render::note(format_args!("agent: {}", app.app.engine().agent()));
+    app.server.run(app.app, shutdown).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A server that is bound and ready to run.
+pub(super) struct Running {
+    /// The server.
+    pub server: Server,
+    /// What it serves.
+    pub app: Arc<App>,
+}
+
+impl Running {
+    /// Finds the agent and binds the address.
+    pub async fn start(settings: &ServeSettings) -> anyhow::Result<Self> {
+        let workspace = match &settings.workspace {
+            Some(dir) => dir.clone(),
+            None => std::env::current_dir().context("the current directory is gone")?,
+        };
+        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
+            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
+        })?;
+        let agent = settings.agent.as_deref().map(OsStr::new);
+        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>())
+            .await
+            .map_err(|error| {
+                render::hinted(
+                    error,
+                    "install Cursor's CLI, or try `--agent replay` without it",
+                )
+            })?;
+        let server = Server::bind(settings.host, settings.port)
+            .await
+            .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
+        let config = engine::Config {
+            workspace,
+            budgets: Budgets {
+                first_event: settings.agent_timeout,
+                idle: settings.idle_timeout,
+            },
+            boundary: boundary::Options::default(),
+        };
+        let engine = Engine::new(agent, config, None);
+        let app = Arc::new(App::new(engine, settings.host));
+        Ok(Self { server, app })
+    }
+
+    /// The base URL, without `/v1`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.addr())
+    }
+}
+
+/// The first SIGINT or SIGTERM drains, the second ends at once.
+fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
+    let shutdown = Shutdown {
+        drain: CancellationToken::new(),
+        now: CancellationToken::new(),
+        grace: GRACE,
+    };
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let tokens = shutdown.clone();
+    tokio::spawn(async move {
+        for token in [tokens.drain, tokens.now] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            tracing::info!("stopping");
+            token.cancel();
+        }
+    });
+    Ok(shutdown)
+}
+
+/// Written whole or not at all: whoever waits for the file reads it at once.
+fn write_server_info(path: &std::path::Path, url: &str, port: u16) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let info = json!({"url": url, "port": port, "pid": std::process::id()});
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or_else(|| ".".as_ref()))?;
+        writeln!(file, "{info}")?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("--server-info {}", path.display()))
+}

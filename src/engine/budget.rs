@@ -1,0 +1,64 @@
+//! How long the agent may be silent.
+
+use std::time::Duration;
+
+use crate::boundary::OpenTool;
+
+/// The limits of an agent's silence. Only silence counts: a run that talks may last for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budgets {
+    /// From the start to the first event.
+    pub first_event: Duration,
+    /// Between two events.
+    pub idle: Duration,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            first_event: Duration::from_secs(120),
+            idle: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How much longer than its own timeout a tool may take to report.
+const TOOL_GRACE: Duration = Duration::from_secs(30);
+
+impl Budgets {
+    /// The budget of the silence that begins now.
+    pub(super) fn next(&self, started: bool, open_tool: Option<&OpenTool>) -> Duration {
+        if !started {
+            return self.first_event;
+        }
+        let tool = open_tool
+            .and_then(|tool| tool.timeout)
+            .map_or(Duration::ZERO, |timeout| timeout.saturating_add(TOOL_GRACE));
+        self.idle.max(tool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_with_a_longer_timeout_extends_the_idle_budget() {
+        let budgets = Budgets::default();
+        let tool = |secs| OpenTool {
+            name: "shell".to_owned(),
+            timeout: Some(Duration::from_secs(secs)),
+        };
+        assert_eq!(budgets.next(false, None), Duration::from_secs(120));
+        assert_eq!(budgets.next(true, None), Duration::from_secs(600));
+        assert_eq!(
+            budgets.next(true, Some(&tool(30))),
+            Duration::from_secs(600)
+        );
+        assert_eq!(
+            budgets.next(true, Some(&tool(900))),
+            Duration::from_secs(930)
+        );
+        assert_eq!(budgets.next(true, Some(&tool(u64::MAX))), Duration::MAX);
+    }
+}

@@ -1,0 +1,58 @@
+//! The agent's failures as the client's errors.
+
+use std::time::Duration;
+
+use crate::{
+    agent::AgentError,
+    models::{self, UnknownModel},
+    turn::{ErrorKind, TurnError},
+};
+
+/// When to try again after a rate limit, if the agent didn't say.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// How many names an unknown model's error suggests.
+const SUGGESTIONS: usize = 5;
+
+/// What a client is told of an agent's failure. `model` is the one that the turn asked for.
+#[must_use]
+pub fn turn_error(error: AgentError, model: &str) -> TurnError {
+    let text = error.to_string();
+    match error {
+        AgentError::Missing { .. } => TurnError::new(ErrorKind::AgentMissing, text),
+        AgentError::Spawn { .. } => TurnError::new(ErrorKind::AgentRefused, text),
+        AgentError::NotLoggedIn { .. } => TurnError::new(
+            ErrorKind::NotLoggedIn,
+            format!(
+                "Cursor is not logged in: {text} Run `cursor-agent login`, or set CURSOR_API_KEY."
+            ),
+        ),
+        AgentError::UsageLimit { .. } => TurnError::new(ErrorKind::UsageLimit, text),
+        AgentError::RateLimited { retry_after, .. } => TurnError {
+            retry_after: Some(retry_after.unwrap_or(RETRY_AFTER)),
+            ..TurnError::new(
+                ErrorKind::RateLimit,
+                format!("Cursor limits the rate of requests: {text}"),
+            )
+        },
+        AgentError::UnknownModel { available, .. } => unknown_model(UnknownModel {
+            nearest: models::nearest(model, available.iter().map(String::as_str), SUGGESTIONS),
+            name: model.to_owned(),
+        }),
+        AgentError::ContextTooLong { .. } => TurnError::new(ErrorKind::ContextTooLong, text),
+        AgentError::Refused { .. } => TurnError::new(
+            ErrorKind::AgentRefused,
+            format!("cursor-agent refused to run: {text}"),
+        ),
+        AgentError::Failed { .. } => TurnError::new(ErrorKind::AgentFailed, text),
+    }
+}
+
+/// The error for a model that the account does not have.
+#[must_use]
+pub fn unknown_model(unknown: UnknownModel) -> TurnError {
+    TurnError {
+        param: Some("model".to_owned()),
+        ..TurnError::new(ErrorKind::UnknownModel, unknown.to_string())
+    }
+}

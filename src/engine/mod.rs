@@ -1,0 +1,119 @@
+//! The engine: answers one [`Turn`] by one run of the agent.
+//!
+//! ```text
+//! Turn ─> prompt ─> agent run ═ AgentEvent ═> boundary ═ TurnEvent ═> TurnStream
+//! ```
+//!
+//! A turn is one task. It ends at the agent's result, at an intercepted tool call, at a budget, at
+//! the agent's exit, at shutdown, or when the [`TurnStream`] is dropped; in every case the agent's
+//! process group is ended. The engine knows no HTTP and no dialect.
+
+mod budget;
+mod failure;
+mod run_turn;
+mod stream;
+
+pub use budget::Budgets;
+pub use failure::{turn_error, unknown_model};
+pub use stream::TurnStream;
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{agent::Agent, boundary, models::Catalog, turn::Turn};
+
+/// Turns prompts into answers with one agent program.
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What every turn needs.
+struct Shared {
+    agent: Agent,
+    models: Catalog,
+    config: Config,
+    /// Cancelled when running turns must end.
+    stop: CancellationToken,
+    turns: TaskTracker,
+}
+
+/// How turns are run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The directory that the agent works in.
+    pub workspace: PathBuf,
+    /// How long the agent may be silent.
+    pub budgets: Budgets,
+    /// How tool calls are translated.
+    pub boundary: boundary::Options,
+}
+
+impl Engine {
+    /// An engine that runs `agent`. `cache_file` keeps the agent's list of models for times when it
+    /// can't be asked.
+    #[must_use]
+    pub fn new(agent: Agent, config: Config, cache_file: Option<PathBuf>) -> Self {
+        let list = agent.clone();
+        let list = move || {
+            let agent = list.clone();
+            async move { agent.models().await }
+        };
+        Self {
+            shared: Arc::new(Shared {
+                agent,
+                models: Catalog::new(list, cache_file),
+                config,
+                stop: CancellationToken::new(),
+                turns: TaskTracker::new(),
+            }),
+        }
+    }
+
+    /// Starts a turn. Dropping the stream cancels it.
+    #[must_use]
+    pub fn start(&self, turn: Turn) -> TurnStream {
+        let (sender, stream) = TurnStream::channel();
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .turns
+            .spawn(run_turn::run_turn(shared, turn, sender));
+        stream
+    }
+
+    /// The agent that is run.
+    #[must_use]
+    pub fn agent(&self) -> &Agent {
+        &self.shared.agent
+    }
+
+    /// The directory that the agent works in.
+    #[must_use]
+    pub fn workspace(&self) -> &std::path::Path {
+        &self.shared.config.workspace
+    }
+
+    /// How many turns are running.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.shared.turns.len()
+    }
+
+    /// The models that the agent offers.
+    #[must_use]
+    pub fn models(&self) -> &Catalog {
+        &self.shared.models
+    }
+
+    /// Waits until no turn is running and no process of one is left.
+    pub async fn idle(&self) {
+        self.shared.turns.close();
+        self.shared.turns.wait().await;
+        self.shared.agent.reaped().await;
+    }
+
+    /// Ends all running turns with an error event.
+    pub fn stop(&self) {
+        self.shared.stop.cancel();
+    }
+}

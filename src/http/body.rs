@@ -1,0 +1,78 @@
+//! Request bodies: JSON only, bounded, with or without a length.
+
+use std::pin::pin;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use warp::http::{HeaderMap, header};
+
+use crate::turn::{ErrorKind, TurnError};
+
+/// The largest body that is read.
+pub const LIMIT: usize = 32 * 1024 * 1024;
+
+/// Checks that the body is declared to be JSON. This also keeps web pages out: a page can't send
+/// this type to another origin without asking first.
+///
+/// # Errors
+/// `UnsupportedMediaType`.
+pub fn check_content_type(headers: &HeaderMap) -> Result<(), TurnError> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    if essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    {
+        return Ok(());
+    }
+    let found = if essence.is_empty() {
+        "no content type".to_owned()
+    } else {
+        format!("`{essence}`")
+    };
+    Err(TurnError::new(
+        ErrorKind::UnsupportedMediaType,
+        format!("send the body with `Content-Type: application/json`, not {found}"),
+    ))
+}
+
+/// Reads the whole body.
+///
+/// # Errors
+/// `TooLarge` beyond [`LIMIT`]; `InvalidRequest` if the client breaks off.
+pub async fn read<B: Buf>(
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Bytes, TurnError> {
+    let too_large = || {
+        TurnError::new(
+            ErrorKind::TooLarge,
+            format!("the request body is larger than {} MiB", LIMIT >> 20),
+        )
+    };
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or(0);
+    if declared > LIMIT {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::with_capacity(declared);
+    let mut body = pin!(body);
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| {
+            TurnError::new(
+                ErrorKind::InvalidRequest,
+                format!("the request body broke off: {error}"),
+            )
+        })?;
+        if bytes.len() + chunk.remaining() > LIMIT {
+            return Err(too_large());
+        }
+        bytes.put(chunk);
+    }
+    Ok(bytes.freeze())
+}

@@ -1,0 +1,92 @@
+//! Answers one request of any dialect.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::{Buf, Bytes};
+use futures::Stream;
+use warp::{
+    http::{HeaderMap, StatusCode},
+    reply::Response,
+};
+
+use super::{App, body, reply, sse};
+use crate::{
+    dialect::{Answer, Dialect, Request, Stamp},
+    engine::TurnStream,
+    turn::{ErrorKind, TurnError, TurnEvent},
+};
+
+/// Bodies above this are decoded off the runtime's threads.
+const LARGE: usize = 256 * 1024;
+
+/// Reads the request, runs the turn and answers.
+pub async fn answer<B: Buf>(
+    app: &App,
+    dialect: &'static dyn Dialect,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, TurnError> {
+    body::check_content_type(headers)?;
+    let body = body::read(headers, body).await?;
+    let request = decode(dialect, body).await?;
+    if app.is_draining() {
+        return Err(TurnError::new(
+            ErrorKind::ShuttingDown,
+            "open-cursor is shutting down",
+        ));
+    }
+    let events = app.engine().start(request.turn);
+    if request.stream {
+        sse::stream(events, request.reply).await
+    } else {
+        let answer = collect(events).await?;
+        Ok(reply::json(StatusCode::OK, request.reply.whole(&answer)))
+    }
+}
+
+async fn decode(dialect: &'static dyn Dialect, body: Bytes) -> Result<Request, TurnError> {
+    if body.len() < LARGE {
+        return dialect.decode(&body, stamp());
+    }
+    tokio::task::spawn_blocking(move || dialect.decode(&body, stamp()))
+        .await
+        .unwrap_or_else(|_| {
+            Err(TurnError::new(
+                ErrorKind::Internal,
+                "open-cursor failed while it read this request; its log says more",
+            ))
+        })
+}
+
+async fn collect(mut events: TurnStream) -> Result<Answer, TurnError> {
+    let mut answer = Answer::empty();
+    while let Some(batch) = events.next().await {
+        for event in batch {
+            match event {
+                TurnEvent::Started => {}
+                TurnEvent::Delta(delta) => answer.push(delta),
+                TurnEvent::End(end) => {
+                    answer.finish_reason = end.outcome?;
+                    answer.usage = end.usage;
+                }
+            }
+        }
+    }
+    Ok(answer)
+}
+
+/// Unique among the answers of all servers: the start of this one in nanoseconds, and a counter.
+fn stamp() -> Stamp {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    Stamp {
+        id: format!("{:x}{count:04x}", now.as_nanos()),
+        created: now.as_secs(),
+    }
+}

@@ -1,0 +1,22 @@
+//! The HTTP server: warp filters under our own accept loop.
+//!
+//! ```text
+//! server (accept, drain) ─> routes (method + path) ─> body (bounded JSON) ─> dialect ─> engine
+//!                                                  └> sse | whole ─> reply
+//! ```
+//!
+//! This module knows the dialects and the engine, and nothing of agents or the boundary.
+
+mod body;
+mod chat;
+pub mod client;
+mod models;
+mod origin;
+mod probe;
+mod reply;
+mod routes;
+mod server;
+mod sse;
+
+pub use routes::{App, routes};
+pub use server::{Server, ServerError, Shutdown};

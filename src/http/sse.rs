@@ -1,0 +1,141 @@
+//! Streamed answers.
+//!
+//! Headers wait until it is known whether the turn can begin at all, so that a login, quota or
+//! model error is a real status and not a 200 with an error inside.
+
+use std::{
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use tokio::time::{Instant, Sleep, sleep};
+use warp::{
+    Reply as _,
+    http::{HeaderValue, header},
+    reply::Response,
+};
+
+use crate::{
+    dialect::Reply,
+    engine::TurnStream,
+    turn::{TurnError, TurnEvent},
+};
+
+/// How long headers wait for the agent's first event. It takes 1 to 8 s to start.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// How long they wait on for something to show: some refusals follow the first event at once.
+const HOLD_STARTED: Duration = Duration::from_secs(1);
+
+/// How long a stream may be silent before a comment shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// How much is written at once if a client falls behind.
+const COALESCE: usize = 64 * 1024;
+
+/// Answers with a stream.
+///
+/// # Errors
+/// The turn's failure, if it failed before it had anything to show.
+pub async fn stream(events: TurnStream, reply: Box<dyn Reply>) -> Result<Response, TurnError> {
+    let mut body = SseBody {
+        events,
+        reply: Some(reply),
+        frames: Vec::new(),
+        heartbeat: Box::pin(sleep(HEARTBEAT)),
+    };
+    let hold = sleep(HOLD);
+    tokio::pin!(hold);
+    while body.frames.is_empty() {
+        let batch = tokio::select! {
+            batch = body.events.next() => batch,
+            () = &mut hold => break,
+        };
+        let Some(batch) = batch else { break };
+        match &batch[..] {
+            [.., TurnEvent::End(end)] if !batch.iter().any(is_delta) => {
+                end.outcome.clone()?;
+            }
+            [TurnEvent::Started, ..] => hold.as_mut().reset(Instant::now() + HOLD_STARTED),
+            _ => {}
+        }
+        body.encode(&batch);
+    }
+    let mut response = warp::reply::stream(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Keeps reverse proxies from collecting the stream before they pass it on.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn is_delta(event: &TurnEvent) -> bool {
+    matches!(event, TurnEvent::Delta(_))
+}
+
+/// The body of a streamed answer. Dropping it, as the server does when the client hangs up,
+/// cancels the turn.
+struct SseBody {
+    events: TurnStream,
+    /// Taken at the end of the turn.
+    reply: Option<Box<dyn Reply>>,
+    /// Encoded and not yet handed out.
+    frames: Vec<u8>,
+    heartbeat: Pin<Box<Sleep>>,
+}
+
+impl SseBody {
+    fn encode(&mut self, batch: &[TurnEvent]) {
+        for event in batch {
+            match (event, self.reply.as_mut()) {
+                (TurnEvent::Delta(delta), Some(reply)) => reply.delta(delta, &mut self.frames),
+                (TurnEvent::End(end), _) => {
+                    if let Some(reply) = self.reply.take() {
+                        reply.end(end, &mut self.frames);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Stream for SseBody {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        // Several batches are waiting if the client is slow: they are written at once.
+        while this.reply.is_some() && this.frames.len() < COALESCE {
+            match this.events.poll_next(cx) {
+                Poll::Ready(Some(batch)) => this.encode(&batch),
+                Poll::Ready(None) => this.reply = None,
+                Poll::Pending => break,
+            }
+        }
+        if !this.frames.is_empty() {
+            this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+            return Poll::Ready(Some(Ok(std::mem::take(&mut this.frames).into())));
+        }
+        if this.reply.is_none() {
+            return Poll::Ready(None);
+        }
+        if this.heartbeat.as_mut().poll(cx).is_ready() {
+            this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+            // Registers the new deadline with the task.
+            let _ = this.heartbeat.as_mut().poll(cx);
+            return Poll::Ready(Some(Ok(Bytes::from_static(COMMENT))));
+        }
+        Poll::Pending
+    }
+}

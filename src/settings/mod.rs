@@ -1,0 +1,131 @@
+//! Settings: flags over environment over defaults, resolved once and typed.
+//!
+//! The environment is a parameter, so that tests never touch the process's own.
+
+use std::{fmt::Display, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+/// A value that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct SettingsError {
+    /// The flag or variable at fault.
+    pub name: String,
+    /// What is wrong with its value.
+    pub reason: String,
+}
+
+/// Looks up an environment variable; `None` if it is unset.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What `serve` was told by flags.
+#[derive(Debug, Clone, Default)]
+pub struct ServeFlags {
+    /// `--host`
+    pub host: Option<IpAddr>,
+    /// `--port`
+    pub port: Option<u16>,
+    /// `--agent`
+    pub agent: Option<String>,
+    /// `--workspace`
+    pub workspace: Option<PathBuf>,
+    /// `--agent-timeout`, in seconds
+    pub agent_timeout: Option<u64>,
+    /// `--idle-timeout`, in seconds
+    pub idle_timeout: Option<u64>,
+    /// `--log-level`
+    pub log_level: Option<String>,
+}
+
+/// How `serve` runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port; 0 picks a free one.
+    pub port: u16,
+    /// The agent program, `replay`, or `None` to look for one (which reads the environment too).
+    pub agent: Option<String>,
+    /// Where the agent works; `None` is the current directory.
+    pub workspace: Option<PathBuf>,
+    /// How long the agent may take to its first event.
+    pub agent_timeout: Duration,
+    /// How long it may be silent after that.
+    pub idle_timeout: Duration,
+    /// A log filter.
+    pub log_level: String,
+}
+
+impl ServeSettings {
+    /// Resolves the flags against the environment.
+    ///
+    /// # Errors
+    /// Names the variable whose value can't be used.
+    pub fn resolve(flags: ServeFlags, env: Env<'_>) -> Result<Self, SettingsError> {
+        let seconds = |value: u64| Duration::from_secs(value);
+        Ok(Self {
+            host: flags.host.unwrap_or(IpAddr::from([127, 0, 0, 1])),
+            port: pick(flags.port, "PORT", env)?.unwrap_or(32124),
+            agent: flags.agent,
+            workspace: pick(flags.workspace, "CURSOR_ACP_WORKSPACE", env)?,
+            agent_timeout: seconds(flags.agent_timeout.unwrap_or(120)),
+            idle_timeout: seconds(flags.idle_timeout.unwrap_or(600)),
+            log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+/// The flag, else the variable. An empty variable counts as unset.
+fn pick<T>(flag: Option<T>, name: &str, env: Env<'_>) -> Result<Option<T>, SettingsError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    if flag.is_some() {
+        return Ok(flag);
+    }
+    let Some(text) = env(name).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    text.parse()
+        .map(Some)
+        .map_err(|error: T::Err| SettingsError {
+            name: name.to_owned(),
+            reason: format!("`{text}` can't be used: {error}"),
+        })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_beat_the_environment_which_beats_defaults() {
+        let env = |name: &str| (name == "PORT").then(|| "4000".to_owned());
+        let none = |_: &str| None;
+        let flag = || ServeFlags {
+            port: Some(5000),
+            ..ServeFlags::default()
+        };
+        assert_eq!(ServeSettings::resolve(flag(), &env).unwrap().port, 5000);
+        let default = ServeFlags::default;
+        assert_eq!(ServeSettings::resolve(default(), &env).unwrap().port, 4000);
+        assert_eq!(
+            ServeSettings::resolve(default(), &none).unwrap().port,
+            32124
+        );
+        let empty = |_: &str| Some(String::new());
+        assert_eq!(
+            ServeSettings::resolve(default(), &empty).unwrap().port,
+            32124
+        );
+    }
+
+    #[test]
+    fn a_bad_variable_is_named() {
+        let env = |name: &str| (name == "PORT").then(|| "many".to_owned());
+        let error = ServeSettings::resolve(ServeFlags::default(), &env).unwrap_err();
+        assert_eq!(error.name, "PORT");
+        assert!(error.reason.contains("many"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Runs that start processes of their own and say which: `pid=<agent>,<child>,<grandchild>`.
+
+use std::{
+    io::{self, BufRead as _, BufReader},
+    process::{Command, Stdio},
+    thread,
+};
+
+use nix::sys::signal::{SigSet, Signal};
+use open_cursor::agent::replay::Run;
+
+use super::{FOREVER, begin, finish};
+
+/// A shell and its child, both in the agent's group. The shell names itself and its child.
+fn family() -> io::Result<String> {
+    let script = format!("sleep {} & echo $$,$!; wait", FOREVER.as_secs());
+    let mut shell = Command::new("/bin/sh")
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut pids = String::new();
+    if let Some(stdout) = shell.stdout.take() {
+        BufReader::new(stdout).read_line(&mut pids)?;
+    }
+    Ok(format!("pid={},{}", std::process::id(), pids.trim_end()))
+}
+
+pub fn pids(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let mut out = begin(run)?;
+    out.say(&format!("{} end", family()?))?;
+    finish(out)
+}
+
+/// The children inherit the blocked signal.
+pub fn deaf(run: &mut Run<'_>, argument: &str) -> io::Result<u8> {
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGTERM);
+    mask.thread_block()?;
+    pids(run, argument)?;
+    thread::sleep(FOREVER);
+    Ok(1)
+}
+
+pub fn hang(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    begin(run)?.say(&format!("{} end", family()?))?;
+    thread::sleep(FOREVER);
+    Ok(1)
+}

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use serde_json::json;
+
+use crate::support::{TestServer, process_exists, user, wait_until};
+
+#[tokio::test]
+async fn junk_between_events_is_passed_over() {
+    let server = TestServer::start().await;
+    for model in [
+        "fake-junk",
+        "fake-bad-utf8",
+        "fake-bare-assistant",
+        "fake-completed-only",
+        "fake-huge-line",
+        "fake-late-stdin",
+    ] {
+        let stream = server.stream(&user(model, "hi")).await;
+        assert!(!stream.text.is_empty(), "{model}");
+        assert_eq!(stream.error, None, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn a_huge_text_arrives_whole() {
+    let server = TestServer::start().await;
+    let stream = server.stream(&user("fake-huge-text", "hi")).await;
+    assert!(stream.text.len() >= 16 << 20, "{}", stream.text.len());
+}
+
+#[tokio::test]
+async fn the_turn_ends_at_the_result_and_not_at_the_end_of_the_pipe() {
+    let server = TestServer::start().await;
+    for model in ["fake-grandchild", "fake-hang-after-result"] {
+        let request = user(model, "hi");
+        let answer = tokio::time::timeout(Duration::from_secs(10), server.stream(&request));
+        assert_eq!(answer.await.unwrap().error, None, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn an_exit_without_result_is_noticed_though_a_grandchild_holds_the_pipe() {
+    let server = TestServer::start().await;
+    let request = user("fake-grandchild-no-result", "hi");
+    let answer = tokio::time::timeout(Duration::from_secs(20), server.stream(&request));
+    assert!(answer.await.unwrap().error.is_some());
+}
+
+/// The pids that the agent names in its text, `pid=1,2`.
+fn pids(text: &str) -> Vec<u32> {
+    let list = text.split("pid=").nth(1).unwrap_or_default();
+    let list: String = list
+        .chars()
+        .take_while(|c| c.is_ascii_digit() || *c == ',')
+        .collect();
+    list.split(',').filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[tokio::test]
+async fn no_process_outlives_its_turn() {
+    let server = TestServer::start().await;
+    for model in ["fake-pids", "fake-pids-ignore-term"] {
+        let stream = server.stream(&user(model, "hi")).await;
+        let pids = pids(&stream.text);
+        assert!(pids.len() >= 2, "{model}: {}", stream.text);
+        for pid in pids {
+            wait_until("the end of the agent", || !process_exists(pid)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_ends_the_agent() {
+    let server = TestServer::start().await;
+    let mut request = user("fake-pids-hang", "hi");
+    request["stream"] = json!(true);
+    let mut body = server.post(&request).await.into_body();
+    let mut text = String::new();
+    while pids(&text).len() < 2 {
+        let frame = body.frame().await.unwrap().unwrap();
+        text += std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
+    }
+    let pids = pids(&text);
+    assert!(pids.iter().all(|pid| process_exists(*pid)));
+    drop(body);
+    for pid in pids {
+        wait_until("the end of the agent", || !process_exists(pid)).await;
+    }
+    wait_until("the end of the turn", || server.app.engine().running() == 0).await;
+}
+
+#[tokio::test]
+async fn a_stalled_client_stalls_the_agent() {
+    let server = TestServer::start().await;
+    let mut request = user("fake-flood", "hi");
+    request["stream"] = json!(true);
+    let response = server.post(&request).await;
+    assert_eq!(response.status(), 200);
+    // The client reads nothing; the agent would print without end.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.app.engine().running(), 1);
+    drop(response);
+    wait_until("the end of the turn", || server.app.engine().running() == 0).await;
+}

@@ -1,0 +1,268 @@
+use std::{
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::support::{process_exists, wait_until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_open-cursor");
+
+/// A command of our program with nothing of the test's environment that could change it.
+fn open_cursor(args: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for name in [
+        "PORT",
+        "RUST_LOG",
+        "CURSOR_ACP_WORKSPACE",
+        "CURSOR_AGENT_EXECUTABLE",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn output(command: &mut Command) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A running `serve --agent replay`, ended when dropped.
+struct Serve {
+    child: Child,
+    info: Value,
+    _dir: tempfile::TempDir,
+}
+
+impl Serve {
+    async fn start(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("server.json");
+        let child = open_cursor(&["serve", "--port", "0", "--agent", "replay", "--server-info"])
+            .arg(&file)
+            .args(args)
+            .spawn()
+            .unwrap();
+        wait_until("the server's start", || file.exists()).await;
+        let info = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        Self {
+            child,
+            info,
+            _dir: dir,
+        }
+    }
+
+    fn port(&self) -> u16 {
+        self.info["port"].as_u64().unwrap().try_into().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    async fn exit_code(&mut self) -> i32 {
+        let mut code = None;
+        let child = &mut self.child;
+        wait_until("the server's exit", || {
+            code = child.try_wait().unwrap();
+            code.is_some()
+        })
+        .await;
+        code.unwrap().code().unwrap()
+    }
+
+    /// Starts a streamed request and waits for its first bytes.
+    async fn begin(&self, model: &str) -> tokio::net::TcpStream {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let body = format!(
+            r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}"#
+        );
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port()))
+            .await
+            .unwrap();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        let mut first = [0];
+        stream.read_exact(&mut first).await.unwrap();
+        stream
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The children of a process.
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = format!("/proc/{pid}/task");
+    std::fs::read_dir(Path::new(&tasks))
+        .into_iter()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .map(|pid| pid.parse().unwrap())
+                .collect::<Vec<u32>>()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn it_says_where_it_listens_and_stops_on_a_signal() {
+    for signal in ["-TERM", "-INT"] {
+        let mut serve = Serve::start(&[]).await;
+        assert_eq!(serve.info["pid"], serve.child.id());
+        let url = serve.info["url"].as_str().unwrap().to_owned();
+        assert_eq!(url, format!("http://127.0.0.1:{}", serve.port()));
+        serve.signal(signal);
+        assert_eq!(serve.exit_code().await, 0);
+        let mut stderr = String::new();
+        std::io::Read::read_to_string(serve.child.stderr.as_mut().unwrap(), &mut stderr).unwrap();
+        assert!(
+            stderr.contains(&url) && stderr.contains("replay"),
+            "{stderr}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once_and_leaves_no_agent() {
+    let mut serve = Serve::start(&[]).await;
+    let _stream = serve.begin("replay-error-hang").await;
+    let agents = children(serve.child.id());
+    assert!(!agents.is_empty());
+    let begun = Instant::now();
+    serve.signal("-INT");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(
+        serve.child.try_wait().unwrap(),
+        None,
+        "it lets the turn finish"
+    );
+    serve.signal("-INT");
+    serve.exit_code().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "it did not wait for the grace"
+    );
+    for agent in agents {
+        assert!(!process_exists(agent));
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_says_by_whom() {
+    let serve = Serve::start(&[]).await;
+    let port = serve.port().to_string();
+    let (code, _, stderr) = output(&mut open_cursor(&[
+        "serve", "--agent", "replay", "--port", &port,
+    ]));
+    assert_eq!(code, 1);
+    assert!(stderr.contains("in use by open-cursor"), "{stderr}");
+    assert!(
+        stderr.contains(&format!("pid {}", serve.child.id())),
+        "{stderr}"
+    );
+    assert!(stderr.contains("hint:"), "{stderr}");
+
+    let foreign = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = foreign.local_addr().unwrap().port().to_string();
+    let (code, _, stderr) = output(&mut open_cursor(&[
+        "serve", "--agent", "replay", "--port", &port,
+    ]));
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("in use") && !stderr.contains("by open-cursor"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_named() {
+    for (args, name) in [
+        (&["serve", "--port", "seventy"][..], "--port"),
+        (&["serve", "--host", "nowhere"], "--host"),
+        (&["serve", "--frobnicate"], "--frobnicate"),
+        (
+            &["serve", "--agent", "replay", "--workspace", "/none/such"],
+            "--workspace",
+        ),
+        (&["serve", "--log-level", "open_cursor=loud"], "--log-level"),
+    ] {
+        let (code, _, stderr) = output(&mut open_cursor(args));
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains(name), "{stderr}");
+    }
+    let (code, _, stderr) = output(open_cursor(&["serve"]).env("PORT", "many"));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("PORT"), "{stderr}");
+}
+
+#[test]
+fn a_missing_agent_is_exit_code_1_with_a_hint() {
+    let (code, _, stderr) = output(&mut open_cursor(&[
+        "serve",
+        "--port",
+        "0",
+        "--agent",
+        "/none/such",
+    ]));
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("/none/such") && stderr.contains("hint:"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn help_and_version() {
+    let (code, stdout, _) = output(&mut open_cursor(&["--version"]));
+    assert_eq!(
+        (code, stdout.trim()),
+        (0, concat!("open-cursor ", env!("CARGO_PKG_VERSION")))
+    );
+    for args in [&["--help"][..], &["serve", "--help"], &["demo", "--help"]] {
+        let (code, stdout, _) = output(&mut open_cursor(args));
+        assert_eq!(code, 0);
+        assert!(
+            stdout.contains("Examples:") && !stdout.contains("replay-agent"),
+            "{stdout}"
+        );
+    }
+}
+
+#[test]
+fn the_demo_shows_a_tool_loop() {
+    let (code, stdout, stderr) = output(&mut open_cursor(&["demo", "--agent", "replay"]));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(
+        stdout.contains("tool call: write") && stdout.contains("tool call: read"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("executed here: wrote"), "{stdout}");
+}

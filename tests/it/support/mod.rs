@@ -1,0 +1,8 @@
+//! What the tests share: a server of their own, and a reader of its answers.
+
+mod fake_agent;
+mod server;
+mod sse;
+
+pub use server::{TestServer, call_count, process_exists, user, wait_until};
+pub use sse::Stream;

@@ -1,0 +1,177 @@
+//! A server for one test, in its runtime, on a free port.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use http_body_util::BodyExt as _;
+use open_cursor::{
+    agent::{Agent, Env},
+    boundary,
+    engine::{Budgets, Config, Engine},
+    http::{App, Server, Shutdown, client},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{Stream, fake_agent::fake_agent};
+
+/// A running server with the fake agent, and an empty workspace.
+pub struct TestServer {
+    pub addr: SocketAddr,
+    pub app: Arc<App>,
+    pub workspace: tempfile::TempDir,
+    pub shutdown: Shutdown,
+    pub task: tokio::task::JoinHandle<()>,
+}
+
+/// A complete answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: hyper::HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The answer's text, which must be a complete chat completion.
+    pub fn message(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        let typed: async_openai::types::chat::CreateChatCompletionResponse =
+            serde_json::from_str(&self.body).unwrap();
+        assert_eq!(typed.choices.len(), 1);
+        self.json()["choices"][0]["message"].clone()
+    }
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with_budgets(first_event: Duration, idle: Duration) -> Self {
+        Self::with(|config| config.budgets = Budgets { first_event, idle }).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let workspace = tempfile::tempdir().unwrap();
+        let mut config = Config {
+            workspace: workspace.path().canonicalize().unwrap(),
+            budgets: Budgets::default(),
+            boundary: boundary::Options::default(),
+        };
+        change(&mut config);
+        let agent = fake_agent();
+        let env = std::env::vars_os().collect::<Env>();
+        let agent = Agent::discover(Some(agent.as_os_str()), &env)
+            .await
+            .unwrap();
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let server = Server::bind(host, 0).await.unwrap();
+        let addr = server.addr();
+        let engine = Engine::new(agent, config, None);
+        let app = Arc::new(App::new(engine, host));
+        let shutdown = Shutdown {
+            drain: CancellationToken::new(),
+            now: CancellationToken::new(),
+            grace: Duration::from_secs(1),
+        };
+        let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
+        Self {
+            addr,
+            app,
+            workspace,
+            shutdown,
+            task,
+        }
+    }
+
+    /// From now on, the scenario `fake-play` prints this file.
+    pub fn play(&self, file: &Path) {
+        std::fs::copy(file, self.workspace.path().join("play.ndjson")).unwrap();
+    }
+
+    /// POST to chat completions.
+    pub async fn post(&self, body: &Value) -> hyper::Response<hyper::body::Incoming> {
+        client::send(self.addr, "/v1/chat/completions", Some(body.to_string()))
+            .await
+            .unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        finish(client::send(self.addr, path, None).await.unwrap()).await
+    }
+
+    /// A request that is not streamed.
+    pub async fn whole(&self, body: &Value) -> Answer {
+        finish(self.post(body).await).await
+    }
+
+    /// A streamed request, read to its end and checked.
+    pub async fn stream(&self, body: &Value) -> Stream {
+        let mut body = body.clone();
+        body["stream"] = true.into();
+        let answer = finish(self.post(&body).await).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.headers["content-type"], "text/event-stream");
+        Stream::parse(&answer.body)
+    }
+
+    /// The streamed answer's status, if it is an error.
+    pub async fn stream_status(&self, body: &Value) -> Answer {
+        let mut body = body.clone();
+        body["stream"] = true.into();
+        finish(self.post(&body).await).await
+    }
+}
+
+async fn finish(response: hyper::Response<hyper::body::Incoming>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
+/// A request with one user message.
+pub fn user(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
+/// How many tool calls a message holds.
+pub fn call_count(message: &Value) -> usize {
+    message["tool_calls"].as_array().map_or(0, Vec::len)
+}
+
+/// Whether a process is running (a zombie is not).
+pub fn process_exists(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    !stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .trim_start()
+        .starts_with('Z')
+}
+
+/// Waits until `condition` holds; fails after 10 s.
+pub async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not happen within 10 s");
+}

@@ -1,0 +1,139 @@
+use serde_json::{Value, json};
+
+use crate::support::{TestServer, call_count, user};
+
+/// OpenCode's tools today: names and argument names are its own, the texts are ours.
+fn opencode_tools() -> Value {
+    let text = json!({"type": "string"});
+    let tool = |name: &str, properties: Value, required: &[&str]| {
+        json!({"type": "function", "function": {
+            "name": name,
+            "description": format!("the {name} tool"),
+            "parameters": {"type": "object", "properties": properties, "required": required, "additionalProperties": false},
+        }})
+    };
+    let number = json!({"type": "number"});
+    json!([
+        tool(
+            "read",
+            json!({"filePath": text, "offset": number, "limit": number}),
+            &["filePath"]
+        ),
+        tool(
+            "write",
+            json!({"filePath": text, "content": text}),
+            &["filePath", "content"]
+        ),
+        tool(
+            "edit",
+            json!({"filePath": text, "oldString": text, "newString": text, "replaceAll": {"type": "boolean"}}),
+            &["filePath", "oldString", "newString"]
+        ),
+        tool(
+            "bash",
+            json!({"command": text, "timeout": number, "workdir": text}),
+            &["command"]
+        ),
+        tool("glob", json!({"pattern": text, "path": text}), &["pattern"]),
+        tool(
+            "grep",
+            json!({"pattern": text, "path": text, "include": text}),
+            &["pattern"]
+        ),
+    ])
+}
+
+fn with_tools(model: &str, tools: Value) -> Value {
+    let mut request = user(model, "go");
+    request["tools"] = tools;
+    request
+}
+
+#[tokio::test]
+async fn native_calls_become_the_clients_calls() {
+    let server = TestServer::start().await;
+    let cases = [
+        ("fake-tool-read", "read", "filePath"),
+        ("fake-tool-write", "write", "content"),
+        ("fake-tool-shell", "bash", "command"),
+        ("fake-tool-grep", "grep", "pattern"),
+        ("fake-tool-glob", "glob", "pattern"),
+    ];
+    for (model, name, argument) in cases {
+        let request = with_tools(model, opencode_tools());
+        let stream = server.stream(&request).await;
+        let calls = stream.calls();
+        assert_eq!(calls.len(), 1, "{model}: {calls:?}");
+        assert_eq!(calls[0].0, name, "{model}");
+        assert!(calls[0].1[argument].is_string(), "{model}: {calls:?}");
+        let message = server.whole(&request).await.message();
+        assert_eq!(call_count(&message), 1, "{model}");
+        assert_eq!(message["tool_calls"][0]["function"]["name"], name);
+    }
+}
+
+#[tokio::test]
+async fn a_client_with_a_list_tool_gets_ls_as_list() {
+    let server = TestServer::start().await;
+    let list = json!([{"type": "function", "function": {"name": "list", "parameters":
+        {"type": "object", "properties": {"path": {"type": "string"}}}}}]);
+    let stream = server.stream(&with_tools("fake-tool-ls", list)).await;
+    assert_eq!(stream.calls()[0].0, "list");
+}
+
+#[tokio::test]
+async fn an_mcp_call_gets_its_own_name_back() {
+    let server = TestServer::start().await;
+    let stream = server
+        .stream(&with_tools(
+            "fake-tool-mcp",
+            json!([
+                {"type": "function", "function": {"name": "get_weather", "parameters":
+                    {"type": "object", "properties": {"city": {"type": "string"}}}}},
+                {"type": "function", "function": {"name": "other"}},
+            ]),
+        ))
+        .await;
+    let calls = stream.calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0].0, "echo");
+}
+
+#[tokio::test]
+async fn parallel_calls_come_together() {
+    let server = TestServer::start().await;
+    let request = with_tools("fake-parallel", opencode_tools());
+    let stream = server.stream(&request).await;
+    assert!(stream.calls().len() >= 2, "{:?}", stream.calls());
+    let message = server.whole(&request).await.message();
+    assert_eq!(call_count(&message), stream.calls().len());
+    let mut one = request;
+    one["parallel_tool_calls"] = json!(false);
+    assert_eq!(server.stream(&one).await.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn tools_that_are_not_offered_are_not_called() {
+    let server = TestServer::start().await;
+    let other = json!([{"type": "function", "function": {"name": "frobnicate"}}]);
+    for request in [
+        user("fake-tool-read", "go"),
+        with_tools("fake-tool-read", other),
+    ] {
+        let stream = server.stream(&request).await;
+        assert!(stream.calls().is_empty());
+        assert!(!stream.text.is_empty());
+    }
+    let mut none = with_tools("fake-tool-read", opencode_tools());
+    none["tool_choice"] = json!("none");
+    assert!(server.stream(&none).await.calls().is_empty());
+}
+
+#[tokio::test]
+async fn the_turn_ends_with_the_call_though_the_agent_goes_on() {
+    let server = TestServer::start().await;
+    let stream = server
+        .stream(&with_tools("fake-tool-hang", opencode_tools()))
+        .await;
+    assert_eq!(stream.finish_reason.as_deref(), Some("tool_calls"));
+}
