@@ -88,8 +88,8 @@ async fn an_mcp_call_gets_its_own_name_back() {
         .stream(&with_tools(
             "fake-tool-mcp",
             json!([
-                {"type": "function", "function": {"name": "get_weather", "parameters":
-                    {"type": "object", "properties": {"city": {"type": "string"}}}}},
+                {"type": "function", "function": {"name": "echo", "parameters":
+                    {"type": "object", "properties": {"text": {"type": "string"}}}}},
                 {"type": "function", "function": {"name": "other"}},
             ]),
         ))
