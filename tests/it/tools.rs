@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::support::{TestServer, call_count, user};
 
 /// OpenCode's tools today: names and argument names are its own, the texts are ours.
-fn opencode_tools() -> Value {
+pub fn opencode_tools() -> Value {
     let text = json!({"type": "string"});
     let tool = |name: &str, properties: Value, required: &[&str]| {
         json!({"type": "function", "function": {
