@@ -2,5 +2,7 @@
 
 pub mod agent;
 pub mod boundary;
+pub mod cli;
 pub mod models;
+pub mod opencode;
 pub mod turn;

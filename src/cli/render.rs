@@ -1,0 +1,72 @@
+//! The only place that prints. Data goes to stdout, everything else to stderr.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::{fmt, process::ExitCode};
+
+use anstyle::{AnsiColor, Style};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
+
+/// What to do about an error, beside the error itself. Attach it with `.context(Hint(…))`-free
+/// constructors: [`hinted`] and [`usage`].
+#[derive(Debug)]
+struct Hinted {
+    message: String,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// An error that tells what to do next; exit code 1.
+pub fn hinted(message: impl fmt::Display, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Hinted {
+        message: message.to_string(),
+        hint: Some(hint.into()),
+        code: 1,
+    })
+}
+
+/// A wrong flag or setting; exit code 2.
+pub fn usage(message: impl fmt::Display) -> anyhow::Error {
+    anyhow::Error::new(Hinted {
+        message: message.to_string(),
+        hint: None,
+        code: 2,
+    })
+}
+
+/// Prints an error, and the hint that came with it.
+pub fn failure(error: &anyhow::Error) -> ExitCode {
+    anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
+    let hinted = error.downcast_ref::<Hinted>();
+    if let Some(hint) = hinted.and_then(|hinted| hinted.hint.as_ref()) {
+        anstream::eprintln!("{HINT}hint:{HINT:#} {hint}");
+    }
+    ExitCode::from(hinted.map_or(1, |hinted| hinted.code))
+}
+
+/// Prints a line of data.
+pub fn line(text: impl fmt::Display) {
+    anstream::println!("{text}");
+}
+
+/// Prints data without a line break, and lets it be seen at once.
+pub fn piece(text: impl fmt::Display) {
+    use std::io::Write as _;
+    let mut out = anstream::stdout().lock();
+    let _ = write!(out, "{text}");
+    let _ = out.flush();
+}
+
+/// Prints a line that is not data.
+pub fn note(text: impl fmt::Display) {
+    anstream::eprintln!("{text}");
+}
