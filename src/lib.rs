@@ -26,6 +26,7 @@ pub mod dialect;
 pub mod engine;
 pub mod http;
 pub mod models;
+pub mod opencode;
 pub mod prompt;
 pub mod settings;
 pub mod telemetry;

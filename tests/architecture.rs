@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
     ("agent", &[]),
     ("models", &[]),
+    ("opencode", &["models"]),
     ("settings", &[]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),

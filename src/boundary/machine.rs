@@ -1,7 +1,7 @@
 //! The state machine of one turn.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -103,6 +103,23 @@ impl Boundary {
             return Verdict::Continue;
         }
         self.close(None, out)
+    }
+
+    /// The file about which the engine should look, before it feeds the event, whether it exists:
+    /// this module can't. If it does not, it says so to [`Boundary::is_absent`].
+    #[must_use]
+    pub fn asks_about(&self, event: &AgentEvent) -> Option<PathBuf> {
+        match event {
+            AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => {
+                self.planner.asks_about(call)
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that a file does not exist.
+    pub fn is_absent(&mut self, file: PathBuf) {
+        self.planner.is_absent(file);
     }
 
     /// Takes file changes that the agent's view reports. They are the ground truth: what events

@@ -1,5 +1,6 @@
 //! From one announced call to the client's call: whose tool is it, and is it ready?
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -43,6 +44,8 @@ pub(super) struct Planner {
     workspace: PathBuf,
     mode: Mode,
     native_reads: bool,
+    /// Files that are known not to exist.
+    absent: HashSet<PathBuf>,
 }
 
 impl Planner {
@@ -52,7 +55,25 @@ impl Planner {
             workspace: workspace.to_path_buf(),
             mode: options.mode,
             native_reads: options.native_reads,
+            absent: HashSet::new(),
         }
+    }
+
+    /// The file on whose existence the meaning of an edit depends: its event carries a text, but
+    /// not what the text replaces, so that it is a whole new file or a fragment of an old one.
+    pub(super) fn asks_about(&self, call: &NativeCall) -> Option<PathBuf> {
+        let args = call.args.as_ref()?;
+        let is_open = native::effect(&call.kind) == Effect::Edit
+            && !self.catalog.is_empty()
+            && args.get("streamContent").is_some_and(Value::is_string)
+            && replacement(args).is_none();
+        let path = args.get("path")?.as_str().filter(|path| !path.is_empty())?;
+        is_open.then(|| self.workspace.join(path))
+    }
+
+    /// Notes that a file does not exist.
+    pub(super) fn is_absent(&mut self, file: PathBuf) {
+        self.absent.insert(file);
     }
 
     /// What to do about a native call that carries its arguments.
@@ -132,10 +153,12 @@ impl Planner {
             .iter()
             .any(|family| self.catalog.of(family).is_some());
         let exact = match asked.names.first().map(String::as_str) {
-            Some("edit" | "piEdit") => replacement(&asked.args).map(|args| Asked {
-                args,
-                ..asked.clone()
-            }),
+            Some("edit" | "piEdit") => replacement(&asked.args)
+                .map(|args| Asked {
+                    args,
+                    ..asked.clone()
+                })
+                .or_else(|| self.creation(asked)),
             _ => Some(asked.clone()),
         };
         match exact.and_then(|asked| self.resolve(&asked)) {
@@ -143,6 +166,21 @@ impl Planner {
             None if offers => Plan::Await,
             None => Plan::RunOn,
         }
+    }
+
+    /// A new file: the fragment is the whole of it.
+    fn creation(&self, asked: &Asked) -> Option<Asked> {
+        let path = asked.args.get("path")?.as_str()?;
+        let content = asked.args.get("streamContent")?.as_str()?;
+        let is_new = self.absent.contains(&self.workspace.join(path));
+        is_new.then(|| Asked {
+            names: vec!["write".to_owned()],
+            args: Map::from_iter([
+                ("path".to_owned(), json!(path)),
+                ("content".to_owned(), json!(content)),
+            ]),
+            ..asked.clone()
+        })
     }
 
     fn legacy(&self, call: &NativeCall) -> Plan {

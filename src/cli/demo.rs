@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{render, serve::Running};
+use super::{dirs::Dirs, render, serve::Running};
 use crate::{
     agent::{Agent, Env},
     http::{Shutdown, client},
@@ -46,7 +46,7 @@ pub struct Args {
 }
 
 /// Runs the demo.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
     let env = std::env::vars_os().collect::<Env>();
     let agent = match args.agent {
@@ -63,7 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..ServeFlags::default()
     };
     let settings = ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?;
-    let running = Running::start(&settings).await?;
+    let running = Running::start(&settings, dirs.models_cache()).await?;
     let addr = running.server.addr();
     let program = running.app.engine().agent().to_string();
     let shutdown = Shutdown {

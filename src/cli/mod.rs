@@ -3,12 +3,21 @@
 //! `anyhow` is at home here and in `main`; only [`render`] prints.
 
 mod demo;
+mod dirs;
+mod models;
 pub mod render;
 mod serve;
+mod sync_models;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::{
+    agent::{Agent, Env},
+    models::Catalog,
+};
+use dirs::Dirs;
 
 /// Use a Cursor subscription from OpenCode and any OpenAI-compatible client.
 ///
@@ -38,16 +47,33 @@ pub struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    Models(models::Args),
+    SyncModels(sync_models::Args),
 }
 
 /// Runs the command and says how it went.
 pub async fn run(cli: Cli) -> ExitCode {
+    let dirs = Dirs::new(&|name| std::env::var_os(name));
     let result = match cli.command {
-        Command::Serve(args) => serve::run(args).await,
-        Command::Demo(args) => demo::run(args).await,
+        Command::Serve(args) => serve::run(args, &dirs).await,
+        Command::Demo(args) => demo::run(args, &dirs).await,
+        Command::Models(args) => models::run(args, &catalog(&dirs)).await,
+        Command::SyncModels(args) => {
+            let base_url = "http://127.0.0.1:32124/v1".to_owned();
+            sync_models::run(args, &catalog(&dirs), &dirs, base_url).await
+        }
     };
     match result {
         Ok(code) => code,
         Err(error) => render::failure(&error),
     }
+}
+
+/// The agent's models, for commands that need no server.
+fn catalog(dirs: &Dirs) -> Catalog {
+    let list = || async {
+        let env = std::env::vars_os().collect::<Env>();
+        Agent::discover(None, &env).await?.models().await
+    };
+    Catalog::new(list, dirs.models_cache())
 }

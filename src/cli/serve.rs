@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::render;
+use super::{dirs::Dirs, render};
 use crate::{
     agent::{Agent, Env},
     boundary,
@@ -80,13 +80,13 @@ impl Args {
 }
 
 /// Serves until a signal.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let settings = ServeSettings::resolve(args.flags(), &|name| std::env::var(name).ok())
         .map_err(render::usage)?;
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let app = Running::start(&settings).await?;
+    let app = Running::start(&settings, dirs.models_cache()).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -110,7 +110,10 @@ pub(super) struct Running {
 
 impl Running {
     /// Finds the agent and binds the address.
-    pub async fn start(settings: &ServeSettings) -> anyhow::Result<Self> {
+    pub async fn start(
+        settings: &ServeSettings,
+        models_cache: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
         let workspace = match &settings.workspace {
             Some(dir) => dir.clone(),
             None => std::env::current_dir().context("the current directory is gone")?,
@@ -138,7 +141,9 @@ impl Running {
             },
             boundary: boundary::Options::default(),
         };
-        let engine = Engine::new(agent, config, None);
+        // Another program's models are not those of the user's account.
+        let models_cache = models_cache.filter(|_| settings.agent.is_none());
+        let engine = Engine::new(agent, config, models_cache);
         let app = Arc::new(App::new(engine, settings.host));
         Ok(Self { server, app })
     }

@@ -97,7 +97,7 @@ impl Answer<'_> {
             let end = tokio::select! {
                 biased;
                 step = run.next(&mut read) => {
-                    let end = read.drain(..).find_map(|event| self.on_event(event));
+                    let end = self.on_events(&mut read).await;
                     match step {
                         Ok(()) => end,
                         Err(error) => Some(end.or_else(|| self.settle()).unwrap_or_else(|| {
@@ -129,6 +129,22 @@ impl Answer<'_> {
                 .as_mut()
                 .reset(Instant::now() + wait.min(Duration::from_secs(86_400 * 365)));
         }
+    }
+
+    /// Takes events up to the end of the turn.
+    async fn on_events(&mut self, read: &mut Vec<AgentEvent>) -> Option<TurnEnd> {
+        for event in read.drain(..) {
+            if let Some(file) = self.boundary.asks_about(&event)
+                && let Ok(false) = tokio::fs::try_exists(&file).await
+            {
+                self.boundary.is_absent(file);
+            }
+            let end = self.on_event(event);
+            if end.is_some() {
+                return end;
+            }
+        }
+        None
     }
 
     fn on_event(&mut self, event: AgentEvent) -> Option<TurnEnd> {

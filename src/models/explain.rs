@@ -29,7 +29,7 @@ pub struct ExplainedFamily {
     pub name: String,
     /// The id that the bare name means.
     pub default_cursor_model: String,
-    /// Variant to id, in the list's order; the bare id has no variant.
+    /// Variant to id, mildest first; the bare id has no variant.
     pub variants: Map<String, Value>,
     /// The members.
     pub members: Vec<ExplainedModel>,
@@ -68,10 +68,7 @@ pub fn explain(families: &[Family]) -> Explanation {
 }
 
 fn family(family: &Family) -> ExplainedFamily {
-    let variants = family
-        .members
-        .iter()
-        .filter(|member| !member.variant.is_empty());
+    let variants = family.variants().into_iter();
     ExplainedFamily {
         id: family.name.clone(),
         name: family.label(),

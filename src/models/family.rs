@@ -76,6 +76,21 @@ impl Family {
         self.default().plain_label().0
     }
 
+    /// The members that the bare name leaves out, mildest first: plain before thinking, by effort,
+    /// slow before fast.
+    #[must_use]
+    pub fn variants(&self) -> Vec<&Member> {
+        let mut variants: Vec<&Member> = self
+            .members
+            .iter()
+            .filter(|member| !member.variant.is_empty())
+            .collect();
+        variants.sort_by_key(|Member { marks, .. }| {
+            (marks.thinking, marks.preview, marks.effort, marks.fast)
+        });
+        variants
+    }
+
     /// Whether the name covers more than one id of that very name.
     #[must_use]
     pub fn has_variants(&self) -> bool {

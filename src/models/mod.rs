@@ -30,5 +30,5 @@ pub use id::{Effort, Marks, ModelId};
 pub use limits::{Limits, limits_of};
 pub use list::{ListError, Listed, parse};
 pub use nearest::nearest;
-pub use pricing::{LongPrice, Price, price_of};
+pub use pricing::{LongPrice, Price, lacks_price, price_of};
 pub use resolve::{AUTO, Request, UnknownModel, resolve};

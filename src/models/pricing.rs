@@ -52,19 +52,27 @@ struct Row {
     price: Price,
 }
 
+/// A family that is known to have no price of its own.
 #[derive(Debug, Deserialize)]
+struct NoPrice {
+    family: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
 struct Table {
     price: Vec<Row>,
+    no_price: Vec<NoPrice>,
 }
 
 const DATA: &str = include_str!("data/prices.toml");
 
-static ROWS: LazyLock<Vec<(String, Row)>> = LazyLock::new(|| {
-    let table: Option<Table> = toml::from_str(DATA).ok();
-    let rows = table.map(|table| table.price).unwrap_or_default();
-    rows.into_iter()
-        .map(|row| (alias::key(&row.family), row))
-        .collect()
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let mut table: Table = toml::from_str(DATA).unwrap_or_default();
+    let families = table.price.iter_mut().map(|row| &mut row.family);
+    for family in families.chain(table.no_price.iter_mut().map(|row| &mut row.family)) {
+        *family = alias::key(family);
+    }
+    table
 });
 
 /// The list price of an id, if it is known.
@@ -72,11 +80,17 @@ static ROWS: LazyLock<Vec<(String, Row)>> = LazyLock::new(|| {
 pub fn price_of(id: &str) -> Option<Price> {
     let id = ModelId::parse(id);
     let key = alias::key(&id.family);
-    ROWS.iter()
-        .find(|(row_key, row)| {
-            *row_key == key && row.fast == id.marks.fast && row.context == id.marks.context
-        })
-        .map(|(_, row)| row.price)
+    let of = |row: &&Row| {
+        row.family == key && row.fast == id.marks.fast && row.context == id.marks.context
+    };
+    TABLE.price.iter().find(of).map(|row| row.price)
+}
+
+/// Whether an id should have a price and none is known.
+#[must_use]
+pub fn lacks_price(id: &str) -> bool {
+    let key = alias::key(&ModelId::parse(id).family);
+    price_of(id).is_none() && !TABLE.no_price.iter().any(|row| row.family == key)
 }
 
 #[cfg(test)]
@@ -113,7 +127,7 @@ mod tests {
                 "{family} is no family"
             );
         }
-        assert_eq!(ROWS.len(), seen.len());
+        assert_eq!(TABLE.price.len(), seen.len());
     }
 
     #[test]
@@ -129,7 +143,10 @@ mod tests {
         assert_eq!(input("claude-4-sonnet-1m"), Some(6.0));
         // Billed as whatever model it routes to.
         assert_eq!(input("auto"), None);
+        assert!(!lacks_price("auto"));
         assert_eq!(input("gpt-9"), None);
+        assert!(lacks_price("gpt-9"));
+        assert!(lacks_price("claude-opus-5-high-fast"));
         let long = price_of("gpt-5.5-high").unwrap().long.unwrap();
         assert_eq!((long.over, long.output), (272_000, 45.0));
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{TestServer, user};
 
@@ -82,26 +82,11 @@ async fn text_is_the_results_text() {
 #[tokio::test]
 async fn calls_are_valid_whatever_is_offered() {
     let server = TestServer::start().await;
-    let any = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}});
-    let tools: Vec<Value> = [
-        "bash",
-        "read",
-        "write",
-        "edit",
-        "grep",
-        "glob",
-        "list",
-        "todowrite",
-        "task",
-        "webfetch",
-    ]
-    .map(any)
-    .to_vec();
     let mut calls = 0;
     for file in recordings() {
         server.play(&file);
         let mut request = user("fake-play", "hi");
-        request["tools"] = tools.clone().into();
+        request["tools"] = crate::tools::opencode_tools();
         request["stream"] = true.into();
         let answer = server.whole(&request).await;
         if answer.status == 200 {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::support::{TestServer, call_count, user};
 
 /// OpenCode's tools today: names and argument names are its own, the texts are ours.
-fn opencode_tools() -> Value {
+pub fn opencode_tools() -> Value {
     let text = json!({"type": "string"});
     let tool = |name: &str, properties: Value, required: &[&str]| {
         json!({"type": "function", "function": {
@@ -88,8 +88,8 @@ async fn an_mcp_call_gets_its_own_name_back() {
         .stream(&with_tools(
             "fake-tool-mcp",
             json!([
-                {"type": "function", "function": {"name": "get_weather", "parameters":
-                    {"type": "object", "properties": {"city": {"type": "string"}}}}},
+                {"type": "function", "function": {"name": "echo", "parameters":
+                    {"type": "object", "properties": {"text": {"type": "string"}}}}},
                 {"type": "function", "function": {"name": "other"}},
             ]),
         ))

@@ -1,0 +1,191 @@
+//! `open-cursor models`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstyle::Style;
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::render;
+use crate::models::{
+    Catalog, ExplainedFamily, ExplainedModel, Explanation, Listing, Origin, explain, lacks_price,
+    parse,
+};
+
+const NAME: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// List the account's models, what their names mean and what they cost
+///
+/// Prices are Cursor's list prices in US dollars per million tokens; an unknown price, context or
+/// output limit is shown as `-`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor models
+  open-cursor models --explain
+  open-cursor models --json | jq -r '.groups[].id'")]
+pub struct Args {
+    /// Show the families: what a bare name means, and its variants
+    #[arg(long, conflicts_with = "unpriced")]
+    explain: bool,
+
+    /// Print JSON, explanation included
+    #[arg(long, conflicts_with = "unpriced")]
+    json: bool,
+
+    /// List only the ids whose price should be known and is not; exit code 1 if there are any
+    #[arg(long)]
+    unpriced: bool,
+
+    /// Read the list from a file in place of the agent
+    #[arg(long, value_name = "FILE", hide = true)]
+    fixture: Option<PathBuf>,
+}
+
+/// Prints the models.
+pub async fn run(args: Args, catalog: &Catalog) -> anyhow::Result<ExitCode> {
+    let listing = listing(args.fixture.as_deref(), catalog).await?;
+    if args.unpriced {
+        return Ok(unpriced(&listing));
+    }
+    let explained = explain(&listing.families);
+    if args.json {
+        print_json(&listing, &explained)?;
+    } else if args.explain {
+        explained.groups.iter().for_each(print_family);
+    } else {
+        print_models(&explained);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The account's models, or those of a recorded list. Says on stderr when they may be out of date.
+///
+/// # Errors
+/// When nothing is known of them.
+pub(super) async fn listing(
+    fixture: Option<&Path>,
+    catalog: &Catalog,
+) -> anyhow::Result<Arc<Listing>> {
+    if let Some(file) = fixture {
+        let text = tokio::fs::read_to_string(file).await;
+        let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+        return Ok(Arc::new(Listing::live(&parse(&text)?)));
+    }
+    let listing = catalog.list().await;
+    let problem = listing.problem.as_deref().unwrap_or_default();
+    match listing.origin {
+        Origin::Live => {}
+        Origin::Earlier => {
+            render::note(format_args!(
+                "note: this is an earlier list of models: {problem}"
+            ));
+        }
+        Origin::Builtin => {
+            return Err(render::hinted(
+                format_args!("there is no list of models: {problem}"),
+                "run `cursor-agent models` to see whether Cursor's CLI works and is logged in",
+            ));
+        }
+    }
+    Ok(listing)
+}
+
+fn unpriced(listing: &Listing) -> ExitCode {
+    let ids: Vec<String> = listing.entries().map(|entry| entry.id).collect();
+    let gaps: Vec<&String> = ids.iter().filter(|id| lacks_price(id)).collect();
+    for id in &gaps {
+        render::line(id);
+    }
+    render::note(format_args!(
+        "{} of {} models have no known price",
+        gaps.len(),
+        ids.len()
+    ));
+    ExitCode::from(u8::from(!gaps.is_empty()))
+}
+
+fn print_json(listing: &Listing, explained: &Explanation) -> anyhow::Result<()> {
+    let mut value = serde_json::to_value(explained)?;
+    value["source"] = json!(listing.origin);
+    if let Some(problem) = &listing.problem {
+        value["problem"] = json!(problem);
+    }
+    render::line(serde_json::to_string_pretty(&value)?);
+    Ok(())
+}
+
+fn print_models(explained: &Explanation) {
+    let models: Vec<&ExplainedModel> = explained.groups.iter().flat_map(|g| &g.members).collect();
+    let widest = |text: fn(&ExplainedModel) -> &str| {
+        models
+            .iter()
+            .map(|model| text(model).chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (ids, names) = (widest(|m| &m.id), widest(|m| &m.name));
+    for model in models {
+        let facts = facts(model);
+        render::line(format_args!(
+            "{NAME}{:ids$}{NAME:#}  {:names$}  {FAINT}{facts}{FAINT:#}",
+            model.id, model.name
+        ));
+    }
+}
+
+fn print_family(family: &ExplainedFamily) {
+    render::line(format_args!("{NAME}{}{NAME:#}  {}", family.id, family.name));
+    if family.variants.is_empty() {
+        render::line(format_args!(
+            "    {FAINT}{}{FAINT:#}",
+            facts(&family.members[0])
+        ));
+        return;
+    }
+    render::line(format_args!("    means {}", family.default_cursor_model));
+    let variants = family
+        .variants
+        .iter()
+        .map(|(key, id)| (key, id.as_str().unwrap_or_default()));
+    let width = family.variants.keys().map(String::len).max().unwrap_or(0);
+    for (key, id) in variants {
+        let facts = family
+            .members
+            .iter()
+            .find(|m| m.id == id)
+            .map(facts)
+            .unwrap_or_default();
+        render::line(format_args!(
+            "    :{key:width$}  {id}  {FAINT}{facts}{FAINT:#}"
+        ));
+    }
+}
+
+/// `1M context, 128k output, $5 in, $25 out`; `-` where nothing is known.
+fn facts(model: &ExplainedModel) -> String {
+    let mut facts = Vec::new();
+    facts.extend(model.context.map(|n| format!("{} context", tokens(n))));
+    facts.extend(model.output.map(|n| format!("{} output", tokens(n))));
+    facts.extend(
+        model
+            .price
+            .map(|price| format!("${} in, ${} out", price.input, price.output)),
+    );
+    if facts.is_empty() {
+        return "-".to_owned();
+    }
+    facts.join(", ")
+}
+
+fn tokens(count: u64) -> String {
+    match count {
+        n if n % 1_000_000 == 0 => format!("{}M", n / 1_000_000),
+        n if n % 1_000 == 0 => format!("{}k", n / 1_000),
+        n if n % 1_024 == 0 => format!("{}Ki", n / 1_024),
+        n => n.to_string(),
+    }
+}

@@ -1,0 +1,216 @@
+//! `open-cursor sync-models`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::dirs::Dirs;
+use super::{models, render};
+use crate::models::{Catalog, Listing};
+use crate::opencode::{self, Edit, Options, Outcome, Target, Wish};
+
+const ADDED: Style = AnsiColor::Green.on_default();
+const CHANGED: Style = AnsiColor::Yellow.on_default();
+const REMOVED: Style = AnsiColor::Red.on_default();
+
+/// Write the account's models into OpenCode's configuration
+///
+/// Changes only its own provider's entry, and there only what it wrote itself: your comments, your
+/// own models, names, prices and base URL stay. Keeps the last five versions beside the file.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor sync-models --dry-run
+  open-cursor sync-models --variants --compact
+  open-cursor sync-models --config ./opencode.jsonc --json")]
+pub struct Args {
+    /// Add an entry per family, with its members as OpenCode variants
+    #[arg(long)]
+    variants: bool,
+
+    /// Hide the members behind their family's entry
+    #[arg(long, requires = "variants")]
+    compact: bool,
+
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The provider's id in the configuration
+    #[arg(long, value_name = "ID", default_value = "cursor-acp", value_parser = provider_id)]
+    provider: String,
+
+    /// The configuration to change [default: the one that OpenCode reads]
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+
+    /// Read the list from a file in place of the agent
+    #[arg(long, value_name = "FILE", hide = true)]
+    fixture: Option<PathBuf>,
+}
+
+/// Plans, writes unless told not to, and reports. `base_url` is where the server is, with `/v1`.
+pub async fn run(
+    args: Args,
+    catalog: &Catalog,
+    dirs: &Dirs,
+    base_url: String,
+) -> anyhow::Result<ExitCode> {
+    let listing = models::listing(args.fixture.as_deref(), catalog).await?;
+    let options = Options {
+        provider: args.provider.clone(),
+        base_url,
+        variants: args.variants,
+        compact: args.compact,
+    };
+    let wish = Wish::new(&listing, &options);
+    let found = || opencode::locate(&dirs.opencode, &options.provider);
+    let target = Target {
+        config: args
+            .config
+            .clone()
+            .or_else(found)
+            .context("no home directory; use --config")?,
+        state_dir: dirs
+            .state()
+            .context("no home directory; set XDG_STATE_HOME")?,
+    };
+    let act = if args.dry_run {
+        opencode::preview
+    } else {
+        opencode::commit
+    };
+    let worker = {
+        let wish = wish.clone();
+        tokio::task::spawn_blocking(move || act(&target, &wish))
+    };
+    let outcome = worker.await.context("the change was cut short")??;
+    let report = Report {
+        args: &args,
+        listing: &listing,
+        wish: &wish,
+        outcome: &outcome,
+    };
+    if args.json {
+        render::line(serde_json::to_string_pretty(&report.json())?);
+    } else {
+        report.print();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Report<'a> {
+    args: &'a Args,
+    listing: &'a Listing,
+    wish: &'a Wish,
+    outcome: &'a Outcome,
+}
+
+impl Report<'_> {
+    fn synced(&self) -> usize {
+        self.wish.models().map_or(0, serde_json::Map::len)
+    }
+
+    /// How many ids a family's entry stands for.
+    fn grouped(&self) -> usize {
+        let families = self
+            .listing
+            .families
+            .iter()
+            .filter(|f| self.args.variants && f.has_variants());
+        families.map(|family| family.members.len()).sum()
+    }
+
+    fn json(&self) -> Value {
+        let Outcome {
+            plan,
+            config,
+            backup,
+        } = self.outcome;
+        json!({
+            "provider": self.args.provider,
+            "source": self.listing.origin,
+            "syncedCount": self.synced(),
+            "groupedCount": self.grouped(),
+            "removedCount": plan.summary.removed,
+            "summary": plan.summary,
+            "changed": !plan.edits.is_empty(),
+            "changes": plan.edits,
+            "kept": plan.kept,
+            "configPath": config,
+            "backupPath": backup,
+            "dryRun": self.args.dry_run,
+            "variants": self.args.variants,
+            "compact": self.args.compact,
+        })
+    }
+
+    fn print(&self) {
+        let Outcome {
+            plan,
+            config,
+            backup,
+        } = self.outcome;
+        if self.args.dry_run {
+            plan.edits.iter().for_each(print_edit);
+        }
+        for path in &plan.kept {
+            render::line(format_args!("= {path}: yours is kept"));
+        }
+        let summary = plan.summary;
+        render::line(format_args!("Models synced: {}", self.synced()));
+        if self.args.variants {
+            render::line(format_args!("Grouped Cursor models: {}", self.grouped()));
+        }
+        render::line("Sync summary:");
+        for (name, count) in [
+            ("Added", summary.added),
+            ("Updated", summary.updated),
+            ("Removed", summary.removed),
+            ("Kept", summary.kept),
+            ("Priced", summary.priced),
+            ("Skipped", summary.skipped),
+        ] {
+            render::line(format_args!("  {name}: {count}"));
+        }
+        if self.args.dry_run {
+            render::line("Dry run: no changes written.");
+        } else if plan.edits.is_empty() {
+            render::line("Nothing to change.");
+        }
+        if let Some(backup) = backup {
+            render::line(format_args!("Backup written: {}", backup.display()));
+        }
+        render::line(format_args!("Config path: {}", config.display()));
+    }
+}
+
+fn print_edit(edit: &Edit) {
+    let path = edit.path.join(".");
+    match (&edit.from, &edit.to) {
+        (None, Some(to)) => render::line(format_args!("{ADDED}+ {path}: {to}{ADDED:#}")),
+        (Some(from), Some(to)) => {
+            render::line(format_args!("{CHANGED}~ {path}: {from} -> {to}{CHANGED:#}"));
+        }
+        (from, None) => {
+            let from = from.clone().unwrap_or_default();
+            render::line(format_args!("{REMOVED}- {path}: {from}{REMOVED:#}"));
+        }
+    }
+}
+
+/// A provider id is a key and the part of a model's name before the slash.
+fn provider_id(text: &str) -> Result<String, String> {
+    let right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !text.is_empty() && text.chars().all(right) {
+        return Ok(text.to_owned());
+    }
+    Err("use letters, digits, `-`, `_` and `.`".to_owned())
+}

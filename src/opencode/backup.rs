@@ -1,0 +1,135 @@
+//! Writes a file so that whoever is killed or loses power leaves the old or the new one, whole; and
+//! keeps the last few old ones.
+
+use std::ffi::OsString;
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How many backups of a file are kept.
+const KEEP: usize = 5;
+
+/// Replaces `file` by way of a temporary beside it, synced before and after. `file` must be no
+/// symbolic link: it would be replaced itself.
+pub(super) fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Result<()> {
+    let directory = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".open-cursor-")
+        .tempfile_in(directory)?;
+    temporary.write_all(text)?;
+    if let Some(mode) = mode {
+        temporary.as_file().set_permissions(mode)?;
+    }
+    temporary.as_file().sync_all()?;
+    temporary.persist(file)?;
+    sync_directory(directory)
+}
+
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Keeps `text`, which `file` holds, as `<file>.bak-<time>` and drops the oldest of these.
+pub(super) fn back_up(file: &Path, text: &[u8], mode: Permissions) -> io::Result<PathBuf> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let mut name = prefix(file);
+    name.push(stamp(now.as_secs(), now.subsec_millis()));
+    let backup = file.with_file_name(name);
+    replace(&backup, text, Some(mode))?;
+    let mut all = backups(file)?;
+    all.sort();
+    for old in all.iter().rev().skip(KEEP) {
+        std::fs::remove_file(old)?;
+    }
+    Ok(backup)
+}
+
+fn prefix(file: &Path) -> OsString {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".bak-");
+    name
+}
+
+/// The backups that we made: what else has a like name is left alone.
+fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
+    let prefix = prefix(file);
+    let prefix = prefix.to_string_lossy();
+    let ours = |name: &str| {
+        let time = name.strip_prefix(&*prefix)?;
+        let right = |(at, byte): (usize, u8)| match at {
+            8 => byte == b'T',
+            15 => byte == b'.',
+            19 => byte == b'Z',
+            _ => byte.is_ascii_digit(),
+        };
+        (time.len() == 20 && time.bytes().enumerate().all(right)).then_some(())
+    };
+    let directory = std::fs::read_dir(file.parent().unwrap_or(Path::new(".")))?;
+    let entries = directory.filter_map(Result::ok);
+    let found = entries.filter(|entry| ours(&entry.file_name().to_string_lossy()).is_some());
+    Ok(found.map(|entry| entry.path()).collect())
+}
+
+/// `20261121T033409.120Z`, which sorts as it was.
+fn stamp(seconds: u64, millis: u32) -> String {
+    let (day, time) = (seconds / 86_400, seconds % 86_400);
+    // Days to a date, counting years from March so that leap days come last.
+    let since_0000 = day + 719_468;
+    let (era, of_era) = (since_0000 / 146_097, since_0000 % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+    format!("{year:04}{month:02}{date:02}T{hour:02}{minute:02}{second:02}.{millis:03}Z")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps() {
+        assert_eq!(stamp(0, 7), "19700101T000000.007Z");
+        assert_eq!(stamp(951_782_400, 0), "20000229T000000.000Z");
+        assert_eq!(stamp(1_795_232_049, 120), "20261121T033409.120Z");
+        assert_eq!(stamp(4_107_542_399, 999), "21000228T235959.999Z");
+    }
+
+    #[test]
+    fn the_last_five_are_kept_and_nothing_else_is_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("opencode.json");
+        std::fs::write(&file, "x").unwrap();
+        let mode = std::fs::metadata(&file).unwrap().permissions();
+        let foreign = directory
+            .path()
+            .join("opencode.json.bak.2026-01-01T00-00-00.000Z");
+        std::fs::write(&foreign, "theirs").unwrap();
+        let mut made = Vec::new();
+        while made.len() < 8 {
+            let backup =
+                back_up(&file, format!("{}", made.len()).as_bytes(), mode.clone()).unwrap();
+            if made.last() != Some(&backup) {
+                made.push(backup);
+            }
+        }
+        let mut left = backups(&file).unwrap();
+        left.sort();
+        assert_eq!(left, made[3..]);
+        assert!(foreign.exists() && file.exists());
+    }
+}

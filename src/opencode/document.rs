@@ -1,0 +1,151 @@
+//! A configuration file's text, edited in place: comments, order, indent, line ends, trailing commas
+//! and byte order mark stay as they are.
+
+use std::path::{Path, PathBuf};
+
+use jsonc_parser::ParseOptions;
+use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
+use serde_json::{Map, Value};
+
+use super::error::ConfigError;
+use super::plan::Edit;
+
+const MARK: &str = "\u{feff}";
+
+/// What a new file starts from; OpenCode adds the line itself where it is missing.
+pub(super) const EMPTY: &str = "{\n  \"$schema\": \"https://opencode.ai/config.json\"\n}\n";
+
+/// JSONC as OpenCode takes it. The parser's defaults allow more, which OpenCode would refuse.
+const OPTIONS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+pub(super) struct Document {
+    file: PathBuf,
+    marked: bool,
+    root: CstRootNode,
+}
+
+impl Document {
+    /// Reads a text; `file` is for messages only. Blank text is an empty object.
+    pub(super) fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let (marked, text) = match text.strip_prefix(MARK) {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let text = if text.trim().is_empty() { EMPTY } else { text };
+        let root = CstRootNode::parse(text, &OPTIONS).map_err(|error| ConfigError::Syntax {
+            file: file.to_owned(),
+            line: error.line_display(),
+            column: error.column_display(),
+            reason: error.kind().to_string(),
+        })?;
+        let document = Self {
+            file: file.to_owned(),
+            marked,
+            root,
+        };
+        match document.root.object_value() {
+            Some(_) => Ok(document),
+            None => Err(document.no_object("the whole")),
+        }
+    }
+
+    /// The text, as edited.
+    pub(super) fn text(&self) -> String {
+        let mark = if self.marked { MARK } else { "" };
+        format!("{mark}{}", self.root)
+    }
+
+    /// The value of `provider.<id>`.
+    pub(super) fn provider(&self, id: &str) -> Option<Value> {
+        self.value()
+            .get_mut("provider")?
+            .get_mut(id)
+            .map(Value::take)
+    }
+
+    /// All but `provider.<id>`. An empty `provider` counts as none.
+    pub(super) fn rest(&self, id: &str) -> Value {
+        let mut value = self.value();
+        if let Some(providers) = value.get_mut("provider").and_then(Value::as_object_mut) {
+            providers.shift_remove(id);
+            if providers.is_empty()
+                && let Some(all) = value.as_object_mut()
+            {
+                all.shift_remove("provider");
+            }
+        }
+        value
+    }
+
+    fn value(&self) -> Value {
+        self.root.to_serde_value().unwrap_or_default()
+    }
+
+    /// Makes the edits, whose paths start within `provider.<id>`.
+    pub(super) fn apply(&self, id: &str, edits: &[Edit]) -> Result<(), ConfigError> {
+        for edit in edits {
+            let Some((leaf, parents)) = edit.path.split_last() else {
+                continue;
+            };
+            let start = self
+                .root
+                .object_value()
+                .ok_or_else(|| self.no_object("the whole"))?;
+            let way = ["provider", id]
+                .into_iter()
+                .chain(parents.iter().map(String::as_str));
+            let object = way.clone().try_fold(start, |object: CstObject, key| {
+                object.object_value_or_create(key).ok_or_else(|| {
+                    self.no_object(
+                        &way.clone()
+                            .take_while(|k| *k != key)
+                            .collect::<Vec<_>>()
+                            .join("."),
+                    )
+                })
+            })?;
+            match (&edit.to, object.get(leaf)) {
+                (Some(value), Some(property)) => property.set_value(input(value)),
+                (Some(value), None) => drop(object.append(leaf, input(value))),
+                (None, Some(property)) => property.remove(),
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn no_object(&self, key: &str) -> ConfigError {
+        ConfigError::Shape {
+            file: self.file.clone(),
+            key: key.to_owned(),
+        }
+    }
+}
+
+fn input(value: &Value) -> CstInputValue {
+    match value {
+        Value::Null => CstInputValue::Null,
+        Value::Bool(b) => CstInputValue::Bool(*b),
+        Value::Number(number) => CstInputValue::Number(number.to_string()),
+        Value::String(text) => CstInputValue::String(text.clone()),
+        Value::Array(items) => CstInputValue::Array(items.iter().map(input).collect()),
+        Value::Object(map) => CstInputValue::Object(pairs(map)),
+    }
+}
+
+fn pairs(map: &Map<String, Value>) -> Vec<(String, CstInputValue)> {
+    map.iter()
+        .map(|(key, value)| (key.clone(), input(value)))
+        .collect()
+}

@@ -1,0 +1,27 @@
+//! Keeps OpenCode's configuration in step with the account's models.
+//!
+//! ```text
+//! locate ─> the file OpenCode reads          models ── wish ─> what we would have written there
+//!              └ document (JSONC, every byte kept) ──┐               │
+//!                record (what we wrote last time) ───┴──── plan <────┘   edits, one per value
+//!                                                           └─ commit: lock, re-read, backup, rename
+//! ```
+//!
+//! A three-way merge: a value that still is what we wrote is ours to change; any other is the
+//! user's and stays. Nothing outside `provider.<id>` is touched. Knows nothing of the agent, of
+//! HTTP, or of the terminal.
+
+mod backup;
+mod commit;
+mod document;
+mod error;
+mod locate;
+mod plan;
+mod record;
+mod wish;
+
+pub use commit::{Outcome, Target, commit, preview};
+pub use error::ConfigError;
+pub use locate::{Places, locate};
+pub use plan::{Edit, Summary, SyncPlan};
+pub use wish::{Options, Wish};
