@@ -26,14 +26,17 @@ pub(super) fn sweep(file: &Path) {
     }
 }
 
-/// Replaces `file` by way of a temporary beside it, synced before and after. `file` must be no
-/// symbolic link: it would be replaced itself.
+/// Replaces `file` by way of a temporary beside it, synced before and after. Without a `mode` it gets
+/// that of any new file. `file` must be no symbolic link: it would be replaced itself.
 pub(super) fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".open-cursor-")
-        .tempfile_in(directory)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    // As any new file, not as a secret one.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut temporary = builder.tempfile_in(directory)?;
     temporary.write_all(text)?;
     if let Some(mode) = mode {
         temporary.as_file().set_permissions(mode)?;

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use open_cursor::models::{Listed, Request, group, parse, resolve};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -115,19 +115,43 @@ fn a_price_gap_is_found() {
 #[test]
 fn the_real_list() {
     let reference = Path::new("/work/shared/reference/cursor-agent/recordings/models");
-    let list = reference.join("2026.09.02-live-plain.txt");
-    if !list.exists() {
+    let Ok(text) = fs::read_to_string(reference.join("2026.09.02-live-plain.txt")) else {
         return;
+    };
+    let models = parse(&text).unwrap();
+    let families = group(&models);
+    assert_eq!((models.len(), families.len()), (217, 35));
+    for model in &models {
+        let request = Request {
+            model: Some(&model.id),
+            ..Request::default()
+        };
+        assert_eq!(
+            resolve(request, &families, true).as_deref(),
+            Ok(model.id.as_str())
+        );
     }
-    let (code, stdout, _) = run(&["models", "--json"], &list);
-    let value: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((code, value["modelCount"].as_u64()), (0, Some(217)));
-    let ids: Vec<&str> = value["groups"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|group| group["members"].as_array().unwrap())
-        .map(|member| member["id"].as_str().unwrap())
-        .collect();
-    assert_eq!(ids.len(), 217);
+    // Whatever part of it an account sees, the families are the same, less what it does not see.
+    for step in 2..40 {
+        let seen = |id: &str| {
+            models
+                .iter()
+                .position(|m| m.id == id)
+                .is_some_and(|i| i % step == 0)
+        };
+        let part: Vec<Listed> = models
+            .iter()
+            .filter(|model| seen(&model.id))
+            .cloned()
+            .collect();
+        let mut restricted = families.clone();
+        restricted
+            .iter_mut()
+            .for_each(|family| family.members.retain(|m| seen(&m.model.id)));
+        restricted.retain(|family| !family.members.is_empty());
+        let mut grouped = group(&part);
+        grouped.sort_by(|a, b| a.name.cmp(&b.name));
+        restricted.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(grouped, restricted, "every {step}th");
+    }
 }

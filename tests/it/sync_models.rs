@@ -242,6 +242,11 @@ fn links_are_followed_and_modes_kept() {
     symlink(&to, place.config()).unwrap();
     commit(&place.target(), &wish(LIST, &options(false, false))).unwrap();
     assert!(to.is_file() && place.config().is_symlink());
+    // It gets the mode of any new file, whatever the umask is.
+    let plain = dotfiles.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode(&to), mode(&plain));
 }
 
 #[test]
