@@ -11,6 +11,7 @@
 
 mod error;
 mod event;
+pub mod fence;
 
 pub use error::AgentError;
 pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
