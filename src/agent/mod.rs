@@ -12,6 +12,7 @@
 mod error;
 mod event;
 pub mod fence;
+pub mod slot;
 
 pub use error::AgentError;
 pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};

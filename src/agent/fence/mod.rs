@@ -7,4 +7,7 @@ pub mod launcher;
 #[cfg(target_os = "linux")]
 mod landlock;
 #[cfg(target_os = "linux")]
+mod mounts;
+mod seatbelt;
+#[cfg(target_os = "linux")]
 mod view;

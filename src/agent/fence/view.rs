@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::launcher::{Failure, Launch, Overlay, Stage};
@@ -44,7 +45,7 @@ pub(super) fn enter(launch: &Launch) -> Result<Vec<PathBuf>, Failure> {
     let mut demoted = Vec::new();
     for (nth, (overlay, handles)) in launch.overlays.iter().zip(&overlays).enumerate() {
         match handles.mount(&overlay.at) {
-            Ok(()) => {}
+            Ok(()) => must_be_overlay(&overlay.at)?,
             // A nested mount of a kind that overlayfs cannot use, such as vfat.
             Err(_) if nth > 0 => {
                 bind_read_only(&handles.lower, &overlay.at)?;
@@ -120,6 +121,18 @@ impl Handles {
             flags,
             Some(options.as_str()),
         )
+    }
+}
+
+/// Looks from outside whether the path now leads into the overlay. It would not for `/`, and then
+/// Landlock's rule for the view would open the real directory.
+fn must_be_overlay(at: &Path) -> Result<(), Failure> {
+    let failure = |error| Failure::new(Stage::Overlay, at.display(), error);
+    let kind = statfs(at).map_err(failure)?.filesystem_type();
+    if kind == OVERLAYFS_SUPER_MAGIC {
+        Ok(())
+    } else {
+        Err(failure(Errno::ESTALE))
     }
 }
 

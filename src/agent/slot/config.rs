@@ -1,0 +1,84 @@
+//! The agent's `cli-config.json`: the user's own with our deny rules added (FACTS 1.5, 1.6).
+
+use serde_json::{Map, Value, json};
+
+/// The configuration file's name.
+pub(super) const FILE: &str = "cli-config.json";
+
+/// Cached feature flags beside it.
+pub(super) const FLAGS: &str = "statsig-cache.json";
+
+/// The user's configuration with `deny` added to `permissions.deny`. Everything else stays as it
+/// is; without a readable configuration, the smallest one that Cursor takes.
+pub(super) fn merged(users: Option<&str>, deny: &[&str]) -> String {
+    let mut config: Map<String, Value> = users
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    config.entry("version").or_insert(json!(1));
+    let permissions = object(config.entry("permissions").or_insert(Value::Null));
+    list(permissions.entry("allow").or_insert(Value::Null));
+    let rules = list(permissions.entry("deny").or_insert(Value::Null));
+    for rule in deny {
+        if !rules.iter().any(|present| present == rule) {
+            rules.push(json!(rule));
+        }
+    }
+    Value::Object(config).to_string()
+}
+
+/// The value as an object, made one if it is something else.
+fn object(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = json!({});
+    }
+    match value {
+        Value::Object(object) => object,
+        _ => unreachable!("it was made an object"),
+    }
+}
+
+/// The value as a list, made one if it is something else.
+fn list(value: &mut Value) -> &mut Vec<Value> {
+    if !value.is_array() {
+        *value = json!([]);
+    }
+    match value {
+        Value::Array(list) => list,
+        _ => unreachable!("it was made a list"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_join_the_users_own() {
+        let smallest =
+            json!({"version": 1, "permissions": {"allow": [], "deny": ["Shell(**)", "Mcp(*:*)"]}});
+        for (users, expected) in [
+            (None, smallest.clone()),
+            (Some("not json"), smallest.clone()),
+            (Some("[1]"), smallest),
+            (
+                Some(
+                    r#"{"version":1,"permissions":{"allow":["Shell(ls)"],"deny":["Read(.env)","Mcp(*:*)"]},"model":{"id":"x"}}"#,
+                ),
+                json!({
+                    "version": 1,
+                    "permissions": {"allow": ["Shell(ls)"], "deny": ["Read(.env)", "Mcp(*:*)", "Shell(**)"]},
+                    "model": {"id": "x"},
+                }),
+            ),
+            (
+                Some(r#"{"version":2,"permissions":null}"#),
+                json!({"version": 2, "permissions": {"allow": [], "deny": ["Shell(**)", "Mcp(*:*)"]}}),
+            ),
+        ] {
+            let config = merged(users, &["Shell(**)", "Mcp(*:*)"]);
+            let config: Value = serde_json::from_str(&config).unwrap();
+            assert_eq!(config, expected, "{users:?}");
+        }
+    }
+}
