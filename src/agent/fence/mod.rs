@@ -1,13 +1,52 @@
 //! The fence: the agent changes nothing that the client didn't do.
+//!
+//! ```text
+//! Fence::probe ─> Fence ── prepare(slot, workspace) ─> Enclosure ── wrap(spec) ─> spawn
+//!   what holds here           what holds for this run       └ changes() ─> what the agent wrote
+//! ```
+//!
+//! Three layers, each useful alone: the view (Linux: a copy-on-write overlay at the workspace's own
+//! path), the write limit (Landlock; `sandbox-exec` on macOS) and deny rules in the agent's
+//! configuration. [`launcher`] sets the first two up between `fork` and the agent. Knows nothing of
+//! what the agent says or what the client wants.
 
 #[cfg(target_os = "linux")]
 pub mod changes;
+mod deny;
+mod enclosure;
 pub mod launcher;
+mod policy;
+mod probe;
+mod reason;
+mod seatbelt;
+mod start;
+mod status;
 
 #[cfg(target_os = "linux")]
 mod landlock;
 #[cfg(target_os = "linux")]
 mod mounts;
-mod seatbelt;
 #[cfg(target_os = "linux")]
 mod view;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub use enclosure::{Enclosure, ProjectFile};
+pub use policy::{Fence, FenceError, FenceMode};
+pub use reason::Reason;
+pub use start::StartError;
+pub use status::{FenceStatus, Layer, State};
+
+/// A program to start, as plain data. The environment is the whole one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpawnSpec {
+    /// An absolute path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+}

@@ -65,11 +65,24 @@ impl SlotDirs {
         &self.chats
     }
 
-    /// The upper and the work directory of the view's `nth` overlay. Not made until asked for.
+    /// A directory of the slot that the agent may not write, for trying just that.
+    pub(super) fn forbidden(&self) -> &Path {
+        &self.slot
+    }
+
+    /// The upper and the work directory of the view's `nth` overlay.
     #[must_use]
     pub fn layer(&self, nth: usize) -> (PathBuf, PathBuf) {
         let layer = self.slot.join("layers").join(nth.to_string());
         (layer.join("upper"), layer.join("work"))
+    }
+
+    /// Removes the layers of all overlays. Blocking.
+    ///
+    /// # Errors
+    /// If something cannot be removed.
+    pub fn clear_layers(&self) -> io::Result<()> {
+        sweep::empty(&self.slot.join("layers"))
     }
 
     /// Fills the configuration directory: the user's own settings with our deny rules added. The

@@ -24,6 +24,9 @@ pub enum SlotError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// There is no directory to try.
+    #[error("no place for agents' files is known; set HOME")]
+    NoPlace,
     /// Other servers hold every slot.
     #[error("all {MOST_SLOTS} slots in {} are held by other servers", root.display())]
     Taken {
@@ -136,9 +139,6 @@ impl Slots {
     ///
     /// # Errors
     /// [`SlotError::Dirty`].
-    ///
-    /// # Panics
-    /// Never: the semaphore is not closed.
     pub async fn acquire(&self) -> Result<Slot, SlotError> {
         let permit = Arc::clone(&self.pool.permits).acquire_owned().await.ok();
         let idle = self.pool.idle().pop();
