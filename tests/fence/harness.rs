@@ -7,18 +7,21 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use open_cursor::agent::fence::changes::{Change, Changes, Limits};
 use open_cursor::agent::fence::launcher::{Failure, Stage};
 use open_cursor::agent::fence::{Enclosure, Fence, FenceMode, SpawnSpec};
-use open_cursor::agent::slot::{Places, Slot, Slots};
+use open_cursor::agent::slot::{Places, Slot};
 use tempfile::TempDir;
 
 pub const LAUNCHER: &str = env!("CARGO_BIN_EXE_open-cursor");
 
+/// Paths below a directory, with mode and content.
+pub type Tree = BTreeMap<PathBuf, String>;
+
 pub struct Scene {
     pub root: TempDir,
     pub fence: Fence,
-    pub slots: Slots,
     pub slot: Slot,
 }
 
@@ -39,12 +42,7 @@ impl Scene {
             .await
             .unwrap();
         let slot = slots.acquire().await.unwrap();
-        Self {
-            root,
-            fence,
-            slots,
-            slot,
-        }
+        Self { root, fence, slot }
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
@@ -143,13 +141,13 @@ pub fn stdout(output: &Output) -> String {
 }
 
 /// Every path below a directory, with its mode and content.
-pub fn snapshot(directory: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
+pub fn snapshot(directory: &Path) -> Tree {
+    let mut found = Tree::new();
     collect(directory, directory, &mut found);
     found
 }
 
-fn collect(root: &Path, directory: &Path, found: &mut BTreeMap<PathBuf, String>) {
+fn collect(root: &Path, directory: &Path, found: &mut Tree) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let meta = fs::symlink_metadata(&path).unwrap();
@@ -183,4 +181,26 @@ pub fn is_root() -> bool {
 
 pub fn skip(reason: &str) {
     eprintln!("SKIPPED: {reason}");
+}
+
+/// A mount for as long as a test needs it.
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    pub fn new(
+        source: &Path,
+        at: PathBuf,
+        kind: Option<&str>,
+        flags: MsFlags,
+        options: Option<&str>,
+    ) -> Self {
+        mount(Some(source), &at, kind, flags, options).unwrap();
+        Self(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
+    }
 }

@@ -2,19 +2,19 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use open_cursor::agent::fence::changes::{Changes, Content, Node};
 use open_cursor::agent::fence::{Enclosure, FenceMode};
 
-use crate::harness::{Scene, sh, snapshot, stdout, told};
+use crate::harness::{Scene, Tree, sh, snapshot, stdout, told};
 
 /// What a run would change without a fence. Nothing here stops at a failure.
 const WRITES: &str = r#"
 printf new > new.txt
 printf changed > overwrite.txt
 printf more >> append.txt
-: > truncate.txt
+true > truncate.txt
 rm unlink.txt
 mv rename.txt renamed.txt
 mv overwrites.txt overwritten.txt
@@ -82,7 +82,7 @@ const EXPECTED: [&str; 31] = [
     "Created unmounted.txt",
 ];
 
-fn workspace(scene: &Scene) -> std::path::PathBuf {
+fn workspace(scene: &Scene) -> PathBuf {
     for name in [
         "overwrite",
         "append",
@@ -122,18 +122,13 @@ fn workspace(scene: &Scene) -> std::path::PathBuf {
     ws
 }
 
-/// Runs the matrix and returns how it went, with the real tree before and after it.
-fn run(
-    scene: &Scene,
-    run: &Enclosure,
-    script: &str,
-) -> [std::collections::BTreeMap<std::path::PathBuf, String>; 2] {
-    let before = snapshot(scene.root.path().join("ws").as_path());
-    let output = scene.agent(run, run.workspace(), script);
-    assert!(
-        output.status.code().is_some_and(|code| code != 97),
-        "{output:?}"
-    );
+/// Runs the matrix and returns the real tree before and after it.
+fn run(scene: &Scene, run: &Enclosure, script: &str) -> [Tree; 2] {
+    let before = snapshot(&scene.path("ws"));
+    let script = format!("{script}\nprintf done > \"$TMPDIR/ran\"");
+    let output = scene.agent(run, run.workspace(), &script);
+    let ran = fs::read_to_string(scene.slot.dirs().tmp().join("ran"));
+    assert_eq!(ran.ok().as_deref(), Some("done"), "{output:?}");
     [before, snapshot(&scene.path("ws"))]
 }
 
@@ -215,7 +210,11 @@ async fn the_agent_works_where_it_may() {
         printf 1 > "$TMPDIR/t"; printf 2 > "$CURSOR_CONFIG_DIR/c"; printf 3 > "$CURSOR_CONFIG_DIR/chats/c"
         printf 4 > "$HOME/s"; echo > /dev/null; git status --short; cat overwrite.txt
         pwd; echo "$SSH_AUTH_SOCK|$TMPDIR|$CURSOR_CONFIG_DIR""#;
-    for enclosure in [scene.prepare(&ws).await, scene.without_view(&ws).await] {
+    for view in [true, false] {
+        let enclosure = match view {
+            true => scene.prepare(&ws).await,
+            false => scene.without_view(&ws).await,
+        };
         let output = scene.agent(&enclosure, &ws, script);
         let dirs = scene.slot.dirs();
         let expected = format!(
@@ -313,7 +312,7 @@ fn execute(changes: &Changes, from: &Path, to: &Path) {
 }
 
 /// The tree without git's own files.
-fn work_tree(directory: &Path) -> std::collections::BTreeMap<std::path::PathBuf, String> {
+fn work_tree(directory: &Path) -> Tree {
     let mut tree = snapshot(directory);
     tree.retain(|path, _| !path.starts_with(".git"));
     tree

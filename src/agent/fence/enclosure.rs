@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use super::changes::{self, Changes, Limits};
 use super::launcher::{Launch, Overlay};
 use super::policy::{FenceError, FenceMode, Inner, exposed};
 use super::{SpawnSpec, deny, seatbelt};
 use crate::agent::slot::SlotDirs;
 
 /// More mounts than this below a workspace, and it gets no view.
+#[cfg(target_os = "linux")]
 const MOST_NESTED: usize = 16;
 
 /// Where a program finds helpers that act for the user outside of any fence, and the user's keys.
@@ -149,10 +151,11 @@ impl Enclosure {
     pub fn wrap(&self, mut spec: SpawnSpec) -> SpawnSpec {
         let own = [("CURSOR_CONFIG_DIR", &self.config), ("TMPDIR", &self.tmp)];
         let fenced = self.wall != Wall::Open;
-        spec.env.retain(|(name, _)| {
-            let replaced = own.iter().any(|(own, _)| name == own);
-            !replaced && !(fenced && REACH_AROUND.iter().any(|reach| name == reach))
-        });
+        let dropped = |name: &OsString| {
+            own.iter().any(|(own, _)| name == own)
+                || fenced && REACH_AROUND.iter().any(|reach| name == reach)
+        };
+        spec.env.retain(|(name, _)| !dropped(name));
         spec.env
             .extend(own.map(|(name, path)| (name.into(), path.as_os_str().to_owned())));
         match &self.wall {
@@ -206,17 +209,12 @@ impl Enclosure {
     ///
     /// # Errors
     /// If the upper layer cannot be listed.
-    #[cfg(target_os = "linux")]
-    pub async fn changes(
-        &self,
-        limits: super::changes::Limits,
-    ) -> io::Result<Option<super::changes::Changes>> {
+    pub async fn changes(&self, limits: Limits) -> io::Result<Option<Changes>> {
         if !self.has_view() {
             return Ok(None);
         }
         let (overlays, ours) = (self.overlays().to_vec(), self.ours.clone());
-        let read =
-            tokio::task::spawn_blocking(move || super::changes::read(&overlays, &ours, &limits));
+        let read = tokio::task::spawn_blocking(move || changes::read(&overlays, &ours, &limits));
         match read.await {
             Ok(changes) => changes.map(Some),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -301,6 +299,10 @@ fn view(_: &Path, _: &SlotDirs, _: &[PathBuf]) -> io::Result<Option<Launch>> {
 fn place(files: &[ProjectFile], workspace: &Path, upper: &Path) -> io::Result<Vec<PathBuf>> {
     let mut placed = Vec::new();
     'files: for file in files {
+        let plain = |part| matches!(part, Component::Normal(_));
+        if !file.path.components().all(plain) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let mut directory = PathBuf::new();
         for name in file.path.parent().into_iter().flat_map(Path::components) {
             directory.push(name);

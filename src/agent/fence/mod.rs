@@ -10,7 +10,6 @@
 //! configuration. [`launcher`] sets the first two up between `fork` and the agent. Knows nothing of
 //! what the agent says or what the client wants.
 
-#[cfg(target_os = "linux")]
 pub mod changes;
 mod deny;
 mod enclosure;

@@ -15,37 +15,29 @@ pub(super) fn merged(users: Option<&str>, deny: &[&str]) -> String {
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
     config.entry("version").or_insert(json!(1));
-    let permissions = object(config.entry("permissions").or_insert(Value::Null));
-    list(permissions.entry("allow").or_insert(Value::Null));
-    let rules = list(permissions.entry("deny").or_insert(Value::Null));
-    for rule in deny {
-        if !rules.iter().any(|present| present == rule) {
-            rules.push(json!(rule));
+    let mut permissions = match taken(&mut config, "permissions") {
+        Value::Object(permissions) => permissions,
+        _ => Map::new(),
+    };
+    for (name, added) in [("allow", &[][..]), ("deny", deny)] {
+        let mut rules = match taken(&mut permissions, name) {
+            Value::Array(rules) => rules,
+            _ => Vec::new(),
+        };
+        for rule in added {
+            if !rules.iter().any(|present| present == rule) {
+                rules.push(json!(rule));
+            }
         }
+        permissions.insert(name.into(), Value::Array(rules));
     }
+    config.insert("permissions".into(), Value::Object(permissions));
     Value::Object(config).to_string()
 }
 
-/// The value as an object, made one if it is something else.
-fn object(value: &mut Value) -> &mut Map<String, Value> {
-    if !value.is_object() {
-        *value = json!({});
-    }
-    match value {
-        Value::Object(object) => object,
-        _ => unreachable!("it was made an object"),
-    }
-}
-
-/// The value as a list, made one if it is something else.
-fn list(value: &mut Value) -> &mut Vec<Value> {
-    if !value.is_array() {
-        *value = json!([]);
-    }
-    match value {
-        Value::Array(list) => list,
-        _ => unreachable!("it was made a list"),
-    }
+/// The value of a key, which keeps its place for another one.
+fn taken(object: &mut Map<String, Value>, key: &str) -> Value {
+    object.get_mut(key).map(Value::take).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub enum SlotError {
         /// The slots' directory.
         root: PathBuf,
     },
+    /// There was no thread to clean it with.
+    #[error("a slot was lost for want of threads; restart the server")]
+    Lost,
     /// What an earlier turn left cannot be removed.
     #[error("cannot clean the slot {}: {source}", path.display())]
     Dirty {
@@ -53,7 +56,7 @@ pub struct Slots {
 struct Pool {
     count: u32,
     permits: Arc<Semaphore>,
-    /// As many as there are free permits; the lowest number last, so that it is taken first.
+    /// One for each free permit; the lowest number last, so that it is taken first.
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -138,20 +141,17 @@ impl Slots {
     /// Waits for a free slot; it is clean.
     ///
     /// # Errors
-    /// [`SlotError::Dirty`].
+    /// [`SlotError::Dirty`], [`SlotError::Lost`].
     pub async fn acquire(&self) -> Result<Slot, SlotError> {
         let permit = Arc::clone(&self.pool.permits).acquire_owned().await.ok();
-        let idle = self.pool.idle().pop();
-        let (Some(permit), Some(idle)) = (permit, idle) else {
-            unreachable!("a permit stands for an idle slot, and the semaphore is never closed");
-        };
+        let idle = self.pool.idle().pop().ok_or(SlotError::Lost)?;
         let clean = idle.clean;
         let slot = Slot {
             dirs: idle.dirs.clone(),
             strays: Mutex::default(),
             idle: Some(idle),
             pool: Arc::clone(&self.pool),
-            permit: Some(permit),
+            permit,
         };
         if clean {
             return Ok(slot);

@@ -7,9 +7,17 @@ use nix::libc::pid_t;
 
 /// A process, by its pid and the time of its start in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(super) struct Process {
     pid: pid_t,
     started: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Process {
+    pub(super) fn is_running(&self) -> bool {
+        read(self.pid).is_some_and(|(now, _)| now == *self)
+    }
 }
 
 /// The children of `root` and theirs, without `root` itself. Blocking, some milliseconds at most.
@@ -44,7 +52,7 @@ pub(super) fn reap(processes: &[Process]) {
         // The handle first, then the look: what the handle names can no longer change.
         let handle = Pid::from_raw(process.pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
         if let Some(Ok(handle)) = handle
-            && read(process.pid).is_some_and(|(now, _)| now == *process)
+            && process.is_running()
         {
             // It may have ended just now.
             let _ = pidfd_send_signal(handle, Signal::KILL);
@@ -127,7 +135,7 @@ mod tests {
             "another process with its pid is left alone"
         );
         reap(&found);
-        while read(stray).is_some_and(|(now, _)| now == alive) {
+        while alive.is_running() {
             std::thread::yield_now();
         }
     }

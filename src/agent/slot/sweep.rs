@@ -66,8 +66,8 @@ mod tests {
         fs::write(slot.join("a/b/locked/file"), "x").unwrap();
         symlink(&outside, slot.join("link")).unwrap();
         symlink(&outside, slot.join("a/link")).unwrap();
-        fs::set_permissions(slot.join("a/b/locked"), Permissions::from_mode(0)).unwrap();
-        fs::set_permissions(slot.join("a/b"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(slot.join("a/b/locked"), Permissions::from_mode(0o000)).unwrap();
+        fs::set_permissions(slot.join("a/b"), Permissions::from_mode(0o000)).unwrap();
         empty(&slot).unwrap();
         assert_eq!(fs::read_dir(&slot).unwrap().count(), 0);
         assert!(outside.join("kept").exists());

@@ -41,12 +41,12 @@ async fn nothing_of_one_turn_reaches_the_next() {
         fs::write(secret, "hunter2").unwrap();
     }
     fs::write(dirs.chats().join("kept"), "chat").unwrap();
-    fs::set_permissions(dirs.tmp().join("deep"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(dirs.tmp().join("deep"), fs::Permissions::from_mode(0o000)).unwrap();
     drop(slot);
 
     let slot = slots.acquire().await.unwrap();
     assert_eq!(slot.dirs(), &dirs, "the names are stable");
-    assert_eq!(files(&dirs.slot), [PathBuf::new(); 0]);
+    assert_eq!(files(&dirs.slot), [""; 0].map(PathBuf::from));
     for directory in [dirs.tmp(), dirs.config(), dirs.workspace()] {
         let mode = fs::metadata(&directory).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
@@ -120,4 +120,29 @@ fn a_directory_of_others_is_refused() {
     fs::set_permissions(&open_to_all, fs::Permissions::from_mode(0o777)).unwrap();
     let error = Slots::open(&open_to_all, 1, root.path()).unwrap_err();
     assert!(error.to_string().contains("ours alone"), "{error}");
+}
+
+#[tokio::test]
+async fn strays_end_with_the_slot() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    let slot = slots.acquire().await.unwrap();
+    let mut agent = std::process::Command::new("/bin/sh")
+        .args(["-c", "setsid sleep 1000 & read _"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let noted = || slot.strays.lock().unwrap().clone();
+    while noted().is_empty() {
+        slot.note_descendants(agent.id());
+    }
+    let strays = noted();
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert!(strays.iter().any(Process::is_running));
+    drop(slot);
+    slots.drained().await;
+    while strays.iter().any(Process::is_running) {
+        tokio::task::yield_now().await;
+    }
 }
