@@ -177,10 +177,7 @@ impl Enclosure {
                 let prefix = ["-p".into(), profile.into(), spec.program.into_os_string()];
                 SpawnSpec {
                     program: seatbelt::PROGRAM.into(),
-                    args: prefix
-                        .into_iter()
-                        .chain(spec.args)
-                        .collect::<Vec<OsString>>(),
+                    args: prefix.into_iter().chain(spec.args).collect(),
                     ..spec
                 }
             }

@@ -6,7 +6,7 @@
 //!
 //! Namespaces, mounts and Landlock apply to the thread that asks for them, so they must be set up
 //! in a process that has one thread and nothing else to do. The arguments are a private contract
-//! between [`Launch::to_args`] and [`main`]: both come from the same build. It knows no policy: what
+//! between `Launch::to_args` and [`main`]: both come from the same build. It knows no policy: what
 //! to show and what to allow is decided by the server.
 
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ const PREFIX: &str = "open-cursor-launcher ";
 
 /// One overlay: `at` shows itself, and what is written there goes to `upper`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overlay {
+pub(super) struct Overlay {
     /// A directory, without symlinks in its path.
     pub at: PathBuf,
     /// Receives the changes; empty at the start.
@@ -39,7 +39,7 @@ pub struct Overlay {
 
 /// Everything that the launcher needs to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Launch {
+pub(super) struct Launch {
     /// The view: the workspace's overlay, then those of the mounts below it, parents first.
     /// Empty: no namespace is made.
     pub overlays: Vec<Overlay>,
@@ -113,7 +113,7 @@ impl Failure {
     }
 }
 
-/// What was set up, as [`Launch::report`] asks for.
+/// What was set up, as the probe asks to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The Landlock ABI in force, if it was asked for.
@@ -149,8 +149,7 @@ impl Line {
 
 impl Launch {
     /// The arguments of our own binary that make it this launcher.
-    #[must_use]
-    pub fn to_args(&self) -> Vec<OsString> {
+    pub(super) fn to_args(&self) -> Vec<OsString> {
         let mut args: Vec<OsString> = vec![SUBCOMMAND.into()];
         let mut push = |flag: &str, values: &[&PathBuf]| {
             args.push(flag.into());
@@ -181,8 +180,7 @@ impl Launch {
     }
 
     /// The inverse of [`Launch::to_args`], without the subcommand. `None` if it is not its output.
-    #[must_use]
-    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Option<Self> {
+    fn from_args(args: impl IntoIterator<Item = OsString>) -> Option<Self> {
         let mut args = args.into_iter();
         let mut launch = Self::default();
         loop {

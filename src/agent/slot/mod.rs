@@ -18,7 +18,7 @@ mod pool;
 mod strays;
 mod sweep;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub use places::Places;
@@ -71,8 +71,7 @@ impl SlotDirs {
     }
 
     /// The upper and the work directory of the view's `nth` overlay.
-    #[must_use]
-    pub fn layer(&self, nth: usize) -> (PathBuf, PathBuf) {
+    pub(super) fn layer(&self, nth: usize) -> (PathBuf, PathBuf) {
         let layer = self.slot.join("layers").join(nth.to_string());
         (layer.join("upper"), layer.join("work"))
     }
@@ -81,7 +80,7 @@ impl SlotDirs {
     ///
     /// # Errors
     /// If something cannot be removed.
-    pub fn clear_layers(&self) -> io::Result<()> {
+    pub(super) fn clear_layers(&self) -> io::Result<()> {
         sweep::empty(&self.slot.join("layers"))
     }
 
@@ -90,22 +89,17 @@ impl SlotDirs {
     ///
     /// # Errors
     /// If the slot's directory cannot be written.
-    pub fn seed_config(&self, deny: &[&str]) -> io::Result<()> {
+    pub(super) fn seed_config(&self, deny: &[&str]) -> io::Result<()> {
         let config = self.config();
         sweep::empty(&config)?;
-        link_directory(&self.chats, &config.join("chats"))?;
+        std::os::unix::fs::symlink(&self.chats, config.join("chats"))?;
         let users = std::fs::read_to_string(self.user_config.join(config::FILE)).ok();
-        std::fs::write(
-            config.join(config::FILE),
-            config::merged(users.as_deref(), deny),
-        )?;
+        let merged = config::merged(users.as_deref(), deny);
+        write_new(&config.join(config::FILE), merged.as_bytes())?;
         // Feature flags that Cursor would fetch again; no part of any turn.
-        match std::fs::copy(
-            self.user_config.join(config::FLAGS),
-            config.join(config::FLAGS),
-        ) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        match std::fs::read(self.user_config.join(config::FLAGS)) {
+            Ok(flags) => write_new(&config.join(config::FLAGS), &flags),
+            Err(_) => Ok(()),
         }
     }
 
@@ -144,6 +138,7 @@ pub(super) fn private_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-fn link_directory(target: &Path, link: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, link)
+/// Never writes through a symlink that a stray of the last turn may have put there.
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    std::fs::File::create_new(path)?.write_all(content)
 }

@@ -79,9 +79,8 @@ pub enum ChangeKind {
 /// Reads the changes of a view. `ours` are the files that we put into the upper layer ourselves:
 /// absolute paths below an overlay.
 ///
-/// # Errors
-/// If an upper layer itself cannot be listed. A single unreadable file is [`Content::Unreadable`].
-pub fn read(overlays: &[Overlay], ours: &[PathBuf], limits: &Limits) -> io::Result<Changes> {
+/// Fails if an upper layer itself cannot be listed; one unreadable file is [`Content::Unreadable`].
+pub(super) fn read(overlays: &[Overlay], ours: &[PathBuf], limits: &Limits) -> io::Result<Changes> {
     let mut walk = Walk {
         ours,
         limit: limits.changes,
