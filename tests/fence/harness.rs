@@ -1,6 +1,6 @@
 //! A workspace, a fence, and a shell that plays the agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -163,6 +163,13 @@ fn collect(root: &Path, directory: &Path, found: &mut Tree) {
         let name = path.strip_prefix(root).unwrap().to_owned();
         found.insert(name, format!("{mode:o} {content}"));
     }
+}
+
+/// The paths that are not the same in both.
+pub fn differing<'a>(before: &'a Tree, after: &'a Tree) -> BTreeSet<&'a Path> {
+    let paths = before.keys().chain(after.keys());
+    let differs = |path: &&'a PathBuf| before.get(*path) != after.get(*path);
+    paths.filter(differs).map(PathBuf::as_path).collect()
 }
 
 /// `Kind path` of every change outside of `.git`.

@@ -169,8 +169,16 @@ impl Probe {
                 let reason = Reason::Ineffective;
                 Layer::unavailable(reason, format!("no view: {}", reason.sentence()))
             }
+            // /proc/PID/root of any process of ours outside leads to the real files; Landlock
+            // closes it.
+            Ok(_) if !self.status.writes.holds() => Layer::partial(
+                self.status.writes.reason,
+                "the agent works in a copy-on-write view of the workspace, but without Landlock it \
+                 could get at the real files if it tried to",
+            ),
             Ok(_) => Layer::enforced(
-                "the agent works in a copy-on-write view of the workspace; the real files are only read",
+                "the agent works in a copy-on-write view of the workspace; the real files are only \
+                 read",
             ),
         })
     }
