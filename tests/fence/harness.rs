@@ -104,6 +104,17 @@ impl Scene {
     }
 }
 
+impl Drop for Scene {
+    /// Overlayfs leaves a directory that its owner cannot list, and so do some tests.
+    fn drop(&mut self) {
+        let unlock = Command::new("chmod")
+            .args(["-R", "u+rwX"])
+            .arg(self.root.path())
+            .status();
+        assert!(unlock.is_ok());
+    }
+}
+
 /// The places of a machine whose home is `root`.
 pub fn places(root: &Path, slots: &str) -> Places {
     Places {

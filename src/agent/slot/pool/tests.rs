@@ -9,6 +9,12 @@ fn open(root: &Path, count: usize) -> Slots {
     Slots::open(&root.join("cache/slots"), count, &user).unwrap()
 }
 
+/// Waits for the cleaner, so that the test's directory can be removed.
+async fn end(slots: Slots, slot: Slot) {
+    drop(slot);
+    slots.drained().await;
+}
+
 /// Every file below `directory`, links not followed.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -52,6 +58,7 @@ async fn nothing_of_one_turn_reaches_the_next() {
         assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
     }
     assert!(dirs.chats().join("kept").exists(), "chats are shared");
+    end(slots, slot).await;
 }
 
 #[tokio::test]
@@ -64,12 +71,14 @@ async fn what_a_crashed_server_left_is_removed() {
         fs::set_permissions(root.path().join(directory), private).unwrap();
     }
     fs::write(tmp.join("secret"), "hunter2").unwrap();
-    let slot = open(root.path(), 1).acquire().await.unwrap();
+    let slots = open(root.path(), 1);
+    let slot = slots.acquire().await.unwrap();
     assert_eq!(
         slot.dirs().tmp().canonicalize().unwrap(),
         tmp.canonicalize().unwrap()
     );
     assert!(!tmp.join("secret").exists());
+    end(slots, slot).await;
 }
 
 #[tokio::test]
@@ -90,7 +99,10 @@ async fn the_number_is_bounded_and_servers_do_not_share() {
     drop(held);
     assert_eq!(waiting.await.unwrap().dirs().chats(), theirs.dirs().chats());
     one.drained().await;
-    assert_eq!(name(&one.acquire().await.unwrap()), "0");
+    let again = one.acquire().await.unwrap();
+    assert_eq!(name(&again), "0");
+    end(one, again).await;
+    end(other, theirs).await;
 }
 
 #[tokio::test]
@@ -110,6 +122,7 @@ async fn the_users_configuration_is_only_read() {
     assert_eq!(fs::read_to_string(&users).unwrap(), own);
     fs::write(config.join("chats/id"), "").unwrap();
     assert!(slot.dirs().chats().join("id").exists());
+    end(slots, slot).await;
 }
 
 #[test]
