@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Budgets, Shared,
-    failure::{turn_error, unknown_model},
+    failure::{shutting_down, turn_error, unknown_model},
     stream::Sender,
 };
 use crate::{
@@ -26,12 +26,8 @@ pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, events: Sender) {
         biased;
         () = events.closed() => tracing::debug!("the client hung up"),
         () = shared.stop.cancelled() => {
-            let error = TurnError::new(
-                ErrorKind::ShuttingDown,
-                "open-cursor is shutting down; send the request again",
-            );
             // The client gets what is left of the grace to take this.
-            send_end(&events, TurnEnd::failed(error)).await;
+            send_end(&events, TurnEnd::failed(shutting_down())).await;
         }
         () = answer(&shared, turn, &events) => {}
     }
@@ -43,6 +39,10 @@ async fn send_end(events: &Sender, end: TurnEnd) {
 }
 
 async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
+    let _permit = match shared.admission.admit().await {
+        Ok(permit) => permit,
+        Err(error) => return send_end(events, TurnEnd::failed(error)).await,
+    };
     let config = &shared.config;
     let requested = models::Request {
         model: Some(&turn.model),

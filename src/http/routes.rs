@@ -1,13 +1,6 @@
 //! Methods and paths.
 
-use std::{
-    net::IpAddr,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use bytes::Buf;
 use futures::Stream;
@@ -30,33 +23,19 @@ use crate::{
 pub struct App {
     engine: Engine,
     bound: IpAddr,
-    draining: AtomicBool,
 }
 
 impl App {
     /// `bound` is the address that the server listens on.
     #[must_use]
     pub fn new(engine: Engine, bound: IpAddr) -> Self {
-        Self {
-            engine,
-            bound,
-            draining: AtomicBool::new(false),
-        }
+        Self { engine, bound }
     }
 
     /// Answers requests.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// From now on, requests for answers are refused.
-    pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
     }
 }
 
@@ -175,12 +154,12 @@ async fn handle<B: Buf>(
 
 /// `GET /health`: that this is open-cursor, and what it runs.
 fn health(app: &App) -> Response {
-    let (status, code) = if app.is_draining() {
+    let engine = app.engine();
+    let (status, code) = if engine.is_draining() {
         ("stopping", StatusCode::SERVICE_UNAVAILABLE)
     } else {
         ("ok", StatusCode::OK)
     };
-    let engine = app.engine();
     let body = json!({
         "name": env!("CARGO_PKG_NAME"),
         "status": status,
@@ -189,6 +168,7 @@ fn health(app: &App) -> Response {
         "workspace": Path::display(engine.workspace()).to_string(),
         "agent": engine.agent().to_string(),
         "running": engine.running(),
+        "queued": engine.queued(),
     });
     reply::json(code, body.to_string().into_bytes())
 }

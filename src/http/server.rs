@@ -124,7 +124,7 @@ impl Server {
             });
         }
         drop(self.listener);
-        app.drain();
+        app.engine().drain();
         let drained = graceful.shutdown();
         tokio::pin!(drained);
         let stop = async {

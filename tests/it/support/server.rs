@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{Agent, Env},
     boundary,
-    engine::{Budgets, Config, Engine},
+    engine::{Budgets, Config, Engine, Limits},
     http::{App, Server, Shutdown, client},
 };
 use serde_json::{Value, json};
@@ -64,6 +64,7 @@ impl TestServer {
         let workspace = tempfile::tempdir().unwrap();
         let mut config = Config {
             workspace: workspace.path().canonicalize().unwrap(),
+            limits: Limits::default(),
             budgets: Budgets::default(),
             boundary: boundary::Options::default(),
         };
