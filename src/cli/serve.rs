@@ -15,7 +15,7 @@ use crate::{
     agent::{Agent, Env},
     boundary,
     engine::{self, Budgets, Engine, Limits},
-    http::{App, Server, Shutdown},
+    http::{self, App, Server, Shutdown},
     settings::{ServeFlags, ServeSettings},
     telemetry,
 };
@@ -63,6 +63,14 @@ pub struct Args {
     #[arg(long, value_name = "SECS")]
     idle_timeout: Option<u64>,
 
+    /// Seconds a whole answer may take; 0 is no limit [default: 0]
+    #[arg(long, value_name = "SECS")]
+    turn_timeout: Option<u64>,
+
+    /// Seconds a client may read nothing of its answer [default: 30]
+    #[arg(long, value_name = "SECS")]
+    stall_timeout: Option<u64>,
+
     /// Requests answered at once; more wait [env: CURSOR_ACP_MAX_RUNNING] [default: 3]
     #[arg(long, value_name = "N")]
     max_running: Option<NonZeroUsize>,
@@ -89,6 +97,8 @@ impl Args {
             workspace: self.workspace.clone(),
             agent_timeout: self.agent_timeout,
             idle_timeout: self.idle_timeout,
+            turn_timeout: self.turn_timeout,
+            stall_timeout: self.stall_timeout,
             max_running: self.max_running,
             max_queued: self.max_queued,
             queue_timeout: self.queue_timeout,
@@ -161,13 +171,18 @@ impl Running {
             budgets: Budgets {
                 first_event: settings.agent_timeout,
                 idle: settings.idle_timeout,
+                total: settings.turn_timeout,
             },
             boundary: boundary::Options::default(),
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let app = Arc::new(App::new(engine, settings.host));
+        let http = http::Config {
+            bound: settings.host,
+            stall: settings.stall_timeout,
+        };
+        let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })
     }
 

@@ -11,6 +11,7 @@
 mod admission;
 mod budget;
 mod failure;
+mod relay;
 mod run_turn;
 mod stream;
 

@@ -1,6 +1,6 @@
 //! Methods and paths.
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use futures::Stream;
@@ -22,20 +22,33 @@ use crate::{
 /// What the routes need.
 pub struct App {
     engine: Engine,
-    bound: IpAddr,
+    config: Config,
+}
+
+/// How the server treats its clients.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address that the server was told to listen on.
+    pub bound: IpAddr,
+    /// How long a client may read nothing of its answer.
+    pub stall: Duration,
 }
 
 impl App {
-    /// `bound` is the address that the server listens on.
+    /// Serves what the engine answers.
     #[must_use]
-    pub fn new(engine: Engine, bound: IpAddr) -> Self {
-        Self { engine, bound }
+    pub fn new(engine: Engine, config: Config) -> Self {
+        Self { engine, config }
     }
 
     /// Answers requests.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 }
 
@@ -123,7 +136,7 @@ async fn handle<B: Buf>(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
-    origin::check(headers, app.bound)?;
+    origin::check(headers, app.config.bound)?;
     let Some(route) = route else {
         return Err(TurnError::new(
             ErrorKind::NotFound,

@@ -34,6 +34,10 @@ pub struct ServeFlags {
     pub agent_timeout: Option<u64>,
     /// `--idle-timeout`, in seconds
     pub idle_timeout: Option<u64>,
+    /// `--turn-timeout`, in seconds
+    pub turn_timeout: Option<u64>,
+    /// `--stall-timeout`, in seconds
+    pub stall_timeout: Option<u64>,
     /// `--max-running`
     pub max_running: Option<NonZeroUsize>,
     /// `--max-queued`
@@ -59,6 +63,10 @@ pub struct ServeSettings {
     pub agent_timeout: Duration,
     /// How long it may be silent after that.
     pub idle_timeout: Duration,
+    /// How long a whole answer may take; `None` is no limit.
+    pub turn_timeout: Option<Duration>,
+    /// How long a client may read nothing.
+    pub stall_timeout: Duration,
     /// How many turns run at once.
     pub max_running: NonZeroUsize,
     /// How many more may wait.
@@ -83,6 +91,8 @@ impl ServeSettings {
             workspace: pick(flags.workspace, "CURSOR_ACP_WORKSPACE", env)?,
             agent_timeout: seconds(flags.agent_timeout.unwrap_or(120)),
             idle_timeout: seconds(flags.idle_timeout.unwrap_or(600)),
+            turn_timeout: flags.turn_timeout.filter(|secs| *secs > 0).map(seconds),
+            stall_timeout: seconds(flags.stall_timeout.unwrap_or(30)),
             max_running: pick(flags.max_running, "CURSOR_ACP_MAX_RUNNING", env)?
                 .unwrap_or(const { NonZeroUsize::new(3).unwrap() }),
             max_queued: pick(flags.max_queued, "CURSOR_ACP_MAX_QUEUED", env)?.unwrap_or(32),

@@ -5,8 +5,8 @@ use crate::support::{TestServer, user, wait_until};
 
 /// A server for one turn at a time and one that waits.
 async fn narrow() -> TestServer {
-    TestServer::with(|config| {
-        config.limits = Limits {
+    TestServer::with(|setup| {
+        setup.engine.limits = Limits {
             running: 1,
             queued: 1,
             ..Limits::default()
