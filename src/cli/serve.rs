@@ -1,6 +1,9 @@
 //! `open-cursor serve`.
 
-use std::{ffi::OsStr, net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr, net::IpAddr, num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -11,8 +14,8 @@ use super::{dirs::Dirs, render};
 use crate::{
     agent::{Agent, Env},
     boundary,
-    engine::{self, Budgets, Engine},
-    http::{App, Server, Shutdown},
+    engine::{self, Budgets, Engine, Limits},
+    http::{self, App, Server, Shutdown},
     settings::{ServeFlags, ServeSettings},
     telemetry,
 };
@@ -60,6 +63,26 @@ pub struct Args {
     #[arg(long, value_name = "SECS")]
     idle_timeout: Option<u64>,
 
+    /// Seconds a whole answer may take; 0 is no limit [default: 0]
+    #[arg(long, value_name = "SECS")]
+    turn_timeout: Option<u64>,
+
+    /// Seconds a client may read nothing of its answer [default: 30]
+    #[arg(long, value_name = "SECS")]
+    stall_timeout: Option<u64>,
+
+    /// Requests answered at once; more wait [env: CURSOR_ACP_MAX_RUNNING] [default: 3]
+    #[arg(long, value_name = "N")]
+    max_running: Option<NonZeroUsize>,
+
+    /// Requests that may wait; more get a 429 [env: CURSOR_ACP_MAX_QUEUED] [default: 32]
+    #[arg(long, value_name = "N")]
+    max_queued: Option<usize>,
+
+    /// Seconds a request may wait [default: 300]
+    #[arg(long, value_name = "SECS")]
+    queue_timeout: Option<u64>,
+
     /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -74,6 +97,11 @@ impl Args {
             workspace: self.workspace.clone(),
             agent_timeout: self.agent_timeout,
             idle_timeout: self.idle_timeout,
+            turn_timeout: self.turn_timeout,
+            stall_timeout: self.stall_timeout,
+            max_running: self.max_running,
+            max_queued: self.max_queued,
+            queue_timeout: self.queue_timeout,
             log_level: self.log_level.clone(),
         }
     }
@@ -138,16 +166,26 @@ impl Running {
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
         let config = engine::Config {
             workspace,
+            limits: Limits {
+                running: settings.max_running.get(),
+                queued: settings.max_queued,
+                wait: settings.queue_timeout,
+            },
             budgets: Budgets {
                 first_event: settings.agent_timeout,
                 idle: settings.idle_timeout,
+                total: settings.turn_timeout,
             },
             boundary: boundary::Options::default(),
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let app = Arc::new(App::new(engine, settings.host));
+        let http = http::Config {
+            bound: settings.host,
+            stall: settings.stall_timeout,
+        };
+        let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })
     }
 
