@@ -18,5 +18,6 @@ mod routes;
 mod server;
 mod sse;
 
+pub use probe::{Sibling, identify};
 pub use routes::{App, routes};
 pub use server::{Server, ServerError, Shutdown};

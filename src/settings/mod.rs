@@ -53,6 +53,8 @@ pub struct ServeSettings {
     pub idle_timeout: Duration,
     /// A log filter.
     pub log_level: String,
+    /// Whether `run` may use a server that runs already.
+    pub reuse: bool,
 }
 
 impl ServeSettings {
@@ -70,6 +72,8 @@ impl ServeSettings {
             agent_timeout: seconds(flags.agent_timeout.unwrap_or(120)),
             idle_timeout: seconds(flags.idle_timeout.unwrap_or(600)),
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
+            // Only this word turns it off, as in the system that the name is from.
+            reuse: env("CURSOR_ACP_REUSE_EXISTING_PROXY").as_deref() != Some("false"),
         })
     }
 }

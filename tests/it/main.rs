@@ -23,6 +23,8 @@ mod hostile;
 mod http;
 /// Real recordings, where they are at hand.
 mod recordings;
+/// The `run` command: a client with a server of its own.
+mod run;
 /// The `serve` command as a process.
 mod serve;
 /// Tool calls.
