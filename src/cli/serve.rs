@@ -97,6 +97,9 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         app.url()
     ));
     render::note(format_args!("agent: {}", app.app.engine().agent()));
+    // Asked now, so that the first request that names a model need not wait for the answer.
+    let warm = Arc::clone(&app.app);
+    tokio::spawn(async move { warm.engine().models().list().await });
     app.server.run(app.app, shutdown).await;
     Ok(ExitCode::SUCCESS)
 }

@@ -21,11 +21,15 @@ mod golden;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
+/// The `models` command as a process, and `scripts/check-pricing`.
+mod models;
 /// Real recordings, where they are at hand.
 mod recordings;
 /// The `run` command: a client with a server of its own.
 mod run;
 /// The `serve` command as a process.
 mod serve;
+/// `sync-models`: golden configurations, properties, and being killed.
+mod sync_models;
 /// Tool calls.
 mod tools;
