@@ -114,7 +114,8 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let app = Running::start(&settings, dirs.models_cache()).await?;
+    let site = Site::find(&settings).await?;
+    let app = Running::start(&settings, site, dirs.models_cache()).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -131,20 +132,17 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A server that is bound and ready to run.
-pub(super) struct Running {
-    /// The server.
-    pub server: Server,
-    /// What it serves.
-    pub app: Arc<App>,
+/// What is run, and where.
+pub(super) struct Site {
+    /// The agent.
+    pub agent: Agent,
+    /// Where it works, absolute and without links.
+    pub workspace: PathBuf,
 }
 
-impl Running {
-    /// Finds the agent and binds the address.
-    pub async fn start(
-        settings: &ServeSettings,
-        models_cache: Option<PathBuf>,
-    ) -> anyhow::Result<Self> {
+impl Site {
+    /// Finds both.
+    pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
         let workspace = match &settings.workspace {
             Some(dir) => dir.clone(),
             None => std::env::current_dir().context("the current directory is gone")?,
@@ -161,6 +159,26 @@ impl Running {
                     "install Cursor's CLI, or try `--agent replay` without it",
                 )
             })?;
+        Ok(Self { agent, workspace })
+    }
+}
+
+/// A server that is bound and ready to run.
+pub(super) struct Running {
+    /// The server.
+    pub server: Server,
+    /// What it serves.
+    pub app: Arc<App>,
+}
+
+impl Running {
+    /// Binds the address.
+    pub async fn start(
+        settings: &ServeSettings,
+        site: Site,
+        models_cache: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;

@@ -19,5 +19,6 @@ mod server;
 mod sse;
 mod stall;
 
+pub use probe::{Sibling, identify};
 pub use routes::{App, Config, routes};
 pub use server::{Server, ServerError, Shutdown};

@@ -75,6 +75,8 @@ pub struct ServeSettings {
     pub queue_timeout: Duration,
     /// A log filter.
     pub log_level: String,
+    /// Whether `run` may use a server that runs already.
+    pub reuse: bool,
 }
 
 impl ServeSettings {
@@ -98,6 +100,8 @@ impl ServeSettings {
             max_queued: pick(flags.max_queued, "CURSOR_ACP_MAX_QUEUED", env)?.unwrap_or(32),
             queue_timeout: seconds(flags.queue_timeout.unwrap_or(300)),
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
+            // Only this word turns it off, as in the system that the name is from.
+            reuse: env("CURSOR_ACP_REUSE_EXISTING_PROXY").as_deref() != Some("false"),
         })
     }
 }
