@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("models", &[]),
     ("opencode", &["models"]),
     ("clients", &["models", "opencode"]),
-    ("settings", &[]),
+    ("settings", &["agent"]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),
     ("dialect", &["turn"]),

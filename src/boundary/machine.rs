@@ -37,6 +37,8 @@ pub struct Boundary {
     taken: HashSet<String>,
     /// Whether the client demanded a call that has not been made.
     call_due: bool,
+    /// Whether an edit is complete whose change the agent's view can tell.
+    changes_due: bool,
     ended: bool,
 }
 
@@ -64,8 +66,15 @@ impl Boundary {
                 turn.tool_choice,
                 ToolChoice::Required | ToolChoice::Named(_)
             ),
+            changes_due: false,
             ended: false,
         }
+    }
+
+    /// Says that the agent has no view of its own: what it edits, it edits for real. An edit whose
+    /// exact call is not known when it is announced is then no call of the client's any more.
+    pub fn without_view(&mut self) {
+        self.planner.without_view();
     }
 
     /// Feeds one agent event; appends what the client is to see. After the end, events are ignored.
@@ -158,16 +167,19 @@ impl Boundary {
         self.call_due
     }
 
+    /// Whether the engine should look into the agent's view before it goes on.
+    #[must_use]
+    pub fn changes_due(&self) -> bool {
+        self.changes_due && !self.ended
+    }
+
     /// Takes file changes that the agent's view reports. They are the ground truth: what events
     /// said of the same files gives way.
-    pub fn on_changes(&mut self, changes: Vec<FileChange>, _out: &mut Vec<Delta>) -> Verdict {
-        if self.ended {
-            return Verdict::Continue;
-        }
+    pub fn on_changes(&mut self, changes: Vec<FileChange>) {
+        self.changes_due = false;
         for change in changes {
             self.batch.set_change(change);
         }
-        self.standing()
     }
 
     /// The native tool that is being executed; of several the one with the longest limit.
@@ -252,19 +264,25 @@ impl Boundary {
             call.args = call.args.or(open.args);
             call.model_call_id = call.model_call_id.or(open.model_call_id);
         }
-        if self.batch.is_waiting_for(&call.call_id) {
-            let change = FileChange::of(&call);
-            self.batch.complete(&call.call_id, change);
+        if self.edited(&call) {
             return self.standing();
         }
         let verdict = self.consider(&call, out);
-        if self.batch.is_waiting_for(&call.call_id) {
-            let change = FileChange::of(&call);
-            self.batch.complete(&call.call_id, change);
+        if self.edited(&call) {
             return self.standing();
         }
         self.batch.break_off();
         verdict
+    }
+
+    /// Takes the end of an edit that the batch waits for.
+    fn edited(&mut self, call: &NativeCall) -> bool {
+        let waited = self.batch.is_waiting_for(&call.call_id);
+        if waited {
+            self.changes_due |= call.outcome.as_ref().is_some_and(|o| o.is_success());
+            self.batch.complete(&call.call_id, FileChange::of(call));
+        }
+        waited
     }
 
     /// Gives a call that carries arguments its place in the batch, if the client executes it.

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    agent::{Agent, Env},
+    agent::{Env, discover},
     models::Catalog,
 };
 use dirs::Dirs;
@@ -78,7 +78,8 @@ pub async fn run(cli: Cli) -> ExitCode {
 fn catalog(dirs: &Dirs) -> Catalog {
     let list = || async {
         let env = std::env::vars_os().collect::<Env>();
-        Agent::discover(None, &env).await?.models().await
+        let program = discover(None, &env).await?;
+        program.models(&env.for_agent(&[])).await
     };
     Catalog::new(list, dirs.models_cache())
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{dirs::Dirs, render};
 use crate::{
-    agent::{Agent, Env},
+    agent::{Agent, Env, Setup, fence::FenceMode},
     boundary,
     engine::{self, Budgets, Engine, Limits},
     http::{self, App, Server, Shutdown},
@@ -55,6 +55,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     server_info: Option<PathBuf>,
 
+    /// Keep the agent from changing files itself: require, auto or off
+    /// [env: CURSOR_ACP_FENCE] [default: auto]
+    #[arg(long, value_name = "MODE")]
+    fence: Option<FenceMode>,
+
     /// Seconds the agent may take to its first event [default: 120]
     #[arg(long, value_name = "SECS")]
     agent_timeout: Option<u64>,
@@ -95,6 +100,7 @@ impl Args {
             port: self.port,
             agent: self.agent.clone(),
             workspace: self.workspace.clone(),
+            fence: self.fence,
             agent_timeout: self.agent_timeout,
             idle_timeout: self.idle_timeout,
             turn_timeout: self.turn_timeout,
@@ -127,7 +133,10 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     render::note(format_args!("agent: {}", app.app.engine().agent()));
     // Asked now, so that the first request that names a model need not wait for the answer.
     let warm = Arc::clone(&app.app);
-    tokio::spawn(async move { warm.engine().models().list().await });
+    tokio::spawn(async move {
+        let engine = warm.engine();
+        tokio::join!(engine.models().list(), engine.agent().verify_login());
+    });
     app.server.run(app.app, shutdown).await;
     Ok(ExitCode::SUCCESS)
 }
@@ -151,7 +160,14 @@ impl Site {
             render::usage(format_args!("--workspace {}: {error}", workspace.display()))
         })?;
         let agent = settings.agent.as_deref().map(OsStr::new);
-        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>())
+        let setup = Setup {
+            fence: settings.fence,
+            // A slot is in use until its agent is gone, which is a little longer than its turn.
+            slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
+            launcher: std::env::current_exe().context("cannot find our own executable")?,
+            workspace: Some(workspace.clone()),
+        };
+        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
             .await
             .map_err(|error| {
                 render::hinted(

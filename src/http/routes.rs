@@ -180,6 +180,7 @@ fn health(app: &App) -> Response {
         "pid": std::process::id(),
         "workspace": Path::display(engine.workspace()).to_string(),
         "agent": engine.agent().to_string(),
+        "fence": engine.agent().fence(),
         "running": engine.running(),
         "queued": engine.queued(),
     });

@@ -6,6 +6,8 @@ use std::{
     fmt::Display, net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
 };
 
+use crate::agent::fence::FenceMode;
+
 /// A value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {reason}")]
@@ -44,6 +46,8 @@ pub struct ServeFlags {
     pub max_queued: Option<usize>,
     /// `--queue-timeout`, in seconds
     pub queue_timeout: Option<u64>,
+    /// `--fence`
+    pub fence: Option<FenceMode>,
     /// `--log-level`
     pub log_level: Option<String>,
 }
@@ -73,6 +77,8 @@ pub struct ServeSettings {
     pub max_queued: usize,
     /// How long one may wait.
     pub queue_timeout: Duration,
+    /// How much it matters that the agent changes nothing itself.
+    pub fence: FenceMode,
     /// A log filter.
     pub log_level: String,
     /// Whether `run` may use a server that runs already.
@@ -99,6 +105,7 @@ impl ServeSettings {
                 .unwrap_or(const { NonZeroUsize::new(3).unwrap() }),
             max_queued: pick(flags.max_queued, "CURSOR_ACP_MAX_QUEUED", env)?.unwrap_or(32),
             queue_timeout: seconds(flags.queue_timeout.unwrap_or(300)),
+            fence: pick(flags.fence, "CURSOR_ACP_FENCE", env)?.unwrap_or_default(),
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
             // Only this word turns it off, as in the system that the name is from.
             reuse: env("CURSOR_ACP_REUSE_EXISTING_PROXY").as_deref() != Some("false"),
