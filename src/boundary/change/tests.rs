@@ -318,7 +318,7 @@ fn texts() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// The calls make `after` of `before`, byte for byte, whatever the client offers.
     #[test]

@@ -1,3 +1,7 @@
+mod edits;
+mod properties;
+mod texts;
+
 use serde_json::json;
 
 use super::*;
@@ -225,62 +229,6 @@ fn announcement_and_completion_are_one_call() {
 }
 
 #[test]
-fn an_edit_waits_for_its_change() {
-    let edit = native("edit", "e", json!({"path": "/home/ada/engine/new.txt"}));
-    let mut boundary = Boundary::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
-    let mut out = Vec::new();
-    let verdict = boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
-    assert_eq!(verdict, Verdict::Continue);
-    let event = done(
-        &edit,
-        "success",
-        json!({"path": "/home/ada/engine/new.txt", "afterFullFileContent": "hi\n"}),
-    );
-    assert_eq!(boundary.on_event(event, &mut out), Verdict::Settling);
-    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
-    let [Delta::ToolCall(call)] = out.as_slice() else {
-        panic!("{out:?}")
-    };
-    assert_eq!(call.name, "write");
-    let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
-    assert_eq!(
-        arguments,
-        json!({"filePath": "/home/ada/engine/new.txt", "content": "hi\n"})
-    );
-}
-
-#[test]
-fn a_failed_edit_is_no_call() {
-    let edit = native("edit", "e", json!({"path": "/a", "streamContent": "x"}));
-    let events = [
-        AgentEvent::ToolStarted(edit.clone()),
-        done(&edit, "error", json!({"error": "no"})),
-        text("Could not."),
-        finished("Could not."),
-    ];
-    let outcome = run(&turn(opencode()), &Options::default(), events);
-    assert_eq!(outcome.calls().len(), 0);
-    assert_eq!(outcome.text(), "Could not.");
-}
-
-#[test]
-fn an_edit_with_its_old_text_is_exact_at_once() {
-    let args = json!({
-        "path": "src/a.rs",
-        "strReplace": {"oldText": "one", "newText": "two", "replaceAll": false},
-    });
-    assert_eq!(
-        calls(opencode(), "edit", args),
-        [(
-            "edit".to_owned(),
-            json!({"filePath": "/home/ada/engine/src/a.rs", "oldString": "one", "newString": "two"})
-        )]
-    );
-    let empty = json!({"path": "a", "strReplace": {"oldText": "", "newText": "two"}});
-    assert_eq!(calls(opencode(), "edit", empty), []);
-}
-
-#[test]
 fn invalid_calls_are_forwarded_or_end_the_turn_with_the_reason() {
     let odd = || {
         vec![tool(
@@ -356,4 +304,42 @@ fn native_reads_leave_looking_to_the_agent() {
     }
     let acts = [started("shell", "a", json!({"command": "ls"}))];
     assert_eq!(run(&turn(opencode()), &options, acts).calls().len(), 1);
+}
+
+#[test]
+fn a_demanded_call_is_missed() {
+    let mut turn = with_weather();
+    for (choice, answer, missing) in [
+        (ToolChoice::Auto, "Hi.".to_owned(), false),
+        (ToolChoice::Required, "Hi.".to_owned(), true),
+        (ToolChoice::Required, written("Oslo"), false),
+        (
+            ToolChoice::Named(vec!["read".to_owned()]),
+            written("Oslo"),
+            true,
+        ),
+    ] {
+        turn.tool_choice = choice;
+        let mut boundary = Boundary::new(&turn, Path::new(WORKSPACE), &Options::default());
+        let verdict = boundary.on_event(finished(&answer), &mut Vec::new());
+        assert!(matches!(verdict, Verdict::End(_)));
+        assert_eq!(boundary.missing_required(), missing, "{answer}");
+    }
+}
+
+fn with_weather() -> Turn {
+    let mut tools = opencode();
+    tools.push(tool(
+        "get_weather",
+        "",
+        json!({"city": {"type": "string"}}),
+        &["city"],
+    ));
+    turn(tools)
+}
+
+fn written(city: &str) -> String {
+    format!(
+        "<tool_call>{{\"name\": \"get_weather\", \"arguments\": {{\"city\": \"{city}\"}}}}</tool_call>"
+    )
 }
