@@ -356,4 +356,51 @@ mod tests {
             assert_eq!(&families(&fold(name)).collect::<Vec<_>>(), want, "{name}");
         }
     }
+
+    /// The aliases that settings and prompts of the TypeScript plugin rely on.
+    #[test]
+    fn the_plugins_aliases_are_covered() {
+        let rows = [
+            (
+                "bash",
+                "runcommand executecommand runterminalcommand terminalcommand shellcommand shell terminal bashcommand runbash executebash",
+            ),
+            ("edit", "ocedit strreplace"),
+            ("write", "ocwrite writefile"),
+            ("read", "ocread"),
+            ("grep", "ocgrep"),
+            (
+                "glob",
+                "findfiles searchfiles globfiles fileglob matchfiles",
+            ),
+            (
+                "mkdir",
+                "createdirectory makedirectory mkdirp createdir makefolder",
+            ),
+            (
+                "delete",
+                "rm delete deletefile deletepath deletedirectory remove removefile removepath unlink rmdir",
+            ),
+            ("stat", "getfileinfo fileinfo filestat pathinfo"),
+            ("list", "ls listdirectory listfiles listdir readdir"),
+            (
+                "todowrite",
+                "updatetodos updatetodostoolcall todowritetoolcall writetodos todowritefn",
+            ),
+            ("todoread", "readtodos readtodostoolcall todoreadtoolcall"),
+            ("call_omo_agent", "callomoagent callagent invokeagent"),
+            ("task", "delegatetask delegate runtask subagent"),
+            ("skill", "useskill invokeskill runskill"),
+            ("skill_mcp", "skillmcp runmcpskill invokeskillmcp mcpskill"),
+            (
+                "question",
+                "askquestion askuser askuserquestion askquestions promptuser",
+            ),
+        ];
+        for (family, names) in rows {
+            for name in names.split_whitespace() {
+                assert!(families(name).any(|of| of == family), "{name}");
+            }
+        }
+    }
 }

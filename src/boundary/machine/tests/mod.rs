@@ -2,6 +2,8 @@ mod edits;
 mod properties;
 mod texts;
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -324,6 +326,52 @@ fn a_demanded_call_is_missed() {
         let verdict = boundary.on_event(finished(&answer), &mut Vec::new());
         assert!(matches!(verdict, Verdict::End(_)));
         assert_eq!(boundary.missing_required(), missing, "{answer}");
+    }
+}
+
+/// A run for each interception, and the last one: what a task costs in starts of the agent.
+#[test]
+fn native_reads_save_runs() {
+    let edit = |n: usize| {
+        let args = json!({"path": "/a", "strReplace": {"oldText": format!("{n}"), "newText": "x"}});
+        ("edit", args)
+    };
+    let mut task: Vec<(&str, Value)> = (0..12)
+        .map(|n| ("read", json!({"path": format!("/{n}")})))
+        .collect();
+    task.extend((0..3).map(|n| ("grep", json!({"pattern": format!("{n}")}))));
+    task.extend([edit(1), edit(2), ("shell", json!({"command": "make"}))]);
+    for (native_reads, want) in [(false, 19), (true, 4)] {
+        let options = Options {
+            native_reads,
+            ..Options::default()
+        };
+        let (mut runs, mut done_calls) = (0, 0);
+        while done_calls <= task.len() {
+            runs += 1;
+            let rest = task[done_calls..].iter().enumerate();
+            let mut events: Vec<AgentEvent> = rest
+                .flat_map(|(n, (kind, args))| {
+                    let call = NativeCall {
+                        model_call_id: Some(n.to_string()),
+                        ..native(kind, &n.to_string(), args.clone())
+                    };
+                    [
+                        AgentEvent::ToolStarted(call.clone()),
+                        done(&call, "success", json!({})),
+                    ]
+                })
+                .collect();
+            events.push(finished("Done."));
+            let outcome = run(&turn(opencode()), &options, events);
+            // The next run goes on behind the call that was made.
+            let made = outcome.calls().len();
+            let native = task[done_calls..]
+                .iter()
+                .take_while(|(kind, _)| native_reads && matches!(*kind, "read" | "grep"));
+            done_calls += native.count() + made.max(1);
+        }
+        assert_eq!(runs, want);
     }
 }
 
