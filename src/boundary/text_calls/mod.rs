@@ -96,7 +96,7 @@ impl Recognizer {
 
     fn advance(&mut self, planner: &Planner, complete: bool, last: bool) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        let held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.held);
         let mut rest = held.as_str();
         while !rest.is_empty() {
             match self.step(rest, planner, complete, last) {
@@ -119,7 +119,9 @@ impl Recognizer {
                 }
             }
         }
-        self.held = rest.to_owned();
+        let done = held.len() - rest.len();
+        held.drain(..done);
+        self.held = held;
         pieces
     }
 
