@@ -68,10 +68,13 @@ impl FencedRun {
             let exit = inside.run.exit().await;
             let is_launcher = exit.status.and_then(|status| status.code())
                 == Some(i32::from(launcher::EXIT_FAILED));
-            let failure = exit.stderr.lines().find_map(|line| match Line::parse(line) {
-                Some(Line::Failed(failure)) => Some(failure),
-                _ => None,
-            });
+            let failure = exit
+                .stderr
+                .lines()
+                .find_map(|line| match Line::parse(line) {
+                    Some(Line::Failed(failure)) => Some(failure),
+                    _ => None,
+                });
             let Some(failure) = failure.filter(|_| is_launcher) else {
                 return Err(error);
             };

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -12,6 +11,7 @@ use super::change::FileChange;
 use super::guard;
 use super::history::History;
 use super::ids::Ids;
+use super::native;
 use super::plan::{Plan, Planner};
 use super::segments::Segments;
 use super::text_calls::{Piece, Recognizer};
@@ -86,11 +86,11 @@ impl Boundary {
             AgentEvent::Started(_) | AgentEvent::Activity => self.standing(),
             AgentEvent::TextDelta(text) => {
                 let new = self.segments.delta(text);
-                self.text(&new, out)
+                self.text(new, out)
             }
             AgentEvent::TextSegment(text) => {
                 let new = self.segments.segment(text);
-                self.text(&new, out)
+                self.text(new, out)
             }
             AgentEvent::Thinking(text) if text.is_empty() => self.standing(),
             AgentEvent::Thinking(text) => self.said(Delta::Reasoning(text), out),
@@ -113,7 +113,7 @@ impl Boundary {
                 let usage = result.usage.map(usage);
                 if !self.batch.is_settling() {
                     let rest = self.segments.finish(&result.text);
-                    let pieces = self.recognizer.push(&rest, &self.planner);
+                    let pieces = self.recognizer.push(rest, &self.planner);
                     let last = self.recognizer.finish(&self.planner);
                     if let Verdict::End(end) =
                         self.pieces(pieces.into_iter().chain(last), usage, out)
@@ -189,13 +189,13 @@ impl Boundary {
             .iter()
             .map(|call| OpenTool {
                 name: call.kind.clone(),
-                timeout: timeout(call),
+                timeout: native::timeout(call),
             })
             .max_by_key(|tool| tool.timeout)
     }
 
     /// New answer text, which may hold calls.
-    fn text(&mut self, text: &str, out: &mut Vec<Delta>) -> Verdict {
+    fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
         if text.is_empty() {
             return self.standing();
         }
@@ -412,16 +412,6 @@ fn push_text(text: String, out: &mut Vec<Delta>) {
 /// Whether two events are about one call. Old versions leave the id out.
 fn is_same(a: &NativeCall, b: &NativeCall) -> bool {
     a.call_id == b.call_id && (!a.call_id.is_empty() || a.kind == b.kind)
-}
-
-/// How long the agent lets a call take (SCHEMA 3: milliseconds).
-fn timeout(call: &NativeCall) -> Option<Duration> {
-    let args = call.args.as_ref()?;
-    ["timeout", "blockUntilMs"]
-        .iter()
-        .find_map(|key| args.get(*key)?.as_u64())
-        .filter(|millis| *millis > 0)
-        .map(Duration::from_millis)
 }
 
 fn usage(run: RunUsage) -> Usage {

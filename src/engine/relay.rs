@@ -54,7 +54,10 @@ fn file_change(change: Change) -> Option<FileChange> {
     };
     let sides = text(change.before).zip(text(change.after));
     if sides.is_none() {
-        tracing::warn!(path, "the agent changed something that is no text file; left out");
+        tracing::warn!(
+            path,
+            "the agent changed something that is no text file; left out"
+        );
     }
     let (before, after) = sides?;
     (before != after).then_some(FileChange {

@@ -17,6 +17,8 @@ mod admission;
 mod answers;
 /// Failures as statuses and error events.
 mod failures;
+/// The agent's own writes.
+mod fence;
 /// Golden cases: `fixtures/turns`.
 mod golden;
 /// Agents that misbehave.
