@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("agent", &[]),
     ("models", &[]),
     ("opencode", &["models"]),
+    ("clients", &["models", "opencode"]),
     ("settings", &[]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),

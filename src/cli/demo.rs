@@ -15,7 +15,11 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::Dirs, render, serve::Running};
+use super::{
+    dirs::Dirs,
+    render,
+    serve::{Running, Site},
+};
 use crate::{
     agent::{Agent, Env},
     http::{Shutdown, client},
@@ -63,7 +67,8 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         ..ServeFlags::default()
     };
     let settings = ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?;
-    let running = Running::start(&settings, dirs.models_cache()).await?;
+    let site = Site::find(&settings).await?;
+    let running = Running::start(&settings, site, dirs.models_cache()).await?;
     let addr = running.server.addr();
     let program = running.app.engine().agent().to_string();
     let shutdown = Shutdown {

@@ -1,6 +1,9 @@
 //! `open-cursor serve`.
 
-use std::{ffi::OsStr, net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr, net::IpAddr, num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -11,8 +14,8 @@ use super::{dirs::Dirs, render};
 use crate::{
     agent::{Agent, Env},
     boundary,
-    engine::{self, Budgets, Engine},
-    http::{App, Server, Shutdown},
+    engine::{self, Budgets, Engine, Limits},
+    http::{self, App, Server, Shutdown},
     settings::{ServeFlags, ServeSettings},
     telemetry,
 };
@@ -60,6 +63,26 @@ pub struct Args {
     #[arg(long, value_name = "SECS")]
     idle_timeout: Option<u64>,
 
+    /// Seconds a whole answer may take; 0 is no limit [default: 0]
+    #[arg(long, value_name = "SECS")]
+    turn_timeout: Option<u64>,
+
+    /// Seconds a client may read nothing of its answer [default: 30]
+    #[arg(long, value_name = "SECS")]
+    stall_timeout: Option<u64>,
+
+    /// Requests answered at once; more wait [env: CURSOR_ACP_MAX_RUNNING] [default: 3]
+    #[arg(long, value_name = "N")]
+    max_running: Option<NonZeroUsize>,
+
+    /// Requests that may wait; more get a 429 [env: CURSOR_ACP_MAX_QUEUED] [default: 32]
+    #[arg(long, value_name = "N")]
+    max_queued: Option<usize>,
+
+    /// Seconds a request may wait [default: 300]
+    #[arg(long, value_name = "SECS")]
+    queue_timeout: Option<u64>,
+
     /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -74,6 +97,11 @@ impl Args {
             workspace: self.workspace.clone(),
             agent_timeout: self.agent_timeout,
             idle_timeout: self.idle_timeout,
+            turn_timeout: self.turn_timeout,
+            stall_timeout: self.stall_timeout,
+            max_running: self.max_running,
+            max_queued: self.max_queued,
+            queue_timeout: self.queue_timeout,
             log_level: self.log_level.clone(),
         }
     }
@@ -86,7 +114,8 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let app = Running::start(&settings, dirs.models_cache()).await?;
+    let site = Site::find(&settings).await?;
+    let app = Running::start(&settings, site, dirs.models_cache()).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -103,20 +132,17 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A server that is bound and ready to run.
-pub(super) struct Running {
-    /// The server.
-    pub server: Server,
-    /// What it serves.
-    pub app: Arc<App>,
+/// What is run, and where.
+pub(super) struct Site {
+    /// The agent.
+    pub agent: Agent,
+    /// Where it works, absolute and without links.
+    pub workspace: PathBuf,
 }
 
-impl Running {
-    /// Finds the agent and binds the address.
-    pub async fn start(
-        settings: &ServeSettings,
-        models_cache: Option<PathBuf>,
-    ) -> anyhow::Result<Self> {
+impl Site {
+    /// Finds both.
+    pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
         let workspace = match &settings.workspace {
             Some(dir) => dir.clone(),
             None => std::env::current_dir().context("the current directory is gone")?,
@@ -133,21 +159,51 @@ impl Running {
                     "install Cursor's CLI, or try `--agent replay` without it",
                 )
             })?;
+        Ok(Self { agent, workspace })
+    }
+}
+
+/// A server that is bound and ready to run.
+pub(super) struct Running {
+    /// The server.
+    pub server: Server,
+    /// What it serves.
+    pub app: Arc<App>,
+}
+
+impl Running {
+    /// Binds the address.
+    pub async fn start(
+        settings: &ServeSettings,
+        site: Site,
+        models_cache: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
         let config = engine::Config {
             workspace,
+            limits: Limits {
+                running: settings.max_running.get(),
+                queued: settings.max_queued,
+                wait: settings.queue_timeout,
+            },
             budgets: Budgets {
                 first_event: settings.agent_timeout,
                 idle: settings.idle_timeout,
+                total: settings.turn_timeout,
             },
             boundary: boundary::Options::default(),
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let app = Arc::new(App::new(engine, settings.host));
+        let http = http::Config {
+            bound: settings.host,
+            stall: settings.stall_timeout,
+        };
+        let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })
     }
 

@@ -88,7 +88,8 @@ impl Document {
         value
     }
 
-    fn value(&self) -> Value {
+    /// The whole.
+    pub(super) fn value(&self) -> Value {
         self.root.to_serde_value().unwrap_or_default()
     }
 

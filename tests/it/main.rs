@@ -11,6 +11,8 @@
 
 mod support;
 
+/// Turns that run, wait and are turned away.
+mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
 /// Failures as statuses and error events.
@@ -25,6 +27,8 @@ mod http;
 mod models;
 /// Real recordings, where they are at hand.
 mod recordings;
+/// The `run` command: a client with a server of its own.
+mod run;
 /// The `serve` command as a process.
 mod serve;
 /// `sync-models`: golden configurations, properties, and being killed.
