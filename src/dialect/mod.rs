@@ -8,6 +8,7 @@
 
 mod answer;
 mod content;
+mod escape;
 mod field;
 pub mod openai_chat;
 mod tools;

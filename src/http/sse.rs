@@ -37,7 +37,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// How much is written at once if a client falls behind.
-const COALESCE: usize = 64 * 1024;
+const COALESCE: usize = 32 * 1024;
 
 /// Answers with a stream.
 ///

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error_object;
 use crate::{
-    dialect::{Answer, Reply, Stamp},
+    dialect::{Answer, Reply, Stamp, escape::write_json_str},
     turn::{Delta, FinishReason, ToolCall, TurnEnd, Usage},
 };
 
@@ -214,11 +214,6 @@ fn event(value: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(value.to_string().as_bytes());
     out.extend_from_slice(b"\n\n");
-}
-
-fn write_json_str(text: &str, out: &mut Vec<u8>) {
-    // Writing a str into a Vec can't fail: the one error serde_json knows here is I/O.
-    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]
