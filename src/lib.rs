@@ -18,6 +18,7 @@
 //! | a scenario of the replay agent | `agent/replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
 //! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |
+//! | a setting | a row in `settings/rows.rs` |
 //! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
 
 pub mod agent;

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     agent::{Agent, Env},
     http::{Shutdown, client},
-    settings::{ServeFlags, ServeSettings},
+    settings::{Flags, ServeSettings},
 };
 
 /// How many requests a conversation may take.
@@ -59,14 +59,13 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         None => "replay".to_owned(),
     };
     let is_replay = agent == "replay";
-    let flags = ServeFlags {
-        host: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        port: Some(0),
+    let settings = ServeSettings {
+        host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 0,
         agent: Some(agent).filter(|agent| !agent.is_empty()),
         workspace: Some(scratch.path().to_owned()),
-        ..ServeFlags::default()
+        ..dirs.settings(&Flags::new())?.settings
     };
-    let settings = ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?;
     let site = Site::find(&settings).await?;
     let running = Running::start(&settings, site, dirs.models_cache()).await?;
     let addr = running.server.addr();

@@ -1,19 +1,19 @@
 //! `open-cursor serve`.
 
-use std::{ffi::OsStr, net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::Dirs, render};
+use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
     agent::{Agent, Env},
     boundary,
     engine::{self, Budgets, Engine},
     http::{App, Server, Shutdown},
-    settings::{ServeFlags, ServeSettings},
+    settings::ServeSettings,
     telemetry,
 };
 
@@ -31,58 +31,17 @@ Examples:
   open-cursor serve --port 0 --server-info /tmp/server.json
   open-cursor serve --agent ~/.local/bin/cursor-agent --workspace ~/project")]
 pub struct Args {
-    /// Address to listen on [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    host: Option<IpAddr>,
-
-    /// Port to listen on; 0 picks a free one [env: PORT] [default: 32124]
-    #[arg(long, value_name = "N")]
-    port: Option<u16>,
-
-    /// Agent program, or `replay` for the built-in one [env: CURSOR_AGENT_EXECUTABLE]
-    /// [default: cursor-agent or agent, on PATH or where Cursor installs it]
-    #[arg(long, value_name = "PATH|replay")]
-    agent: Option<String>,
-
-    /// Directory the agent works in [env: CURSOR_ACP_WORKSPACE] [default: the current one]
-    #[arg(long, value_name = "DIR")]
-    workspace: Option<PathBuf>,
+    #[command(flatten)]
+    flags: ServeFlags,
 
     /// Write {"url","port","pid"} to this file once the server listens
     #[arg(long, value_name = "FILE")]
     server_info: Option<PathBuf>,
-
-    /// Seconds the agent may take to its first event [default: 120]
-    #[arg(long, value_name = "SECS")]
-    agent_timeout: Option<u64>,
-
-    /// Seconds the agent may be silent between two events [default: 600]
-    #[arg(long, value_name = "SECS")]
-    idle_timeout: Option<u64>,
-
-    /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
-}
-
-impl Args {
-    fn flags(&self) -> ServeFlags {
-        ServeFlags {
-            host: self.host,
-            port: self.port,
-            agent: self.agent.clone(),
-            workspace: self.workspace.clone(),
-            agent_timeout: self.agent_timeout,
-            idle_timeout: self.idle_timeout,
-            log_level: self.log_level.clone(),
-        }
-    }
 }
 
 /// Serves until a signal.
 pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let settings = ServeSettings::resolve(args.flags(), &|name| std::env::var(name).ok())
-        .map_err(render::usage)?;
+    let settings = dirs.settings(&args.flags.0)?.settings;
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;

@@ -13,6 +13,8 @@ mod support;
 
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// The configuration file, completions and manual pages.
+mod config;
 /// Failures as statuses and error events.
 mod failures;
 /// Golden cases: `fixtures/turns`.

@@ -64,6 +64,18 @@ impl Home {
         ended(&self.command(args).output().unwrap())
     }
 
+    /// A command, what it printed and its exit code, as in a terminal; the home is `~`.
+    pub fn transcript(&self, args: &[&str]) -> String {
+        let ended = self.run(args);
+        let mut text = format!("$ open-cursor {}\n{}", args.join(" "), ended.stdout);
+        if !ended.stderr.is_empty() {
+            text += &format!("--- stderr\n{}", ended.stderr);
+        }
+        text += &format!("--- exit code {}\n\n", ended.code);
+        text.replace(self.path().to_str().unwrap(), "~")
+            .replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    }
+
     /// Every file below the home, with its content; what a command must not have changed.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
@@ -91,4 +103,17 @@ fn collect(dir: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
             files.push((path.clone(), std::fs::read(&path).unwrap_or_default()));
         }
     }
+}
+
+/// Compares with `fixtures/cli/<name>`, or writes that where `OPEN_CURSOR_BLESS` is set.
+pub fn golden(name: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/cli")
+        .join(name);
+    if std::env::var_os("OPEN_CURSOR_BLESS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(text, expected, "{name}; OPEN_CURSOR_BLESS=1 accepts it");
+    assert!(!text.contains('\u{1b}'), "colours without a terminal");
 }

@@ -1,0 +1,39 @@
+//! Every setting, a row each: the only place to touch when one is added.
+//!
+//! A row makes the field, the flag with its help, the variable, the key of the configuration file,
+//! the line of `open-cursor config`, and the check of each text. README.md's table is tested against
+//! these rows.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use super::table::settings;
+
+settings! {
+    /// How `serve` runs, and what the other commands take from that.
+    pub struct ServeSettings;
+
+    /// Address to listen on
+    host "host" "IP": IpAddr = "127.0.0.1";
+
+    /// Port to listen on; 0 picks a free one
+    port "port" "N" [PORT]: u16 = "32124";
+
+    /// Agent program, or `replay` for the built-in one; else `cursor-agent` or `agent`, on PATH or
+    /// where Cursor installs it
+    agent "agent" "PATH|replay" [CURSOR_AGENT_EXECUTABLE]: Option<String>;
+
+    /// Directory the agent works in; else the current one
+    workspace "workspace" "DIR" [CURSOR_ACP_WORKSPACE]: Option<PathBuf>;
+
+    /// Seconds the agent may take to its first event
+    agent_timeout "agent-timeout" "SECS": Duration = "120";
+
+    /// Seconds the agent may be silent between two events
+    idle_timeout "idle-timeout" "SECS": Duration = "600";
+
+    /// Whether `run` may use a server that runs already
+    reuse "reuse" "BOOL" [CURSOR_ACP_REUSE_EXISTING_PROXY]: bool = "true";
+
+    /// error, warn, info, debug, trace or a filter
+    log_level "log-level" "LEVEL" [RUST_LOG]: String = "info";
+}

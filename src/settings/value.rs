@@ -1,0 +1,63 @@
+//! How the text of a setting becomes a value.
+
+use std::{
+    fmt::Display, net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
+};
+
+/// A value that a text can be read as. No text is `None`, where the type has that.
+pub(super) trait Value: Sized {
+    /// Reads the text; an error says what is wrong with it.
+    fn parse(text: Option<&str>) -> Result<Self, String>;
+}
+
+fn some<T>(text: Option<&str>) -> Result<T, String>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let text = text.ok_or("it has no value")?;
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+macro_rules! by_from_str {
+    ($($type:ty),+) => {$(
+        impl Value for $type {
+            fn parse(text: Option<&str>) -> Result<Self, String> {
+                some(text)
+            }
+        }
+        impl Value for Option<$type> {
+            fn parse(text: Option<&str>) -> Result<Self, String> {
+                text.map(|text| some(Some(text))).transpose()
+            }
+        }
+    )+};
+}
+
+by_from_str!(IpAddr, u16, usize, NonZeroUsize, String, PathBuf);
+
+/// Off by the words that the variables of our users' earlier systems take for it.
+impl Value for bool {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        match text.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "true" | "1" | "on" | "yes" => Ok(true),
+            "false" | "0" | "off" | "no" => Ok(false),
+            _ => Err("use true or false".to_owned()),
+        }
+    }
+}
+
+/// Whole seconds.
+impl Value for Duration {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        some(text).map(Self::from_secs)
+    }
+}
+
+/// Whole seconds; 0 is no limit.
+impl Value for Option<Duration> {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        let seconds: u64 = text.map_or(Ok(0), |text| some(Some(text)))?;
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+    }
+}
