@@ -17,6 +17,7 @@ mod discover;
 mod env;
 mod error;
 mod event;
+pub mod fence;
 mod handle;
 mod lazy_json;
 pub mod print;
@@ -25,6 +26,7 @@ mod program;
 pub mod redact;
 pub mod replay;
 mod run;
+pub mod slot;
 
 pub use discover::discover;
 pub use env::Env;

@@ -67,6 +67,9 @@ const TABLE: &[(&str, &[&str])] = &[
             "catfile",
             "getfilecontents",
             "piread",
+            "strreplacebasededittool",
+            "strreplaceeditor",
+            "texteditor",
         ],
     ),
     (
@@ -82,6 +85,9 @@ const TABLE: &[(&str, &[&str])] = &[
             "overwritefile",
             "putfile",
             "piwrite",
+            "strreplacebasededittool",
+            "strreplaceeditor",
+            "texteditor",
         ],
     ),
     (
@@ -99,6 +105,9 @@ const TABLE: &[(&str, &[&str])] = &[
             "modifyfile",
             "updatefile",
             "piedit",
+            "strreplacebasededittool",
+            "strreplaceeditor",
+            "texteditor",
         ],
     ),
     (

@@ -14,6 +14,8 @@ mod batch;
 mod catalog;
 mod change;
 mod compat;
+mod guard;
+mod history;
 mod ids;
 mod machine;
 mod native;
@@ -23,10 +25,12 @@ mod segments;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod testing;
+mod text_calls;
 
 use std::time::Duration;
 
 pub use change::FileChange;
+pub use guard::hint;
 pub use machine::Boundary;
 
 use crate::turn::TurnEnd;

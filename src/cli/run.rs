@@ -24,7 +24,7 @@ use crate::{
     clients::{CLIENTS, Client, Endpoint},
     http::{self, Shutdown, Sibling},
     models::{Catalog, Listing, Origin},
-    settings::ServeSettings,
+    settings::Resolved,
     telemetry,
 };
 
@@ -78,7 +78,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         telemetry::init(level)
             .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     }
-    let settings = dirs.settings(&args.flags.0)?.settings;
+    let resolved = dirs.settings(&args.flags.0)?;
     let (program, rest) = args.command.split_first().context("there is no command")?;
     let client = match &args.client {
         Some(name) => CLIENTS.iter().find(|client| client.name == name),
@@ -86,7 +86,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     };
     let client = client.unwrap_or_else(|| Client::of(Path::new(program)));
 
-    let backend = Backend::open(&settings).await?;
+    let backend = Backend::open(resolved).await?;
     let listing = if client.wants_models {
         Some(backend.listing().await)
     } else {
@@ -135,9 +135,9 @@ enum Models {
 
 impl Backend {
     /// The server that runs already, if it would answer as one of ours; else one of ours.
-    async fn open(settings: &ServeSettings) -> anyhow::Result<Self> {
-        let site = Site::find(settings).await?;
-        if let Some(url) = reusable(settings, &site).await {
+    async fn open(mut resolved: Resolved) -> anyhow::Result<Self> {
+        let site = Site::find(&resolved.settings).await?;
+        if let Some(url) = reusable(&resolved, &site).await {
             let agent = site.agent;
             let list = move || {
                 let agent = agent.clone();
@@ -149,12 +149,9 @@ impl Backend {
                 own: None,
             });
         }
-        let settings = ServeSettings {
-            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            port: 0,
-            ..settings.clone()
-        };
-        let running = Running::start(&settings, site, None).await?;
+        resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        resolved.settings.port = 0;
+        let running = Running::start(&resolved, site, None).await?;
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
@@ -191,8 +188,9 @@ impl Backend {
 }
 
 /// The URL of the server at the usual address, if it is one of ours, of this version, with the same
-/// agent and the same directory.
-async fn reusable(settings: &ServeSettings, site: &Site) -> Option<String> {
+/// agent, directory and settings.
+async fn reusable(resolved: &Resolved, site: &Site) -> Option<String> {
+    let settings = &resolved.settings;
     if !settings.reuse {
         return None;
     }
@@ -204,7 +202,8 @@ async fn reusable(settings: &ServeSettings, site: &Site) -> Option<String> {
         ));
         return None;
     }
-    is_same(&sibling, site).then(|| format!("http://{addr}"))
+    let alike = sibling.settings == resolved.digest() && is_same(&sibling, site);
+    alike.then(|| format!("http://{addr}"))
 }
 
 fn is_same(sibling: &Sibling, site: &Site) -> bool {

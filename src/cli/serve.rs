@@ -11,9 +11,9 @@ use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
     agent::{Agent, Env},
     boundary,
-    engine::{self, Budgets, Engine},
-    http::{App, Server, Shutdown},
-    settings::ServeSettings,
+    engine::{self, Budgets, Engine, Limits},
+    http::{self, App, Server, Shutdown},
+    settings::{Resolved, ServeSettings},
     telemetry,
 };
 
@@ -41,12 +41,13 @@ pub struct Args {
 
 /// Serves until a signal.
 pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let settings = dirs.settings(&args.flags.0)?.settings;
+    let resolved = dirs.settings(&args.flags.0)?;
+    let settings = &resolved.settings;
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let site = Site::find(&settings).await?;
-    let app = Running::start(&settings, site, dirs.models_cache()).await?;
+    let site = Site::find(settings).await?;
+    let app = Running::start(&resolved, site, dirs.models_cache()).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -105,26 +106,38 @@ pub(super) struct Running {
 impl Running {
     /// Binds the address.
     pub async fn start(
-        settings: &ServeSettings,
+        resolved: &Resolved,
         site: Site,
         models_cache: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
+        let settings = &resolved.settings;
         let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
         let config = engine::Config {
             workspace,
+            limits: Limits {
+                running: settings.max_running.get(),
+                queued: settings.max_queued,
+                wait: settings.queue_timeout,
+            },
             budgets: Budgets {
                 first_event: settings.agent_timeout,
                 idle: settings.idle_timeout,
+                total: settings.turn_timeout,
             },
             boundary: boundary::Options::default(),
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let app = Arc::new(App::new(engine, settings.host));
+        let http = http::Config {
+            bound: settings.host,
+            stall: settings.stall_timeout,
+            settings: resolved.digest(),
+        };
+        let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })
     }
 

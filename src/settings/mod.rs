@@ -15,7 +15,11 @@ mod rows;
 mod table;
 mod value;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use value::Value;
 
@@ -103,7 +107,22 @@ impl Resolved {
             found,
         })
     }
+
+    /// The same for two servers of one version that answer alike, wherever they listen.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        for (row, found) in ROWS.iter().zip(&self.found) {
+            if !ELSEWHERE.contains(&row.name) {
+                (row.name, &found.text).hash(&mut hasher);
+            }
+        }
+        format!("{:016x}", hasher.finish())
+    }
 }
+
+/// Settings that say where a server is or what it prints, and those that it tells by itself.
+const ELSEWHERE: &[&str] = &["host", "port", "log-level", "reuse", "agent", "workspace"];
 
 fn find(row: &'static Row, flags: &Flags, env: Env<'_>, file: &ConfigFile) -> Found {
     let flag = || Some((flags.get(row.name)?.clone(), Origin::Flag(row.name)));

@@ -4,7 +4,7 @@
 //! the line of `open-cursor config`, and the check of each text. README.md's table is tested against
 //! these rows.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use super::table::settings;
 
@@ -30,6 +30,21 @@ settings! {
 
     /// Seconds the agent may be silent between two events
     idle_timeout "idle-timeout" "SECS": Duration = "600";
+
+    /// Seconds a whole answer may take; 0 is no limit
+    turn_timeout "turn-timeout" "SECS": Option<Duration> = "0";
+
+    /// Seconds a client may read nothing of its answer
+    stall_timeout "stall-timeout" "SECS": Duration = "30";
+
+    /// Requests answered at once; more wait
+    max_running "max-running" "N" [CURSOR_ACP_MAX_RUNNING]: NonZeroUsize = "3";
+
+    /// Requests that may wait; more get a 429
+    max_queued "max-queued" "N" [CURSOR_ACP_MAX_QUEUED]: usize = "32";
+
+    /// Seconds a request may wait
+    queue_timeout "queue-timeout" "SECS": Duration = "300";
 
     /// Whether `run` may use a server that runs already
     reuse "reuse" "BOOL" [CURSOR_ACP_REUSE_EXISTING_PROXY]: bool = "true";

@@ -93,16 +93,34 @@ fn every_default_is_a_value_and_every_name_is_used_once() {
 fn the_readme_has_a_line_for_every_setting() {
     let readme = include_str!("../../README.md");
     for row in ROWS {
-        let line = readme.lines().find(|line| {
-            line.starts_with(&format!(
-                "| `--{} {}`",
-                row.name,
-                row.value_name.replace('|', "\\|")
-            ))
-        });
-        let line = line.unwrap_or_else(|| panic!("README.md has no line for --{}", row.name));
+        let value = row.value_name.replace('|', "\\|");
+        let begin = format!("| `--{} {value}`", row.name);
+        let line = readme.lines().find(|line| line.starts_with(&begin));
+        let line = line.unwrap_or_else(|| unreachable!("README.md lacks {begin}"));
         for text in row.env.iter().chain(&row.default) {
             assert!(line.contains(&format!("`{text}`")), "{line} lacks {text}");
         }
     }
+}
+
+#[test]
+fn the_digest_tells_what_changes_answers() {
+    let digest = |flags: &[(&'static str, &str)]| {
+        let flags = flags.iter().map(|(name, text)| (*name, (*text).to_owned()));
+        let resolved = Resolved::new(&flags.collect(), &none, &ConfigFile::default());
+        resolved.unwrap().digest()
+    };
+    assert_eq!(
+        digest(&[]),
+        digest(&[
+            ("port", "1"),
+            ("log-level", "debug"),
+            ("idle-timeout", "600")
+        ])
+    );
+    assert_ne!(digest(&[]), digest(&[("idle-timeout", "601")]));
+    assert_ne!(
+        digest(&[("idle-timeout", "1")]),
+        digest(&[("agent-timeout", "1")])
+    );
 }

@@ -11,6 +11,8 @@
 
 mod support;
 
+/// Turns that run, wait and are turned away.
+mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
 /// The configuration file, completions and manual pages.

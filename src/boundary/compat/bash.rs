@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::Compat;
 use super::place::{Given, field, millis, path};
+use crate::boundary::change::quoted;
 use crate::boundary::schema::types;
 
 pub(super) const TOOL: Compat = Compat {
     family: "bash",
+    essential: "command",
     fields: &[
         field(
             "command",
@@ -141,16 +143,6 @@ fn joined(words: &[String]) -> String {
 
 fn is_workspace(cwd: &str, given: &Given) -> bool {
     std::path::Path::new(cwd) == given.workspace || cwd == "."
-}
-
-/// A word as the shell reads it back.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// A description for clients that demand one, from the command's first words.

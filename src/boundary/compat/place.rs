@@ -140,6 +140,31 @@ impl<'a> Given<'a> {
         Some(self.tool.schema.resolve(node))
     }
 
+    /// The schema of a list field's items.
+    pub(super) fn item(&self, field: &str) -> Option<&'a Value> {
+        self.items_of(self.node(field)?)
+    }
+
+    /// The property, and the schema of its items, for a list field of a nested schema.
+    pub(super) fn list_in(
+        &self,
+        node: &'a Value,
+        fields: &[Field],
+        field: &str,
+    ) -> Option<(&'a str, &'a Value)> {
+        let names = fields.iter().find(|f| f.name == field)?.names;
+        let property = property_of(node, names)?;
+        let list = self
+            .tool
+            .schema
+            .resolve(node.get("properties")?.get(property)?);
+        Some((property, self.items_of(list)?))
+    }
+
+    fn items_of(&self, list: &'a Value) -> Option<&'a Value> {
+        Some(self.tool.schema.resolve(list.get("items")?))
+    }
+
     /// What the schema says of a field, in lower case: the property's name and description.
     pub(super) fn wording(&self, field: &str) -> String {
         let name = self.property(field).unwrap_or_default();
@@ -195,6 +220,7 @@ impl<'a> Given<'a> {
                 // The model's own words stay where the schema is open; Cursor's don't.
                 None if !self.native && !schema.is_closed() => {
                     map.insert(name.clone(), value.clone());
+                    lost += 1;
                 }
                 _ => lost += 1,
             }
@@ -303,19 +329,94 @@ pub(super) fn is_absolute(path: &str) -> bool {
 }
 
 /// The property of a schema that goes by one of these folded names.
-pub(super) fn property<'a>(schema: &'a Schema, names: &[&str]) -> Option<&'a str> {
-    let rank = |property: &str| {
-        let folded = fold(property);
-        names.iter().position(|name| *name == folded)
-    };
-    schema
-        .properties()
-        .filter_map(|(property, _)| {
-            let demanded = schema.required().any(|name| name == property);
-            Some((!demanded, rank(property)?, property))
+fn property<'a>(schema: &'a Schema, names: &[&str]) -> Option<&'a str> {
+    property_of(schema.root(), names)
+}
+
+fn property_of<'a>(node: &'a Value, names: &[&str]) -> Option<&'a str> {
+    let required = node.get("required").and_then(Value::as_array);
+    let demanded =
+        |property: &str| required.is_some_and(|names| names.iter().any(|name| name == property));
+    node.get("properties")?
+        .as_object()?
+        .keys()
+        .filter_map(|property| {
+            let folded = fold(property);
+            let rank = names.iter().position(|name| *name == folded)?;
+            Some((!demanded(property), rank, property.as_str()))
         })
         .min()
         .map(|(_, _, property)| property)
+}
+
+/// Brings the items of a list field under the names that the client's items have. `prepare` sees
+/// each item under canonical names and may refuse it.
+pub(super) fn items(
+    given: &mut Given,
+    field: &str,
+    fields: &[Field],
+    mut prepare: impl FnMut(&mut Map<String, Value>) -> bool,
+) {
+    let Some(node) = given.item(field) else {
+        return;
+    };
+    let Some(Value::Array(list)) = given.values.get_mut(field) else {
+        return;
+    };
+    let native = given.native;
+    *list = std::mem::take(list)
+        .into_iter()
+        .filter_map(|item| {
+            let Value::Object(item) = item else {
+                return Some(item);
+            };
+            let mut fields_given = canonical(&item, fields);
+            if !prepare(&mut fields_given) {
+                return None;
+            }
+            let Some(mut new) = placed(&fields_given, node, fields) else {
+                return Some(Value::Object(item));
+            };
+            // The model's own words stay, Cursor's plumbing doesn't.
+            for (key, value) in item.into_iter().filter(|(key, _)| {
+                !native && !fields.iter().any(|f| f.names.contains(&fold(key).as_str()))
+            }) {
+                new.entry(key).or_insert(value);
+            }
+            Some(Value::Object(new))
+        })
+        .collect();
+}
+
+/// An object's members under their canonical names; what is no field is left out.
+pub(super) fn canonical(object: &Map<String, Value>, fields: &[Field]) -> Map<String, Value> {
+    let mut map = Map::new();
+    for field in fields {
+        let value = field.names.iter().find_map(|name| {
+            object
+                .iter()
+                .find(|(key, _)| fold(key) == *name)
+                .map(|(_, value)| value.clone())
+        });
+        if let Some(value) = value {
+            map.insert(field.name.to_owned(), value);
+        }
+    }
+    map
+}
+
+/// Members under the property names of `node`; `None` if it describes no object.
+pub(super) fn placed(
+    values: &Map<String, Value>,
+    node: &Value,
+    fields: &[Field],
+) -> Option<Map<String, Value>> {
+    node.get("properties")?;
+    let place = |field: &Field| {
+        let value = values.get(field.name)?;
+        Some((property_of(node, field.names)?.to_owned(), value.clone()))
+    };
+    Some(fields.iter().filter_map(place).collect())
 }
 
 fn has(schema: &Schema, property: &str) -> bool {

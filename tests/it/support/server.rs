@@ -11,8 +11,8 @@ use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{Agent, Env},
     boundary,
-    engine::{Budgets, Config, Engine},
-    http::{App, Server, Shutdown, client},
+    engine::{Budgets, Config, Engine, Limits},
+    http::{self, App, Server, Shutdown, client},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,12 @@ pub struct TestServer {
     pub workspace: tempfile::TempDir,
     pub shutdown: Shutdown,
     pub task: tokio::task::JoinHandle<()>,
+}
+
+/// What a test may change before its server starts.
+pub struct Setup {
+    pub engine: Config,
+    pub http: http::Config,
 }
 
 /// A complete answer.
@@ -57,27 +63,42 @@ impl TestServer {
     }
 
     pub async fn with_budgets(first_event: Duration, idle: Duration) -> Self {
-        Self::with(|config| config.budgets = Budgets { first_event, idle }).await
+        Self::with(|setup| {
+            setup.engine.budgets = Budgets {
+                first_event,
+                idle,
+                total: None,
+            };
+        })
+        .await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let workspace = tempfile::tempdir().unwrap();
-        let mut config = Config {
-            workspace: workspace.path().canonicalize().unwrap(),
-            budgets: Budgets::default(),
-            boundary: boundary::Options::default(),
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut setup = Setup {
+            engine: Config {
+                workspace: workspace.path().canonicalize().unwrap(),
+                limits: Limits::default(),
+                budgets: Budgets::default(),
+                boundary: boundary::Options::default(),
+            },
+            http: http::Config {
+                bound: host,
+                stall: Duration::from_secs(30),
+                settings: String::new(),
+            },
         };
-        change(&mut config);
+        change(&mut setup);
         let agent = fake_agent();
         let env = std::env::vars_os().collect::<Env>();
         let agent = Agent::discover(Some(agent.as_os_str()), &env)
             .await
             .unwrap();
-        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let server = Server::bind(host, 0).await.unwrap();
         let addr = server.addr();
-        let engine = Engine::new(agent, config, None);
-        let app = Arc::new(App::new(engine, host));
+        let engine = Engine::new(agent, setup.engine, None);
+        let app = Arc::new(App::new(engine, setup.http));
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
