@@ -22,6 +22,7 @@
 //! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
 
 pub mod agent;
+pub mod auth;
 pub mod boundary;
 pub mod cli;
 pub mod clients;

@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("agent", &[]),
     ("models", &[]),
     ("opencode", &["models"]),
+    ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
     ("settings", &[]),
     ("telemetry", &[]),

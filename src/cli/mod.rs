@@ -3,6 +3,7 @@
 //! `anyhow` is at home here and in `main`; only [`render`] prints.
 
 mod attached;
+mod auth;
 mod completions;
 mod config;
 mod demo;
@@ -61,6 +62,9 @@ enum Command {
     Demo(demo::Args),
     Models(models::Args),
     SyncModels(sync_models::Args),
+    Login(auth::LoginArgs),
+    Logout(auth::LogoutArgs),
+    Auth(auth::Args),
     Config(config::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -86,6 +90,9 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
             let base_url = base_url(&dirs.settings(&Flags::new())?.settings);
             sync_models::run(args, &catalog(dirs)?, dirs, base_url).await
         }
+        Command::Login(args) => auth::login(args, dirs).await,
+        Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,
+        Command::Auth(args) => auth::run(args, dirs).await,
         Command::Config(args) => config::run(&args, dirs),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => completions::man(&args),

@@ -15,6 +15,8 @@ mod support;
 mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// `login`, `logout` and `auth status`.
+mod auth;
 /// The configuration file, completions and manual pages.
 mod config;
 /// Failures as statuses and error events.
