@@ -23,6 +23,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("prompt", &["turn"]),
     ("dialect", &["turn"]),
     ("boundary", &["turn", "agent"]),
+    (
+        "doctor",
+        &["agent", "auth", "http", "models", "opencode", "settings"],
+    ),
     ("engine", &["prompt", "agent", "boundary", "models", "turn"]),
     ("http", &["dialect", "engine", "models", "turn"]),
 ];

@@ -210,11 +210,9 @@ impl Report {
             render::line(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
         }
         render::line("looked at:");
-        let width = self.places.iter().map(|place| place.name.len()).max();
-        let width = width.unwrap_or_default();
         for place in &self.places {
             render::line(format_args!(
-                "  {:width$}  {FAINT}{}{FAINT:#}",
+                "  {}  {FAINT}{}{FAINT:#}",
                 place.name,
                 self.describe(place)
             ));

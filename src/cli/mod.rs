@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod demo;
 mod dirs;
+mod doctor;
 mod flags;
 mod models;
 pub mod render;
@@ -62,6 +63,7 @@ enum Command {
     Demo(demo::Args),
     Models(models::Args),
     SyncModels(sync_models::Args),
+    Doctor(doctor::Args),
     Login(auth::LoginArgs),
     Logout(auth::LogoutArgs),
     Auth(auth::Args),
@@ -90,6 +92,7 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
             let base_url = base_url(&dirs.settings(&Flags::new())?.settings);
             sync_models::run(args, &catalog(dirs)?, dirs, base_url).await
         }
+        Command::Doctor(args) => doctor::run(args, dirs).await,
         Command::Login(args) => auth::login(args, dirs).await,
         Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,
         Command::Auth(args) => auth::run(args, dirs).await,

@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt as _;
-
 use crate::support::{Home, golden};
 
 /// A CLI that answers `status` and remembers how it was called.
@@ -12,9 +10,7 @@ esac
 
 fn home(status: &str) -> Home {
     let home = Home::new();
-    let cli = home.path().join("bin/cursor-agent");
-    std::fs::write(&cli, CLI).unwrap();
-    std::fs::set_permissions(&cli, std::fs::Permissions::from_mode(0o755)).unwrap();
+    home.program("cursor-agent", CLI);
     std::fs::write(home.path().join("status.json"), status).unwrap();
     home
 }

@@ -19,6 +19,8 @@ mod answers;
 mod auth;
 /// The configuration file, completions and manual pages.
 mod config;
+/// The `doctor` command.
+mod doctor;
 /// Failures as statuses and error events.
 mod failures;
 /// Golden cases: `fixtures/turns`.
