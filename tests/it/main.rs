@@ -15,6 +15,12 @@ mod support;
 mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// `login`, `logout` and `auth status`.
+mod auth;
+/// The configuration file, completions and manual pages.
+mod config;
+/// The `doctor` command.
+mod doctor;
 /// Failures as statuses and error events.
 mod failures;
 /// The agent's own writes.

@@ -5,6 +5,6 @@ mod fake_agent;
 mod server;
 mod sse;
 
-pub use cli::{Home, ended};
+pub use cli::{Home, ended, golden};
 pub use server::{TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;
