@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("settings", &[]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),
-    ("dialect", &["turn"]),
+    ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
     ("engine", &["prompt", "agent", "boundary", "models", "turn"]),
     ("http", &["dialect", "engine", "models", "turn"]),

@@ -11,6 +11,7 @@
 mod budget;
 mod failure;
 mod run_turn;
+mod shape;
 mod stream;
 
 pub use budget::Budgets;

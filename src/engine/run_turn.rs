@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Budgets, Shared,
     failure::{turn_error, unknown_model},
+    shape::Shaper,
     stream::Sender,
 };
 use crate::{
@@ -60,6 +61,7 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
         workspace: config.workspace.clone(),
         resume: None,
     };
+    let shaper = Shaper::new(&turn.shape);
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
     let mut run = match shared.agent.start(request) {
@@ -68,6 +70,7 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
     };
     let mut answer = Answer {
         boundary: &mut boundary,
+        shaper,
         model: &model,
         started: false,
         settling: false,
@@ -80,6 +83,7 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
 /// The state of one answer.
 struct Answer<'a> {
     boundary: &'a mut Boundary,
+    shaper: Shaper,
     model: &'a str,
     started: bool,
     settling: bool,
@@ -111,7 +115,12 @@ impl Answer<'_> {
                 })),
             };
             let ended = end.is_some();
-            self.batch.extend(end.map(TurnEvent::End));
+            if let Some(mut end) = end {
+                if let Some(reason) = self.shaper.flush(&mut self.batch) {
+                    end.outcome = end.outcome.map(|_| reason);
+                }
+                self.batch.push(TurnEvent::End(end));
+            }
             if !self.batch.is_empty() && events.send(std::mem::take(&mut self.batch)).await.is_err()
             {
                 return;
@@ -172,8 +181,11 @@ impl Answer<'_> {
     }
 
     fn take(&mut self, verdict: Verdict) -> Option<TurnEnd> {
-        self.batch
-            .extend(self.deltas.drain(..).map(TurnEvent::Delta));
+        for delta in self.deltas.drain(..) {
+            if let Some(reason) = self.shaper.delta(delta, &mut self.batch) {
+                return Some(TurnEnd::finished(reason, None));
+            }
+        }
         self.settling = matches!(verdict, Verdict::Settling);
         match verdict {
             Verdict::End(end) => Some(end),

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use futures::Stream;
 use warp::{
     http::{HeaderMap, StatusCode},
@@ -14,7 +14,7 @@ use warp::{
 
 use super::{App, body, reply, sse};
 use crate::{
-    dialect::{Answer, Dialect, Request, Stamp},
+    dialect::{Answer, Computed, Dialect, Stamp},
     engine::TurnStream,
     turn::{ErrorKind, TurnError, TurnEvent},
 };
@@ -31,7 +31,7 @@ pub async fn answer<B: Buf>(
 ) -> Result<Response, TurnError> {
     body::check_content_type(headers)?;
     let body = body::read(headers, body).await?;
-    let request = decode(dialect, body).await?;
+    let request = off_runtime(body.len(), move || dialect.decode(&body, stamp())).await?;
     if app.is_draining() {
         return Err(TurnError::new(
             ErrorKind::ShuttingDown,
@@ -39,26 +39,43 @@ pub async fn answer<B: Buf>(
         ));
     }
     let events = app.engine().start(request.turn);
-    if request.stream {
-        sse::stream(events, request.reply).await
+    let mut response = if request.stream {
+        sse::stream(events, request.reply).await?
     } else {
         let answer = collect(events).await?;
-        Ok(reply::json(StatusCode::OK, request.reply.whole(&answer)))
-    }
+        reply::json(StatusCode::OK, request.reply.whole(&answer))
+    };
+    reply::say_ignored(&mut response, &request.ignored);
+    Ok(response)
 }
 
-async fn decode(dialect: &'static dyn Dialect, body: Bytes) -> Result<Request, TurnError> {
-    if body.len() < LARGE {
-        return dialect.decode(&body, stamp());
+/// Answers a request that needs no model.
+pub async fn compute<B: Buf>(
+    computed: &Computed,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, TurnError> {
+    body::check_content_type(headers)?;
+    let body = body::read(headers, body).await?;
+    let answer = computed.answer;
+    let answer = off_runtime(body.len(), move || answer(&body)).await?;
+    Ok(reply::json(StatusCode::OK, answer))
+}
+
+/// Does the work of a request of `len` bytes.
+async fn off_runtime<T: Send + 'static>(
+    len: usize,
+    work: impl FnOnce() -> Result<T, TurnError> + Send + 'static,
+) -> Result<T, TurnError> {
+    if len < LARGE {
+        return work();
     }
-    tokio::task::spawn_blocking(move || dialect.decode(&body, stamp()))
-        .await
-        .unwrap_or_else(|_| {
-            Err(TurnError::new(
-                ErrorKind::Internal,
-                "open-cursor failed while it read this request; its log says more",
-            ))
-        })
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(TurnError::new(
+            ErrorKind::Internal,
+            "open-cursor failed while it read this request; its log says more",
+        ))
+    })
 }
 
 async fn collect(mut events: TurnStream) -> Result<Answer, TurnError> {

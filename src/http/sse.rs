@@ -20,7 +20,7 @@ use warp::{
 };
 
 use crate::{
-    dialect::Reply,
+    dialect::{COMMENT, Reply},
     engine::TurnStream,
     turn::{TurnError, TurnEvent},
 };
@@ -33,8 +33,6 @@ const HOLD_STARTED: Duration = Duration::from_secs(1);
 
 /// How long a stream may be silent before a comment shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-
-const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// How much is written at once if a client falls behind.
 const COALESCE: usize = 64 * 1024;
@@ -134,7 +132,11 @@ impl Stream for SseBody {
             this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
             // Registers the new deadline with the task.
             let _ = this.heartbeat.as_mut().poll(cx);
-            return Poll::Ready(Some(Ok(Bytes::from_static(COMMENT))));
+            let heartbeat = this
+                .reply
+                .as_ref()
+                .map_or(COMMENT, |reply| reply.heartbeat());
+            return Poll::Ready(Some(Ok(Bytes::from_static(heartbeat))));
         }
         Poll::Pending
     }

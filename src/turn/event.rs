@@ -53,13 +53,17 @@ impl TurnEnd {
     }
 }
 
-/// Why the model stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why the answer ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FinishReason {
-    /// It said all it wanted to say.
+    /// The model said all it wanted to say.
     Stop,
     /// It waits for the client to execute tools.
     ToolCalls,
+    /// Its text was as long as the client allows.
+    Length,
+    /// This one of the client's stop sequences was next.
+    StopSequence(String),
 }
 
 /// Token counts of one agent run, as Cursor reports them.

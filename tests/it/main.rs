@@ -13,6 +13,8 @@ mod support;
 
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// What holds for every dialect, and what is one's own.
+mod dialects;
 /// Failures as statuses and error events.
 mod failures;
 /// Golden cases: `fixtures/turns`.

@@ -4,21 +4,20 @@ use serde_json::Value;
 
 use super::encode::ChatReply;
 use crate::{
-    dialect::{Request, Stamp, content, field::Field, tools},
-    turn::{ErrorKind, Message, Part, Role, ToolCall, ToolResult, Turn, TurnError},
+    dialect::{
+        Request, Stamp, content,
+        field::{self, Field},
+        limits, parameters, tools,
+    },
+    turn::{Message, Part, Role, Shape, ToolCall, ToolResult, Turn, TurnError},
 };
 
 /// Reads a request body.
 pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        TurnError::new(
-            ErrorKind::InvalidRequest,
-            format!("the request body is not valid JSON: {error}"),
-        )
-    })?;
+    let value = field::parse(body)?;
     let body = Field::root(&value);
-    body.object()?;
 
+    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let model = body.opt_str("model")?.unwrap_or("auto");
     let stream = body.opt_bool("stream")?.unwrap_or(false);
     let include_usage = body
@@ -45,6 +44,10 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         // The legacy form has room for one call only.
         parallel_tool_calls: choice.parallel.unwrap_or(true) && !legacy_functions,
         reasoning_effort: body.opt_str("reasoning_effort")?.map(str::to_owned),
+        shape: Shape {
+            stop: limits::stop(&body, "stop")?,
+            max_tokens: limits::max_tokens(&body, &["max_completion_tokens", "max_tokens"])?,
+        },
     };
     let reply = Box::new(ChatReply::new(
         stamp,
@@ -55,6 +58,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     Ok(Request {
         turn,
         stream,
+        ignored,
         reply,
     })
 }
@@ -105,13 +109,7 @@ fn message(item: &Field<'_>) -> Result<Message, TurnError> {
             arguments: content::arguments(call.get("arguments").map(|field| field.value)),
         }));
     }
-    // A message that only reports results is the client's turn, not the user's.
-    let only_results =
-        !parts.is_empty() && parts.iter().all(|part| matches!(part, Part::ToolResult(_)));
-    Ok(Message {
-        role: if only_results { Role::Tool } else { role },
-        parts,
-    })
+    Ok(Message::of(role, parts))
 }
 
 fn tool_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
@@ -170,7 +168,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::turn::ToolChoice;
+    use crate::turn::{ErrorKind, ToolChoice};
 
     fn read(body: &Value) -> Result<Request, TurnError> {
         let stamp = Stamp {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error_object;
 use crate::{
-    dialect::{Answer, Reply, Stamp},
+    dialect::{Answer, Reply, Stamp, frame},
     turn::{Delta, FinishReason, ToolCall, TurnEnd, Usage},
 };
 
@@ -70,7 +70,7 @@ impl ChatReply {
         self.begin(out);
         self.frame(out, |out| {
             out.extend_from_slice(member);
-            write_json_str(text, out);
+            frame::json_str(text, out);
         });
     }
 
@@ -93,9 +93,10 @@ impl ChatReply {
         });
     }
 
-    fn finish_reason(&self, reason: FinishReason) -> &'static str {
+    fn finish_reason(&self, reason: &FinishReason) -> &'static str {
         match reason {
-            FinishReason::Stop => "stop",
+            FinishReason::Stop | FinishReason::StopSequence(_) => "stop",
+            FinishReason::Length => "length",
             FinishReason::ToolCalls if self.legacy_functions => "function_call",
             FinishReason::ToolCalls => "tool_calls",
         }
@@ -129,16 +130,16 @@ impl Reply for ChatReply {
                     "index": 0,
                     "delta": {},
                     "logprobs": null,
-                    "finish_reason": self.finish_reason(*reason),
+                    "finish_reason": self.finish_reason(reason),
                 }]);
-                event(&self.chunk(&choice), out);
+                frame::data(&self.chunk(&choice), out);
                 if let Some(usage) = end.usage.filter(|_| self.include_usage) {
                     let mut chunk = self.chunk(&json!([]));
                     chunk["usage"] = usage_object(&usage);
-                    event(&chunk, out);
+                    frame::data(&chunk, out);
                 }
             }
-            Err(error) => event(&error_object(error), out),
+            Err(error) => frame::data(&error_object(error), out),
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
@@ -173,7 +174,7 @@ impl Reply for ChatReply {
                 "index": 0,
                 "message": message,
                 "logprobs": null,
-                "finish_reason": self.finish_reason(answer.finish_reason),
+                "finish_reason": self.finish_reason(&answer.finish_reason),
             }],
         });
         if let Some(usage) = &answer.usage {
@@ -208,17 +209,6 @@ fn usage_object(usage: &Usage) -> Value {
         object["cost"] = cost.into();
     }
     object
-}
-
-fn event(value: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(value.to_string().as_bytes());
-    out.extend_from_slice(b"\n\n");
-}
-
-fn write_json_str(text: &str, out: &mut Vec<u8>) {
-    // Writing a str into a Vec can't fail: the one error serde_json knows here is I/O.
-    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

@@ -48,6 +48,9 @@ fn add(tool: &Field<'_>, namespace: &str, specs: &mut Vec<ToolSpec>) -> Result<(
         }
         return Ok(());
     }
+    if is_web_search(tool.opt_str("type")?.unwrap_or_default()) {
+        return Ok(());
+    }
     let mut spec = definition(tool)?;
     spec.name.insert_str(0, namespace);
     match specs.iter().find(|known| known.name == spec.name) {
@@ -107,6 +110,12 @@ fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, Turn
             ))
         }),
     }
+}
+
+/// A vendor's own web search is an offer that Cursor's agent needs no tool for: it searches by
+/// itself. Codex makes that offer in every request.
+fn is_web_search(kind: &str) -> bool {
+    kind.starts_with("web_search")
 }
 
 /// The argument schemas of Claude's typed tools that the client executes itself.
@@ -236,8 +245,11 @@ mod tests {
             read(&custom).unwrap()[0].schema["required"],
             json!(["input"])
         );
+        let hosted =
+            json!({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]});
+        assert_eq!(read(&hosted).unwrap_err().param.unwrap(), "tools[0]");
         let search = json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]});
-        assert_eq!(read(&search).unwrap_err().param.unwrap(), "tools[0]");
+        assert_eq!(read(&search).unwrap(), []);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod fake_agent;
 mod server;
 mod sse;
+pub mod wire;
 
 pub use server::{TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;

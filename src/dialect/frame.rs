@@ -1,0 +1,24 @@
+//! Frames of a stream of server-sent events.
+
+use serde_json::Value;
+
+/// A frame without a name.
+pub fn data(value: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(value.to_string().as_bytes());
+    out.extend_from_slice(b"\n\n");
+}
+
+/// A frame with a name.
+pub fn event(name: &str, value: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    data(value, out);
+}
+
+/// A text as a JSON string.
+pub fn json_str(text: &str, out: &mut Vec<u8>) {
+    // Writing a str into a Vec can't fail: the one error serde_json knows here is I/O.
+    let _ = serde_json::to_writer(out, text);
+}
