@@ -13,6 +13,8 @@ mod field;
 mod frame;
 mod limits;
 mod openai_chat;
+mod openai_error;
+mod openai_responses;
 mod parameters;
 mod tools;
 
@@ -27,7 +29,11 @@ use crate::{
 };
 
 /// Every dialect that the server speaks. The first one answers where none is meant.
-pub const DIALECTS: &[&dyn Dialect] = &[&openai_chat::OpenAiChat, &anthropic::Messages];
+pub const DIALECTS: &[&dyn Dialect] = &[
+    &openai_chat::OpenAiChat,
+    &openai_responses::Responses,
+    &anthropic::Messages,
+];
 
 /// One wire format.
 pub trait Dialect: Send + Sync {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestServer, user,
-    wire::{Chat, Messages, OTHERS, Wire},
+    wire::{Chat, Messages, OTHERS, Responses, Wire},
 };
 
 /// All dialects with a request for `model` in each.
@@ -125,6 +125,13 @@ async fn stop_sequences_and_lengths_end_the_text() {
             "length",
         ),
         (
+            Responses.path(),
+            "max_output_tokens",
+            json!(2),
+            "w0 w1 w2",
+            "incomplete",
+        ),
+        (
             Messages.path(),
             "stop_sequences",
             json!(["w3"]),
@@ -175,6 +182,30 @@ async fn a_stop_sequence_never_cuts_a_call() {
     assert_eq!(
         calls,
         [("bash".to_owned(), json!({"command": "echo fake"}))]
+    );
+}
+
+/// What an answer of the Responses dialect calls the tool `run`, offered as `tool`.
+async fn called(server: &TestServer, tool: Value) -> Value {
+    let request = json!({"model": "fake-tool-mcp", "input": "go", "tools": [tool]});
+    let answer = server.post_to(Responses.path(), &request).await.json();
+    let output = answer["output"].as_array().unwrap();
+    output.last().unwrap().clone()
+}
+
+#[tokio::test]
+async fn calls_have_the_form_in_which_the_tool_was_offered() {
+    let server = TestServer::start().await;
+    let custom = json!({"type": "custom", "name": "echo"});
+    let item = called(&server, custom).await;
+    assert_eq!(item["type"], "custom_tool_call");
+    assert!(item["input"].is_string() && item.get("arguments").is_none());
+    let member = json!({"type": "function", "name": "echo", "parameters": {"type": "object"}});
+    let namespace = json!({"type": "namespace", "name": "local", "tools": [member]});
+    let item = called(&server, namespace).await;
+    assert_eq!(
+        (&item["name"], &item["namespace"]),
+        (&json!("echo"), &json!("local"))
     );
 }
 

@@ -98,6 +98,8 @@ async fn run(
     let model = request["model"].as_str().unwrap().to_owned();
     request["model"] = "fake-play".into();
     let workspace = server.workspace.path().canonicalize().unwrap();
+    // Responses repeat the request.
+    let tools = request["tools"].to_string();
     let mut said = [Said::default(), Said::default()];
     for (at, stream) in [true, false].into_iter().enumerate() {
         request["stream"] = stream.into();
@@ -105,6 +107,7 @@ async fn run(
         let body = answer
             .body
             .replace("fake-play", &model)
+            .replace(&tools, "\"TOOLS\"")
             .replace(workspace.to_str().unwrap(), "/workspace");
         let ending = if stream { "sse" } else { "json" };
         let file = case.join(format!("{}.{ending}", wire.name()));
@@ -139,7 +142,7 @@ fn compare(file: &Path, found: &str, wrong: &mut Vec<String>) {
 /// Replaces what differs from run to run: the answer's id and time, and the ids of calls.
 fn number_ids(body: &str) -> String {
     let mut body = body.to_owned();
-    for prefix in ["chatcmpl-", "msg_"] {
+    for prefix in ["chatcmpl-", "resp_", "msg_", "rs_", "fc_"] {
         body = replace_each(
             &body,
             prefix,
@@ -150,6 +153,12 @@ fn number_ids(body: &str) -> String {
     let body = replace_each(
         &body,
         "\"created\":",
+        |c| c.is_ascii_digit(),
+        |_| "0".to_owned(),
+    );
+    let body = replace_each(
+        &body,
+        "\"created_at\":",
         |c| c.is_ascii_digit(),
         |_| "0".to_owned(),
     );

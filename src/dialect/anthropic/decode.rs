@@ -32,7 +32,7 @@ pub fn turn(body: &[u8]) -> Result<Turn, TurnError> {
 }
 
 fn read(body: &Field<'_>) -> Result<Turn, TurnError> {
-    let tools = tools::specs(body)?;
+    let tools = tools::offered(body)?.specs;
     let choice = tools::choice(body, &tools)?;
     let effort = match body.get("output_config") {
         Some(config) => config.opt_str("effort")?,

@@ -28,7 +28,8 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         return Err(n.fail("must be 1: one request is one run of the agent"));
     }
 
-    let mut tools = tools::specs(&body)?;
+    let offered = tools::offered(&body)?;
+    let mut tools = offered.specs;
     let choice = tools::choice(&body, &tools)?;
     if let Some(allowed) = &choice.allowed {
         tools.retain(|tool| allowed.contains(&tool.name));
@@ -50,10 +51,11 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         },
     };
     let reply = Box::new(ChatReply::new(
-        stamp,
+        &stamp,
         model,
         include_usage,
         legacy_functions,
+        offered.forms,
     ));
     Ok(Request {
         turn,

@@ -5,9 +5,12 @@
 
 use serde_json::{Value, json};
 
-use super::error_object;
 use crate::{
-    dialect::{Answer, Reply, Stamp, frame},
+    dialect::{
+        Answer, Reply, Stamp, frame,
+        openai_error::error_object,
+        tools::{Form, Forms},
+    },
     turn::{Delta, FinishReason, ToolCall, TurnEnd, Usage},
 };
 
@@ -18,6 +21,7 @@ pub struct ChatReply {
     model: String,
     include_usage: bool,
     legacy_functions: bool,
+    forms: Forms,
     /// Everything of a chunk before the delta's own members.
     head: Vec<u8>,
     begun: bool,
@@ -30,7 +34,13 @@ const TAIL: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 impl ChatReply {
     /// A reply to a request for `model`. `legacy_functions`: the request offered `functions`, so
     /// calls are answered as `function_call`.
-    pub fn new(stamp: Stamp, model: &str, include_usage: bool, legacy_functions: bool) -> Self {
+    pub fn new(
+        stamp: &Stamp,
+        model: &str,
+        include_usage: bool,
+        legacy_functions: bool,
+        forms: Forms,
+    ) -> Self {
         let id = format!("chatcmpl-{}", stamp.id);
         let head = format!(
             r#"data: {{"id":{},"object":"chat.completion.chunk","created":{},"model":{},"choices":[{{"index":0,"delta":{{"#,
@@ -44,6 +54,7 @@ impl ChatReply {
             model: model.to_owned(),
             include_usage,
             legacy_functions,
+            forms,
             head: head.into_bytes(),
             begun: false,
             tool_calls: 0,
@@ -79,18 +90,26 @@ impl ChatReply {
         let members = if self.legacy_functions {
             json!({"function_call": function(call)})
         } else {
-            json!({"tool_calls": [{
-                "index": self.tool_calls,
-                "id": call.id,
-                "type": "function",
-                "function": function(call),
-            }]})
+            let mut object = json!({"index": self.tool_calls});
+            self.write_call(call, &mut object);
+            json!({"tool_calls": [object]})
         };
         self.tool_calls += 1;
         let members = members.to_string();
         self.frame(out, |out| {
             out.extend_from_slice(&members.as_bytes()[1..members.len() - 1]);
         });
+    }
+
+    fn write_call(&self, call: &ToolCall, object: &mut Value) {
+        object["id"] = call.id.as_str().into();
+        if self.forms.get(&call.name).is_some_and(|form| form.is_text) {
+            object["type"] = "custom".into();
+            object["custom"] = json!({"name": call.name, "input": Form::text(&call.arguments)});
+        } else {
+            object["type"] = "function".into();
+            object["function"] = function(call);
+        }
     }
 
     fn finish_reason(&self, reason: &FinishReason) -> &'static str {
@@ -160,7 +179,11 @@ impl Reply for ChatReply {
             Some(_) => {
                 message["tool_calls"] = calls
                     .iter()
-                    .map(|call| json!({"id": call.id, "type": "function", "function": function(call)}))
+                    .map(|call| {
+                        let mut object = json!({});
+                        self.write_call(call, &mut object);
+                        object
+                    })
                     .collect();
             }
             None => {}
@@ -222,7 +245,13 @@ mod tests {
             id: "x".to_owned(),
             created: 7,
         };
-        Box::new(ChatReply::new(stamp, "a\"b", include_usage, legacy))
+        Box::new(ChatReply::new(
+            &stamp,
+            "a\"b",
+            include_usage,
+            legacy,
+            Forms::new(),
+        ))
     }
 
     fn call(id: &str) -> ToolCall {

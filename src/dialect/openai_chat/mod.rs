@@ -1,14 +1,11 @@
 //! OpenAI's chat completions: `POST /v1/chat/completions`.
 //!
-//! `decode` reads the request, `encode` writes chunks and whole answers, `error` the error object.
+//! `decode` reads the request, `encode` writes chunks and whole answers.
 
 mod decode;
 mod encode;
-mod error;
 
-pub use error::error_object;
-
-use super::{Dialect, Parameter, Request, Stamp, parameters::NO_FLAG};
+use super::{Dialect, Parameter, Request, Stamp, openai_error::error_object, parameters::NO_FLAG};
 use crate::turn::TurnError;
 
 const PARAMETERS: &[Parameter] = &[

@@ -3,11 +3,13 @@
 
 mod chat;
 mod messages;
+mod responses;
 
 use serde_json::Value;
 
 pub use chat::Chat;
 pub use messages::Messages;
+pub use responses::Responses;
 
 /// What an answer says, whatever the dialect.
 #[derive(Debug, Default, PartialEq)]
@@ -43,7 +45,7 @@ pub trait Wire: Sync {
 }
 
 /// All dialects but chat completions, from which the requests are translated.
-pub const OTHERS: &[&dyn Wire] = &[&Messages];
+pub const OTHERS: &[&dyn Wire] = &[&Responses, &Messages];
 
 /// The frames of a stream as (event name, data), comments left out.
 fn frames(body: &str) -> Vec<(Option<&str>, &str)> {
