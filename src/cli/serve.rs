@@ -1,6 +1,9 @@
 //! `open-cursor serve`.
 
-use std::{ffi::OsStr, net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr, net::IpAddr, num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -9,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{dirs::Dirs, render};
 use crate::{
-    agent::{Agent, Env},
+    agent::{Agent, Env, Setup, fence::FenceMode},
     boundary,
-    engine::{self, Budgets, Engine},
-    http::{App, Server, Shutdown},
+    engine::{self, Budgets, Engine, Limits},
+    http::{self, App, Server, Shutdown},
     settings::{ServeFlags, ServeSettings},
     telemetry,
 };
@@ -52,6 +55,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     server_info: Option<PathBuf>,
 
+    /// Keep the agent from changing files itself: require, auto or off
+    /// [env: CURSOR_ACP_FENCE] [default: auto]
+    #[arg(long, value_name = "MODE")]
+    fence: Option<FenceMode>,
+
     /// Seconds the agent may take to its first event [default: 120]
     #[arg(long, value_name = "SECS")]
     agent_timeout: Option<u64>,
@@ -59,6 +67,26 @@ pub struct Args {
     /// Seconds the agent may be silent between two events [default: 600]
     #[arg(long, value_name = "SECS")]
     idle_timeout: Option<u64>,
+
+    /// Seconds a whole answer may take; 0 is no limit [default: 0]
+    #[arg(long, value_name = "SECS")]
+    turn_timeout: Option<u64>,
+
+    /// Seconds a client may read nothing of its answer [default: 30]
+    #[arg(long, value_name = "SECS")]
+    stall_timeout: Option<u64>,
+
+    /// Requests answered at once; more wait [env: CURSOR_ACP_MAX_RUNNING] [default: 3]
+    #[arg(long, value_name = "N")]
+    max_running: Option<NonZeroUsize>,
+
+    /// Requests that may wait; more get a 429 [env: CURSOR_ACP_MAX_QUEUED] [default: 32]
+    #[arg(long, value_name = "N")]
+    max_queued: Option<usize>,
+
+    /// Seconds a request may wait [default: 300]
+    #[arg(long, value_name = "SECS")]
+    queue_timeout: Option<u64>,
 
     /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
     #[arg(long, value_name = "LEVEL")]
@@ -72,8 +100,14 @@ impl Args {
             port: self.port,
             agent: self.agent.clone(),
             workspace: self.workspace.clone(),
+            fence: self.fence,
             agent_timeout: self.agent_timeout,
             idle_timeout: self.idle_timeout,
+            turn_timeout: self.turn_timeout,
+            stall_timeout: self.stall_timeout,
+            max_running: self.max_running,
+            max_queued: self.max_queued,
+            queue_timeout: self.queue_timeout,
             log_level: self.log_level.clone(),
         }
     }
@@ -86,7 +120,8 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let app = Running::start(&settings, dirs.models_cache()).await?;
+    let site = Site::find(&settings).await?;
+    let app = Running::start(&settings, site, dirs.models_cache()).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -96,8 +131,52 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         app.url()
     ));
     render::note(format_args!("agent: {}", app.app.engine().agent()));
+    // Asked now, so that the first request that names a model need not wait for the answer.
+    let warm = Arc::clone(&app.app);
+    tokio::spawn(async move {
+        let engine = warm.engine();
+        tokio::join!(engine.models().list(), engine.agent().verify_login());
+    });
     app.server.run(app.app, shutdown).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is run, and where.
+pub(super) struct Site {
+    /// The agent.
+    pub agent: Agent,
+    /// Where it works, absolute and without links.
+    pub workspace: PathBuf,
+}
+
+impl Site {
+    /// Finds both.
+    pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
+        let workspace = match &settings.workspace {
+            Some(dir) => dir.clone(),
+            None => std::env::current_dir().context("the current directory is gone")?,
+        };
+        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
+            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
+        })?;
+        let agent = settings.agent.as_deref().map(OsStr::new);
+        let setup = Setup {
+            fence: settings.fence,
+            // A slot is in use until its agent is gone, which is a little longer than its turn.
+            slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
+            launcher: std::env::current_exe().context("cannot find our own executable")?,
+            workspace: Some(workspace.clone()),
+        };
+        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
+            .await
+            .map_err(|error| {
+                render::hinted(
+                    error,
+                    "install Cursor's CLI, or try `--agent replay` without it",
+                )
+            })?;
+        Ok(Self { agent, workspace })
+    }
 }
 
 /// A server that is bound and ready to run.
@@ -109,42 +188,38 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Finds the agent and binds the address.
+    /// Binds the address.
     pub async fn start(
         settings: &ServeSettings,
+        site: Site,
         models_cache: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
-        let workspace = match &settings.workspace {
-            Some(dir) => dir.clone(),
-            None => std::env::current_dir().context("the current directory is gone")?,
-        };
-        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
-            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
-        })?;
-        let agent = settings.agent.as_deref().map(OsStr::new);
-        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>())
-            .await
-            .map_err(|error| {
-                render::hinted(
-                    error,
-                    "install Cursor's CLI, or try `--agent replay` without it",
-                )
-            })?;
+        let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
         let config = engine::Config {
             workspace,
+            limits: Limits {
+                running: settings.max_running.get(),
+                queued: settings.max_queued,
+                wait: settings.queue_timeout,
+            },
             budgets: Budgets {
                 first_event: settings.agent_timeout,
                 idle: settings.idle_timeout,
+                total: settings.turn_timeout,
             },
             boundary: boundary::Options::default(),
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let app = Arc::new(App::new(engine, settings.host));
+        let http = http::Config {
+            bound: settings.host,
+            stall: settings.stall_timeout,
+        };
+        let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })
     }
 

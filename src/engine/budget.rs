@@ -1,16 +1,18 @@
-//! How long the agent may be silent.
+//! How long a turn may take, and how long the agent may be silent.
 
 use std::time::Duration;
 
 use crate::boundary::OpenTool;
 
-/// The limits of an agent's silence. Only silence counts: a run that talks may last for ever.
+/// The limits of a turn. By default only silence counts: a run that talks may last for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budgets {
     /// From the start to the first event.
     pub first_event: Duration,
     /// Between two events.
     pub idle: Duration,
+    /// From the start to the end; `None` is no limit.
+    pub total: Option<Duration>,
 }
 
 impl Default for Budgets {
@@ -18,6 +20,7 @@ impl Default for Budgets {
         Self {
             first_event: Duration::from_secs(120),
             idle: Duration::from_secs(600),
+            total: None,
         }
     }
 }

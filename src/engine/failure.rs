@@ -48,6 +48,18 @@ pub fn turn_error(error: AgentError, model: &str) -> TurnError {
     }
 }
 
+/// The error for a turn that can't begin or go on because the server stops.
+pub(super) fn shutting_down() -> TurnError {
+    TurnError {
+        // By then another server may have taken its place.
+        retry_after: Some(Duration::from_secs(5)),
+        ..TurnError::new(
+            ErrorKind::ShuttingDown,
+            "open-cursor is shutting down; send the request again",
+        )
+    }
+}
+
 /// The error for a model that the account does not have.
 #[must_use]
 pub fn unknown_model(unknown: UnknownModel) -> TurnError {

@@ -8,12 +8,15 @@
 //! the agent's exit, at shutdown, or when the [`TurnStream`] is dropped; in every case the agent's
 //! process group is ended. The engine knows no HTTP and no dialect.
 
+mod admission;
 mod budget;
 mod failure;
+mod relay;
 mod run_turn;
 mod shape;
 mod stream;
 
+pub use admission::Limits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
 pub use stream::TurnStream;
@@ -23,6 +26,7 @@ use std::{path::PathBuf, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{agent::Agent, boundary, models::Catalog, turn::Turn};
+use admission::Admission;
 
 /// Turns prompts into answers with one agent program.
 pub struct Engine {
@@ -34,6 +38,7 @@ struct Shared {
     agent: Agent,
     models: Catalog,
     config: Config,
+    admission: Admission,
     /// Cancelled when running turns must end.
     stop: CancellationToken,
     turns: TaskTracker,
@@ -44,6 +49,8 @@ struct Shared {
 pub struct Config {
     /// The directory that the agent works in.
     pub workspace: PathBuf,
+    /// How many turns run and wait at one time.
+    pub limits: Limits,
     /// How long the agent may be silent.
     pub budgets: Budgets,
     /// How tool calls are translated.
@@ -64,6 +71,7 @@ impl Engine {
             shared: Arc::new(Shared {
                 agent,
                 models: Catalog::new(list, cache_file),
+                admission: Admission::new(config.limits),
                 config,
                 stop: CancellationToken::new(),
                 turns: TaskTracker::new(),
@@ -71,7 +79,7 @@ impl Engine {
         }
     }
 
-    /// Starts a turn. Dropping the stream cancels it.
+    /// Starts a turn, or queues it if too many are running. Dropping the stream cancels it.
     #[must_use]
     pub fn start(&self, turn: Turn) -> TurnStream {
         let (sender, stream) = TurnStream::channel();
@@ -97,7 +105,13 @@ impl Engine {
     /// How many turns are running.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.shared.turns.len()
+        self.shared.admission.running()
+    }
+
+    /// How many turns wait for others to end.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.admission.queued()
     }
 
     /// The models that the agent offers.
@@ -111,6 +125,17 @@ impl Engine {
         self.shared.turns.close();
         self.shared.turns.wait().await;
         self.shared.agent.reaped().await;
+    }
+
+    /// From now on no turn begins: new ones and those that wait fail.
+    pub fn drain(&self) {
+        self.shared.admission.close();
+    }
+
+    /// Whether [`drain`](Self::drain) was called.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared.admission.is_closed()
     }
 
     /// Ends all running turns with an error event.

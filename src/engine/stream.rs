@@ -16,10 +16,11 @@ pub struct TurnStream {
     ended: bool,
 }
 
-pub(super) type Sender = mpsc::Sender<Vec<TurnEvent>>;
+/// The engine's end of a [`TurnStream`].
+pub(crate) type Sender = mpsc::Sender<Vec<TurnEvent>>;
 
 impl TurnStream {
-    pub(super) fn channel() -> (Sender, Self) {
+    pub(crate) fn channel() -> (Sender, Self) {
         let (sender, batches) = mpsc::channel(QUEUE);
         let stream = Self {
             batches,

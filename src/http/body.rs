@@ -1,15 +1,19 @@
 //! Request bodies: JSON only, bounded, with or without a length.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
+use tokio::time::timeout;
 use warp::http::{HeaderMap, header};
 
 use crate::turn::{ErrorKind, TurnError};
 
 /// The largest body that is read.
 pub const LIMIT: usize = 32 * 1024 * 1024;
+
+/// How long a client may pause while it sends a body.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// Checks that the body is declared to be JSON. This also keeps web pages out: a page can't send
 /// this type to another origin without asking first.
@@ -42,7 +46,7 @@ pub fn check_content_type(headers: &HeaderMap) -> Result<(), TurnError> {
 /// Reads the whole body.
 ///
 /// # Errors
-/// `TooLarge` beyond [`LIMIT`]; `InvalidRequest` if the client breaks off.
+/// `TooLarge` beyond [`LIMIT`]; `InvalidRequest` if the client breaks off or pauses.
 pub async fn read<B: Buf>(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
@@ -62,17 +66,40 @@ pub async fn read<B: Buf>(
     }
     let mut bytes = BytesMut::with_capacity(declared);
     let mut body = pin!(body);
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| {
-            TurnError::new(
-                ErrorKind::InvalidRequest,
-                format!("the request body broke off: {error}"),
-            )
-        })?;
+    let broken = |why: String| {
+        TurnError::new(
+            ErrorKind::InvalidRequest,
+            format!("the request body broke off: {why}"),
+        )
+    };
+    loop {
+        let chunk = timeout(PAUSE, body.next())
+            .await
+            .map_err(|_| broken(format!("nothing came for {} s", PAUSE.as_secs())))?;
+        let Some(chunk) = chunk else { break };
+        let chunk = chunk.map_err(|error| broken(error.to_string()))?;
         if bytes.len() + chunk.remaining() > LIMIT {
             return Err(too_large());
         }
         bytes.put(chunk);
     }
     Ok(bytes.freeze())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use futures::stream;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_is_given_up() {
+        let body = stream::iter([Ok(Bytes::from_static(b"{"))]).chain(stream::pending());
+        let begun = Instant::now();
+        let error = read(&HeaderMap::new(), body).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidRequest);
+        assert_eq!(begun.elapsed(), PAUSE);
+    }
 }

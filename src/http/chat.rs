@@ -32,12 +32,6 @@ pub async fn answer<B: Buf>(
     body::check_content_type(headers)?;
     let body = body::read(headers, body).await?;
     let request = off_runtime(body.len(), move || dialect.decode(&body, stamp())).await?;
-    if app.is_draining() {
-        return Err(TurnError::new(
-            ErrorKind::ShuttingDown,
-            "open-cursor is shutting down",
-        ));
-    }
     let events = app.engine().start(request.turn);
     let mut response = if request.stream {
         sse::stream(events, request.reply).await?

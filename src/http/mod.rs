@@ -17,6 +17,8 @@ mod reply;
 mod routes;
 mod server;
 mod sse;
+mod stall;
 
-pub use routes::{App, routes};
+pub use probe::{Sibling, identify};
+pub use routes::{App, Config, routes};
 pub use server::{Server, ServerError, Shutdown};

@@ -1,13 +1,6 @@
 //! Methods and paths.
 
-use std::{
-    net::IpAddr,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use futures::Stream;
@@ -29,19 +22,23 @@ use crate::{
 /// What the routes need.
 pub struct App {
     engine: Engine,
-    bound: IpAddr,
-    draining: AtomicBool,
+    config: Config,
+}
+
+/// How the server treats its clients.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address that the server was told to listen on.
+    pub bound: IpAddr,
+    /// How long a client may read nothing of its answer.
+    pub stall: Duration,
 }
 
 impl App {
-    /// `bound` is the address that the server listens on.
+    /// Serves what the engine answers.
     #[must_use]
-    pub fn new(engine: Engine, bound: IpAddr) -> Self {
-        Self {
-            engine,
-            bound,
-            draining: AtomicBool::new(false),
-        }
+    pub fn new(engine: Engine, config: Config) -> Self {
+        Self { engine, config }
     }
 
     /// Answers requests.
@@ -50,13 +47,8 @@ impl App {
         &self.engine
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// From now on, requests for answers are refused.
-    pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 }
 
@@ -161,7 +153,7 @@ async fn handle<B: Buf>(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
-    origin::check(headers, app.bound)?;
+    origin::check(headers, app.config.bound)?;
     let Some(route) = route else {
         return Err(TurnError::new(
             ErrorKind::NotFound,
@@ -207,12 +199,12 @@ fn parameters() -> Response {
 
 /// `GET /health`: that this is open-cursor, and what it runs.
 fn health(app: &App) -> Response {
-    let (status, code) = if app.is_draining() {
+    let engine = app.engine();
+    let (status, code) = if engine.is_draining() {
         ("stopping", StatusCode::SERVICE_UNAVAILABLE)
     } else {
         ("ok", StatusCode::OK)
     };
-    let engine = app.engine();
     let body = json!({
         "name": env!("CARGO_PKG_NAME"),
         "status": status,
@@ -220,7 +212,9 @@ fn health(app: &App) -> Response {
         "pid": std::process::id(),
         "workspace": Path::display(engine.workspace()).to_string(),
         "agent": engine.agent().to_string(),
+        "fence": engine.agent().fence(),
         "running": engine.running(),
+        "queued": engine.queued(),
     });
     reply::json(code, body.to_string().into_bytes())
 }

@@ -18,7 +18,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, routes};
+use super::{App, routes, stall::Stall};
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -78,7 +78,7 @@ impl Server {
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ServerError::InUse {
                 addr,
-                by: super::probe::identify(addr).await,
+                by: super::probe::identify(addr).await.map(|it| it.to_string()),
             }),
             Err(source) => Err(ServerError::Bind { addr, source }),
         }
@@ -92,6 +92,7 @@ impl Server {
 
     /// Serves until told to stop. When this returns, no turn is running.
     pub async fn run(self, app: Arc<App>, shutdown: Shutdown) {
+        let stall = app.config().stall;
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let service = TowerToHyperService::new(warp::service(routes(Arc::clone(&app))));
@@ -115,7 +116,7 @@ impl Server {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service.clone());
+                .serve_connection(TokioIo::new(Stall::new(stream, stall)), service.clone());
             let connection = graceful.watch(connection);
             connections.spawn(async move {
                 if let Err(error) = connection.await {
@@ -124,7 +125,7 @@ impl Server {
             });
         }
         drop(self.listener);
-        app.drain();
+        app.engine().drain();
         let drained = graceful.shutdown();
         tokio::pin!(drained);
         let stop = async {

@@ -141,3 +141,64 @@ impl Stream for SseBody {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::{
+        dialect::{DIALECTS, Stamp},
+        turn::{Delta, ErrorKind, FinishReason, TurnEnd},
+    };
+
+    fn reply() -> Box<dyn Reply> {
+        let stamp = Stamp {
+            id: "1".to_owned(),
+            created: 1,
+        };
+        let body = br#"{"messages": [{"role": "user", "content": "hi"}]}"#;
+        DIALECTS[0].decode(body, stamp).unwrap().reply
+    }
+
+    async fn frame(response: &mut Response) -> String {
+        let frame = response.body_mut().frame().await.unwrap().unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_waits_shows_that_it_lives() {
+        let (sender, events) = TurnStream::channel();
+        let begun = Instant::now();
+        let mut response = stream(events, reply()).await.unwrap();
+        assert_eq!(begun.elapsed(), HOLD);
+        for count in 1..=3 {
+            assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
+            assert_eq!(begun.elapsed(), HEARTBEAT * count);
+        }
+        let text = Delta::Text("at last".to_owned());
+        sender.send(vec![TurnEvent::Delta(text)]).await.unwrap();
+        assert!(frame(&mut response).await.contains("at last"));
+        let said = Instant::now();
+        assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
+        assert_eq!(said.elapsed(), HEARTBEAT);
+        let end = TurnEnd::finished(FinishReason::Stop, None);
+        sender.send(vec![TurnEvent::End(end)]).await.unwrap();
+        assert!(frame(&mut response).await.ends_with("data: [DONE]\n\n"));
+        assert!(response.body_mut().frame().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_within_the_hold_is_a_status() {
+        let (sender, events) = TurnStream::channel();
+        let fail = async {
+            sleep(HOLD - Duration::from_secs(1)).await;
+            let error = TurnError::new(ErrorKind::RateLimit, "busy");
+            let end = TurnEvent::End(TurnEnd::failed(error));
+            sender.send(vec![end]).await.unwrap();
+        };
+        let (response, ()) = tokio::join!(stream(events, reply()), fail);
+        assert_eq!(response.unwrap_err().kind, ErrorKind::RateLimit);
+    }
+}

@@ -2,7 +2,11 @@
 //!
 //! The environment is a parameter, so that tests never touch the process's own.
 
-use std::{fmt::Display, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt::Display, net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
+};
+
+use crate::agent::fence::FenceMode;
 
 /// A value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +36,18 @@ pub struct ServeFlags {
     pub agent_timeout: Option<u64>,
     /// `--idle-timeout`, in seconds
     pub idle_timeout: Option<u64>,
+    /// `--turn-timeout`, in seconds
+    pub turn_timeout: Option<u64>,
+    /// `--stall-timeout`, in seconds
+    pub stall_timeout: Option<u64>,
+    /// `--max-running`
+    pub max_running: Option<NonZeroUsize>,
+    /// `--max-queued`
+    pub max_queued: Option<usize>,
+    /// `--queue-timeout`, in seconds
+    pub queue_timeout: Option<u64>,
+    /// `--fence`
+    pub fence: Option<FenceMode>,
     /// `--log-level`
     pub log_level: Option<String>,
 }
@@ -51,8 +67,22 @@ pub struct ServeSettings {
     pub agent_timeout: Duration,
     /// How long it may be silent after that.
     pub idle_timeout: Duration,
+    /// How long a whole answer may take; `None` is no limit.
+    pub turn_timeout: Option<Duration>,
+    /// How long a client may read nothing.
+    pub stall_timeout: Duration,
+    /// How many turns run at once.
+    pub max_running: NonZeroUsize,
+    /// How many more may wait.
+    pub max_queued: usize,
+    /// How long one may wait.
+    pub queue_timeout: Duration,
+    /// How much it matters that the agent changes nothing itself.
+    pub fence: FenceMode,
     /// A log filter.
     pub log_level: String,
+    /// Whether `run` may use a server that runs already.
+    pub reuse: bool,
 }
 
 impl ServeSettings {
@@ -69,7 +99,16 @@ impl ServeSettings {
             workspace: pick(flags.workspace, "CURSOR_ACP_WORKSPACE", env)?,
             agent_timeout: seconds(flags.agent_timeout.unwrap_or(120)),
             idle_timeout: seconds(flags.idle_timeout.unwrap_or(600)),
+            turn_timeout: flags.turn_timeout.filter(|secs| *secs > 0).map(seconds),
+            stall_timeout: seconds(flags.stall_timeout.unwrap_or(30)),
+            max_running: pick(flags.max_running, "CURSOR_ACP_MAX_RUNNING", env)?
+                .unwrap_or(const { NonZeroUsize::new(3).unwrap() }),
+            max_queued: pick(flags.max_queued, "CURSOR_ACP_MAX_QUEUED", env)?.unwrap_or(32),
+            queue_timeout: seconds(flags.queue_timeout.unwrap_or(300)),
+            fence: pick(flags.fence, "CURSOR_ACP_FENCE", env)?.unwrap_or_default(),
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
+            // Only this word turns it off, as in the system that the name is from.
+            reuse: env("CURSOR_ACP_REUSE_EXISTING_PROXY").as_deref() != Some("false"),
         })
     }
 }

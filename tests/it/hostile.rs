@@ -103,3 +103,19 @@ async fn a_stalled_client_stalls_the_agent() {
     drop(response);
     wait_until("the end of the turn", || server.app.engine().running() == 0).await;
 }
+
+#[tokio::test]
+async fn a_client_that_reads_no_more_loses_its_agent() {
+    let server = TestServer::with(|setup| setup.http.stall = Duration::from_millis(300)).await;
+    let mut request = user("fake-flood", "hi");
+    request["stream"] = json!(true);
+    let mut response = server.post(&request).await;
+    assert_eq!(server.app.engine().running(), 1);
+    // The client keeps its connection and reads nothing.
+    wait_until("the end of the turn", || server.app.engine().running() == 0).await;
+    let mut broken = false;
+    while let Some(frame) = response.body_mut().frame().await {
+        broken |= frame.is_err();
+    }
+    assert!(broken, "the connection was closed");
+}

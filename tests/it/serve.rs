@@ -18,12 +18,13 @@ fn open_cursor(args: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    for name in [
-        "PORT",
-        "RUST_LOG",
-        "CURSOR_ACP_WORKSPACE",
-        "CURSOR_AGENT_EXECUTABLE",
-    ] {
+    // Where it keeps its slots.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    for name in ["PORT", "RUST_LOG", "CURSOR_AGENT_EXECUTABLE"] {
+        command.env_remove(name);
+    }
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| name.to_string_lossy().starts_with("CURSOR_ACP_")) {
         command.env_remove(name);
     }
     command
@@ -208,6 +209,7 @@ fn wrong_usage_is_exit_code_2_and_named() {
         (&["serve", "--port", "seventy"][..], "--port"),
         (&["serve", "--host", "nowhere"], "--host"),
         (&["serve", "--frobnicate"], "--frobnicate"),
+        (&["serve", "--max-running", "0"], "--max-running"),
         (
             &["serve", "--agent", "replay", "--workspace", "/none/such"],
             "--workspace",

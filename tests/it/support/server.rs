@@ -9,10 +9,10 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use open_cursor::{
-    agent::{Agent, Env},
+    agent::{self, Agent, Env, fence::FenceMode},
     boundary,
-    engine::{Budgets, Config, Engine},
-    http::{App, Server, Shutdown, client},
+    engine::{Budgets, Config, Engine, Limits},
+    http::{self, App, Server, Shutdown, client},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -21,11 +21,20 @@ use super::{Stream, fake_agent::fake_agent};
 
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
+    /// Where the agent's slots and Cursor's own state are.
+    _home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
     pub shutdown: Shutdown,
     pub task: tokio::task::JoinHandle<()>,
+}
+
+/// What a test may change before its server starts.
+pub struct Setup {
+    pub agent: agent::Setup,
+    pub engine: Config,
+    pub http: http::Config,
 }
 
 /// A complete answer.
@@ -57,27 +66,51 @@ impl TestServer {
     }
 
     pub async fn with_budgets(first_event: Duration, idle: Duration) -> Self {
-        Self::with(|config| config.budgets = Budgets { first_event, idle }).await
+        Self::with(|setup| {
+            setup.engine.budgets = Budgets {
+                first_event,
+                idle,
+                total: None,
+            };
+        })
+        .await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let workspace = tempfile::tempdir().unwrap();
-        let mut config = Config {
-            workspace: workspace.path().canonicalize().unwrap(),
-            budgets: Budgets::default(),
-            boundary: boundary::Options::default(),
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut setup = Setup {
+            engine: Config {
+                workspace: workspace.path().canonicalize().unwrap(),
+                limits: Limits::default(),
+                budgets: Budgets::default(),
+                boundary: boundary::Options::default(),
+            },
+            http: http::Config {
+                bound: host,
+                stall: Duration::from_secs(30),
+            },
+            agent: agent::Setup {
+                fence: FenceMode::Auto,
+                slots: 8,
+                launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
+                workspace: None,
+            },
         };
-        change(&mut config);
+        setup.agent.workspace = Some(setup.engine.workspace.clone());
+        change(&mut setup);
         let agent = fake_agent();
-        let env = std::env::vars_os().collect::<Env>();
-        let agent = Agent::discover(Some(agent.as_os_str()), &env)
+        let home = tempfile::tempdir().unwrap();
+        let private = ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"]
+            .map(|name| (name.into(), home.path().as_os_str().to_owned()));
+        let env: Env = std::env::vars_os().chain(private).collect();
+        let agent = Agent::discover(Some(agent.as_os_str()), &env, setup.agent)
             .await
             .unwrap();
-        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let server = Server::bind(host, 0).await.unwrap();
         let addr = server.addr();
-        let engine = Engine::new(agent, config, None);
-        let app = Arc::new(App::new(engine, host));
+        let engine = Engine::new(agent, setup.engine, None);
+        let app = Arc::new(App::new(engine, setup.http));
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
@@ -85,6 +118,7 @@ impl TestServer {
         };
         let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
         Self {
+            _home: home,
             addr,
             app,
             workspace,

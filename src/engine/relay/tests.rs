@@ -1,0 +1,162 @@
+//! The budgets, on a clock of our own: no test here waits for anything.
+
+use std::{collections::VecDeque, path::Path};
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::*;
+use crate::{
+    agent::{NativeCall, RunResult, Session},
+    boundary::Options,
+    engine::TurnStream,
+    turn::{Shape, Turn},
+};
+
+const FIRST: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_secs(600);
+
+/// Events, each after a silence; then silence for ever.
+struct Script(VecDeque<(Duration, AgentEvent)>);
+
+impl Source for Script {
+    async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
+        let Some((silence, _)) = self.0.front() else {
+            return std::future::pending().await;
+        };
+        sleep(*silence).await;
+        events.extend(self.0.pop_front().map(|(_, event)| event));
+        Ok(())
+    }
+
+    async fn changes(&self) -> Vec<FileChange> {
+        Vec::new()
+    }
+}
+
+fn started() -> AgentEvent {
+    AgentEvent::Started(Session::default())
+}
+
+fn shell(timeout_ms: u64) -> AgentEvent {
+    let args = json!({"command": "make", "timeout": timeout_ms});
+    AgentEvent::ToolStarted(NativeCall {
+        call_id: "1".to_owned(),
+        kind: "shell".to_owned(),
+        args: args.as_object().cloned(),
+        ..NativeCall::default()
+    })
+}
+
+/// Plays the script and says how long the turn took and how it ended.
+async fn play(
+    total: Option<Duration>,
+    script: impl IntoIterator<Item = (Duration, AgentEvent)>,
+) -> (Duration, TurnEnd) {
+    let budgets = Budgets {
+        first_event: FIRST,
+        idle: IDLE,
+        total,
+    };
+    let mut script = Script(script.into_iter().collect());
+    let mut boundary = Boundary::new(&Turn::default(), Path::new("/"), &Options::default());
+    let mut answer = Answer::new(&mut boundary, Shaper::new(&Shape::default()), "auto");
+    let (sender, mut events) = TurnStream::channel();
+    let begun = Instant::now();
+    let read = async {
+        let mut last = None;
+        while let Some(batch) = events.next().await {
+            last = batch.into_iter().next_back();
+        }
+        match last {
+            Some(TurnEvent::End(end)) => (begun.elapsed(), end),
+            other => panic!("no end: {other:?}"),
+        }
+    };
+    let relay = async { answer.relay(&mut script, budgets, &sender).await };
+    tokio::join!(relay, read).1
+}
+
+/// The same for a turn that must run into a budget.
+async fn timeout(
+    total: Option<Duration>,
+    script: impl IntoIterator<Item = (Duration, AgentEvent)>,
+) -> (Duration, String) {
+    let (took, end) = play(total, script).await;
+    let error = end.outcome.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    (took, error.message)
+}
+
+const NOW: Duration = Duration::ZERO;
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn the_first_event() {
+    let (took, message) = timeout(None, []).await;
+    assert_eq!(took, FIRST);
+    assert!(message.contains("--agent-timeout"), "{message}");
+    let (took, message) = timeout(None, [(FIRST - SECOND, started())]).await;
+    assert_eq!(took, FIRST - SECOND + IDLE, "then the idle budget holds");
+    assert!(message.contains("--idle-timeout"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_event_ends_a_silence() {
+    let events = [
+        AgentEvent::Activity,
+        AgentEvent::Thinking("hm".to_owned()),
+        AgentEvent::TextDelta("a".to_owned()),
+        AgentEvent::Retrying,
+        AgentEvent::Activity,
+    ];
+    let begin = [(NOW, started())];
+    let script = begin
+        .into_iter()
+        .chain(events.map(|event| (IDLE - SECOND, event)));
+    let (took, _) = timeout(None, script).await;
+    assert_eq!(took, (IDLE - SECOND) * 5 + IDLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_tool_has_its_own_time_and_a_grace() {
+    let hour = Duration::from_secs(3600);
+    let (took, message) = timeout(None, [(NOW, started()), (NOW, shell(3_600_000))]).await;
+    assert_eq!(took, hour + Duration::from_secs(30));
+    assert!(message.contains("`shell`"), "{message}");
+    let (took, _) = timeout(None, [(NOW, started()), (NOW, shell(1000))]).await;
+    assert_eq!(took, IDLE, "it never has less");
+    let done = AgentEvent::ToolCompleted(NativeCall {
+        call_id: "1".to_owned(),
+        kind: "shell".to_owned(),
+        ..NativeCall::default()
+    });
+    let (took, message) = timeout(
+        None,
+        [(NOW, started()), (NOW, shell(3_600_000)), (hour, done)],
+    )
+    .await;
+    assert_eq!(took, hour + IDLE, "once it is complete");
+    assert!(!message.contains("`shell`"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_ends_a_turn_that_talks_and_one_that_does_not() {
+    let total = Duration::from_secs(60);
+    let talk = (0..1000).map(|_| (SECOND, AgentEvent::TextDelta("on".to_owned())));
+    let (took, message) = timeout(Some(total), talk).await;
+    assert_eq!(took, total);
+    assert!(message.contains("--turn-timeout"), "{message}");
+    let (took, message) = timeout(Some(total), []).await;
+    assert_eq!(took, total);
+    assert!(message.contains("--turn-timeout"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_total_a_turn_that_talks_may_last() {
+    let talk = (0..10_000).map(|_| (SECOND, AgentEvent::TextDelta("on".to_owned())));
+    let end = (SECOND, AgentEvent::Finished(RunResult::default()));
+    let (took, end) = play(None, talk.chain([end])).await;
+    assert_eq!(took.as_secs(), 10_001);
+    assert!(end.outcome.is_ok());
+}
