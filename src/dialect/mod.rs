@@ -8,13 +8,16 @@
 
 mod answer;
 mod anthropic;
+mod choices;
 mod content;
 mod field;
 mod frame;
 mod limits;
 mod openai_chat;
+mod openai_completions;
 mod openai_error;
 mod openai_responses;
+mod openai_usage;
 mod parameters;
 mod tools;
 
@@ -25,13 +28,14 @@ use serde_json::{Value, json};
 
 use crate::{
     models::Entry,
-    turn::{Delta, Turn, TurnEnd, TurnError},
+    turn::{Delta, FinishReason, Turn, TurnEnd, TurnError},
 };
 
 /// Every dialect that the server speaks. The first one answers where none is meant.
 pub const DIALECTS: &[&dyn Dialect] = &[
     &openai_chat::OpenAiChat,
     &openai_responses::Responses,
+    &openai_completions::Completions,
     &anthropic::Messages,
 ];
 
@@ -95,6 +99,8 @@ pub struct Stamp {
 pub struct Request {
     /// What is asked.
     pub turn: Turn,
+    /// A further turn for each further choice that is asked for.
+    pub others: Vec<Turn>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// The parameters that do nothing, though the client may think so.
@@ -107,14 +113,20 @@ pub struct Request {
 ///
 /// `end` takes the reply by value, so an answer can't have two ends.
 pub trait Reply: Send + Sync {
+    /// What follows belongs to this choice; the first one if never called.
+    fn choose(&mut self, _choice: usize) {}
+
     /// Appends the stream frames of one delta.
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>);
 
-    /// Appends the last frames of the stream.
+    /// Appends the frames that end a choice while another goes on.
+    fn end_choice(&mut self, _reason: &FinishReason, _out: &mut Vec<u8>) {}
+
+    /// Appends the last frames of the stream. The usage is that of all choices.
     fn end(self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>);
 
-    /// The body of an answer that is not streamed.
-    fn whole(self: Box<Self>, answer: &Answer) -> Vec<u8>;
+    /// The body of an answer that is not streamed, with the further choices if any were asked for.
+    fn whole(self: Box<Self>, answer: &Answer, others: &[Answer]) -> Vec<u8>;
 
     /// What shows that a silent stream lives.
     fn heartbeat(&self) -> &'static [u8] {

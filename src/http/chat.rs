@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Buf;
-use futures::Stream;
+use futures::{
+    Stream,
+    future::{try_join, try_join_all},
+};
 use warp::{
     http::{HeaderMap, StatusCode},
     reply::Response,
@@ -32,12 +35,16 @@ pub async fn answer<B: Buf>(
     body::check_content_type(headers)?;
     let body = body::read(headers, body).await?;
     let request = off_runtime(body.len(), move || dialect.decode(&body, stamp())).await?;
-    let events = app.engine().start(request.turn);
+    let first = app.engine().start(request.turn);
+    let others = request.others.into_iter();
+    let others: Vec<TurnStream> = others.map(|turn| app.engine().start(turn)).collect();
     let mut response = if request.stream {
+        let events = std::iter::once(first).chain(others).collect::<Vec<_>>();
         sse::stream(events, request.reply).await?
     } else {
-        let answer = collect(events).await?;
-        reply::json(StatusCode::OK, request.reply.whole(&answer))
+        let others = try_join_all(others.into_iter().map(collect));
+        let (first, others) = try_join(collect(first), others).await?;
+        reply::json(StatusCode::OK, request.reply.whole(&first, &others))
     };
     reply::say_ignored(&mut response, &request.ignored);
     Ok(response)

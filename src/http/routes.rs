@@ -12,7 +12,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{chat, models, origin, reply};
+use super::{chat, models, origin, reply, unserved};
 use crate::{
     dialect::{Computed, DIALECTS, Dialect},
     engine::Engine,
@@ -155,12 +155,7 @@ async fn handle<B: Buf>(
 ) -> Result<Response, TurnError> {
     origin::check(headers, app.config.bound)?;
     let Some(route) = route else {
-        return Err(TurnError::new(
-            ErrorKind::NotFound,
-            format!(
-                "there is no {path} here; open-cursor serves /v1/chat/completions, /v1/models and /health"
-            ),
-        ));
+        return Err(unserved::error(path));
     };
     let allowed = route.method();
     if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {

@@ -82,3 +82,26 @@ pub struct Usage {
     /// What the run cost in US dollars.
     pub cost: Option<f64>,
 }
+
+/// What is unknown of one run is as if it were nothing, as long as it is known of the other.
+impl std::ops::Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let either = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
+        };
+        Self {
+            input: self.input + other.input,
+            output: self.output + other.output,
+            cache_read: either(self.cache_read, other.cache_read),
+            cache_write: either(self.cache_write, other.cache_write),
+            reasoning: either(self.reasoning, other.reasoning),
+            cost: match (self.cost, other.cost) {
+                (None, None) => None,
+                (one, other) => Some(one.unwrap_or(0.0) + other.unwrap_or(0.0)),
+            },
+        }
+    }
+}

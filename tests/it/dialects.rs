@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestServer, user,
-    wire::{Chat, Messages, OTHERS, Responses, Wire},
+    wire::{Chat, Completions, Messages, OTHERS, Responses, Wire},
 };
 
 /// All dialects with a request for `model` in each.
@@ -122,6 +122,14 @@ async fn stop_sequences_and_lengths_end_the_text() {
             "max_completion_tokens",
             json!(1),
             "w0 w",
+            "length",
+        ),
+        (Completions.path(), "stop", json!("w3"), "w0 w1 w2 ", "stop"),
+        (
+            Completions.path(),
+            "max_tokens",
+            json!(2),
+            "w0 w1 w2",
             "length",
         ),
         (
@@ -250,6 +258,85 @@ async fn models_have_the_shape_that_the_client_knows() {
     let (status, none) = get(&server, "/v1/models/fake-okk", ANTHROPIC).await;
     assert_eq!(
         (status, &none["error"]["type"]),
+        (404, &json!("not_found_error"))
+    );
+}
+
+/// The text of each choice and its finish, by the order of their numbers.
+fn choices(body: &str, stream: bool, text: &str) -> Vec<(String, String)> {
+    let objects: Vec<Value> = if stream {
+        body.split_terminator("\n\n")
+            .filter_map(|frame| serde_json::from_str(frame.strip_prefix("data: ")?).ok())
+            .collect()
+    } else {
+        vec![serde_json::from_str(body).unwrap()]
+    };
+    let mut said = vec![(String::new(), String::new()); 3];
+    for choice in objects
+        .iter()
+        .flat_map(|object| object["choices"].as_array().unwrap())
+    {
+        let (words, finish) =
+            &mut said[usize::try_from(choice["index"].as_u64().unwrap()).unwrap()];
+        assert!(finish.is_empty(), "something follows the finish: {choice}");
+        *words += choice
+            .pointer(text)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        *finish += choice["finish_reason"].as_str().unwrap_or_default();
+    }
+    said
+}
+
+#[tokio::test]
+async fn several_choices_are_several_runs() {
+    let server = TestServer::start().await;
+    let one = server.whole(&user("fake-deltas-10", "hi")).await.json();
+    let total = |body: &Value| body["usage"]["total_tokens"].as_u64().unwrap();
+    for (wire, mut request) in requests("fake-deltas-10") {
+        let (streamed, whole) = match wire.name() {
+            "response" => ("/delta/content", "/message/content"),
+            "completions" => ("/text", "/text"),
+            _ => continue,
+        };
+        request["n"] = json!(3);
+        for stream in [true, false] {
+            request["stream"] = stream.into();
+            let answer = server.post_to(wire.path(), &request).await;
+            let said = choices(&answer.body, stream, if stream { streamed } else { whole });
+            let text = one["choices"][0]["message"]["content"].as_str().unwrap();
+            assert_eq!(said, vec![(text.to_owned(), "stop".to_owned()); 3]);
+            if !stream {
+                assert_eq!(total(&answer.json()), 3 * total(&one));
+            }
+        }
+    }
+    // One failure is the failure of all.
+    let mut request = user("fake-login", "hi");
+    request["n"] = json!(2);
+    assert_eq!(server.whole(&request).await.status, 401);
+    assert_eq!(server.stream_status(&request).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_rest_of_the_apis_is_said_not_to_be_here() {
+    let server = TestServer::start().await;
+    for path in [
+        "/v1/embeddings",
+        "/v1/images/generations",
+        "/v1/responses/resp_1",
+    ] {
+        let answer = server.post_to(path, &json!({"input": "hi"})).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (404, &json!("not_found"))
+        );
+        assert!(answer.body.contains("Cursor's agent"), "{}", answer.body);
+        assert_eq!(answer.headers["x-should-retry"], "false");
+    }
+    let answer = server.post_to("/v1/messages/batches", &json!({})).await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["type"]),
         (404, &json!("not_found_error"))
     );
 }

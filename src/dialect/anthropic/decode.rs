@@ -18,6 +18,7 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let turn = read(&body)?;
     let reply = MessagesReply::new(stamp, &turn, shows_thinking(&body)?);
     Ok(Request {
+        others: Vec::new(),
         stream: body.opt_bool("stream")?.unwrap_or(false),
         ignored,
         reply: Box::new(reply),

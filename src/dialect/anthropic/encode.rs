@@ -195,7 +195,7 @@ impl Reply for MessagesReply {
         }
     }
 
-    fn whole(mut self: Box<Self>, answer: &Answer) -> Vec<u8> {
+    fn whole(mut self: Box<Self>, answer: &Answer, _others: &[Answer]) -> Vec<u8> {
         let mut content = Vec::new();
         let arguments: usize = answer.tool_calls.iter().map(|c| c.arguments.len()).sum();
         self.written = answer.text.len() + arguments;

@@ -1,11 +1,9 @@
 //! A chat completion request as a [`Turn`].
 
-use serde_json::Value;
-
-use super::encode::ChatReply;
+use super::{calls::Calls, encode::ChatReply};
 use crate::{
     dialect::{
-        Request, Stamp, content,
+        Request, Stamp, choices, content,
         field::{self, Field},
         limits, parameters, tools,
     },
@@ -24,9 +22,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         .get("stream_options")
         .map_or(Ok(None), |options| options.opt_bool("include_usage"))?
         .unwrap_or(true);
-    if let Some(n) = body.get("n").filter(|n| n.value != &Value::from(1)) {
-        return Err(n.fail("must be 1: one request is one run of the agent"));
-    }
+    let choices = choices::count(&body, "n")?;
 
     let offered = tools::offered(&body)?;
     let mut tools = offered.specs;
@@ -53,11 +49,12 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let reply = Box::new(ChatReply::new(
         &stamp,
         model,
+        choices,
         include_usage,
-        legacy_functions,
-        offered.forms,
+        Calls::new(legacy_functions, offered.forms),
     ));
     Ok(Request {
+        others: vec![turn.clone(); choices - 1],
         turn,
         stream,
         ignored,
@@ -167,7 +164,7 @@ fn tool_message(item: &Field<'_>) -> Result<Message, TurnError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::turn::{ErrorKind, ToolChoice};
@@ -290,7 +287,8 @@ mod tests {
             ),
             (json!({"model": 5, "messages": [user]}), "model"),
             (json!({"stream": "yes", "messages": [user]}), "stream"),
-            (json!({"n": 2, "messages": [user]}), "n"),
+            (json!({"n": 5, "messages": [user]}), "n"),
+            (json!({"n": 0, "messages": [user]}), "n"),
             (
                 json!({"stream_options": {"include_usage": 1}, "messages": [user]}),
                 "stream_options.include_usage",

@@ -1,7 +1,9 @@
 //! OpenAI's chat completions: `POST /v1/chat/completions`.
 //!
-//! `decode` reads the request, `encode` writes chunks and whole answers.
+//! `decode` reads the request, `encode` writes chunks and whole answers, `calls` the
+//! calls in them.
 
+mod calls;
 mod decode;
 mod encode;
 
@@ -25,7 +27,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("stop", "the run ends there"),
     Parameter::honoured("max_completion_tokens", "by an estimate; text only"),
     Parameter::honoured("max_tokens", "by an estimate; text only"),
-    Parameter::honoured("n", "1 only"),
+    Parameter::honoured("n", "up to 4, each a run of its own"),
     Parameter::accepted("store", "nothing is stored"),
     Parameter::accepted("metadata", ""),
     Parameter::accepted("user", ""),

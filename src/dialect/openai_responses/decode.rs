@@ -39,6 +39,7 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let head = Head::new(stamp, model, &body)?;
     Ok(Request {
         turn,
+        others: Vec::new(),
         stream: body.opt_bool("stream")?.unwrap_or(false),
         ignored,
         reply: Box::new(ResponsesReply::new(head, shows_reasoning, offered.forms)),

@@ -251,7 +251,7 @@ impl Reply for ResponsesReply {
         self.event(event, json!({ "response": response }), out);
     }
 
-    fn whole(mut self: Box<Self>, answer: &Answer) -> Vec<u8> {
+    fn whole(mut self: Box<Self>, answer: &Answer, _others: &[Answer]) -> Vec<u8> {
         let end = TurnEnd::finished(answer.finish_reason.clone(), answer.usage);
         let kinds = [
             (Kind::Reasoning, &answer.reasoning, self.shows_reasoning),

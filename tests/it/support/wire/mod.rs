@@ -2,12 +2,14 @@
 //! that check what must hold for every answer of the dialect.
 
 mod chat;
+mod completions;
 mod messages;
 mod responses;
 
 use serde_json::Value;
 
 pub use chat::Chat;
+pub use completions::Completions;
 pub use messages::Messages;
 pub use responses::Responses;
 
@@ -45,7 +47,7 @@ pub trait Wire: Sync {
 }
 
 /// All dialects but chat completions, from which the requests are translated.
-pub const OTHERS: &[&dyn Wire] = &[&Responses, &Messages];
+pub const OTHERS: &[&dyn Wire] = &[&Responses, &Completions, &Messages];
 
 /// The frames of a stream as (event name, data), comments left out.
 fn frames(body: &str) -> Vec<(Option<&str>, &str)> {
