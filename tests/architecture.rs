@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("settings", &["agent", "boundary"]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),
-    ("dialect", &["turn"]),
+    ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
     (
         "doctor",

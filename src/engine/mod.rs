@@ -13,6 +13,7 @@ mod budget;
 mod failure;
 mod relay;
 mod run_turn;
+mod shape;
 mod stream;
 
 pub use admission::Limits;

@@ -6,6 +6,7 @@ use super::{
     Shared,
     failure::{shutting_down, turn_error, unknown_model},
     relay::Answer,
+    shape::Shaper,
     stream::Sender,
 };
 use crate::{
@@ -59,6 +60,7 @@ async fn answer(shared: &Shared, mut turn: Turn, events: &Sender) {
         workspace: config.workspace.clone(),
         resume: None,
     };
+    let shaper = Shaper::new(&turn.shape);
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
     let mut run = match shared.agent.start(request).await {
@@ -68,6 +70,6 @@ async fn answer(shared: &Shared, mut turn: Turn, events: &Sender) {
     if !run.has_view() {
         boundary.without_view();
     }
-    let mut answer = Answer::new(&mut boundary, &model);
+    let mut answer = Answer::new(&mut boundary, shaper, &model);
     answer.relay(&mut run, config.budgets, events).await;
 }

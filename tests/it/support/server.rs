@@ -141,6 +141,12 @@ impl TestServer {
             .unwrap()
     }
 
+    /// POST to any path, read to the end.
+    pub async fn post_to(&self, path: &str, body: &Value) -> Answer {
+        let response = client::send(self.addr, path, Some(body.to_string())).await;
+        finish(response.unwrap()).await
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         finish(client::send(self.addr, path, None).await.unwrap()).await
     }
