@@ -11,6 +11,7 @@ mod anthropic;
 mod choices;
 mod content;
 mod field;
+mod format;
 mod frame;
 mod limits;
 mod openai_chat;

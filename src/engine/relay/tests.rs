@@ -60,7 +60,8 @@ async fn play(
     };
     let mut script = Script(script.into_iter().collect());
     let mut boundary = Boundary::new(&Turn::default(), Path::new("/"), &Options::default());
-    let mut answer = Answer::new(&mut boundary, Shaper::new(&Shape::default()), "auto");
+    let mut shaper = Shaper::new(&Shape::default()).unwrap();
+    let mut answer = Answer::new(&mut boundary, &mut shaper, "auto");
     let (sender, mut events) = TurnStream::channel();
     let begun = Instant::now();
     let read = async {
