@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("opencode", &["models"]),
     ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
-    ("settings", &[]),
+    ("settings", &["agent"]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),
     ("dialect", &["turn"]),

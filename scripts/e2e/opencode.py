@@ -67,18 +67,16 @@ def texts(events):
     return [event["part"]["text"] for event in events if event["type"] == "text"]
 
 
-def tools(events):
-    """(tool, state) of every call that OpenCode executed."""
-    return [(e["part"]["tool"], e["part"]["state"]) for e in events if e["type"] == "tool_use"]
-
-
 def completed(events, expected):
-    """Checks that OpenCode executed exactly these tools, and returns their states."""
-    seen = tools(events)
-    check([name for name, _ in seen] == expected, f"expected the calls {expected}, got {seen}")
-    for name, state in seen:
-        check(state["status"] == "completed", f"{name} did not succeed: {state}")
-    return [state for _, state in seen]
+    """Checks that OpenCode executed exactly these tools, each once, and returns their states."""
+    parts = [event["part"] for event in events if event["type"] == "tool_use"]
+    # Parallel calls are reported as they end; what matters is when they began.
+    parts.sort(key=lambda part: part["state"]["time"]["start"])
+    seen = [part["tool"] for part in parts]
+    check(seen == expected, f"expected the calls {expected}, got {seen}")
+    for part in parts:
+        check(part["state"]["status"] == "completed", f"{part['tool']} did not succeed: {part}")
+    return [part["state"] for part in parts]
 
 
 def chat(opencode, server):

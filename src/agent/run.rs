@@ -1,6 +1,6 @@
 //! A run of the agent: one prompt in, events out.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
@@ -8,7 +8,7 @@ use super::{
     AgentError, AgentEvent,
     classify::{self, Ending},
     print,
-    process::{Frames, Process, SpawnSpec, Tail},
+    process::{Exit, Frames, Process, SpawnSpec, Tail},
     redact::redact,
 };
 
@@ -16,7 +16,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRequest {
     /// The prompt, of any length.
-    pub prompt: String,
+    pub prompt: Arc<str>,
     /// The model's id as Cursor knows it.
     pub model: String,
     /// The directory that the agent works in; absolute.
@@ -42,7 +42,7 @@ impl AgentRun {
     /// [`AgentError::Spawn`] if it can't be started.
     pub fn start(
         spec: &SpawnSpec,
-        prompt: String,
+        prompt: Arc<str>,
         tracker: &TaskTracker,
     ) -> Result<Self, AgentError> {
         let process = Process::start(spec, prompt, tracker).map_err(|error| AgentError::Spawn {
@@ -67,6 +67,17 @@ impl AgentRun {
     #[must_use]
     pub fn json_seen(&self) -> bool {
         self.json_seen
+    }
+
+    /// How the process ended, once [`AgentRun::next`] has failed.
+    pub async fn exit(&mut self) -> &Exit {
+        self.process.exit().await
+    }
+
+    /// Ends the agent's group and waits until it is gone.
+    pub async fn end(mut self) {
+        self.process.stop();
+        self.process.exit().await;
     }
 
     /// Waits for output and appends all events in it, at least one. Safe to cancel and call again.

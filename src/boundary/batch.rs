@@ -91,9 +91,13 @@ impl Batch {
         }
     }
 
-    /// Several changes of a file are one: from before the first to after the last.
+    /// Several changes of a file are one: from before the first to after the last. Completions
+    /// may come out of order, which their texts tell.
     fn merge(&mut self, at: usize, change: FileChange) {
         match self.change_of(&change.path) {
+            Some(known) if change.after.is_some() && known.before == change.after => {
+                known.before = change.before;
+            }
             Some(known) => known.after = change.after,
             None => self.items.insert(at, Item::Change(change)),
         }

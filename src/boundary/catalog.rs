@@ -117,8 +117,12 @@ impl Catalog {
                     .iter()
                     .filter(|tool| step(tool, name))
                     .map(|tool| (tool, compat::arguments(asked, tool, &self.workspace)))
-                    // Where nothing of a native call fits, another tool happens to have the name.
-                    .filter(|(_, args)| !asked.native || asked.args.is_empty() || args.placed > 0)
+                    // Where nothing of a native call fits, its arguments are not complete yet, or
+                    // another tool happens to have the name.
+                    .filter(|(_, args)| {
+                        let bare = asked.args.is_empty() && args.is_valid();
+                        !asked.native || args.placed > 0 || bare
+                    })
                     .reduce(|best, next| {
                         if next.1.fit() > best.1.fit() {
                             next

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -12,6 +11,7 @@ use super::change::FileChange;
 use super::guard;
 use super::history::History;
 use super::ids::Ids;
+use super::native;
 use super::plan::{Plan, Planner};
 use super::segments::Segments;
 use super::text_calls::{Piece, Recognizer};
@@ -37,6 +37,8 @@ pub struct Boundary {
     taken: HashSet<String>,
     /// Whether the client demanded a call that has not been made.
     call_due: bool,
+    /// Whether an edit is complete whose change the agent's view can tell.
+    changes_due: bool,
     ended: bool,
 }
 
@@ -64,8 +66,15 @@ impl Boundary {
                 turn.tool_choice,
                 ToolChoice::Required | ToolChoice::Named(_)
             ),
+            changes_due: false,
             ended: false,
         }
+    }
+
+    /// Says that the agent has no view of its own: what it edits, it edits for real. An edit whose
+    /// exact call is not known when it is announced is then no call of the client's any more.
+    pub fn without_view(&mut self) {
+        self.planner.without_view();
     }
 
     /// Feeds one agent event; appends what the client is to see. After the end, events are ignored.
@@ -77,11 +86,11 @@ impl Boundary {
             AgentEvent::Started(_) | AgentEvent::Activity => self.standing(),
             AgentEvent::TextDelta(text) => {
                 let new = self.segments.delta(text);
-                self.text(&new, out)
+                self.text(new, out)
             }
             AgentEvent::TextSegment(text) => {
                 let new = self.segments.segment(text);
-                self.text(&new, out)
+                self.text(new, out)
             }
             AgentEvent::Thinking(text) if text.is_empty() => self.standing(),
             AgentEvent::Thinking(text) => self.said(Delta::Reasoning(text), out),
@@ -104,7 +113,7 @@ impl Boundary {
                 let usage = result.usage.map(usage);
                 if !self.batch.is_settling() {
                     let rest = self.segments.finish(&result.text);
-                    let pieces = self.recognizer.push(&rest, &self.planner);
+                    let pieces = self.recognizer.push(rest, &self.planner);
                     let last = self.recognizer.finish(&self.planner);
                     if let Verdict::End(end) =
                         self.pieces(pieces.into_iter().chain(last), usage, out)
@@ -158,16 +167,19 @@ impl Boundary {
         self.call_due
     }
 
+    /// Whether the engine should look into the agent's view before it goes on.
+    #[must_use]
+    pub fn changes_due(&self) -> bool {
+        self.changes_due && !self.ended
+    }
+
     /// Takes file changes that the agent's view reports. They are the ground truth: what events
     /// said of the same files gives way.
-    pub fn on_changes(&mut self, changes: Vec<FileChange>, _out: &mut Vec<Delta>) -> Verdict {
-        if self.ended {
-            return Verdict::Continue;
-        }
+    pub fn on_changes(&mut self, changes: Vec<FileChange>) {
+        self.changes_due = false;
         for change in changes {
             self.batch.set_change(change);
         }
-        self.standing()
     }
 
     /// The native tool that is being executed; of several the one with the longest limit.
@@ -177,13 +189,13 @@ impl Boundary {
             .iter()
             .map(|call| OpenTool {
                 name: call.kind.clone(),
-                timeout: timeout(call),
+                timeout: native::timeout(call),
             })
             .max_by_key(|tool| tool.timeout)
     }
 
     /// New answer text, which may hold calls.
-    fn text(&mut self, text: &str, out: &mut Vec<Delta>) -> Verdict {
+    fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
         if text.is_empty() {
             return self.standing();
         }
@@ -252,19 +264,25 @@ impl Boundary {
             call.args = call.args.or(open.args);
             call.model_call_id = call.model_call_id.or(open.model_call_id);
         }
-        if self.batch.is_waiting_for(&call.call_id) {
-            let change = FileChange::of(&call);
-            self.batch.complete(&call.call_id, change);
+        if self.edited(&call) {
             return self.standing();
         }
         let verdict = self.consider(&call, out);
-        if self.batch.is_waiting_for(&call.call_id) {
-            let change = FileChange::of(&call);
-            self.batch.complete(&call.call_id, change);
+        if self.edited(&call) {
             return self.standing();
         }
         self.batch.break_off();
         verdict
+    }
+
+    /// Takes the end of an edit that the batch waits for.
+    fn edited(&mut self, call: &NativeCall) -> bool {
+        let waited = self.batch.is_waiting_for(&call.call_id);
+        if waited {
+            self.changes_due |= call.outcome.as_ref().is_some_and(|o| o.is_success());
+            self.batch.complete(&call.call_id, FileChange::of(call));
+        }
+        waited
     }
 
     /// Gives a call that carries arguments its place in the batch, if the client executes it.
@@ -394,16 +412,6 @@ fn push_text(text: String, out: &mut Vec<Delta>) {
 /// Whether two events are about one call. Old versions leave the id out.
 fn is_same(a: &NativeCall, b: &NativeCall) -> bool {
     a.call_id == b.call_id && (!a.call_id.is_empty() || a.kind == b.kind)
-}
-
-/// How long the agent lets a call take (SCHEMA 3: milliseconds).
-fn timeout(call: &NativeCall) -> Option<Duration> {
-    let args = call.args.as_ref()?;
-    ["timeout", "blockUntilMs"]
-        .iter()
-        .find_map(|key| args.get(*key)?.as_u64())
-        .filter(|millis| *millis > 0)
-        .map(Duration::from_millis)
 }
 
 fn usage(run: RunUsage) -> Usage {

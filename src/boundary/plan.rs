@@ -34,6 +34,8 @@ pub(super) struct Planner {
     parallel: bool,
     /// Files that were looked for and do not exist.
     absent: HashSet<PathBuf>,
+    /// Whether the agent's edits go to a view of its own.
+    view: bool,
 }
 
 impl Planner {
@@ -50,6 +52,7 @@ impl Planner {
             native_reads: options.native_reads,
             parallel,
             absent: HashSet::new(),
+            view: true,
         }
     }
 
@@ -62,6 +65,11 @@ impl Planner {
             && args.get("streamContent").is_some_and(Value::is_string);
         let path = args.get("path")?.as_str().filter(|path| !path.is_empty())?;
         is_open.then(|| self.catalog.workspace().join(path))
+    }
+
+    /// Notes that edits are made for real.
+    pub(super) fn without_view(&mut self) {
+        self.view = false;
     }
 
     /// Notes that a file does not exist.
@@ -181,7 +189,7 @@ impl Planner {
         }
         ["edit", "multiedit", "write", "apply_patch"]
             .iter()
-            .any(|family| self.catalog.of(family).is_some())
+            .any(|family| self.view && self.catalog.of(family).is_some())
             .then_some(Plan::Await)
     }
 

@@ -21,7 +21,7 @@ use super::{
     serve::{Running, Site},
 };
 use crate::{
-    agent::{Agent, Env},
+    agent::{Env, discover},
     http::{Shutdown, client},
     settings::Flags,
 };
@@ -55,7 +55,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let env = std::env::vars_os().collect::<Env>();
     let agent = match args.agent {
         Some(agent) => agent,
-        None if Agent::discover(None, &env).await.is_ok() => String::new(),
+        None if discover(None, &env).await.is_ok() => String::new(),
         None => "replay".to_owned(),
     };
     let is_replay = agent == "replay";

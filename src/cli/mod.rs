@@ -25,7 +25,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    agent::{Agent, Env},
+    agent::{Env, discover},
     models::Catalog,
     settings::{Flags, ServeSettings},
 };
@@ -111,8 +111,8 @@ fn catalog(dirs: &Dirs) -> anyhow::Result<Catalog> {
         let explicit = explicit.clone();
         async move {
             let env = std::env::vars_os().collect::<Env>();
-            let agent = Agent::discover(explicit.as_deref().map(OsStr::new), &env).await?;
-            agent.models().await
+            let program = discover(explicit.as_deref().map(OsStr::new), &env).await?;
+            program.models(&env.for_agent(&[])).await
         }
     };
     Ok(Catalog::new(list, cache))

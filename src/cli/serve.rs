@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
-    agent::{Agent, Env},
+    agent::{Agent, Env, Setup},
     boundary,
     engine::{self, Budgets, Engine, Limits},
     http::{self, App, Server, Shutdown},
@@ -59,7 +59,10 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     render::note(format_args!("agent: {}", app.app.engine().agent()));
     // Asked now, so that the first request that names a model need not wait for the answer.
     let warm = Arc::clone(&app.app);
-    tokio::spawn(async move { warm.engine().models().list().await });
+    tokio::spawn(async move {
+        let engine = warm.engine();
+        tokio::join!(engine.models().list(), engine.agent().verify_login());
+    });
     app.server.run(app.app, shutdown).await;
     Ok(ExitCode::SUCCESS)
 }
@@ -75,15 +78,16 @@ pub(super) struct Site {
 impl Site {
     /// Finds both.
     pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
-        let workspace = match &settings.workspace {
-            Some(dir) => dir.clone(),
-            None => std::env::current_dir().context("the current directory is gone")?,
-        };
-        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
-            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
-        })?;
+        let workspace = workspace(settings).await?;
         let agent = settings.agent.as_deref().map(OsStr::new);
-        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>())
+        let setup = Setup {
+            fence: settings.fence,
+            // A slot is in use until its agent is gone, which is a little longer than its turn.
+            slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
+            launcher: std::env::current_exe().context("cannot find our own executable")?,
+            workspace: Some(workspace.clone()),
+        };
+        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
             .await
             .map_err(|error| {
                 render::hinted(
@@ -93,6 +97,16 @@ impl Site {
             })?;
         Ok(Self { agent, workspace })
     }
+}
+
+/// Where the agent works, absolute and without links.
+pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<PathBuf> {
+    let dir = match &settings.workspace {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().context("the current directory is gone")?,
+    };
+    let real = tokio::fs::canonicalize(&dir).await;
+    real.map_err(|error| render::usage(format_args!("--workspace {}: {error}", dir.display())))
 }
 
 /// A server that is bound and ready to run.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     agent::RunRequest,
-    boundary::Boundary,
+    boundary::{self, Boundary},
     models, prompt,
     turn::{Turn, TurnEnd, TurnEvent},
 };
@@ -49,18 +49,22 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
         Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
     };
     let mut boundary = Boundary::new(&turn, &config.workspace, &config.boundary);
+    let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let request = RunRequest {
-        prompt: prompt::render(&turn, &[]),
+        prompt: prompt::render(&turn, hint.as_slice()).into(),
         model: model.clone(),
         workspace: config.workspace.clone(),
         resume: None,
     };
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
-    let mut run = match shared.agent.start(request) {
+    let mut run = match shared.agent.start(request).await {
         Ok(run) => run,
         Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
     };
+    if !run.has_view() {
+        boundary.without_view();
+    }
     let mut answer = Answer::new(&mut boundary, &model);
     answer.relay(&mut run, config.budgets, events).await;
 }

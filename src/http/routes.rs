@@ -183,6 +183,7 @@ fn health(app: &App) -> Response {
         "workspace": Path::display(engine.workspace()).to_string(),
         "agent": engine.agent().to_string(),
         "settings": app.config.settings,
+        "fence": engine.agent().fence(),
         "running": engine.running(),
         "queued": engine.queued(),
     });

@@ -7,6 +7,7 @@
 use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use super::table::settings;
+use crate::agent::fence::FenceMode;
 
 settings! {
     /// How `serve` runs, and what the other commands take from that.
@@ -24,6 +25,9 @@ settings! {
 
     /// Directory the agent works in; else the current one
     workspace "workspace" "DIR" [CURSOR_ACP_WORKSPACE]: Option<PathBuf>;
+
+    /// Keep the agent from changing files itself: require, auto or off
+    fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";
 
     /// Seconds the agent may take to its first event
     agent_timeout "agent-timeout" "SECS": Duration = "120";

@@ -4,6 +4,8 @@ use std::{
     fmt::Display, net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
 };
 
+use crate::agent::fence::FenceMode;
+
 /// A value that a text can be read as. No text is `None`, where the type has that.
 pub(super) trait Value: Sized {
     /// Reads the text; an error says what is wrong with it.
@@ -34,7 +36,7 @@ macro_rules! by_from_str {
     )+};
 }
 
-by_from_str!(IpAddr, u16, usize, NonZeroUsize, String, PathBuf);
+by_from_str!(IpAddr, u16, usize, NonZeroUsize, String, PathBuf, FenceMode);
 
 /// Off by the words that the variables of our users' earlier systems take for it.
 impl Value for bool {

@@ -23,6 +23,8 @@ mod config;
 mod doctor;
 /// Failures as statuses and error events.
 mod failures;
+/// The agent's own writes.
+mod fence;
 /// Golden cases: `fixtures/turns`.
 mod golden;
 /// Agents that misbehave.

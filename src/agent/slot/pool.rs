@@ -11,7 +11,7 @@ use super::strays::{self, Process};
 use super::{SlotDirs, private_directory};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
-const MOST_SLOTS: usize = 64;
+const MOST_SLOTS: usize = 256;
 
 /// Why there is no slot.
 #[derive(Debug, thiserror::Error)]

@@ -64,11 +64,14 @@ fn form(catalog: &Catalog, change: &FileChange, single: bool) -> Option<Form> {
         )
     };
     let Some(before) = change.before.as_deref().filter(|text| !text.is_empty()) else {
-        // Tools without a `write` create a file by an edit of nothing.
-        return write().or_else(patches).or_else(|| {
-            let create = json!({ "path": change.path, "oldText": "", "newText": after });
-            one(catalog, "edit", create)
-        });
+        // To edit nothing means to write, but only where nothing is known to be: `before` is
+        // also unset where the agent did not say.
+        let fill = || {
+            change.before.as_ref()?;
+            let fill = json!({ "path": change.path, "oldText": "", "newText": after });
+            one(catalog, "edit", fill)
+        };
+        return write().or_else(patches).or_else(fill);
     };
     let exact = patch::is_exact(change);
     edits(catalog, change, before, after, single)

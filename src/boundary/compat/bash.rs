@@ -54,12 +54,15 @@ pub(super) const TOOL: Compat = Compat {
             &["runinbackground", "isbackground", "background"],
         ),
         field("args", &["args", "arguments"]),
+        field("approval", &["requiresapproval"]),
     ],
     prepare,
     complete: |given, field| match field {
         "description" => Some(json!(summary(given.text("command")?))),
         "cwd" => Some(json!(given.workspace.to_string_lossy())),
         "background" => Some(json!(false)),
+        // Cline's: whether to ask the user. Only it can know that it need not.
+        "approval" => Some(json!(true)),
         _ => None,
     },
 };

@@ -13,6 +13,7 @@ mod delete;
 mod edit;
 mod glob;
 mod grep;
+mod items;
 mod list;
 mod multiedit;
 mod names;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::Compat;
 use super::edit;
-use super::place::{Given, PATH_NAMES, field, items, path};
+use super::items::items;
+use super::place::{Given, PATH_NAMES, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "multiedit",

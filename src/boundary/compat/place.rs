@@ -242,36 +242,26 @@ impl<'a> Given<'a> {
         property: &str,
         complete: fn(&Given, &str) -> Option<Value>,
     ) -> Option<Value> {
+        let schema = &self.tool.schema;
+        let (_, node) = schema.properties().find(|(name, _)| *name == property)?;
+        let node = schema.resolve(node);
+        let only = || match node.get("enum").and_then(Value::as_array)?.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        };
         let folded = fold(property);
-        let field = self
-            .fields
-            .iter()
-            .find(|field| field.names.contains(&folded.as_str()));
-        field
-            .and_then(|field| complete(self, field.name))
-            .or_else(|| {
-                let (_, node) = self
-                    .tool
-                    .schema
-                    .properties()
-                    .find(|(name, _)| *name == property)?;
-                let node = self.tool.schema.resolve(node);
-                let only = || match node.get("enum").and_then(Value::as_array)?.as_slice() {
-                    [only] => Some(only),
-                    _ => None,
-                };
-                node.get("default")
-                    .or_else(|| node.get("const"))
-                    .or_else(only)
-                    .cloned()
-                    // Strict schemas demand every property and let null stand for "not given".
-                    .or_else(|| {
-                        self.tool
-                            .schema
-                            .accepts(node, &Value::Null)
-                            .then_some(Value::Null)
-                    })
-            })
+        let derived = || {
+            let known = |field: &&Field| field.names.contains(&folded.as_str());
+            complete(self, self.fields.iter().find(known)?.name)
+        };
+        // Strict schemas demand every property and let null stand for "not given".
+        let null = || schema.accepts(node, &Value::Null).then_some(Value::Null);
+        node.get("default")
+            .or_else(|| node.get("const"))
+            .or_else(only)
+            .cloned()
+            .or_else(derived)
+            .or_else(null)
     }
 
     /// A field's value in the form that the property's text asks for.
@@ -299,7 +289,7 @@ impl<'a> Given<'a> {
 /// A path in the form that the wording demands: absolute, relative to the workspace, or as it is.
 fn located(path: &str, wording: &str, workspace: &Path) -> String {
     let absolute = wording.contains("absolute");
-    let relative = wording.contains("relative");
+    let relative = wording.replace("not relative", "").contains("relative");
     if absolute && !relative && !is_absolute(path) {
         let path = path.strip_prefix("./").unwrap_or(path);
         let joined = if matches!(path, "" | ".") {
@@ -333,7 +323,8 @@ fn property<'a>(schema: &'a Schema, names: &[&str]) -> Option<&'a str> {
     property_of(schema.root(), names)
 }
 
-fn property_of<'a>(node: &'a Value, names: &[&str]) -> Option<&'a str> {
+/// The property of an object's schema that goes by one of these folded names.
+pub(super) fn property_of<'a>(node: &'a Value, names: &[&str]) -> Option<&'a str> {
     let required = node.get("required").and_then(Value::as_array);
     let demanded =
         |property: &str| required.is_some_and(|names| names.iter().any(|name| name == property));
@@ -347,76 +338,6 @@ fn property_of<'a>(node: &'a Value, names: &[&str]) -> Option<&'a str> {
         })
         .min()
         .map(|(_, _, property)| property)
-}
-
-/// Brings the items of a list field under the names that the client's items have. `prepare` sees
-/// each item under canonical names and may refuse it.
-pub(super) fn items(
-    given: &mut Given,
-    field: &str,
-    fields: &[Field],
-    mut prepare: impl FnMut(&mut Map<String, Value>) -> bool,
-) {
-    let Some(node) = given.item(field) else {
-        return;
-    };
-    let Some(Value::Array(list)) = given.values.get_mut(field) else {
-        return;
-    };
-    let native = given.native;
-    *list = std::mem::take(list)
-        .into_iter()
-        .filter_map(|item| {
-            let Value::Object(item) = item else {
-                return Some(item);
-            };
-            let mut fields_given = canonical(&item, fields);
-            if !prepare(&mut fields_given) {
-                return None;
-            }
-            let Some(mut new) = placed(&fields_given, node, fields) else {
-                return Some(Value::Object(item));
-            };
-            // The model's own words stay, Cursor's plumbing doesn't.
-            for (key, value) in item.into_iter().filter(|(key, _)| {
-                !native && !fields.iter().any(|f| f.names.contains(&fold(key).as_str()))
-            }) {
-                new.entry(key).or_insert(value);
-            }
-            Some(Value::Object(new))
-        })
-        .collect();
-}
-
-/// An object's members under their canonical names; what is no field is left out.
-pub(super) fn canonical(object: &Map<String, Value>, fields: &[Field]) -> Map<String, Value> {
-    let mut map = Map::new();
-    for field in fields {
-        let value = field.names.iter().find_map(|name| {
-            object
-                .iter()
-                .find(|(key, _)| fold(key) == *name)
-                .map(|(_, value)| value.clone())
-        });
-        if let Some(value) = value {
-            map.insert(field.name.to_owned(), value);
-        }
-    }
-    map
-}
-
-/// Members under the property names of `node`; `None` if it describes no object.
-pub(super) fn placed(
-    values: &Map<String, Value>,
-    node: &Value,
-    fields: &[Field],
-) -> Option<Map<String, Value>> {
-    node.get("properties")?;
-    let place = |field: &Field| {
-        let value = values.get(field.name)?;
-        Some((property_of(node, field.names)?.to_owned(), value.clone()))
-    };
-    Some(fields.iter().filter_map(place).collect())
 }
 
 fn has(schema: &Schema, property: &str) -> bool {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Compat;
-use super::place::{Field, Given, field, items};
+use super::items::{canonical, items, placed};
+use super::place::{Field, Given, field};
 
 pub(super) const TOOL: Compat = Compat {
     family: "question",
@@ -91,7 +92,7 @@ fn single(given: &mut Given) {
     let Some(first) = questions.first().and_then(Value::as_object) else {
         return;
     };
-    let mut first = super::place::canonical(first, QUESTION);
+    let mut first = canonical(first, QUESTION);
     if let Some(question) = first.remove("question") {
         given.set("question", question);
     }
@@ -101,7 +102,7 @@ fn single(given: &mut Given) {
         .into_iter()
         .flatten()
         .filter_map(|option| match option {
-            Value::Object(option) => super::place::canonical(option, OPTION).remove("label"),
+            Value::Object(option) => canonical(option, OPTION).remove("label"),
             label => Some(label.clone()),
         })
         .collect();
@@ -111,7 +112,7 @@ fn single(given: &mut Given) {
 /// One option, under the names of the client's schema `node`.
 fn option(option: &Value, node: &Value) -> Value {
     let mut fields = match option {
-        Value::Object(option) => super::place::canonical(option, OPTION),
+        Value::Object(option) => canonical(option, OPTION),
         label => Map::from_iter([("label".to_owned(), label.clone())]),
     };
     let label = fields.get("label").cloned().unwrap_or(json!(""));
@@ -122,7 +123,7 @@ fn option(option: &Value, node: &Value) -> Value {
     if !described {
         fields.insert("description".to_owned(), label);
     }
-    match super::place::placed(&fields, node, OPTION) {
+    match placed(&fields, node, OPTION) {
         // The client's options are plain texts.
         None => fields.remove("label").unwrap_or(json!("")),
         Some(option) => Value::Object(option),

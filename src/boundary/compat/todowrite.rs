@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Compat;
-use super::place::{Field, Given, canonical, field, items};
+use super::items::{canonical, items};
+use super::place::{Field, Given, field};
 use crate::boundary::alias::fold;
 use crate::boundary::schema::types;
 

@@ -49,7 +49,7 @@ const ERROR_STARTS: &[&str] = &[
     "<error",
     "<tool_use_error",
     "fatal:",
-    "failed to ",
+    "failed to",
     "failure:",
     "exception",
     "traceback (most recent call last)",
@@ -177,7 +177,11 @@ fn of_object(object: &serde_json::Map<String, Value>, flagged: bool) -> Outcome 
 }
 
 fn is_error_line(line: &str) -> bool {
-    ERROR_STARTS.iter().any(|start| line.starts_with(start))
+    let begins = |start: &str| {
+        line.strip_prefix(start)
+            .is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
+    };
+    ERROR_STARTS.iter().any(|start| begins(start))
         || (line.starts_with("the ") && line.contains("was called with invalid arguments"))
         || line.ends_with("execution failed")
         || names_an_error(line)

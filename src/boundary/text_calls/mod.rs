@@ -20,6 +20,9 @@ use super::plan::Planner;
 /// A block longer than this is text.
 const MAX_BLOCK: usize = 4 << 20;
 
+/// A fence's first line longer than this is not waited for.
+const MAX_INFO: usize = 256;
+
 /// What a stretch of the answer is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Piece {
@@ -66,14 +69,15 @@ impl Recognizer {
     }
 
     /// Takes new text; returns what is certain by now.
-    pub(super) fn push(&mut self, text: &str, planner: &Planner) -> Vec<Piece> {
-        if self.mode == TextCalls::Off {
-            return match text {
-                "" => Vec::new(),
-                text => vec![Piece::Text(text.to_owned())],
-            };
+    pub(super) fn push(&mut self, text: String, planner: &Planner) -> Vec<Piece> {
+        if text.is_empty() {
+            return Vec::new();
         }
-        self.held.push_str(text);
+        let inside_line = self.held.is_empty() && !self.line_start && !text.contains('\n');
+        if self.mode == TextCalls::Off || inside_line {
+            return vec![Piece::Text(text)];
+        }
+        self.held.push_str(&text);
         self.advance(planner, false, false)
     }
 
@@ -92,33 +96,39 @@ impl Recognizer {
 
     fn advance(&mut self, planner: &Planner, complete: bool, last: bool) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        while !self.held.is_empty() {
-            match self.step(planner, complete, last) {
+        let mut held = std::mem::take(&mut self.held);
+        let mut rest = held.as_str();
+        while !rest.is_empty() {
+            match self.step(rest, planner, complete, last) {
                 Step::Wait => break,
                 Step::Pass(len) => {
-                    let text: String = self.held.drain(..len).collect();
+                    let (text, after) = rest.split_at(len);
+                    rest = after;
                     self.silent &= text.trim().is_empty();
                     self.line_start = text.ends_with('\n');
                     match pieces.last_mut() {
-                        Some(Piece::Text(before)) => before.push_str(&text),
-                        _ => pieces.push(Piece::Text(text)),
+                        Some(Piece::Text(before)) => before.push_str(text),
+                        _ => pieces.push(Piece::Text(text.to_owned())),
                     }
                 }
                 Step::Found(len, found) => {
-                    self.held.drain(..len);
+                    rest = &rest[len..];
                     self.silent = false;
                     self.line_start = true;
                     pieces.extend(found);
                 }
             }
         }
+        let done = held.len() - rest.len();
+        held.drain(..done);
+        self.held = held;
         pieces
     }
 
-    fn step(&mut self, planner: &Planner, complete: bool, last: bool) -> Step {
+    fn step(&mut self, held: &str, planner: &Planner, complete: bool, last: bool) -> Step {
         if let Some(mut block) = self.block.take() {
-            return match block.advance(&self.held, planner, last) {
-                form::Progress::More if !complete && self.held.len() <= MAX_BLOCK => {
+            return match block.advance(held, planner, last) {
+                form::Progress::More if !complete && held.len() <= MAX_BLOCK => {
                     self.block = Some(block);
                     Step::Wait
                 }
@@ -126,83 +136,77 @@ impl Recognizer {
                     Step::Found(len, made.into_iter().map(Piece::Call).collect())
                 }
                 form::Progress::Text(len, text) => Step::Found(len, vec![Piece::Text(text)]),
-                form::Progress::More | form::Progress::No => self.pass_line(),
+                form::Progress::More | form::Progress::No => {
+                    // It is text: its first line goes, the rest is looked at again.
+                    self.fence = fence(held.trim_start_matches(' '));
+                    Step::Pass(line_end(held))
+                }
             };
         }
-        if !self.line_start {
-            return Step::Pass(line_end(&self.held));
+        let line = held.trim_start_matches(' ');
+        let indent = held.len() - line.len();
+        if !self.line_start || indent > 3 {
+            return Step::Pass(line_end(held));
         }
-        let indent = self.held.len() - self.held.trim_start_matches(' ').len();
-        let rest = &self.held[indent..];
-        if indent > 3 {
-            return Step::Pass(line_end(&self.held));
-        }
-        if let Some(fence) = fence(rest) {
-            return self.fence_line(fence, indent, planner, complete, last);
+        if let Some(fence) = fence(line) {
+            return self.fence_line(held, fence, indent, planner, (complete, last));
         }
         // Not enough to tell a fence, or a block's marker.
-        let undecided = rest.is_empty() || matches!(rest, "`" | "``" | "~" | "~~");
-        if undecided && !complete {
+        if matches!(line, "" | "`" | "``" | "~" | "~~") && !complete {
             return Step::Wait;
         }
         if self.fence.is_some() {
-            return Step::Pass(line_end(&self.held));
+            return Step::Pass(line_end(held));
         }
-        match form::opening(rest, self.mode, planner) {
+        match form::opening(line, self.mode, planner) {
             Opening::Block(block) => {
                 self.block = Some(block.at(indent));
-                self.step(planner, complete, last)
+                self.step(held, planner, complete, last)
             }
             Opening::Maybe if !complete => Step::Wait,
-            Opening::Maybe | Opening::No => Step::Pass(line_end(&self.held)),
+            Opening::Maybe | Opening::No => Step::Pass(line_end(held)),
         }
     }
 
     /// A line that begins with a fence: it opens a code block, closes one, or opens a call.
     fn fence_line(
         &mut self,
+        held: &str,
         (mark, len): (char, usize),
         indent: usize,
         planner: &Planner,
-        complete: bool,
-        last: bool,
+        (complete, last): (bool, bool),
     ) -> Step {
-        let Some(end) = self.held.find('\n') else {
+        let Some(end) = held.find('\n') else {
             // The info text, or more of the fence, is still to come.
-            if !complete && self.held.len() < 256 {
+            if !complete && held.len() < MAX_INFO {
                 return Step::Wait;
             }
-            return self.toggle(mark, len, "", self.held.len());
+            return self.toggle((mark, len), &held[indent + len..], held.len());
         };
-        let info = self.held[indent + len..end].trim().to_owned();
+        let info = held[indent + len..end].trim();
         if self.fence.is_none() && self.mode == TextCalls::Lenient {
-            match form::fenced(&self.held[end + 1..], &info, self.silent, mark, len) {
+            match form::fenced(&held[end + 1..], info, self.silent, mark, len) {
                 Opening::Block(block) => {
                     self.block = Some(block.at(end + 1));
-                    return self.step(planner, complete, last);
+                    return self.step(held, planner, complete, last);
                 }
                 Opening::Maybe if !complete => return Step::Wait,
                 Opening::Maybe | Opening::No => {}
             }
         }
-        self.toggle(mark, len, &info, end + 1)
+        self.toggle((mark, len), info, end + 1)
     }
 
-    fn toggle(&mut self, mark: char, len: usize, info: &str, pass: usize) -> Step {
+    fn toggle(&mut self, (mark, len): (char, usize), info: &str, pass: usize) -> Step {
         self.fence = match self.fence {
             None => Some((mark, len)),
-            Some((open, open_len)) if open == mark && len >= open_len && info.is_empty() => None,
+            Some((open, open_len)) if open == mark && len >= open_len && info.trim().is_empty() => {
+                None
+            }
             open => open,
         };
         Step::Pass(pass)
-    }
-
-    /// What looked like a block is text: its first line goes, the rest is looked at again.
-    fn pass_line(&mut self) -> Step {
-        if let Some(fence) = fence(self.held.trim_start_matches(' ')) {
-            self.fence = Some(fence);
-        }
-        Step::Pass(line_end(&self.held))
     }
 }
 

@@ -30,7 +30,7 @@ fn read(mode: TextCalls, parts: &[&str]) -> (String, Vec<(String, Value)>) {
     let mut recognizer = Recognizer::new(mode, true);
     let mut pieces: Vec<Piece> = parts
         .iter()
-        .flat_map(|part| recognizer.push(part, &planner))
+        .flat_map(|part| recognizer.push((*part).to_owned(), &planner))
         .collect();
     pieces.extend(recognizer.finish(&planner));
     let (mut text, mut calls) = (String::new(), Vec::new());
@@ -281,20 +281,23 @@ fn text_is_held_back_only_while_it_may_begin_a_block() {
     let mut recognizer = Recognizer::new(TextCalls::Lenient, true);
     let text = |text: &str| vec![Piece::Text(text.to_owned())];
     assert_eq!(
-        recognizer.push("Hello <tool", &planner),
+        recognizer.push("Hello <tool".to_owned(), &planner),
         text("Hello <tool")
     );
-    assert_eq!(recognizer.push("\n<", &planner), text("\n"));
-    assert_eq!(recognizer.push("tool_", &planner), []);
-    assert_eq!(recognizer.push("box", &planner), []);
-    assert_eq!(recognizer.push("> now", &planner), text("<tool_box> now"));
-    assert_eq!(recognizer.push(" and", &planner), text(" and"));
+    assert_eq!(recognizer.push("\n<".to_owned(), &planner), text("\n"));
+    assert_eq!(recognizer.push("tool_".to_owned(), &planner), []);
+    assert_eq!(recognizer.push("box".to_owned(), &planner), []);
     assert_eq!(
-        recognizer.push("\n```rust\nlet", &planner),
+        recognizer.push("> now".to_owned(), &planner),
+        text("<tool_box> now")
+    );
+    assert_eq!(recognizer.push(" and".to_owned(), &planner), text(" and"));
+    assert_eq!(
+        recognizer.push("\n```rust\nlet".to_owned(), &planner),
         text("\n```rust\nlet")
     );
     assert_eq!(
-        recognizer.push(" x;\n<tool_call>{", &planner),
+        recognizer.push(" x;\n<tool_call>{".to_owned(), &planner),
         text(" x;\n<tool_call>{")
     );
 }
@@ -303,7 +306,7 @@ fn text_is_held_back_only_while_it_may_begin_a_block() {
 fn a_tool_of_the_agent_ends_what_was_held() {
     let planner = planner();
     let mut recognizer = Recognizer::new(TextCalls::Lenient, true);
-    recognizer.push("<tool_call>{\"name\"", &planner);
+    recognizer.push("<tool_call>{\"name\"".to_owned(), &planner);
     assert_eq!(
         recognizer.interrupt(&planner),
         [Piece::Text("<tool_call>{\"name\"".to_owned())]
