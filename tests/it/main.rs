@@ -31,6 +31,8 @@ mod golden;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
+/// `install`, `uninstall` and `status`.
+mod install;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
 /// Real recordings, where they are at hand.
