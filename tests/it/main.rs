@@ -33,6 +33,8 @@ mod golden;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
+/// `install`, `uninstall` and `status`.
+mod install;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
 /// What becomes of request parameters.
