@@ -19,10 +19,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
     ("service", &[]),
-    ("settings", &["agent"]),
+    ("settings", &["agent", "boundary"]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),
-    ("dialect", &["turn"]),
+    ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
     (
         "doctor",

@@ -13,7 +13,7 @@ use crate::{
     boundary,
     engine::{self, Budgets, Engine, Limits},
     http::{self, App, Server, Shutdown},
-    settings::{Resolved, ServeSettings},
+    settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
 
@@ -80,10 +80,11 @@ impl Site {
     pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
         let workspace = workspace(settings).await?;
         let agent = settings.agent.as_deref().map(OsStr::new);
+        let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
             // A slot is in use until its agent is gone, which is a little longer than its turn.
-            slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
+            slots: running + running.div_ceil(2),
             launcher: std::env::current_exe().context("cannot find our own executable")?,
             workspace: Some(workspace.clone()),
         };
@@ -141,7 +142,14 @@ impl Running {
                 idle: settings.idle_timeout,
                 total: settings.turn_timeout,
             },
-            boundary: boundary::Options::default(),
+            boundary: boundary::Options {
+                mode: settings.provider_boundary,
+                auto_fallback: settings.autofallback,
+                text_calls: settings.text_calls,
+                max_repeat: settings.max_repeat.get(),
+                native_reads: settings.native_reads,
+            },
+            client_tools: settings.tool_loop == ToolLoop::Client,
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());

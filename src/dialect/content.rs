@@ -54,6 +54,12 @@ fn part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
                 .map_or(Ok(String::new()), |content| text(&content))?,
             is_error: item.opt_bool("is_error")?.unwrap_or(false),
         }),
+        Some("document") if item.get("source").is_some_and(|source| is_text(&source)) => {
+            document(item)?
+        }
+        Some("search_result") => Part::Text(text(&item.require("content")?)?),
+        // Claude's tool search names the tools that it found.
+        Some("tool_reference") => Part::Text(item.require("tool_name")?.str()?.to_owned()),
         None if item.get("text").is_some() => Part::Text(item.require("text")?.str()?.to_owned()),
         None => return Err(item.fail("has neither `type` nor `text`")),
         Some(kind) => {
@@ -63,6 +69,23 @@ fn part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
             )));
         }
     }))
+}
+
+fn is_text(source: &Field<'_>) -> bool {
+    matches!(source.opt_str("type"), Ok(Some("text" | "content")))
+}
+
+/// A document whose text is in the request itself; its title stands before it.
+fn document(item: &Field<'_>) -> Result<Part, TurnError> {
+    let source = item.require("source")?;
+    let mut text = match source.get("content") {
+        Some(content) => text(&content)?,
+        None => source.require("data")?.str()?.to_owned(),
+    };
+    if let Some(title) = item.opt_str("title")? {
+        text = format!("{title}\n{text}");
+    }
+    Ok(Part::Text(text))
 }
 
 /// Content of which only the text counts, such as a tool's output; pieces are joined by newlines.
@@ -140,6 +163,10 @@ mod tests {
             json!([{"text": "hi"}]),
             json!({"type": "text", "text": "hi"}),
             json!([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hi"}]),
+            json!([{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hi"}}]),
+            json!([{"type": "document", "source": {"type": "content", "content": "hi"}}]),
+            json!([{"type": "search_result", "source": "x", "title": "y", "content": [{"type": "text", "text": "hi"}]}]),
+            json!([{"type": "tool_reference", "tool_name": "hi"}]),
         ] {
             assert_eq!(
                 read(&value).unwrap(),
@@ -185,6 +212,8 @@ mod tests {
 
     #[test]
     fn what_we_cannot_carry_is_refused_by_path() {
+        let pdf = json!([{"type": "document", "source": {"type": "base64", "data": ""}}]);
+        assert_eq!(read(&pdf).unwrap_err().param.unwrap(), "content[0].type");
         let value = json!([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "x"}}]);
         let error = read(&value).unwrap_err();
         assert_eq!(error.param.unwrap(), "content[1].type");

@@ -13,6 +13,7 @@ mod budget;
 mod failure;
 mod relay;
 mod run_turn;
+mod shape;
 mod stream;
 
 pub use admission::Limits;
@@ -54,6 +55,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// How tool calls are translated.
     pub boundary: boundary::Options,
+    /// Whether the client's tools are called at all; else the agent has only its own.
+    pub client_tools: bool,
 }
 
 impl Engine {

@@ -6,6 +6,7 @@ use super::{
     Shared,
     failure::{shutting_down, turn_error, unknown_model},
     relay::Answer,
+    shape::Shaper,
     stream::Sender,
 };
 use crate::{
@@ -33,7 +34,7 @@ async fn send_end(events: &Sender, end: TurnEnd) {
     let _ = events.send(vec![TurnEvent::End(end)]).await;
 }
 
-async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
+async fn answer(shared: &Shared, mut turn: Turn, events: &Sender) {
     let _permit = match shared.admission.admit().await {
         Ok(permit) => permit,
         Err(error) => return send_end(events, TurnEnd::failed(error)).await,
@@ -48,6 +49,9 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
         Ok(model) => model,
         Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
     };
+    if !config.client_tools {
+        turn.tools.clear();
+    }
     let mut boundary = Boundary::new(&turn, &config.workspace, &config.boundary);
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let request = RunRequest {
@@ -56,6 +60,7 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
         workspace: config.workspace.clone(),
         resume: None,
     };
+    let shaper = Shaper::new(&turn.shape);
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
     let mut run = match shared.agent.start(request).await {
@@ -65,6 +70,6 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
     if !run.has_view() {
         boundary.without_view();
     }
-    let mut answer = Answer::new(&mut boundary, &model);
+    let mut answer = Answer::new(&mut boundary, shaper, &model);
     answer.relay(&mut run, config.budgets, events).await;
 }

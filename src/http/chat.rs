@@ -5,8 +5,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Buf, Bytes};
-use futures::Stream;
+use bytes::Buf;
+use futures::{
+    Stream,
+    future::{try_join, try_join_all},
+};
 use warp::{
     http::{HeaderMap, StatusCode},
     reply::Response,
@@ -14,7 +17,7 @@ use warp::{
 
 use super::{App, body, reply, sse};
 use crate::{
-    dialect::{Answer, Dialect, Request, Stamp},
+    dialect::{Answer, Computed, Dialect, Stamp},
     engine::TurnStream,
     turn::{ErrorKind, TurnError, TurnEvent},
 };
@@ -31,28 +34,49 @@ pub async fn answer<B: Buf>(
 ) -> Result<Response, TurnError> {
     body::check_content_type(headers)?;
     let body = body::read(headers, body).await?;
-    let request = decode(dialect, body).await?;
-    let events = app.engine().start(request.turn);
-    if request.stream {
-        sse::stream(events, request.reply).await
+    let request = off_runtime(body.len(), move || dialect.decode(&body, stamp())).await?;
+    let first = app.engine().start(request.turn);
+    let others = request.others.into_iter();
+    let others: Vec<TurnStream> = others.map(|turn| app.engine().start(turn)).collect();
+    let mut response = if request.stream {
+        let events = std::iter::once(first).chain(others).collect::<Vec<_>>();
+        sse::stream(events, request.reply).await?
     } else {
-        let answer = collect(events).await?;
-        Ok(reply::json(StatusCode::OK, request.reply.whole(&answer)))
-    }
+        let others = try_join_all(others.into_iter().map(collect));
+        let (first, others) = try_join(collect(first), others).await?;
+        reply::json(StatusCode::OK, request.reply.whole(&first, &others))
+    };
+    reply::say_ignored(&mut response, &request.ignored);
+    Ok(response)
 }
 
-async fn decode(dialect: &'static dyn Dialect, body: Bytes) -> Result<Request, TurnError> {
-    if body.len() < LARGE {
-        return dialect.decode(&body, stamp());
+/// Answers a request that needs no model.
+pub async fn compute<B: Buf>(
+    computed: &Computed,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, TurnError> {
+    body::check_content_type(headers)?;
+    let body = body::read(headers, body).await?;
+    let answer = computed.answer;
+    let answer = off_runtime(body.len(), move || answer(&body)).await?;
+    Ok(reply::json(StatusCode::OK, answer))
+}
+
+/// Does the work of a request of `len` bytes.
+async fn off_runtime<T: Send + 'static>(
+    len: usize,
+    work: impl FnOnce() -> Result<T, TurnError> + Send + 'static,
+) -> Result<T, TurnError> {
+    if len < LARGE {
+        return work();
     }
-    tokio::task::spawn_blocking(move || dialect.decode(&body, stamp()))
-        .await
-        .unwrap_or_else(|_| {
-            Err(TurnError::new(
-                ErrorKind::Internal,
-                "open-cursor failed while it read this request; its log says more",
-            ))
-        })
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(TurnError::new(
+            ErrorKind::Internal,
+            "open-cursor failed while it read this request; its log says more",
+        ))
+    })
 }
 
 async fn collect(mut events: TurnStream) -> Result<Answer, TurnError> {

@@ -9,6 +9,7 @@
 
 mod body;
 mod chat;
+mod choices;
 pub mod client;
 mod models;
 mod origin;
@@ -18,6 +19,7 @@ mod routes;
 mod server;
 mod sse;
 mod stall;
+mod unserved;
 
 pub use probe::{Sibling, identify};
 pub use routes::{App, Config, routes};

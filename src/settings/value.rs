@@ -1,10 +1,18 @@
 //! How the text of a setting becomes a value.
 
 use std::{
-    fmt::Display, net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
+    fmt::Display,
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
 };
 
-use crate::agent::fence::FenceMode;
+use crate::{
+    agent::fence::FenceMode,
+    boundary::{Mode, TextCalls},
+};
 
 /// A value that a text can be read as. No text is `None`, where the type has that.
 pub(super) trait Value: Sized {
@@ -36,7 +44,43 @@ macro_rules! by_from_str {
     )+};
 }
 
-by_from_str!(IpAddr, u16, usize, NonZeroUsize, String, PathBuf, FenceMode);
+by_from_str!(
+    IpAddr,
+    u16,
+    usize,
+    NonZeroU32,
+    NonZeroUsize,
+    String,
+    PathBuf,
+    FenceMode,
+    Mode,
+    TextCalls,
+    ToolLoop
+);
+
+/// Who executes the tools that a client offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolLoop {
+    /// The client.
+    Client,
+    /// The agent, by its own tools; the client's are not called.
+    Off,
+}
+
+impl FromStr for ToolLoop {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "opencode" => Ok(Self::Client),
+            "off" => Ok(Self::Off),
+            "proxy-exec" => {
+                Err("this version executes no tools itself; use opencode or off".into())
+            }
+            _ => Err(format!("`{text}` is not one of opencode, off")),
+        }
+    }
+}
 
 /// Off by the words that the variables of our users' earlier systems take for it.
 impl Value for bool {

@@ -45,6 +45,17 @@ impl Message {
         }
     }
 
+    /// A message of these parts. One that only reports results is the client's, not the user's.
+    #[must_use]
+    pub fn of(role: Role, parts: Vec<Part>) -> Self {
+        let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
+        let only_results = !parts.is_empty() && parts.iter().all(is_result);
+        Self {
+            role: if only_results { Role::Tool } else { role },
+            parts,
+        }
+    }
+
     /// The tool calls in this message, in order.
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.parts.iter().filter_map(|part| match part {

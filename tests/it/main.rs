@@ -19,6 +19,8 @@ mod answers;
 mod auth;
 /// The configuration file, completions and manual pages.
 mod config;
+/// What holds for every dialect, and what is one's own.
+mod dialects;
 /// The `doctor` command.
 mod doctor;
 /// Failures as statuses and error events.
