@@ -47,7 +47,7 @@ pub(super) const TOOL: Compat = Compat {
         ),
         field(
             "description",
-            &["description", "explanation", "justification", "reason"],
+            &["description", "explanation", "reason"],
         ),
         field(
             "background",
