@@ -16,12 +16,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("agent", &[]),
     ("models", &[]),
     ("opencode", &["models"]),
+    ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
-    ("settings", &["agent"]),
+    ("settings", &["agent", "boundary"]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
+    (
+        "doctor",
+        &["agent", "auth", "http", "models", "opencode", "settings"],
+    ),
     ("engine", &["prompt", "agent", "boundary", "models", "turn"]),
     ("http", &["dialect", "engine", "models", "turn"]),
 ];

@@ -1,22 +1,19 @@
 //! `open-cursor serve`.
 
-use std::{
-    ffi::OsStr, net::IpAddr, num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsStr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::Dirs, render};
+use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
-    agent::{Agent, Env, Setup, fence::FenceMode},
+    agent::{Agent, Env, Setup},
     boundary,
     engine::{self, Budgets, Engine, Limits},
     http::{self, App, Server, Shutdown},
-    settings::{ServeFlags, ServeSettings},
+    settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
 
@@ -34,94 +31,23 @@ Examples:
   open-cursor serve --port 0 --server-info /tmp/server.json
   open-cursor serve --agent ~/.local/bin/cursor-agent --workspace ~/project")]
 pub struct Args {
-    /// Address to listen on [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    host: Option<IpAddr>,
-
-    /// Port to listen on; 0 picks a free one [env: PORT] [default: 32124]
-    #[arg(long, value_name = "N")]
-    port: Option<u16>,
-
-    /// Agent program, or `replay` for the built-in one [env: CURSOR_AGENT_EXECUTABLE]
-    /// [default: cursor-agent or agent, on PATH or where Cursor installs it]
-    #[arg(long, value_name = "PATH|replay")]
-    agent: Option<String>,
-
-    /// Directory the agent works in [env: CURSOR_ACP_WORKSPACE] [default: the current one]
-    #[arg(long, value_name = "DIR")]
-    workspace: Option<PathBuf>,
+    #[command(flatten)]
+    flags: ServeFlags,
 
     /// Write {"url","port","pid"} to this file once the server listens
     #[arg(long, value_name = "FILE")]
     server_info: Option<PathBuf>,
-
-    /// Keep the agent from changing files itself: require, auto or off
-    /// [env: CURSOR_ACP_FENCE] [default: auto]
-    #[arg(long, value_name = "MODE")]
-    fence: Option<FenceMode>,
-
-    /// Seconds the agent may take to its first event [default: 120]
-    #[arg(long, value_name = "SECS")]
-    agent_timeout: Option<u64>,
-
-    /// Seconds the agent may be silent between two events [default: 600]
-    #[arg(long, value_name = "SECS")]
-    idle_timeout: Option<u64>,
-
-    /// Seconds a whole answer may take; 0 is no limit [default: 0]
-    #[arg(long, value_name = "SECS")]
-    turn_timeout: Option<u64>,
-
-    /// Seconds a client may read nothing of its answer [default: 30]
-    #[arg(long, value_name = "SECS")]
-    stall_timeout: Option<u64>,
-
-    /// Requests answered at once; more wait [env: CURSOR_ACP_MAX_RUNNING] [default: 3]
-    #[arg(long, value_name = "N")]
-    max_running: Option<NonZeroUsize>,
-
-    /// Requests that may wait; more get a 429 [env: CURSOR_ACP_MAX_QUEUED] [default: 32]
-    #[arg(long, value_name = "N")]
-    max_queued: Option<usize>,
-
-    /// Seconds a request may wait [default: 300]
-    #[arg(long, value_name = "SECS")]
-    queue_timeout: Option<u64>,
-
-    /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
-}
-
-impl Args {
-    fn flags(&self) -> ServeFlags {
-        ServeFlags {
-            host: self.host,
-            port: self.port,
-            agent: self.agent.clone(),
-            workspace: self.workspace.clone(),
-            fence: self.fence,
-            agent_timeout: self.agent_timeout,
-            idle_timeout: self.idle_timeout,
-            turn_timeout: self.turn_timeout,
-            stall_timeout: self.stall_timeout,
-            max_running: self.max_running,
-            max_queued: self.max_queued,
-            queue_timeout: self.queue_timeout,
-            log_level: self.log_level.clone(),
-        }
-    }
 }
 
 /// Serves until a signal.
 pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let settings = ServeSettings::resolve(args.flags(), &|name| std::env::var(name).ok())
-        .map_err(render::usage)?;
+    let resolved = dirs.settings(&args.flags.0)?;
+    let settings = &resolved.settings;
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let site = Site::find(&settings).await?;
-    let app = Running::start(&settings, site, dirs.models_cache()).await?;
+    let site = Site::find(settings).await?;
+    let app = Running::start(&resolved, site, dirs.models_cache()).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -160,10 +86,11 @@ impl Site {
             render::usage(format_args!("--workspace {}: {error}", workspace.display()))
         })?;
         let agent = settings.agent.as_deref().map(OsStr::new);
+        let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
             // A slot is in use until its agent is gone, which is a little longer than its turn.
-            slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
+            slots: running + running.div_ceil(2),
             launcher: std::env::current_exe().context("cannot find our own executable")?,
             workspace: Some(workspace.clone()),
         };
@@ -190,10 +117,11 @@ pub(super) struct Running {
 impl Running {
     /// Binds the address.
     pub async fn start(
-        settings: &ServeSettings,
+        resolved: &Resolved,
         site: Site,
         models_cache: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
+        let settings = &resolved.settings;
         let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
@@ -210,7 +138,14 @@ impl Running {
                 idle: settings.idle_timeout,
                 total: settings.turn_timeout,
             },
-            boundary: boundary::Options::default(),
+            boundary: boundary::Options {
+                mode: settings.provider_boundary,
+                auto_fallback: settings.autofallback,
+                text_calls: settings.text_calls,
+                max_repeat: settings.max_repeat.get(),
+                native_reads: settings.native_reads,
+            },
+            client_tools: settings.tool_loop == ToolLoop::Client,
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
@@ -218,6 +153,7 @@ impl Running {
         let http = http::Config {
             bound: settings.host,
             stall: settings.stall_timeout,
+            settings: resolved.digest(),
         };
         let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })

@@ -16,9 +16,3 @@ pub fn event(name: &str, value: &Value, out: &mut Vec<u8>) {
     out.push(b'\n');
     data(value, out);
 }
-
-/// A text as a JSON string.
-pub fn json_str(text: &str, out: &mut Vec<u8>) {
-    // Writing a str into a Vec can't fail: the one error serde_json knows here is I/O.
-    let _ = serde_json::to_writer(out, text);
-}

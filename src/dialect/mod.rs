@@ -10,6 +10,7 @@ mod answer;
 mod anthropic;
 mod choices;
 mod content;
+mod escape;
 mod field;
 mod format;
 mod frame;

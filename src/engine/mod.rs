@@ -55,6 +55,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// How tool calls are translated.
     pub boundary: boundary::Options,
+    /// Whether the client's tools are called at all; else the agent has only its own.
+    pub client_tools: bool,
 }
 
 impl Engine {

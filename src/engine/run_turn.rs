@@ -34,7 +34,7 @@ async fn send_end(events: &Sender, end: TurnEnd) {
     let _ = events.send(vec![TurnEvent::End(end)]).await;
 }
 
-async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
+async fn answer(shared: &Shared, mut turn: Turn, events: &Sender) {
     let _permit = match shared.admission.admit().await {
         Ok(permit) => permit,
         Err(error) => return send_end(events, TurnEnd::failed(error)).await,
@@ -48,6 +48,9 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
         Ok(model) => model,
         Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
     };
+    if !shared.config.client_tools {
+        turn.tools.clear();
+    }
     let mut shaper = match Shaper::new(&turn.shape) {
         Ok(shaper) => shaper,
         Err(error) => return send_end(events, TurnEnd::failed(error)).await,

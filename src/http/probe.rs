@@ -22,6 +22,9 @@ pub struct Sibling {
     pub workspace: String,
     /// The agent that it runs.
     pub agent: String,
+    /// Its settings, as a digest.
+    #[serde(default)]
+    pub settings: String,
 }
 
 impl fmt::Display for Sibling {

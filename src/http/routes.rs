@@ -32,6 +32,8 @@ pub struct Config {
     pub bound: IpAddr,
     /// How long a client may read nothing of its answer.
     pub stall: Duration,
+    /// The settings, as a digest: whether another server would answer alike.
+    pub settings: String,
 }
 
 impl App {
@@ -208,6 +210,7 @@ fn health(app: &App) -> Response {
         "workspace": Path::display(engine.workspace()).to_string(),
         "agent": engine.agent().to_string(),
         "fence": engine.agent().fence(),
+        "settings": app.config.settings,
         "running": engine.running(),
         "queued": engine.queued(),
     });

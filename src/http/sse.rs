@@ -35,7 +35,7 @@ const HOLD_STARTED: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much is written at once if a client falls behind.
-const COALESCE: usize = 64 * 1024;
+const COALESCE: usize = 32 * 1024;
 
 /// Answers with a stream.
 ///

@@ -15,8 +15,14 @@ mod support;
 mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// `login`, `logout` and `auth status`.
+mod auth;
+/// The configuration file, completions and manual pages.
+mod config;
 /// What holds for every dialect, and what is one's own.
 mod dialects;
+/// The `doctor` command.
+mod doctor;
 /// Failures as statuses and error events.
 mod failures;
 /// The agent's own writes.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::error::error_object;
 use crate::{
-    dialect::{Answer, Reply, Stamp, frame},
+    dialect::{Answer, Reply, Stamp, escape::write_json_str, frame},
     turn::{BYTES_PER_TOKEN, Delta, FinishReason, ToolCall, Turn, TurnEnd, Usage, estimate_tokens},
 };
 
@@ -110,7 +110,7 @@ impl MessagesReply {
             self.blocks - 1
         );
         out.extend_from_slice(head.as_bytes());
-        frame::json_str(text, out);
+        write_json_str(text, out);
         out.extend_from_slice(b"}}\n\n");
     }
 

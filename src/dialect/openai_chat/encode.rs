@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::calls::Calls;
 use crate::{
     dialect::{
-        Answer, Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object,
+        Answer, Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
+        openai_usage::usage_object,
     },
     turn::{Delta, FinishReason, ToolCall, TurnEnd},
 };
@@ -128,7 +129,7 @@ impl Choice {
         self.begin(out);
         self.frame(out, |out| {
             out.extend_from_slice(member);
-            frame::json_str(text, out);
+            write_json_str(text, out);
         });
     }
 

@@ -17,7 +17,7 @@ use super::{
     response::Head,
 };
 use crate::{
-    dialect::{Answer, Reply, frame, tools::Forms},
+    dialect::{Answer, Reply, escape::write_json_str, frame, tools::Forms},
     turn::{Delta, FinishReason, ToolCall, TurnEnd},
 };
 
@@ -107,7 +107,7 @@ impl ResponsesReply {
             );
             self.sequence += 1;
             out.extend_from_slice(head.as_bytes());
-            frame::json_str(text, out);
+            write_json_str(text, out);
             out.extend_from_slice(b"}\n\n");
         }
     }

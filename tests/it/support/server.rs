@@ -85,10 +85,12 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 boundary: boundary::Options::default(),
+                client_tools: true,
             },
             http: http::Config {
                 bound: host,
                 stall: Duration::from_secs(30),
+                settings: String::new(),
             },
             agent: agent::Setup {
                 fence: FenceMode::Auto,
