@@ -45,7 +45,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Demo(demo::Args),
     Models(models::Args),
     SyncModels(sync_models::Args),
@@ -55,7 +55,7 @@ enum Command {
 pub async fn run(cli: Cli) -> ExitCode {
     let dirs = Dirs::new(&|name| std::env::var_os(name));
     let result = match cli.command {
-        Command::Serve(args) => serve::run(args, &dirs).await,
+        Command::Serve(args) => serve::run(*args, &dirs).await,
         Command::Demo(args) => demo::run(args, &dirs).await,
         Command::Models(args) => models::run(args, &catalog(&dirs)).await,
         Command::SyncModels(args) => {

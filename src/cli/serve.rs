@@ -15,7 +15,7 @@ use crate::{
     agent::{Agent, Env},
     boundary,
     engine::{self, Budgets, Engine, Limits},
-    http::{self, App, Server, Shutdown},
+    http::{self, ApiKey, App, Server, Shutdown},
     settings::{ServeFlags, ServeSettings},
     telemetry,
 };
@@ -83,6 +83,22 @@ pub struct Args {
     #[arg(long, value_name = "SECS")]
     queue_timeout: Option<u64>,
 
+    /// Connections open at once; more wait to be accepted [default: 512]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<NonZeroUsize>,
+
+    /// File with the API key that clients must send [env: CURSOR_ACP_API_KEY, the key itself]
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+
+    /// Further name under which clients reach this server; may be repeated
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+
+    /// Origin whose web pages may use this server, as in https://app.example; may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = http::parse_origin)]
+    allow_origin: Vec<String>,
+
     /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -102,6 +118,10 @@ impl Args {
             max_running: self.max_running,
             max_queued: self.max_queued,
             queue_timeout: self.queue_timeout,
+            max_connections: self.max_connections,
+            api_key_file: self.api_key_file.clone(),
+            allow_host: self.allow_host.clone(),
+            allow_origin: self.allow_origin.clone(),
             log_level: self.log_level.clone(),
         }
     }
@@ -142,6 +162,7 @@ impl Running {
         settings: &ServeSettings,
         models_cache: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
+        let http = http_config(settings).await?;
         let workspace = match &settings.workspace {
             Some(dir) => dir.clone(),
             None => std::env::current_dir().context("the current directory is gone")?,
@@ -178,10 +199,6 @@ impl Running {
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let http = http::Config {
-            bound: settings.host,
-            stall: settings.stall_timeout,
-        };
         let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })
     }
@@ -190,6 +207,40 @@ impl Running {
     pub fn url(&self) -> String {
         format!("http://{}", self.server.addr())
     }
+}
+
+async fn http_config(settings: &ServeSettings) -> anyhow::Result<http::Config> {
+    let api_key = match (&settings.api_key_file, &settings.api_key) {
+        (Some(file), _) => {
+            let text = tokio::fs::read_to_string(file).await.map_err(|error| {
+                render::usage(format_args!("--api-key-file {}: {error}", file.display()))
+            })?;
+            let empty = || {
+                render::usage(format_args!(
+                    "--api-key-file {}: the file holds no key",
+                    file.display()
+                ))
+            };
+            Some(ApiKey::new(&text).ok_or_else(empty)?)
+        }
+        (None, Some(key)) => ApiKey::new(key.expose()),
+        (None, None) => None,
+    };
+    if api_key.is_none() && !settings.host.is_loopback() {
+        return Err(render::usage(format_args!(
+            "--host {}: other machines reach this address, so clients must send a key; \
+             set one with --api-key-file or CURSOR_ACP_API_KEY",
+            settings.host
+        )));
+    }
+    Ok(http::Config {
+        stall: settings.stall_timeout,
+        max_connections: settings.max_connections.get(),
+        api_key,
+        allowed_hosts: settings.allow_host.clone(),
+        allowed_origins: settings.allow_origin.clone(),
+        ..http::Config::new(settings.host)
+    })
 }
 
 /// The first SIGINT or SIGTERM drains, the second ends at once.

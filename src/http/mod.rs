@@ -1,15 +1,17 @@
 //! The HTTP server: warp filters under our own accept loop.
 //!
 //! ```text
-//! server (accept, drain) ─> routes (method + path) ─> body (bounded JSON) ─> dialect ─> engine
+//! server (accept, drain) ─> routes (origin, auth, method + path) ─> body (bounded JSON) ─> dialect ─> engine
 //!                                                  └> sse | whole ─> reply
 //! ```
 //!
 //! This module knows the dialects and the engine, and nothing of agents or the boundary.
 
+mod auth;
 mod body;
 mod chat;
 pub mod client;
+mod cors;
 mod models;
 mod origin;
 mod probe;
@@ -19,5 +21,7 @@ mod server;
 mod sse;
 mod stall;
 
+pub use auth::ApiKey;
+pub use origin::{InvalidOrigin, parse_origin};
 pub use routes::{App, Config, routes};
 pub use server::{Server, ServerError, Shutdown};

@@ -3,7 +3,12 @@
 //! The environment is a parameter, so that tests never touch the process's own.
 
 use std::{
-    fmt::Display, net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
+    fmt::{self, Display},
+    net::IpAddr,
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
 };
 
 /// A value that can't be used.
@@ -14,6 +19,24 @@ pub struct SettingsError {
     pub name: String,
     /// What is wrong with its value.
     pub reason: String,
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
 }
 
 /// Looks up an environment variable; `None` if it is unset.
@@ -44,6 +67,14 @@ pub struct ServeFlags {
     pub max_queued: Option<usize>,
     /// `--queue-timeout`, in seconds
     pub queue_timeout: Option<u64>,
+    /// `--max-connections`
+    pub max_connections: Option<NonZeroUsize>,
+    /// `--api-key-file`
+    pub api_key_file: Option<PathBuf>,
+    /// `--allow-host`, any number
+    pub allow_host: Vec<String>,
+    /// `--allow-origin`, any number
+    pub allow_origin: Vec<String>,
     /// `--log-level`
     pub log_level: Option<String>,
 }
@@ -73,6 +104,16 @@ pub struct ServeSettings {
     pub max_queued: usize,
     /// How long one may wait.
     pub queue_timeout: Duration,
+    /// How many connections are open at one time.
+    pub max_connections: NonZeroUsize,
+    /// Where the API key is that clients must send; it wins over [`api_key`](Self::api_key).
+    pub api_key_file: Option<PathBuf>,
+    /// The API key that clients must send.
+    pub api_key: Option<Secret>,
+    /// More names of this server.
+    pub allow_host: Vec<String>,
+    /// Origins whose web pages may use it.
+    pub allow_origin: Vec<String>,
     /// A log filter.
     pub log_level: String,
 }
@@ -97,6 +138,15 @@ impl ServeSettings {
                 .unwrap_or(const { NonZeroUsize::new(3).unwrap() }),
             max_queued: pick(flags.max_queued, "CURSOR_ACP_MAX_QUEUED", env)?.unwrap_or(32),
             queue_timeout: seconds(flags.queue_timeout.unwrap_or(300)),
+            max_connections: flags
+                .max_connections
+                .unwrap_or(const { NonZeroUsize::new(512).unwrap() }),
+            api_key_file: flags.api_key_file,
+            api_key: env("CURSOR_ACP_API_KEY")
+                .filter(|key| !key.is_empty())
+                .map(Secret),
+            allow_host: flags.allow_host,
+            allow_origin: flags.allow_origin,
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
         })
     }

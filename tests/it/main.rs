@@ -25,6 +25,8 @@ mod hostile;
 mod http;
 /// Real recordings, where they are at hand.
 mod recordings;
+/// Keys, origins, names and sizes.
+mod security;
 /// The `serve` command as a process.
 mod serve;
 /// Tool calls.

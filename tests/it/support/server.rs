@@ -83,10 +83,7 @@ impl TestServer {
                 budgets: Budgets::default(),
                 boundary: boundary::Options::default(),
             },
-            http: http::Config {
-                bound: host,
-                stall: Duration::from_secs(30),
-            },
+            http: http::Config::new(host),
         };
         change(&mut setup);
         let agent = fake_agent();
