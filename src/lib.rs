@@ -23,6 +23,7 @@ pub mod agent;
 pub mod boundary;
 pub mod cli;
 pub mod dialect;
+pub mod dump;
 pub mod engine;
 pub mod http;
 pub mod models;

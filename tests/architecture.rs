@@ -18,11 +18,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("opencode", &["models"]),
     ("settings", &[]),
     ("telemetry", &[]),
+    ("dump", &[]),
     ("prompt", &["turn"]),
     ("dialect", &["turn"]),
     ("boundary", &["turn", "agent"]),
-    ("engine", &["prompt", "agent", "boundary", "models", "turn"]),
-    ("http", &["dialect", "engine", "models", "turn"]),
+    (
+        "engine",
+        &["prompt", "agent", "boundary", "models", "dump", "turn"],
+    ),
+    ("http", &["dialect", "dump", "engine", "models", "turn"]),
 ];
 
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.

@@ -1,6 +1,6 @@
 //! A run of the agent: one prompt in, events out.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +33,18 @@ pub struct AgentRun {
     /// The lines on stdout that are not JSON.
     notes: Tail,
     json_seen: bool,
+    tap: Option<Tap>,
+}
+
+/// Takes each line of the agent's stdout, as it came.
+struct Tap(Box<TapFn>);
+
+type TapFn = dyn Fn(&[u8]) + Send + Sync;
+
+impl fmt::Debug for Tap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tap")
+    }
 }
 
 impl AgentRun {
@@ -54,7 +66,13 @@ impl AgentRun {
             frames: Frames::default(),
             notes: Tail::default(),
             json_seen: false,
+            tap: None,
         })
+    }
+
+    /// From now on, `tap` gets each line of the agent's stdout before it is read.
+    pub fn tap(&mut self, tap: impl Fn(&[u8]) + Send + Sync + 'static) {
+        self.tap = Some(Tap(Box::new(tap)));
     }
 
     /// The id of the agent's process and of its group.
@@ -91,6 +109,9 @@ impl AgentRun {
     /// All lines that are there, up to the result.
     fn decode(&mut self, events: &mut Vec<AgentEvent>) {
         let mut decode = |line: &[u8]| {
+            if let Some(Tap(tap)) = &self.tap {
+                tap(line);
+            }
             if let Some(note) = print::decode(line, events) {
                 tracing::debug!(note = %redact(&note), "the agent says");
                 self.notes.push(note.as_bytes());

@@ -14,6 +14,7 @@ use super::{dirs::Dirs, render};
 use crate::{
     agent::{Agent, Env},
     boundary,
+    dump::Dumps,
     engine::{self, Budgets, Engine, Limits},
     http::{self, ApiKey, App, Server, Shutdown},
     settings::{ServeFlags, ServeSettings},
@@ -99,6 +100,14 @@ pub struct Args {
     #[arg(long, value_name = "ORIGIN", value_parser = http::parse_origin)]
     allow_origin: Vec<String>,
 
+    /// Directory that gets the request, prompt, agent's output and answer of each turn, in full
+    #[arg(long, value_name = "DIR")]
+    dump_dir: Option<PathBuf>,
+
+    /// How many turns the dump directory keeps [default: 50]
+    #[arg(long, value_name = "N")]
+    dump_keep: Option<NonZeroUsize>,
+
     /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -122,6 +131,8 @@ impl Args {
             api_key_file: self.api_key_file.clone(),
             allow_host: self.allow_host.clone(),
             allow_origin: self.allow_origin.clone(),
+            dump_dir: self.dump_dir.clone(),
+            dump_keep: self.dump_keep,
             log_level: self.log_level.clone(),
         }
     }
@@ -233,7 +244,12 @@ async fn http_config(settings: &ServeSettings) -> anyhow::Result<http::Config> {
             settings.host
         )));
     }
+    let dumps = settings.dump_dir.as_ref().map(|dir| {
+        Dumps::open(dir, settings.dump_keep.get())
+            .map_err(|error| render::usage(format_args!("--dump-dir {}: {error}", dir.display())))
+    });
     Ok(http::Config {
+        dumps: dumps.transpose()?,
         stall: settings.stall_timeout,
         max_connections: settings.max_connections.get(),
         api_key,

@@ -24,7 +24,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{agent::Agent, boundary, models::Catalog, turn::Turn};
+use crate::{agent::Agent, boundary, dump::Dump, models::Catalog, turn::Turn};
 use admission::Admission;
 
 /// Turns prompts into answers with one agent program.
@@ -78,14 +78,15 @@ impl Engine {
         }
     }
 
-    /// Starts a turn, or queues it if too many are running. Dropping the stream cancels it.
+    /// Starts a turn, or queues it if too many are running. Dropping the stream cancels it. What
+    /// the agent is told and says goes to the dump as well.
     #[must_use]
-    pub fn start(&self, turn: Turn) -> TurnStream {
+    pub fn start(&self, turn: Turn, dump: Option<Dump>) -> TurnStream {
         let (sender, stream) = TurnStream::channel();
         let shared = Arc::clone(&self.shared);
         self.shared
             .turns
-            .spawn(run_turn::run_turn(shared, turn, sender));
+            .spawn(run_turn::run_turn(shared, turn, dump, sender));
         stream
     }
 

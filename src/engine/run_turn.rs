@@ -11,12 +11,13 @@ use super::{
 use crate::{
     agent::RunRequest,
     boundary::Boundary,
+    dump::{Dump, Part},
     models, prompt,
     turn::{Turn, TurnEnd, TurnEvent},
 };
 
 /// Runs the turn, unless the client hangs up or the server stops meanwhile.
-pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, events: Sender) {
+pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, events: Sender) {
     tokio::select! {
         biased;
         () = events.closed() => tracing::debug!("the client hung up"),
@@ -24,7 +25,7 @@ pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, events: Sender) {
             // The client gets what is left of the grace to take this.
             send_end(&events, TurnEnd::failed(shutting_down())).await;
         }
-        () = answer(&shared, turn, &events) => {}
+        () = answer(&shared, turn, dump, &events) => {}
     }
 }
 
@@ -33,7 +34,7 @@ async fn send_end(events: &Sender, end: TurnEnd) {
     let _ = events.send(vec![TurnEvent::End(end)]).await;
 }
 
-async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
+async fn answer(shared: &Shared, turn: Turn, dump: Option<Dump>, events: &Sender) {
     let _permit = match shared.admission.admit().await {
         Ok(permit) => permit,
         Err(error) => return send_end(events, TurnEnd::failed(error)).await,
@@ -55,12 +56,18 @@ async fn answer(shared: &Shared, turn: Turn, events: &Sender) {
         workspace: config.workspace.clone(),
         resume: None,
     };
+    if let Some(dump) = &dump {
+        dump.write(Part::Prompt, request.prompt.as_bytes());
+    }
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
     let mut run = match shared.agent.start(request) {
         Ok(run) => run,
         Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
     };
+    if let Some(dump) = dump {
+        run.tap(move |line| dump.line(Part::Events, line));
+    }
     let mut answer = Answer::new(&mut boundary, &model);
     answer.relay(&mut run, config.budgets, events).await;
 }

@@ -15,6 +15,7 @@ use warp::{
 use super::{App, body, reply, sse};
 use crate::{
     dialect::{Answer, Dialect, Request, Stamp},
+    dump::{Dump, Part},
     engine::TurnStream,
     turn::{ErrorKind, TurnError, TurnEvent},
 };
@@ -31,21 +32,48 @@ pub async fn answer<B: Buf>(
 ) -> Result<Response, TurnError> {
     body::check_content_type(headers)?;
     let body = body::read(headers, body).await?;
-    let request = decode(dialect, body).await?;
-    let events = app.engine().start(request.turn);
-    if request.stream {
-        sse::stream(events, request.reply).await
-    } else {
-        let answer = collect(events).await?;
-        Ok(reply::json(StatusCode::OK, request.reply.whole(&answer)))
+    let stamp = stamp();
+    let dump = app.config().dumps.as_ref();
+    let dump = dump.map(|dumps| dumps.turn(&stamp.id));
+    if let Some(dump) = &dump {
+        dump.write(Part::Request, &body);
     }
+    let result = run(app, dialect, body, stamp, dump.as_ref()).await;
+    if let (Err(error), Some(dump)) = (&result, dump) {
+        dump.line(Part::Response, &dialect.error(error));
+    }
+    result
 }
 
-async fn decode(dialect: &'static dyn Dialect, body: Bytes) -> Result<Request, TurnError> {
-    if body.len() < LARGE {
-        return dialect.decode(&body, stamp());
+async fn run(
+    app: &App,
+    dialect: &'static dyn Dialect,
+    body: Bytes,
+    stamp: Stamp,
+    dump: Option<&Dump>,
+) -> Result<Response, TurnError> {
+    let request = decode(dialect, body, stamp).await?;
+    let events = app.engine().start(request.turn, dump.cloned());
+    if request.stream {
+        return sse::stream(events, request.reply, dump.cloned()).await;
     }
-    tokio::task::spawn_blocking(move || dialect.decode(&body, stamp()))
+    let answer = collect(events).await?;
+    let whole = request.reply.whole(&answer);
+    if let Some(dump) = dump {
+        dump.line(Part::Response, &whole);
+    }
+    Ok(reply::json(StatusCode::OK, whole))
+}
+
+async fn decode(
+    dialect: &'static dyn Dialect,
+    body: Bytes,
+    stamp: Stamp,
+) -> Result<Request, TurnError> {
+    if body.len() < LARGE {
+        return dialect.decode(&body, stamp);
+    }
+    tokio::task::spawn_blocking(move || dialect.decode(&body, stamp))
         .await
         .unwrap_or_else(|_| {
             Err(TurnError::new(

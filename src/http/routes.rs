@@ -15,6 +15,7 @@ use warp::{
 use super::{ApiKey, chat, cors, models, origin, reply};
 use crate::{
     dialect::{DIALECTS, Dialect},
+    dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
 };
@@ -42,6 +43,8 @@ pub struct Config {
     ///
     /// [`parse_origin`]: super::parse_origin
     pub allowed_origins: Vec<String>,
+    /// Where turns are dumped, if anywhere.
+    pub dumps: Option<Dumps>,
 }
 
 impl Config {
@@ -55,6 +58,7 @@ impl Config {
             api_key: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            dumps: None,
         }
     }
 }

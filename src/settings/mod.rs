@@ -75,6 +75,10 @@ pub struct ServeFlags {
     pub allow_host: Vec<String>,
     /// `--allow-origin`, any number
     pub allow_origin: Vec<String>,
+    /// `--dump-dir`
+    pub dump_dir: Option<PathBuf>,
+    /// `--dump-keep`
+    pub dump_keep: Option<NonZeroUsize>,
     /// `--log-level`
     pub log_level: Option<String>,
 }
@@ -114,6 +118,10 @@ pub struct ServeSettings {
     pub allow_host: Vec<String>,
     /// Origins whose web pages may use it.
     pub allow_origin: Vec<String>,
+    /// Where turns are dumped, if anywhere.
+    pub dump_dir: Option<PathBuf>,
+    /// How many dumps are kept.
+    pub dump_keep: NonZeroUsize,
     /// A log filter.
     pub log_level: String,
 }
@@ -147,6 +155,10 @@ impl ServeSettings {
                 .map(Secret),
             allow_host: flags.allow_host,
             allow_origin: flags.allow_origin,
+            dump_dir: flags.dump_dir,
+            dump_keep: flags
+                .dump_keep
+                .unwrap_or(const { NonZeroUsize::new(50).unwrap() }),
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
         })
     }

@@ -15,6 +15,8 @@ mod support;
 mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// Debug dumps.
+mod dumps;
 /// Failures as statuses and error events.
 mod failures;
 /// Golden cases: `fixtures/turns`.
