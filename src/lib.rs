@@ -17,11 +17,13 @@
 //! | a dialect | `dialect/<name>/` and a line in [`dialect::DIALECTS`] |
 //! | a scenario of the replay agent | `agent/replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
+//! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |
 //! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
 
 pub mod agent;
 pub mod boundary;
 pub mod cli;
+pub mod clients;
 pub mod dialect;
 pub mod dump;
 pub mod engine;

@@ -3,11 +3,18 @@
 use std::{io, process::ExitCode};
 
 use clap::Parser as _;
-use open_cursor::{agent::replay, cli};
+use open_cursor::{
+    agent::{fence::launcher, replay},
+    cli,
+};
 
 fn main() -> ExitCode {
-    // `--agent replay` runs this program again in the agent's place.
     let mut args = std::env::args_os().skip(1).peekable();
+    // The fence runs this program between `fork` and the agent, before anything starts a thread.
+    if args.next_if(|arg| arg == launcher::SUBCOMMAND).is_some() {
+        return launcher::main(args);
+    }
+    // `--agent replay` runs it in the agent's place.
     if args.next_if(|arg| arg == "replay-agent").is_some() {
         return replay::main(args, io::stdin(), io::stdout(), io::stderr()).into();
     }

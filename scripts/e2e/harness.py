@@ -21,14 +21,24 @@ class Failed(Exception):
     """A check did not hold; the message says which and what was seen instead."""
 
 
+class Fatal(Exception):
+    """Without the step that failed, the others make no sense."""
+
+
 def check(condition, message):
     if not condition:
         raise Failed(message)
 
 
+failures = []
+
+
 @contextlib.contextmanager
-def step(title, seconds=60):
-    """One named part of the proof. It is interrupted, and fails, after `seconds`."""
+def step(title, seconds=60, fatal=False):
+    """One named part of the proof, interrupted after `seconds`.
+
+    If it fails, the run fails; the other steps are still taken, unless this one is `fatal`.
+    """
 
     def expired(_signal, _frame):
         raise Failed(f"not done within {seconds} s")
@@ -39,28 +49,31 @@ def step(title, seconds=60):
     signal.alarm(seconds)
     try:
         yield
-    except BaseException:
+    except Exception as error:
         print("FAILED", flush=True)
-        raise
+        if not isinstance(error, Failed):
+            traceback.print_exc(file=sys.stdout)
+        print(f"      {error}", flush=True)
+        failures.append(title)
+        if fatal:
+            raise Fatal from error
+    else:
+        print(f"ok ({time.monotonic() - started:.1f} s)", flush=True)
     finally:
         signal.alarm(0)
-    print(f"ok ({time.monotonic() - started:.1f} s)", flush=True)
 
 
 def main(binary, body):
-    """Runs `body(server, scratch)` against a fresh server; exits 0, or 1 with the reason."""
+    """Runs `body(server, scratch)` against a fresh server; exits 0, or 1 if a step failed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="open-cursor-e2e-")).resolve()
     server = Server(binary, scratch)
     try:
-        with server:
+        with contextlib.suppress(Fatal), server:
             body(server, scratch)
-    except Exception as error:
-        if not isinstance(error, Failed):
-            traceback.print_exc()
-        print(f"failed: {error}", file=sys.stderr)
-        server.show_log()
-        sys.exit(1)
+        if failures:
+            server.show_log()
+            sys.exit(f"{len(failures)} failed: " + "; ".join(failures))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -81,7 +94,7 @@ class Server:
         argv = [self.binary, "serve", "--port", "0", "--server-info", str(self.info)]
         argv += ["--agent", "replay", "--workspace", str(self.workspace)]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
-        with step("start open-cursor", 20), self.log.open("wb") as log:
+        with step("start open-cursor", 20, fatal=True), self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
@@ -103,7 +116,7 @@ class Server:
 
     def __exit__(self, kind, _value, _trace):
         try:
-            if kind is None:
+            if kind in (None, Fatal):
                 with step("stop open-cursor by SIGTERM", 30):
                     self.process.send_signal(signal.SIGTERM)
                     code = self.process.wait()

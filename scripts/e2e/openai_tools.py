@@ -7,22 +7,30 @@ import subprocess
 from harness import check
 
 
-def tool(name, description, **properties):
+TYPES = {"string": str, "number": (int, float)}
+
+
+def tool(name, description, required, optional):
+    properties = {
+        key: {"type": kind, "description": f"The {key}."} for key, kind in (required | optional).items()
+    }
     parameters = {
         "type": "object",
-        "properties": {key: {"type": "string", "description": what} for key, what in properties.items()},
-        "required": list(properties),
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
     }
     function = {"name": name, "description": description, "parameters": parameters}
     return {"type": "function", "function": function}
 
 
+STRING, NUMBER = "string", "number"
 TOOLS = [
-    tool("read", "Reads a file.", filePath="absolute path"),
-    tool("write", "Writes a file.", filePath="absolute path", content="the whole content"),
-    tool("bash", "Runs a shell command.", command="the command"),
+    tool("read", "Reads a file.", {"filePath": STRING}, {"offset": NUMBER, "limit": NUMBER}),
+    tool("write", "Writes a file.", {"filePath": STRING, "content": STRING}, {}),
+    tool("bash", "Runs a command.", {"command": STRING}, {"timeout": NUMBER, "workdir": STRING}),
 ]
-REQUIRED = {t["function"]["name"]: t["function"]["parameters"]["required"] for t in TOOLS}
+SCHEMAS = {t["function"]["name"]: t["function"]["parameters"] for t in TOOLS}
 
 
 class Workspace:
@@ -32,11 +40,15 @@ class Workspace:
         self.directory = directory.resolve()
 
     def execute(self, function):
-        check(function.name in REQUIRED, f"{function.name} was not offered")
+        check(function.name in SCHEMAS, f"{function.name} was not offered")
+        schema = SCHEMAS[function.name]
         arguments = json.loads(function.arguments)
-        check(isinstance(arguments, dict), f"the arguments are {function.arguments}")
-        for name in REQUIRED[function.name]:
-            check(isinstance(arguments.get(name), str), f"{function.name} without {name}: {arguments}")
+        missing = set(schema["required"]) - set(arguments)
+        check(not missing, f"{function.name} lacks {missing}: {arguments}")
+        for key, value in arguments.items():
+            kind = schema["properties"].get(key, {}).get("type")
+            check(kind, f"{function.name} has no argument {key}: {arguments}")
+            check(isinstance(value, TYPES[kind]), f"{key} is no {kind}: {arguments}")
         return getattr(self, function.name)(arguments)
 
     def path(self, arguments):

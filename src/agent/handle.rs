@@ -1,48 +1,177 @@
-//! The agent as a server uses it: which program, in which environment, and what is left to reap.
+//! The agent as a server uses it: which program, in which environment, behind which fence.
 
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    path::Path,
-    sync::Arc,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use super::{AgentError, AgentRun, Env, Program, RunRequest, discover};
+use super::{
+    AgentError, AgentRun, Env, FencedRun, Program, RunRequest, discover,
+    fence::{Enclosure, Fence, FenceMode, FenceStatus},
+    slot::{Places, Slot, Slots},
+};
 
-/// How long the list of models may take.
-const LIST: Duration = Duration::from_secs(30);
+/// How long the CLI may take to say whether it is logged in: up to 15 s were seen (FACTS 3.1).
+const STATUS: Duration = Duration::from_secs(20);
 
-/// A found agent. Clones share what is left to reap.
+/// What an agent needs besides its program.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// How much the fence matters.
+    pub fence: FenceMode,
+    /// How many runs there may be at a time.
+    pub slots: usize,
+    /// Our own executable, which is the fence's launcher too.
+    pub launcher: PathBuf,
+    /// The directory that most runs will work in, to try the fence on.
+    pub workspace: Option<PathBuf>,
+}
+
+/// A found agent. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Agent {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     program: Program,
-    env: Arc<[(OsString, OsString)]>,
+    env: Vec<(OsString, OsString)>,
+    fence: Fence,
+    slots: Slots,
+    /// Whether the login was found not to survive a configuration directory of our own.
+    shares_config: AtomicBool,
     reaper: TaskTracker,
 }
 
 impl Agent {
-    /// Finds the agent (see [`discover`]) and fixes its environment.
+    /// Finds the agent (see [`discover`]), and the fence that can be had here.
     ///
     /// # Errors
-    /// [`AgentError::Missing`].
-    pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Self, AgentError> {
+    /// [`AgentError::Missing`]; [`AgentError::Refused`] if there is no place for the slots, or no
+    /// fence where it is required.
+    pub async fn discover(
+        explicit: Option<&OsStr>,
+        env: &Env,
+        setup: Setup,
+    ) -> Result<Self, AgentError> {
+        let program = discover(explicit, env).await?;
+        let get = |name: &str| env.get(name).map(OsStr::to_owned);
+        let places = Places::from_env(get, &std::env::temp_dir());
+        let (fence, slots) = Fence::start(
+            setup.fence,
+            &setup.launcher,
+            &places,
+            setup.slots,
+            setup.workspace.as_deref(),
+        )
+        .await
+        .map_err(|error| AgentError::Refused {
+            message: error.to_string(),
+        })?;
         Ok(Self {
-            program: discover(explicit, env).await?,
-            env: env.for_agent(&[]).into(),
-            reaper: TaskTracker::new(),
+            shared: Arc::new(Shared {
+                program,
+                env: env.for_agent(&[]),
+                fence,
+                slots,
+                shares_config: AtomicBool::new(false),
+                reaper: TaskTracker::new(),
+            }),
         })
     }
 
-    /// Starts a run.
+    /// What of the fence holds.
+    #[must_use]
+    pub fn fence(&self) -> &FenceStatus {
+        self.shared.fence.status()
+    }
+
+    /// Starts a run in a free slot, and waits for one.
     ///
     /// # Errors
-    /// [`AgentError::Spawn`].
-    pub fn start(&self, request: RunRequest) -> Result<AgentRun, AgentError> {
-        let spec = self.program.run_spec(&request, self.env.to_vec());
-        AgentRun::start(&spec, request.prompt, &self.reaper)
+    /// [`AgentError::Spawn`]; [`AgentError::Refused`] if the workspace can't be fenced.
+    pub async fn start(&self, request: RunRequest) -> Result<FencedRun, AgentError> {
+        let slot = self.shared.slots.acquire().await.map_err(refused)?;
+        FencedRun::start(self.clone(), request, slot).await
+    }
+
+    /// Makes the slot ready for a run, and starts it.
+    pub(super) async fn enter(
+        &self,
+        request: &RunRequest,
+        slot: &Slot,
+    ) -> Result<(AgentRun, Enclosure), AgentError> {
+        let shared = &self.shared;
+        let enclosure = shared
+            .fence
+            .prepare(slot.dirs(), &request.workspace, Vec::new())
+            .await
+            .map_err(refused)?;
+        if let Some(warning) = enclosure.warning() {
+            tracing::warn!("{warning}");
+        }
+        let spec = shared.program.run_spec(request, shared.env.clone());
+        let mut spec = enclosure.wrap(spec);
+        if shared.shares_config.load(Ordering::Relaxed) {
+            let users = |name: &OsString| shared.env.iter().find(|(n, _)| n == name).cloned();
+            spec.env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
+            spec.env.extend(users(&"CURSOR_CONFIG_DIR".into()));
+        }
+        let mut run = AgentRun::start(&spec, Arc::clone(&request.prompt), &shared.reaper)?;
+        run.tap(request.tap.clone());
+        Ok((run, enclosure))
+    }
+
+    pub(super) fn enclosing(&self) -> &Fence {
+        &self.shared.fence
+    }
+
+    pub(super) fn reaper(&self) -> &TaskTracker {
+        &self.shared.reaper
+    }
+
+    /// Checks once that a login survives a configuration directory of our own, and shares the
+    /// user's if it does not: an agent that can't log in is worth less than a private default
+    /// model. Takes seconds, so it is to be run beside the server.
+    pub async fn verify_login(&self) {
+        let Ok(config) = tempfile::tempdir() else {
+            return;
+        };
+        let mut private = self.shared.env.clone();
+        private.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
+        private.push(("CURSOR_CONFIG_DIR".into(), config.path().into()));
+        if self.is_logged_in(&private).await == Some(false)
+            && self.is_logged_in(&self.shared.env).await == Some(true)
+        {
+            self.shared.shares_config.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                "the login does not survive a private CURSOR_CONFIG_DIR: runs share your Cursor \
+                 configuration, so they change its default model, and deny rules do not hold"
+            );
+        }
+    }
+
+    /// What `status` says; `None` if it can't be told.
+    async fn is_logged_in(&self, env: &[(OsString, OsString)]) -> Option<bool> {
+        let args = ["status", "--format", "json"];
+        let reply = self
+            .shared
+            .program
+            .query(&args, env, Path::new("/"), STATUS)
+            .await
+            .ok()?;
+        let status: Value = serde_json::from_str(reply.stdout.trim()).ok()?;
+        status.get("isAuthenticated")?.as_bool()
     }
 
     /// The output of `cursor-agent models`.
@@ -50,30 +179,26 @@ impl Agent {
     /// # Errors
     /// What the agent said instead.
     pub async fn models(&self) -> Result<String, AgentError> {
-        let reply = self
-            .program
-            .query(&["models"], &self.env, Path::new("/"), LIST)
-            .await?;
-        if reply.stdout.trim().is_empty() {
-            return Err(reply.error());
-        }
-        Ok(reply.stdout)
+        self.shared.program.models(&self.shared.env).await
     }
 
-    /// Waits until every process of every run that was dropped is gone.
+    /// Waits until every process of every run that was dropped is gone, and its slot clean.
     pub async fn reaped(&self) {
-        self.reaper.close();
-        self.reaper.wait().await;
+        self.shared.reaper.close();
+        self.shared.reaper.wait().await;
+        self.shared.slots.drained().await;
+    }
+}
+
+fn refused(error: impl fmt::Display) -> AgentError {
+    AgentError::Refused {
+        message: error.to_string(),
     }
 }
 
 impl fmt::Display for Agent {
     /// The program and what comes before its arguments.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.program.path.display())?;
-        for arg in &self.program.leading_args {
-            write!(f, " {}", arg.display())?;
-        }
-        Ok(())
+        self.shared.program.fmt(f)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
@@ -21,6 +21,9 @@ use super::{
 
 /// The longest reply to a query, in bytes. The list of models has some 20 kB.
 const REPLY: usize = 1 << 20;
+
+/// How long the list of models may take.
+const LIST: Duration = Duration::from_secs(30);
 
 /// A program that speaks Cursor's command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +92,7 @@ impl Program {
         limit: Duration,
     ) -> Result<Reply, AgentError> {
         let spec = self.spec(args.iter().map(OsString::from).collect(), env.to_vec(), cwd);
-        let mut process = Process::start(&spec, String::new(), &TaskTracker::new())
+        let mut process = Process::start(&spec, "".into(), &TaskTracker::new())
             .map_err(|error| spawn_error(&self.path, &error))?;
         let mut output = BytesMut::new();
         let answered = timeout(limit, async {
@@ -115,6 +118,18 @@ impl Program {
         })
     }
 
+    /// The output of `models`.
+    ///
+    /// # Errors
+    /// What the agent said instead.
+    pub async fn models(&self, env: &[(OsString, OsString)]) -> Result<String, AgentError> {
+        let reply = self.query(&["models"], env, Path::new("/"), LIST).await?;
+        if reply.stdout.trim().is_empty() {
+            return Err(reply.error());
+        }
+        Ok(reply.stdout)
+    }
+
     fn spec(&self, args: Vec<OsString>, env: Vec<(OsString, OsString)>, cwd: &Path) -> SpawnSpec {
         SpawnSpec {
             program: self.path.clone(),
@@ -122,6 +137,17 @@ impl Program {
             env,
             cwd: cwd.to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Program {
+    /// The path and what comes before the arguments.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        for arg in &self.leading_args {
+            write!(f, " {}", arg.display())?;
+        }
+        Ok(())
     }
 }
 

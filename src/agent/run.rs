@@ -1,6 +1,6 @@
 //! A run of the agent: one prompt in, events out.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
@@ -8,21 +8,23 @@ use super::{
     AgentError, AgentEvent,
     classify::{self, Ending},
     print,
-    process::{Frames, Process, SpawnSpec, Tail},
+    process::{Exit, Frames, Process, SpawnSpec, Tail},
     redact::redact,
 };
 
 /// What to ask the agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RunRequest {
     /// The prompt, of any length.
-    pub prompt: String,
+    pub prompt: Arc<str>,
     /// The model's id as Cursor knows it.
     pub model: String,
     /// The directory that the agent works in; absolute.
     pub workspace: PathBuf,
     /// The chat to go on with. The CLI finds it only from the workspace it was made in.
     pub resume: Option<String>,
+    /// Gets each line of the agent's stdout before it is read.
+    pub tap: Option<Tap>,
 }
 
 /// A running agent. Dropping it ends the agent's whole process group, in the background.
@@ -36,10 +38,18 @@ pub struct AgentRun {
     tap: Option<Tap>,
 }
 
-/// Takes each line of the agent's stdout, as it came.
-struct Tap(Box<TapFn>);
+/// Takes lines, as they came.
+#[derive(Clone)]
+pub struct Tap(Arc<TapFn>);
 
 type TapFn = dyn Fn(&[u8]) + Send + Sync;
+
+impl Tap {
+    /// A tap that hands them on.
+    pub fn new(take: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+}
 
 impl fmt::Debug for Tap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +64,7 @@ impl AgentRun {
     /// [`AgentError::Spawn`] if it can't be started.
     pub fn start(
         spec: &SpawnSpec,
-        prompt: String,
+        prompt: Arc<str>,
         tracker: &TaskTracker,
     ) -> Result<Self, AgentError> {
         let process = Process::start(spec, prompt, tracker).map_err(|error| AgentError::Spawn {
@@ -71,8 +81,8 @@ impl AgentRun {
     }
 
     /// From now on, `tap` gets each line of the agent's stdout before it is read.
-    pub fn tap(&mut self, tap: impl Fn(&[u8]) + Send + Sync + 'static) {
-        self.tap = Some(Tap(Box::new(tap)));
+    pub(super) fn tap(&mut self, tap: Option<Tap>) {
+        self.tap = tap;
     }
 
     /// The id of the agent's process and of its group.
@@ -85,6 +95,17 @@ impl AgentRun {
     #[must_use]
     pub fn json_seen(&self) -> bool {
         self.json_seen
+    }
+
+    /// How the process ended, once [`AgentRun::next`] has failed.
+    pub async fn exit(&mut self) -> &Exit {
+        self.process.exit().await
+    }
+
+    /// Ends the agent's group and waits until it is gone.
+    pub async fn end(mut self) {
+        self.process.stop();
+        self.process.exit().await;
     }
 
     /// Waits for output and appends all events in it, at least one. Safe to cancel and call again.

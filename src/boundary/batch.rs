@@ -1,12 +1,13 @@
 //! The calls of one model request, until they go to the client together.
 
+use super::catalog::Made;
 use super::change::{self, FileChange};
-use crate::turn::ToolCall;
 
 /// One call of the batch, in the order of announcement.
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
-    Call(ToolCall),
+    /// A call, and what tells it from others.
+    Call(String, Made),
     /// A native edit, by its call id, whose exact change is not known yet.
     Awaiting(String),
     Change(FileChange),
@@ -15,7 +16,7 @@ enum Item {
 /// What is ready to go to the client.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ready {
-    Call(ToolCall),
+    Call(String, Made),
     Change(FileChange),
 }
 
@@ -23,8 +24,8 @@ pub(super) enum Ready {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     items: Vec<Item>,
-    /// The model request that made them, where the agent says so.
-    request: Option<String>,
+    /// The model request that made them, where the agent says so. Calls from text don't set it.
+    request: Option<Option<String>>,
     /// Whether something came between that calls without a request id don't reach across.
     broken: bool,
 }
@@ -33,14 +34,16 @@ impl Batch {
     /// Whether a call of this model request belongs to the batch. An empty batch takes any.
     pub(super) fn admits(&mut self, request: Option<&str>) -> bool {
         if self.items.is_empty() {
-            self.request = request.map(str::to_owned);
-            self.broken = false;
-            return true;
+            self.request = None;
         }
-        match (self.request.as_deref(), request) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            (None, None) => !self.broken,
-            _ => false,
+        match &self.request {
+            None => {
+                self.request = Some(request.map(str::to_owned));
+                self.broken = false;
+                true
+            }
+            Some(Some(ours)) => Some(ours.as_str()) == request,
+            Some(None) => request.is_none() && !self.broken,
         }
     }
 
@@ -49,8 +52,8 @@ impl Batch {
         self.broken = true;
     }
 
-    pub(super) fn push(&mut self, call: ToolCall) {
-        self.items.push(Item::Call(call));
+    pub(super) fn push(&mut self, origin: &str, made: Made) {
+        self.items.push(Item::Call(origin.to_owned(), made));
     }
 
     /// Keeps the place of an edit until its change is known.
@@ -81,13 +84,20 @@ impl Batch {
     pub(super) fn set_change(&mut self, change: FileChange) {
         match self.change_of(&change.path) {
             Some(known) => *known = change,
-            None => self.items.push(Item::Change(change)),
+            None => {
+                self.request.get_or_insert(None);
+                self.items.push(Item::Change(change));
+            }
         }
     }
 
-    /// Several changes of a file are one: from before the first to after the last.
+    /// Several changes of a file are one: from before the first to after the last. Completions
+    /// may come out of order, which their texts tell.
     fn merge(&mut self, at: usize, change: FileChange) {
         match self.change_of(&change.path) {
+            Some(known) if change.after.is_some() && known.before == change.after => {
+                known.before = change.before;
+            }
             Some(known) => known.after = change.after,
             None => self.items.insert(at, Item::Change(change)),
         }
@@ -107,8 +117,13 @@ impl Batch {
             .any(|item| !matches!(item, Item::Awaiting(_)))
     }
 
+    /// Whether native calls are ready that only wait for their siblings' announcements.
+    pub(super) fn is_settling(&self) -> bool {
+        self.is_ready() && !self.is_waiting() && self.request.is_some()
+    }
+
     /// Whether an edit of the batch is still being made.
-    pub(super) fn is_waiting(&self) -> bool {
+    fn is_waiting(&self) -> bool {
         self.items
             .iter()
             .any(|item| matches!(item, Item::Awaiting(_)))
@@ -128,7 +143,7 @@ impl Batch {
         self.items
             .drain(..)
             .filter_map(|item| match item {
-                Item::Call(call) => Some(Ready::Call(call)),
+                Item::Call(origin, made) => Some(Ready::Call(origin, made)),
                 Item::Change(change) => Some(Ready::Change(change)),
                 Item::Awaiting(_) => None,
             })

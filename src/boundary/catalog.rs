@@ -4,7 +4,9 @@
 //! tools may answer; the caller picks the one whose schema fits the arguments. Only what is here is
 //! ever emitted, under exactly the name that the client offered.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
 
 use super::alias::{families, fold};
 use super::compat::{self, Arguments};
@@ -40,14 +42,25 @@ impl Tool {
     }
 }
 
+/// A call in the client's terms.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Made {
+    pub name: String,
+    pub arguments: Map<String, Value>,
+    /// What the tool's schema objects to, if the arguments can't be made valid.
+    pub problems: Vec<String>,
+}
+
 /// The tools that may be called in this turn.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Catalog {
     tools: Vec<Tool>,
+    workspace: PathBuf,
 }
 
 impl Catalog {
-    pub(super) fn new(turn: &Turn) -> Self {
+    /// The tools of a turn whose client works in `workspace`.
+    pub(super) fn new(turn: &Turn, workspace: &Path) -> Self {
         let allowed = |tool: &&ToolSpec| match &turn.tool_choice {
             ToolChoice::None => false,
             ToolChoice::Named(names) => names.contains(&tool.name),
@@ -55,7 +68,13 @@ impl Catalog {
         };
         Self {
             tools: turn.tools.iter().filter(allowed).map(Tool::new).collect(),
+            workspace: workspace.to_path_buf(),
         }
+    }
+
+    /// The client's directory.
+    pub(super) fn workspace(&self) -> &Path {
+        &self.workspace
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,7 +92,16 @@ impl Catalog {
     }
 
     /// The tool that a call means, with its arguments in that tool's terms.
-    pub(super) fn resolve(&self, asked: &Asked, workspace: &Path) -> Option<(&Tool, Arguments)> {
+    pub(super) fn make(&self, asked: &Asked) -> Option<Made> {
+        let (tool, arguments) = self.resolve(asked)?;
+        Some(Made {
+            name: tool.name.clone(),
+            arguments: arguments.map,
+            problems: arguments.problems,
+        })
+    }
+
+    fn resolve(&self, asked: &Asked) -> Option<(&Tool, Arguments)> {
         let steps: [fn(&Tool, &str) -> bool; 3] = [
             |tool, name| tool.name == name,
             |tool, name| tool.folded == fold(name),
@@ -88,9 +116,13 @@ impl Catalog {
                 self.tools
                     .iter()
                     .filter(|tool| step(tool, name))
-                    .map(|tool| (tool, compat::arguments(asked, tool, workspace)))
-                    // Where nothing of a native call fits, another tool happens to have the name.
-                    .filter(|(_, args)| !asked.native || asked.args.is_empty() || args.placed > 0)
+                    .map(|tool| (tool, compat::arguments(asked, tool, &self.workspace)))
+                    // Where nothing of a native call fits, its arguments are not complete yet, or
+                    // another tool happens to have the name.
+                    .filter(|(_, args)| {
+                        let bare = asked.args.is_empty() && args.is_valid();
+                        !asked.native || args.placed > 0 || bare
+                    })
                     .reduce(|best, next| {
                         if next.1.fit() > best.1.fit() {
                             next

@@ -2,19 +2,24 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::batch::{Batch, Ready};
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Made};
 use super::change::FileChange;
+use super::guard;
+use super::history::History;
 use super::ids::Ids;
+use super::native;
 use super::plan::{Plan, Planner};
 use super::segments::Segments;
-use super::{OpenTool, Options, Verdict};
+use super::text_calls::{Piece, Recognizer};
+use super::{Mode, OpenTool, Options, Verdict};
 use crate::agent::{AgentEvent, NativeCall, RunUsage};
-use crate::turn::{Delta, ErrorKind, FinishReason, ToolCall, Turn, TurnEnd, TurnError, Usage};
+use crate::turn::{
+    Delta, ErrorKind, FinishReason, ToolCall, ToolChoice, Turn, TurnEnd, TurnError, Usage,
+};
 
 /// Turns one run's events into what the client sees.
 #[derive(Debug)]
@@ -24,11 +29,16 @@ pub struct Boundary {
     parallel: bool,
     ids: Ids,
     segments: Segments,
+    recognizer: Recognizer,
     batch: Batch,
     /// Native calls announced and not complete.
     open: Vec<NativeCall>,
     /// Native ids of calls that have their place in an answer.
     taken: HashSet<String>,
+    /// Whether the client demanded a call that has not been made.
+    call_due: bool,
+    /// Whether an edit is complete whose change the agent's view can tell.
+    changes_due: bool,
     ended: bool,
 }
 
@@ -36,12 +46,15 @@ impl Boundary {
     /// A boundary for one turn. `workspace` is the client's directory, which relative paths mean.
     #[must_use]
     pub fn new(turn: &Turn, workspace: &Path, options: &Options) -> Self {
-        let catalog = match turn.allows_tools() {
-            true => Catalog::new(turn),
-            false => Catalog::default(),
-        };
+        let planner = Planner::new(
+            Catalog::new(turn, workspace),
+            History::new(turn),
+            options,
+            turn.parallel_tool_calls,
+        );
         Self {
-            planner: Planner::new(catalog, workspace, options),
+            recognizer: Recognizer::new(options.text_calls, planner.has_tools()),
+            planner,
             options: options.clone(),
             parallel: turn.parallel_tool_calls,
             ids: Ids::new(turn),
@@ -49,8 +62,19 @@ impl Boundary {
             batch: Batch::default(),
             open: Vec::new(),
             taken: HashSet::new(),
+            call_due: matches!(
+                turn.tool_choice,
+                ToolChoice::Required | ToolChoice::Named(_)
+            ),
+            changes_due: false,
             ended: false,
         }
+    }
+
+    /// Says that the agent has no view of its own: what it edits, it edits for real. An edit whose
+    /// exact call is not known when it is announced is then no call of the client's any more.
+    pub fn without_view(&mut self) {
+        self.planner.without_view();
     }
 
     /// Feeds one agent event; appends what the client is to see. After the end, events are ignored.
@@ -62,21 +86,22 @@ impl Boundary {
             AgentEvent::Started(_) | AgentEvent::Activity => self.standing(),
             AgentEvent::TextDelta(text) => {
                 let new = self.segments.delta(text);
-                self.said(new, out, Delta::Text)
+                self.text(new, out)
             }
             AgentEvent::TextSegment(text) => {
                 let new = self.segments.segment(text);
-                self.said(new, out, Delta::Text)
+                self.text(new, out)
             }
-            AgentEvent::Thinking(text) => self.said(text, out, Delta::Reasoning),
-            AgentEvent::ToolStarted(call) => {
-                self.segments.tool_event();
-                self.announced(call, out)
-            }
-            AgentEvent::ToolCompleted(call) => {
-                self.segments.tool_event();
-                self.completed(call, out)
-            }
+            AgentEvent::Thinking(text) if text.is_empty() => self.standing(),
+            AgentEvent::Thinking(text) => self.said(Delta::Reasoning(text), out),
+            AgentEvent::ToolStarted(call) => match self.tool_event(out) {
+                Verdict::End(end) => Verdict::End(end),
+                _ => self.announced(call, out),
+            },
+            AgentEvent::ToolCompleted(call) => match self.tool_event(out) {
+                Verdict::End(end) => Verdict::End(end),
+                _ => self.completed(call, out),
+            },
             AgentEvent::Retrying => {
                 self.segments.retrying();
                 self.close(None, out)
@@ -86,12 +111,20 @@ impl Boundary {
             )),
             AgentEvent::Finished(result) => {
                 let usage = result.usage.map(usage);
-                if let Verdict::End(end) = self.close(usage, out) {
-                    return Verdict::End(end);
+                if !self.batch.is_settling() {
+                    let rest = self.segments.finish(&result.text);
+                    let pieces = self.recognizer.push(rest, &self.planner);
+                    let last = self.recognizer.finish(&self.planner);
+                    if let Verdict::End(end) =
+                        self.pieces(pieces.into_iter().chain(last), usage, out)
+                    {
+                        return Verdict::End(end);
+                    }
                 }
-                let rest = self.segments.finish(&result.text);
-                push_text(rest, out);
-                self.end(TurnEnd::finished(FinishReason::Stop, usage))
+                match self.close(usage, out) {
+                    Verdict::End(end) => Verdict::End(end),
+                    _ => self.end(TurnEnd::finished(FinishReason::Stop, usage)),
+                }
             }
         }
     }
@@ -101,6 +134,12 @@ impl Boundary {
     pub fn settle(&mut self, out: &mut Vec<Delta>) -> Verdict {
         if self.ended {
             return Verdict::Continue;
+        }
+        if !self.batch.is_settling() {
+            let last = self.recognizer.finish(&self.planner);
+            if let Verdict::End(end) = self.pieces(last, None, out) {
+                return Verdict::End(end);
+            }
         }
         self.close(None, out)
     }
@@ -122,16 +161,25 @@ impl Boundary {
         self.planner.is_absent(file);
     }
 
+    /// Whether the client demanded a tool call (`tool_choice`) and the turn has made none.
+    #[must_use]
+    pub fn missing_required(&self) -> bool {
+        self.call_due
+    }
+
+    /// Whether the engine should look into the agent's view before it goes on.
+    #[must_use]
+    pub fn changes_due(&self) -> bool {
+        self.changes_due && !self.ended
+    }
+
     /// Takes file changes that the agent's view reports. They are the ground truth: what events
     /// said of the same files gives way.
-    pub fn on_changes(&mut self, changes: Vec<FileChange>, _out: &mut Vec<Delta>) -> Verdict {
-        if self.ended {
-            return Verdict::Continue;
-        }
+    pub fn on_changes(&mut self, changes: Vec<FileChange>) {
+        self.changes_due = false;
         for change in changes {
             self.batch.set_change(change);
         }
-        self.standing()
     }
 
     /// The native tool that is being executed; of several the one with the longest limit.
@@ -141,28 +189,65 @@ impl Boundary {
             .iter()
             .map(|call| OpenTool {
                 name: call.kind.clone(),
-                timeout: timeout(call),
+                timeout: native::timeout(call),
             })
             .max_by_key(|tool| tool.timeout)
     }
 
-    /// New text or reasoning. It is the model's next word after a batch, which is then complete.
-    fn said(
-        &mut self,
-        text: String,
-        out: &mut Vec<Delta>,
-        delta: impl Fn(String) -> Delta,
-    ) -> Verdict {
+    /// New answer text, which may hold calls.
+    fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
         if text.is_empty() {
             return self.standing();
         }
+        let pieces = self.recognizer.push(text, &self.planner);
+        self.pieces(pieces, None, out)
+    }
+
+    /// What the recognizer made of the text.
+    fn pieces(
+        &mut self,
+        pieces: impl IntoIterator<Item = Piece>,
+        usage: Option<Usage>,
+        out: &mut Vec<Delta>,
+    ) -> Verdict {
+        for piece in pieces {
+            match piece {
+                // White space between two calls.
+                Piece::Text(text) if self.batch.is_ready() && text.trim().is_empty() => {}
+                Piece::Text(text) => {
+                    if let Verdict::End(end) = self.close(usage, out) {
+                        return Verdict::End(end);
+                    }
+                    push_text(text, out);
+                }
+                Piece::Call(made) if self.refuses(&made) => {
+                    return self.refuse(&made, out);
+                }
+                Piece::Call(made) => {
+                    let origin = format!("{}{:?}", made.name, made.arguments);
+                    self.batch.push(&origin, made);
+                }
+            }
+        }
+        self.standing()
+    }
+
+    /// The model's next word after a batch, which is then complete.
+    fn said(&mut self, delta: Delta, out: &mut Vec<Delta>) -> Verdict {
         match self.close(None, out) {
             Verdict::End(end) => Verdict::End(end),
             _ => {
-                out.push(delta(text));
+                out.push(delta);
                 self.standing()
             }
         }
+    }
+
+    /// A tool event: the text before it is complete.
+    fn tool_event(&mut self, out: &mut Vec<Delta>) -> Verdict {
+        self.segments.tool_event();
+        let last = self.recognizer.interrupt(&self.planner);
+        self.pieces(last, None, out)
     }
 
     fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
@@ -179,19 +264,25 @@ impl Boundary {
             call.args = call.args.or(open.args);
             call.model_call_id = call.model_call_id.or(open.model_call_id);
         }
-        if self.batch.is_waiting_for(&call.call_id) {
-            let change = FileChange::of(&call);
-            self.batch.complete(&call.call_id, change);
+        if self.edited(&call) {
             return self.standing();
         }
         let verdict = self.consider(&call, out);
-        if self.batch.is_waiting_for(&call.call_id) {
-            let change = FileChange::of(&call);
-            self.batch.complete(&call.call_id, change);
+        if self.edited(&call) {
             return self.standing();
         }
         self.batch.break_off();
         verdict
+    }
+
+    /// Takes the end of an edit that the batch waits for.
+    fn edited(&mut self, call: &NativeCall) -> bool {
+        let waited = self.batch.is_waiting_for(&call.call_id);
+        if waited {
+            self.changes_due |= call.outcome.as_ref().is_some_and(|o| o.is_success());
+            self.batch.complete(&call.call_id, FileChange::of(call));
+        }
+        waited
     }
 
     /// Gives a call that carries arguments its place in the batch, if the client executes it.
@@ -213,17 +304,14 @@ impl Boundary {
                 self.taken.insert(call.call_id.clone());
                 self.batch.await_change(&call.call_id);
             }
-            Plan::Call {
-                name,
-                arguments,
-                problems,
-            } => {
-                if !problems.is_empty() && !self.options.auto_fallback {
-                    return self.refuse(&name, &problems, out);
+            Plan::Calls(calls) => {
+                if let Some(refused) = calls.iter().find(|made| self.refuses(made)) {
+                    return self.refuse(refused, out);
                 }
                 self.taken.insert(call.call_id.clone());
-                let call = self.call(&call.call_id, name, arguments);
-                self.batch.push(call);
+                for made in calls {
+                    self.batch.push(&call.call_id, made);
+                }
             }
         }
         self.standing()
@@ -231,7 +319,7 @@ impl Boundary {
 
     /// What the state asks of the engine.
     fn standing(&self) -> Verdict {
-        if self.batch.is_ready() && !self.batch.is_waiting() {
+        if self.batch.is_settling() {
             Verdict::Settling
         } else {
             Verdict::Continue
@@ -243,49 +331,69 @@ impl Boundary {
         if !self.batch.is_ready() {
             return Verdict::Continue;
         }
+        let mut origins = Vec::new();
         let mut calls = Vec::new();
+        let mut changes = Vec::new();
+        let mut place = 0;
         for ready in self.batch.take() {
             match ready {
-                Ready::Call(call) => calls.push(call),
+                Ready::Call(origin, made) => {
+                    origins.push(origin);
+                    calls.push(made);
+                }
                 Ready::Change(change) => {
-                    for plan in self.planner.change(&change) {
-                        if let Plan::Call {
-                            name, arguments, ..
-                        } = plan
-                        {
-                            calls.push(self.call(&change.path, name, arguments));
-                        }
+                    if changes.is_empty() {
+                        place = calls.len();
                     }
+                    changes.push(change);
                 }
             }
         }
+        let made = self.planner.changes(&changes);
+        origins.splice(place..place, made.iter().map(|_| "change".to_owned()));
+        calls.splice(place..place, made);
         if calls.is_empty() {
             return Verdict::Continue;
         }
         if !self.parallel {
             calls.truncate(1);
         }
-        out.extend(calls.into_iter().map(Delta::ToolCall));
+        if self.options.mode == Mode::V1
+            && let Some(reason) =
+                guard::stop(self.planner.history(), &calls, self.options.max_repeat)
+        {
+            push_text(reason, out);
+            return self.end(TurnEnd::finished(FinishReason::Stop, usage));
+        }
+        self.call_due = false;
+        for (made, origin) in calls.into_iter().zip(origins) {
+            out.push(Delta::ToolCall(ToolCall {
+                id: self.ids.next(&origin),
+                name: made.name,
+                arguments: Value::Object(made.arguments).to_string(),
+            }));
+        }
         self.end(TurnEnd::finished(FinishReason::ToolCalls, usage))
     }
 
-    /// Ends the turn over a call that can't be made valid.
-    fn refuse(&mut self, name: &str, problems: &[String], out: &mut Vec<Delta>) -> Verdict {
+    /// Whether a call is not even passed on for the client to refuse.
+    fn refuses(&self, made: &Made) -> bool {
+        !made.problems.is_empty() && !self.options.auto_fallback
+    }
+
+    /// Ends the turn over a call that can't be made valid; the valid ones beside it go out.
+    fn refuse(&mut self, made: &Made, out: &mut Vec<Delta>) -> Verdict {
         push_text(
             format!(
-                "The call of `{name}` was stopped: its arguments do not fit the tool's schema ({}).",
-                problems.join("; ")
+                "Stopped: the call of `{}` does not fit the tool's schema ({}).",
+                made.name,
+                made.problems.join("; ")
             ),
             out,
         );
-        self.end(TurnEnd::finished(FinishReason::Stop, None))
-    }
-
-    fn call(&mut self, origin: &str, name: String, arguments: Map<String, Value>) -> ToolCall {
-        ToolCall {
-            id: self.ids.next(origin),
-            name,
-            arguments: Value::Object(arguments).to_string(),
+        match self.close(None, out) {
+            Verdict::End(end) => Verdict::End(end),
+            _ => self.end(TurnEnd::finished(FinishReason::Stop, None)),
         }
     }
 
@@ -304,16 +412,6 @@ fn push_text(text: String, out: &mut Vec<Delta>) {
 /// Whether two events are about one call. Old versions leave the id out.
 fn is_same(a: &NativeCall, b: &NativeCall) -> bool {
     a.call_id == b.call_id && (!a.call_id.is_empty() || a.kind == b.kind)
-}
-
-/// How long the agent lets a call take (SCHEMA 3: milliseconds).
-fn timeout(call: &NativeCall) -> Option<Duration> {
-    let args = call.args.as_ref()?;
-    ["timeout", "blockUntilMs"]
-        .iter()
-        .find_map(|key| args.get(*key)?.as_u64())
-        .filter(|millis| *millis > 0)
-        .map(Duration::from_millis)
 }
 
 fn usage(run: RunUsage) -> Usage {

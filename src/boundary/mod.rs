@@ -1,9 +1,13 @@
 //! The provider boundary: what the agent did becomes what the client sees and executes.
 //!
 //! ```text
-//! AgentEvent ─> segments (which text is new) ─────────────────────────────> Delta::Text
-//!            └> native (Cursor's call) ─> catalog + alias (the client's tool)
-//!                 ─> compat + schema (its arguments) ─> guard ────────────> Delta::ToolCall
+//! AgentEvent ─> segments (which text is new) ─> text_calls (calls in it) ─> Delta::Text
+//!            │                                       │
+//!            └> native (Cursor's call) ─> plan ──────┴─> catalog + alias (the client's tool)
+//!                 edits wait for their change ─> change    └> compat + schema (its arguments)
+//!                                                               │
+//!                                    batch (parallel calls) <───┘
+//!                                      └> guard + history (loops) ─> ids ─> Delta::ToolCall
 //! ```
 //!
 //! Pure: no HTTP, no processes, no clock, no disk. The engine feeds it events, and asks it to
@@ -14,6 +18,8 @@ mod batch;
 mod catalog;
 mod change;
 mod compat;
+mod guard;
+mod history;
 mod ids;
 mod machine;
 mod native;
@@ -23,10 +29,12 @@ mod segments;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod testing;
+mod text_calls;
 
 use std::time::Duration;
 
 pub use change::FileChange;
+pub use guard::hint;
 pub use machine::Boundary;
 
 use crate::turn::TurnEnd;

@@ -4,6 +4,8 @@
 //! client's tool, with which arguments, and whether the call changes anything. Cursor's plumbing
 //! (`toolCallId`, `parsingResult`, ...) is left behind. It knows nothing of the client's tools.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::agent::NativeCall;
@@ -199,6 +201,16 @@ pub(super) fn asked(call: &NativeCall) -> Option<Asked> {
         native: wanted.is_some(),
         aliases: true,
     })
+}
+
+/// How long the agent lets a call take (SCHEMA 3: milliseconds).
+pub(super) fn timeout(call: &NativeCall) -> Option<Duration> {
+    let args = call.args.as_ref()?;
+    ["timeout", "blockUntilMs"]
+        .iter()
+        .find_map(|key| args.get(*key)?.as_u64())
+        .filter(|millis| *millis > 0)
+        .map(Duration::from_millis)
 }
 
 /// An MCP call: the client knows the tool by its own name, or by one made of server and tool.

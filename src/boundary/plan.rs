@@ -1,13 +1,14 @@
-//! From one announced call to the client's call: whose tool is it, and is it ready?
+//! From one announced call to the client's calls: whose tool is it, and is it ready?
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::catalog::{Catalog, Tool};
-use super::change::FileChange;
-use super::compat::Arguments;
+use super::alias::{families, fold};
+use super::catalog::{Catalog, Made};
+use super::change::{self, FileChange};
+use super::history::History;
 use super::native::{self, Asked, Effect};
 use super::{Mode, Options};
 use crate::agent::NativeCall;
@@ -19,43 +20,39 @@ pub(super) enum Plan {
     RunOn,
     /// Its exact change is known when it is complete.
     Await,
-    /// The client's call, with valid arguments or (`problems`) ones that can't be made valid.
-    Call {
-        name: String,
-        arguments: Map<String, Value>,
-        problems: Vec<String>,
-    },
+    /// The client's calls; never empty.
+    Calls(Vec<Made>),
 }
 
-impl Plan {
-    fn call(tool: &Tool, arguments: Arguments) -> Self {
-        Self::Call {
-            name: tool.name.clone(),
-            arguments: arguments.map,
-            problems: arguments.problems,
-        }
-    }
-}
-
-/// Decides on calls, by the tools and settings of one turn.
+/// Decides on calls, by the tools, the transcript and the settings of one turn.
 #[derive(Debug)]
 pub(super) struct Planner {
     catalog: Catalog,
-    workspace: PathBuf,
+    history: History,
     mode: Mode,
     native_reads: bool,
-    /// Files that are known not to exist.
+    parallel: bool,
+    /// Files that were looked for and do not exist.
     absent: HashSet<PathBuf>,
+    /// Whether the agent's edits go to a view of its own.
+    view: bool,
 }
 
 impl Planner {
-    pub(super) fn new(catalog: Catalog, workspace: &Path, options: &Options) -> Self {
+    pub(super) fn new(
+        catalog: Catalog,
+        history: History,
+        options: &Options,
+        parallel: bool,
+    ) -> Self {
         Self {
             catalog,
-            workspace: workspace.to_path_buf(),
+            history,
             mode: options.mode,
             native_reads: options.native_reads,
+            parallel,
             absent: HashSet::new(),
+            view: true,
         }
     }
 
@@ -64,16 +61,29 @@ impl Planner {
     pub(super) fn asks_about(&self, call: &NativeCall) -> Option<PathBuf> {
         let args = call.args.as_ref()?;
         let is_open = native::effect(&call.kind) == Effect::Edit
-            && !self.catalog.is_empty()
-            && args.get("streamContent").is_some_and(Value::is_string)
-            && replacement(args).is_none();
+            && self.has_tools()
+            && args.get("streamContent").is_some_and(Value::is_string);
         let path = args.get("path")?.as_str().filter(|path| !path.is_empty())?;
-        is_open.then(|| self.workspace.join(path))
+        is_open.then(|| self.catalog.workspace().join(path))
+    }
+
+    /// Notes that edits are made for real.
+    pub(super) fn without_view(&mut self) {
+        self.view = false;
     }
 
     /// Notes that a file does not exist.
     pub(super) fn is_absent(&mut self, file: PathBuf) {
         self.absent.insert(file);
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether there is anything to call.
+    pub(super) fn has_tools(&self) -> bool {
+        !self.catalog.is_empty()
     }
 
     /// What to do about a native call that carries its arguments.
@@ -82,142 +92,221 @@ impl Planner {
             return Plan::RunOn;
         }
         if self.mode == Mode::Legacy {
-            return self.legacy(call);
+            return self
+                .legacy(call)
+                .map_or(Plan::RunOn, |made| Plan::Calls(vec![made]));
         }
         let effect = native::effect(&call.kind);
         if effect == Effect::Read && self.native_reads {
             return Plan::RunOn;
         }
-        let Some(asked) = native::asked(call) else {
+        let Some(mut asked) = native::asked(call) else {
             return Plan::RunOn;
         };
-        match effect {
-            Effect::Edit => self.edit(&asked),
-            _ => self.resolve(&asked).unwrap_or(Plan::RunOn),
+        match call.kind.as_str() {
+            "ls" | "piLs" => self.list(&asked),
+            "delete" => self.delete(&asked),
+            _ if effect == Effect::Edit => self.edit(&asked),
+            "updateTodos" if asked.args.get("merge") == Some(&Value::Bool(true)) => {
+                self.history.merge_todos(&mut asked.args);
+                self.make(&asked)
+            }
+            _ => self.make(&asked),
         }
+        .unwrap_or(Plan::RunOn)
     }
 
-    /// The client's calls that make a change.
-    pub(super) fn change(&self, change: &FileChange) -> Vec<Plan> {
-        let Some(after) = &change.after else {
-            return Vec::new();
-        };
-        let asked = Asked {
-            names: vec!["write".to_owned()],
-            args: Map::from_iter([
-                ("path".to_owned(), json!(change.path)),
-                ("content".to_owned(), json!(after)),
-            ]),
-            native: true,
-            aliases: true,
-        };
-        self.resolve(&asked).into_iter().collect()
-    }
-
-    fn resolve(&self, asked: &Asked) -> Option<Plan> {
-        if let Some((tool, arguments)) = self.catalog.resolve(asked, &self.workspace) {
-            return Some(Plan::call(tool, arguments));
+    /// The client's call for one that the model wrote out in its text; `None` if there is no such
+    /// tool.
+    pub(super) fn text(&self, name: &str, args: &Map<String, Value>) -> Option<Made> {
+        if self.mode == Mode::Legacy {
+            let tool = self.catalog.exact(name)?;
+            return Some(untouched(&tool.name, args));
         }
-        self.substitute(asked)
-    }
-
-    /// Another tool that can do the same, where the client lacks the one asked for.
-    fn substitute(&self, asked: &Asked) -> Option<Plan> {
-        let is_list = matches!(asked.names.as_slice(), [name] if name == "ls" || name == "piLs");
-        if !is_list {
-            return None;
-        }
-        let path = asked.args.get("path").cloned().unwrap_or(json!("."));
-        let reads_directories = |tool: &Tool| {
-            let text = tool.schema.root().to_string() + &tool.description;
-            text.contains("directory")
-        };
-        let (name, args) = match self.catalog.of("read") {
-            Some(tool) if reads_directories(tool) => ("read", json!({ "path": path })),
-            _ => ("glob", json!({ "pattern": "*", "path": path })),
-        };
-        let asked = Asked {
-            names: vec![name.to_owned()],
-            args: args.as_object().cloned().unwrap_or_default(),
-            ..asked.clone()
-        };
-        let (tool, arguments) = self.catalog.resolve(&asked, &self.workspace)?;
-        Some(Plan::call(tool, arguments))
-    }
-
-    /// Edits need their change. The event of an edit holds only the new fragment, so that a call
-    /// is made at once only from the arguments that are exact by themselves: a whole file to
-    /// write, or old text with its replacement.
-    fn edit(&self, asked: &Asked) -> Plan {
-        let offers = ["edit", "multiedit", "write", "apply_patch"]
-            .iter()
-            .any(|family| self.catalog.of(family).is_some());
-        let exact = match asked.names.first().map(String::as_str) {
-            Some("edit" | "piEdit") => replacement(&asked.args)
-                .map(|args| Asked {
-                    args,
-                    ..asked.clone()
-                })
-                .or_else(|| self.creation(asked)),
-            _ => Some(asked.clone()),
-        };
-        match exact.and_then(|asked| self.resolve(&asked)) {
-            Some(plan) => plan,
-            None if offers => Plan::Await,
-            None => Plan::RunOn,
-        }
-    }
-
-    /// A new file: the fragment is the whole of it.
-    fn creation(&self, asked: &Asked) -> Option<Asked> {
-        let path = asked.args.get("path")?.as_str()?;
-        let content = asked.args.get("streamContent")?.as_str()?;
-        let is_new = self.absent.contains(&self.workspace.join(path));
-        is_new.then(|| Asked {
-            names: vec!["write".to_owned()],
-            args: Map::from_iter([
-                ("path".to_owned(), json!(path)),
-                ("content".to_owned(), json!(content)),
-            ]),
-            ..asked.clone()
+        let written = asked(&[name], args.clone(), false);
+        let lists = || families(&fold(name)).any(|family| family == "list");
+        self.catalog.make(&written).or_else(|| {
+            match lists().then(|| self.list(&written)).flatten()? {
+                Plan::Calls(calls) => calls.into_iter().next(),
+                Plan::RunOn | Plan::Await => None,
+            }
         })
     }
 
-    fn legacy(&self, call: &NativeCall) -> Plan {
-        let Some(args) = &call.args else {
-            return Plan::RunOn;
+    /// Whether the client offers a tool under this name, or one that does the same.
+    pub(super) fn offers(&self, name: &str) -> bool {
+        match self.mode {
+            Mode::Legacy => self.catalog.exact(name).is_some(),
+            Mode::V1 => self.text(name, &Map::new()).is_some(),
+        }
+    }
+
+    /// The client's calls that make the changes.
+    pub(super) fn changes(&self, changes: &[FileChange]) -> Vec<Made> {
+        change::calls(&self.catalog, changes, !self.parallel)
+    }
+
+    fn make(&self, asked: &Asked) -> Option<Plan> {
+        self.catalog.make(asked).map(|made| Plan::Calls(vec![made]))
+    }
+
+    /// Where no tool lists a directory, one reads it, or finds what is in it.
+    fn list(&self, list: &Asked) -> Option<Plan> {
+        let path = list.args.get("path").cloned().unwrap_or(json!("."));
+        let reads_directories = self.catalog.of("read").is_some_and(|tool| {
+            let words = format!("{} {}", tool.description, tool.schema.root());
+            words.contains("directory")
+        });
+        self.make(list)
+            .or_else(|| {
+                let args = Map::from_iter([("path".to_owned(), path.clone())]);
+                self.make(&asked(&["read"], args, true))
+                    .filter(|_| reads_directories)
+            })
+            .or_else(|| {
+                let args = json!({ "pattern": "*", "path": path });
+                self.make(&asked(&["glob"], object(args), true))
+            })
+    }
+
+    fn delete(&self, delete: &Asked) -> Option<Plan> {
+        let change = FileChange {
+            path: delete.args.get("path")?.as_str()?.to_owned(),
+            before: None,
+            after: None,
         };
-        let (names, args) = match native::asked(call) {
-            Some(asked) if call.kind == "mcp" => (asked.names, asked.args),
-            _ => (vec![call.kind.clone()], args.clone()),
-        };
-        match names.iter().find_map(|name| self.catalog.exact(name)) {
-            Some(tool) => Plan::Call {
-                name: tool.name.clone(),
-                arguments: args,
-                problems: Vec::new(),
-            },
-            None => Plan::RunOn,
+        let calls = self.changes(&[change]);
+        (!calls.is_empty()).then_some(Plan::Calls(calls))
+    }
+
+    /// Edits need their change: the event of an edit holds only the new fragment. A call is made
+    /// at once only where the arguments are exact by themselves, which is where they hold a whole
+    /// file that is new, or the old text with its replacement.
+    fn edit(&self, edit: &Asked) -> Option<Plan> {
+        let calls = self.exact_edit(edit).unwrap_or_default();
+        if !calls.is_empty() && calls.iter().all(|made| made.problems.is_empty()) {
+            return Some(Plan::Calls(calls));
+        }
+        ["edit", "multiedit", "write", "apply_patch"]
+            .iter()
+            .any(|family| self.view && self.catalog.of(family).is_some())
+            .then_some(Plan::Await)
+    }
+
+    fn exact_edit(&self, edit: &Asked) -> Option<Vec<Made>> {
+        let args = &edit.args;
+        let path = args.get("path")?.as_str()?;
+        let make =
+            |family: &str, args: Value| self.catalog.make(&asked(&[family], object(args), true));
+        if let Some(text) = ["fileText", "content"]
+            .iter()
+            .find_map(|key| args.get(*key))
+        {
+            return Some(vec![make(
+                "write",
+                json!({ "path": path, "content": text }),
+            )?]);
+        }
+        if let Some(text) = args.get("streamContent").and_then(Value::as_str) {
+            let new = FileChange {
+                path: path.to_owned(),
+                before: None,
+                after: Some(text.to_owned()),
+            };
+            let workspace = self.catalog.workspace();
+            let is_new = self.absent.contains(&workspace.join(path))
+                || self.history.is_missing(path, workspace);
+            return is_new.then(|| self.changes(&[new]));
+        }
+        if let Some(patch) = args.get("applyPatch").and_then(|p| p.get("patchContent")) {
+            let whole = patch.as_str()?.trim_start().starts_with("*** Begin Patch");
+            return whole
+                .then(|| make("apply_patch", json!({ "patch": patch })).map(|m| vec![m]))?;
+        }
+        let list = replacements(args)?;
+        if let [one] = list.as_slice() {
+            return Some(vec![make("edit", with_path(one, path))?]);
+        }
+        match make("multiedit", json!({ "path": path, "edits": list })) {
+            Some(made) => Some(vec![made]),
+            None if self.parallel => list
+                .iter()
+                .map(|one| make("edit", with_path(one, path)))
+                .collect(),
+            None => None,
+        }
+    }
+
+    fn legacy(&self, call: &NativeCall) -> Option<Made> {
+        let args = call.args.as_ref()?;
+        if call.kind == "mcp" {
+            let asked = native::asked(call)?;
+            let tool = asked
+                .names
+                .iter()
+                .find_map(|name| self.catalog.exact(name))?;
+            return Some(untouched(&tool.name, &asked.args));
+        }
+        let tool = self.catalog.exact(&call.kind)?;
+        Some(untouched(&tool.name, args))
+    }
+}
+
+fn untouched(name: &str, args: &Map<String, Value>) -> Made {
+    Made {
+        name: name.to_owned(),
+        arguments: args.clone(),
+        problems: Vec::new(),
+    }
+}
+
+fn asked(names: &[&str], args: Map<String, Value>, native: bool) -> Asked {
+    Asked {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        args,
+        native,
+        aliases: true,
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The replacements of an edit that names its old texts, as `{oldText, newText, replaceAll?}`. An
+/// empty old text names nothing.
+fn replacements(args: &Map<String, Value>) -> Option<Vec<Value>> {
+    let list = args
+        .get("multiStrReplace")
+        .and_then(|multi| multi.get("edits"))
+        .or_else(|| args.get("edits"))
+        .and_then(Value::as_array);
+    let one = |edit: &Value| {
+        let old = edit
+            .get("oldText")?
+            .as_str()
+            .filter(|old| !old.is_empty())?;
+        let mut exact = json!({ "oldText": old, "newText": edit.get("newText")?.as_str()? });
+        if edit.get("replaceAll") == Some(&Value::Bool(true)) {
+            exact["replaceAll"] = json!(true);
+        }
+        Some(exact)
+    };
+    match list {
+        Some(list) => list.iter().map(one).collect(),
+        None => {
+            let single = args.get("strReplace").cloned();
+            let single = single.unwrap_or_else(|| Value::Object(args.clone()));
+            Some(vec![one(&single)?])
         }
     }
 }
 
-/// The arguments of an edit that names its old text: `{path, oldText, newText, replaceAll?}`.
-fn replacement(args: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let source = match args.get("strReplace") {
-        Some(Value::Object(inner)) => inner,
-        _ => args,
-    };
-    let old = source
-        .get("oldText")?
-        .as_str()
-        .filter(|old| !old.is_empty())?;
-    let mut exact = Map::new();
-    exact.insert("path".to_owned(), args.get("path")?.clone());
-    exact.insert("oldText".to_owned(), json!(old));
-    exact.insert("newText".to_owned(), source.get("newText")?.clone());
-    if source.get("replaceAll") == Some(&Value::Bool(true)) {
-        exact.insert("replaceAll".to_owned(), json!(true));
-    }
-    Some(exact)
+fn with_path(edit: &Value, path: &str) -> Value {
+    let mut edit = edit.clone();
+    edit["path"] = json!(path);
+    edit
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Boundary, Options, Verdict};
 use crate::agent::{AgentEvent, NativeCall, NativeOutcome, RunResult};
-use crate::turn::{Delta, Message, Role, ToolCall, ToolSpec, Turn, TurnEnd};
+use crate::turn::{Delta, Message, Part, Role, ToolCall, ToolResult, ToolSpec, Turn, TurnEnd};
 
 pub(super) const WORKSPACE: &str = "/home/ada/engine";
 
@@ -154,7 +154,6 @@ pub(super) fn opencode() -> Vec<ToolSpec> {
 }
 
 /// OpenCode's set for gpt-* models: patches in place of edit and write.
-#[allow(dead_code)]
 pub(super) fn opencode_gpt() -> Vec<ToolSpec> {
     let mut tools = opencode();
     tools.retain(|tool| tool.name != "edit" && tool.name != "write");
@@ -276,4 +275,38 @@ pub(super) fn run(
 pub(super) fn calls(tools: Vec<ToolSpec>, kind: &str, args: Value) -> Vec<(String, Value)> {
     let event = AgentEvent::ToolStarted(native(kind, "c1", args));
     run(&turn(tools), &Options::default(), [event]).named()
+}
+
+/// One earlier round: the calls of an answer with their results.
+pub(super) type Round<'a> = &'a [(&'a str, Value, &'a str)];
+
+/// Adds rounds to a conversation.
+pub(super) fn with_rounds<'a>(mut turn: Turn, rounds: impl IntoIterator<Item = Round<'a>>) -> Turn {
+    for round in rounds {
+        let first = turn.messages.len();
+        let id = |index: usize| format!("call_{first}_{index}");
+        let calls = round.iter().enumerate().map(|(index, (name, args, _))| {
+            Part::ToolCall(ToolCall {
+                id: id(index),
+                name: (*name).to_owned(),
+                arguments: args.to_string(),
+            })
+        });
+        turn.messages.push(Message {
+            role: Role::Assistant,
+            parts: calls.collect(),
+        });
+        for (index, (_, _, content)) in round.iter().enumerate() {
+            turn.messages.push(Message {
+                role: Role::Tool,
+                parts: vec![Part::ToolResult(ToolResult {
+                    call_id: id(index),
+                    name: None,
+                    content: (*content).to_owned(),
+                    is_error: false,
+                })],
+            });
+        }
+    }
+    turn
 }

@@ -15,9 +15,13 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::Dirs, render, serve::Running};
+use super::{
+    dirs::Dirs,
+    render,
+    serve::{Running, Site},
+};
 use crate::{
-    agent::{Agent, Env},
+    agent::{Env, discover},
     http::{Shutdown, client},
     settings::{ServeFlags, ServeSettings},
 };
@@ -51,7 +55,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let env = std::env::vars_os().collect::<Env>();
     let agent = match args.agent {
         Some(agent) => agent,
-        None if Agent::discover(None, &env).await.is_ok() => String::new(),
+        None if discover(None, &env).await.is_ok() => String::new(),
         None => "replay".to_owned(),
     };
     let is_replay = agent == "replay";
@@ -63,7 +67,8 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         ..ServeFlags::default()
     };
     let settings = ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?;
-    let running = Running::start(&settings, dirs.models_cache()).await?;
+    let site = Site::find(&settings).await?;
+    let running = Running::start(&settings, site, dirs.models_cache()).await?;
     let addr = running.server.addr();
     let program = running.app.engine().agent().to_string();
     let shutdown = Shutdown {

@@ -2,10 +2,12 @@
 //!
 //! `anyhow` is at home here and in `main`; only [`render`] prints.
 
+mod attached;
 mod demo;
 mod dirs;
 mod models;
 pub mod render;
+mod run;
 mod serve;
 mod sync_models;
 
@@ -14,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    agent::{Agent, Env},
+    agent::{Env, discover},
     models::Catalog,
 };
 use dirs::Dirs;
@@ -34,10 +36,11 @@ use dirs::Dirs;
 #[command(after_help = "\
 Examples:
   open-cursor demo                     see a chat and a tool call, without Cursor
+  open-cursor run -- opencode          start OpenCode on Cursor's models, without any set-up
   open-cursor serve                    serve on 127.0.0.1:32124
   open-cursor serve --agent replay     serve the built-in replay agent, to try a client
 
-Exit codes: 0 success, 1 failure, 2 wrong usage.")]
+Exit codes: 0 success, 1 failure, 2 wrong usage; `run` has those of its command.")]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,6 +49,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Args>),
+    Run(run::Args),
     Demo(demo::Args),
     Models(models::Args),
     SyncModels(sync_models::Args),
@@ -56,6 +60,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let dirs = Dirs::new(&|name| std::env::var_os(name));
     let result = match cli.command {
         Command::Serve(args) => serve::run(*args, &dirs).await,
+        Command::Run(args) => run::run(args, &dirs).await,
         Command::Demo(args) => demo::run(args, &dirs).await,
         Command::Models(args) => models::run(args, &catalog(&dirs)).await,
         Command::SyncModels(args) => {
@@ -73,7 +78,8 @@ pub async fn run(cli: Cli) -> ExitCode {
 fn catalog(dirs: &Dirs) -> Catalog {
     let list = || async {
         let env = std::env::vars_os().collect::<Env>();
-        Agent::discover(None, &env).await?.models().await
+        let program = discover(None, &env).await?;
+        program.models(&env.for_agent(&[])).await
     };
     Catalog::new(list, dirs.models_cache())
 }

@@ -13,6 +13,7 @@ use crate::models::{
     Catalog, ExplainedFamily, ExplainedModel, Explanation, Listing, Origin, explain, lacks_price,
     parse,
 };
+use crate::opencode::{Options, Wish};
 
 const NAME: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -56,6 +57,11 @@ pub async fn run(args: Args, catalog: &Catalog) -> anyhow::Result<ExitCode> {
         print_json(&listing, &explained)?;
     } else if args.explain {
         explained.groups.iter().for_each(print_family);
+        let [plain, variants, compact] = entries_written(&listing);
+        render::line(format_args!(
+            "\n`open-cursor sync-models` writes {plain} entries, with --variants {variants}, \
+             with --variants --compact {compact}."
+        ));
     } else {
         print_models(&explained);
     }
@@ -114,6 +120,8 @@ fn print_json(listing: &Listing, explained: &Explanation) -> anyhow::Result<()> 
     if let Some(problem) = &listing.problem {
         value["problem"] = json!(problem);
     }
+    let [plain, variants, compact] = entries_written(listing);
+    value["syncModels"] = json!({"plain": plain, "variants": variants, "compact": compact});
     render::line(serde_json::to_string_pretty(&value)?);
     Ok(())
 }
@@ -139,30 +147,57 @@ fn print_models(explained: &Explanation) {
 
 fn print_family(family: &ExplainedFamily) {
     render::line(format_args!("{NAME}{}{NAME:#}  {}", family.id, family.name));
-    if family.variants.is_empty() {
-        render::line(format_args!(
-            "    {FAINT}{}{FAINT:#}",
-            facts(&family.members[0])
-        ));
-        return;
-    }
-    render::line(format_args!("    means {}", family.default_cursor_model));
-    let variants = family
-        .variants
-        .iter()
-        .map(|(key, id)| (key, id.as_str().unwrap_or_default()));
-    let width = family.variants.keys().map(String::len).max().unwrap_or(0);
-    for (key, id) in variants {
-        let facts = family
+    let of = |id: &str| {
+        family
             .members
             .iter()
             .find(|m| m.id == id)
             .map(facts)
-            .unwrap_or_default();
+            .unwrap_or_default()
+    };
+    let default = &family.default_cursor_model;
+    if family.variants.is_empty() {
+        render::line(format_args!("    {FAINT}{}{FAINT:#}", of(default)));
+        return;
+    }
+    let variants: Vec<(&str, &str)> = family
+        .variants
+        .iter()
+        .map(|(key, id)| (key.as_str(), id.as_str().unwrap_or_default()))
+        .collect();
+    let keys = variants.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let ids = variants
+        .iter()
+        .map(|(_, id)| id.len())
+        .chain([default.len()])
+        .max()
+        .unwrap_or(0);
+    render::line(format_args!(
+        "    {:keys$}   {default:ids$}  {FAINT}{}{FAINT:#}",
+        "",
+        of(default)
+    ));
+    for (key, id) in variants {
         render::line(format_args!(
-            "    :{key:width$}  {id}  {FAINT}{facts}{FAINT:#}"
+            "    :{key:keys$}  {id:ids$}  {FAINT}{}{FAINT:#}",
+            of(id)
         ));
     }
+}
+
+/// How many entries `sync-models` writes: plain, with `--variants`, with `--compact` as well.
+fn entries_written(listing: &Listing) -> [usize; 3] {
+    [(false, false), (true, false), (true, true)].map(|(variants, compact)| {
+        let options = Options {
+            provider: String::new(),
+            base_url: String::new(),
+            variants,
+            compact,
+        };
+        Wish::new(listing, &options)
+            .models()
+            .map_or(0, serde_json::Map::len)
+    })
 }
 
 /// `1M context, 128k output, $5 in, $25 out`; `-` where nothing is known.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{dirs::Dirs, render};
 use crate::{
-    agent::{Agent, Env},
+    agent::{Agent, Env, Setup, fence::FenceMode},
     boundary,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits},
@@ -55,6 +55,11 @@ pub struct Args {
     /// Write {"url","port","pid"} to this file once the server listens
     #[arg(long, value_name = "FILE")]
     server_info: Option<PathBuf>,
+
+    /// Keep the agent from changing files itself: require, auto or off
+    /// [env: CURSOR_ACP_FENCE] [default: auto]
+    #[arg(long, value_name = "MODE")]
+    fence: Option<FenceMode>,
 
     /// Seconds the agent may take to its first event [default: 120]
     #[arg(long, value_name = "SECS")]
@@ -120,6 +125,7 @@ impl Args {
             port: self.port,
             agent: self.agent.clone(),
             workspace: self.workspace.clone(),
+            fence: self.fence,
             agent_timeout: self.agent_timeout,
             idle_timeout: self.idle_timeout,
             turn_timeout: self.turn_timeout,
@@ -145,7 +151,8 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let app = Running::start(&settings, dirs.models_cache()).await?;
+    let site = Site::find(&settings).await?;
+    let app = Running::start(&settings, site, dirs.models_cache()).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -155,8 +162,52 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         app.url()
     ));
     render::note(format_args!("agent: {}", app.app.engine().agent()));
+    // Asked now, so that the first request that names a model need not wait for the answer.
+    let warm = Arc::clone(&app.app);
+    tokio::spawn(async move {
+        let engine = warm.engine();
+        tokio::join!(engine.models().list(), engine.agent().verify_login());
+    });
     app.server.run(app.app, shutdown).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is run, and where.
+pub(super) struct Site {
+    /// The agent.
+    pub agent: Agent,
+    /// Where it works, absolute and without links.
+    pub workspace: PathBuf,
+}
+
+impl Site {
+    /// Finds both.
+    pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
+        let workspace = match &settings.workspace {
+            Some(dir) => dir.clone(),
+            None => std::env::current_dir().context("the current directory is gone")?,
+        };
+        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
+            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
+        })?;
+        let agent = settings.agent.as_deref().map(OsStr::new);
+        let setup = Setup {
+            fence: settings.fence,
+            // A slot is in use until its agent is gone, which is a little longer than its turn.
+            slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
+            launcher: std::env::current_exe().context("cannot find our own executable")?,
+            workspace: Some(workspace.clone()),
+        };
+        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
+            .await
+            .map_err(|error| {
+                render::hinted(
+                    error,
+                    "install Cursor's CLI, or try `--agent replay` without it",
+                )
+            })?;
+        Ok(Self { agent, workspace })
+    }
 }
 
 /// A server that is bound and ready to run.
@@ -168,28 +219,14 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Finds the agent and binds the address.
+    /// Binds the address.
     pub async fn start(
         settings: &ServeSettings,
+        site: Site,
         models_cache: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         let http = http_config(settings).await?;
-        let workspace = match &settings.workspace {
-            Some(dir) => dir.clone(),
-            None => std::env::current_dir().context("the current directory is gone")?,
-        };
-        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
-            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
-        })?;
-        let agent = settings.agent.as_deref().map(OsStr::new);
-        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>())
-            .await
-            .map_err(|error| {
-                render::hinted(
-                    error,
-                    "install Cursor's CLI, or try `--agent replay` without it",
-                )
-            })?;
+        let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;

@@ -44,7 +44,7 @@ pub struct Args {
     json: bool,
 
     /// The provider's id in the configuration
-    #[arg(long, value_name = "ID", default_value = "cursor-acp", value_parser = provider_id)]
+    #[arg(long, value_name = "ID", default_value = opencode::PROVIDER, value_parser = provider_id)]
     provider: String,
 
     /// The configuration to change [default: the one that OpenCode reads]

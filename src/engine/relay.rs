@@ -6,8 +6,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Budgets, failure::turn_error, stream::Sender};
 use crate::{
-    agent::{AgentError, AgentEvent, AgentRun, classify},
-    boundary::{Boundary, Verdict},
+    agent::{
+        AgentError, AgentEvent, FencedRun, classify,
+        fence::changes::{Change, Content, Node},
+    },
+    boundary::{Boundary, FileChange, Verdict},
     turn::{Delta, ErrorKind, TurnEnd, TurnError, TurnEvent},
 };
 
@@ -20,17 +23,48 @@ const FOREVER: Duration = Duration::from_secs(86_400 * 365);
 
 /// Where the events come from: a run of the agent, or a test's script.
 pub(super) trait Source: Send {
-    /// See [`AgentRun::next`].
+    /// See [`FencedRun::next`].
     fn next(
         &mut self,
         events: &mut Vec<AgentEvent>,
     ) -> impl Future<Output = Result<(), AgentError>> + Send;
+
+    /// What the agent has changed in its view up to now.
+    fn changes(&self) -> impl Future<Output = Vec<FileChange>> + Send;
 }
 
-impl Source for AgentRun {
+impl Source for FencedRun {
     async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
-        AgentRun::next(self, events).await
+        FencedRun::next(self, events).await
     }
+
+    async fn changes(&self) -> Vec<FileChange> {
+        let changes = FencedRun::changes(self).await;
+        changes.into_iter().filter_map(file_change).collect()
+    }
+}
+
+/// The change of a text file; others can't be told in a tool call.
+fn file_change(change: Change) -> Option<FileChange> {
+    let path = change.path.to_str()?.to_owned();
+    let text = |node: Option<Node>| match node.map(|node| node.content) {
+        None => Some(None),
+        Some(Content::Text(text)) => Some(Some(text)),
+        Some(_) => None,
+    };
+    let sides = text(change.before).zip(text(change.after));
+    if sides.is_none() {
+        tracing::warn!(
+            path,
+            "the agent changed something that is no text file; left out"
+        );
+    }
+    let (before, after) = sides?;
+    (before != after).then_some(FileChange {
+        path,
+        before,
+        after,
+    })
 }
 
 /// The state of one answer.
@@ -67,15 +101,17 @@ impl<'a> Answer<'a> {
             let end = tokio::select! {
                 biased;
                 step = run.next(&mut read) => {
-                    let end = self.on_events(&mut read).await;
-                    match step {
-                        Ok(()) => end,
-                        Err(error) => Some(end.or_else(|| self.settle()).unwrap_or_else(|| {
-                            TurnEnd::failed(turn_error(error, self.model))
-                        })),
+                    let end = self.on_events(&mut read, run).await;
+                    match (step, end) {
+                        (Ok(()), end) | (Err(_), end @ Some(_)) => end,
+                        (Err(error), None) => {
+                            Some(self.settle(run).await.unwrap_or_else(|| {
+                                TurnEnd::failed(turn_error(error, self.model))
+                            }))
+                        }
                     }
                 }
-                () = &mut timer => Some(self.settle().unwrap_or_else(|| {
+                () = &mut timer => Some(self.settle(run).await.unwrap_or_else(|| {
                     TurnEnd::failed(if Instant::now() >= deadline {
                         over(begun.elapsed())
                     } else {
@@ -103,8 +139,13 @@ impl<'a> Answer<'a> {
     }
 
     /// Takes events up to the end of the turn.
-    async fn on_events(&mut self, read: &mut Vec<AgentEvent>) -> Option<TurnEnd> {
+    async fn on_events(
+        &mut self,
+        read: &mut Vec<AgentEvent>,
+        run: &impl Source,
+    ) -> Option<TurnEnd> {
         for event in read.drain(..) {
+            self.look_into_view(run).await;
             if let Some(file) = self.boundary.asks_about(&event)
                 && let Ok(false) = tokio::fs::try_exists(&file).await
             {
@@ -133,11 +174,19 @@ impl<'a> Answer<'a> {
         self.take(verdict)
     }
 
+    /// Tells the boundary what the agent really changed, once an edit is complete.
+    async fn look_into_view(&mut self, run: &impl Source) {
+        if self.boundary.changes_due() {
+            self.boundary.on_changes(run.changes().await);
+        }
+    }
+
     /// Emits calls that wait for siblings; `None` if there are none.
-    fn settle(&mut self) -> Option<TurnEnd> {
+    async fn settle(&mut self, run: &impl Source) -> Option<TurnEnd> {
         if !self.settling {
             return None;
         }
+        self.look_into_view(run).await;
         let verdict = self.boundary.settle(&mut self.deltas);
         self.take(verdict)
     }

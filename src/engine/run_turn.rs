@@ -9,8 +9,8 @@ use super::{
     stream::Sender,
 };
 use crate::{
-    agent::RunRequest,
-    boundary::Boundary,
+    agent::{RunRequest, Tap},
+    boundary::{self, Boundary},
     dump::{Dump, Part},
     models, prompt,
     turn::{Turn, TurnEnd, TurnEvent},
@@ -50,23 +50,27 @@ async fn answer(shared: &Shared, turn: Turn, dump: Option<Dump>, events: &Sender
         Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
     };
     let mut boundary = Boundary::new(&turn, &config.workspace, &config.boundary);
+    let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let request = RunRequest {
-        prompt: prompt::render(&turn, &[]),
+        prompt: prompt::render(&turn, hint.as_slice()).into(),
         model: model.clone(),
         workspace: config.workspace.clone(),
         resume: None,
+        tap: dump
+            .clone()
+            .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
     };
     if let Some(dump) = &dump {
         dump.write(Part::Prompt, request.prompt.as_bytes());
     }
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
-    let mut run = match shared.agent.start(request) {
+    let mut run = match shared.agent.start(request).await {
         Ok(run) => run,
         Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
     };
-    if let Some(dump) = dump {
-        run.tap(move |line| dump.line(Part::Events, line));
+    if !run.has_view() {
+        boundary.without_view();
     }
     let mut answer = Answer::new(&mut boundary, &model);
     answer.relay(&mut run, config.budgets, events).await;

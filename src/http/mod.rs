@@ -23,5 +23,6 @@ mod stall;
 
 pub use auth::ApiKey;
 pub use origin::{InvalidOrigin, parse_origin};
+pub use probe::{Sibling, identify};
 pub use routes::{App, Config, routes};
 pub use server::{Server, ServerError, Shutdown};

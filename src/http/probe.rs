@@ -1,6 +1,6 @@
 //! Asks whoever listens on an address whether it is open-cursor.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
@@ -8,22 +8,36 @@ use tokio::time::timeout;
 
 use super::client;
 
-/// What `GET /health` says, as far as it identifies the server.
-#[derive(Debug, Deserialize)]
-struct Health {
+/// An open-cursor that runs, as `GET /health` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Sibling {
     name: String,
-    version: String,
-    pid: u32,
+    /// `ok`, or `stopping`.
+    pub status: String,
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where its agent works.
+    pub workspace: String,
+    /// The agent that it runs.
+    pub agent: String,
 }
 
-/// "open-cursor 1.2.3 (pid 42)", if that is who answers within a second.
-pub async fn identify(addr: SocketAddr) -> Option<String> {
-    let health = timeout(Duration::from_secs(1), health(addr)).await.ok()??;
-    (health.name == env!("CARGO_PKG_NAME"))
-        .then(|| format!("{} {} (pid {})", health.name, health.version, health.pid))
+impl fmt::Display for Sibling {
+    /// `open-cursor 1.2.3 (pid 42)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} (pid {})", self.name, self.version, self.pid)
+    }
 }
 
-async fn health(addr: SocketAddr) -> Option<Health> {
+/// The open-cursor that answers within a second, if it is one.
+pub async fn identify(addr: SocketAddr) -> Option<Sibling> {
+    let sibling = timeout(Duration::from_secs(1), health(addr)).await.ok()??;
+    (sibling.name == env!("CARGO_PKG_NAME")).then_some(sibling)
+}
+
+async fn health(addr: SocketAddr) -> Option<Sibling> {
     let response = client::send(addr, "/health", None).await.ok()?;
     let body = Limited::new(response.into_body(), 64 * 1024);
     let body = body.collect().await.ok()?.to_bytes();

@@ -230,6 +230,7 @@ fn health(app: &App, trusted: bool) -> Response {
     if trusted {
         body["workspace"] = Path::display(engine.workspace()).to_string().into();
         body["agent"] = engine.agent().to_string().into();
+        body["fence"] = json!(engine.agent().fence());
         body["running"] = engine.running().into();
         body["queued"] = engine.queued().into();
     }

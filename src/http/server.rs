@@ -81,7 +81,7 @@ impl Server {
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ServerError::InUse {
                 addr,
-                by: super::probe::identify(addr).await,
+                by: super::probe::identify(addr).await.map(|it| it.to_string()),
             }),
             Err(source) => Err(ServerError::Bind { addr, source }),
         }

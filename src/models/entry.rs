@@ -71,3 +71,35 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::models::{Listing, parse};
+    use serde_json::json;
+
+    #[test]
+    fn known_facts_are_shown_and_unknown_ones_are_not() {
+        let list = "auto - Auto\nclaude-opus-5-thinking-high - Claude Opus 5 1M Thinking\n";
+        let listing = Listing::live(&parse(list).unwrap());
+        let shown: Vec<_> = listing.entries().map(|entry| json!(entry)).collect();
+        assert_eq!(
+            json!(shown),
+            json!([
+                {
+                    "id": "auto", "object": "model", "created": 0, "owned_by": "cursor",
+                    "name": "Auto", "family": "auto",
+                    "capabilities": {"tool_call": true, "reasoning": false},
+                },
+                {
+                    "id": "claude-opus-5-thinking-high", "object": "model", "created": 0,
+                    "owned_by": "cursor", "name": "Claude Opus 5 1M Thinking",
+                    "family": "claude-opus-5", "variant": "thinking-high",
+                    "context_length": 1_000_000, "max_output_tokens": 128_000,
+                    "capabilities": {"tool_call": true, "reasoning": true, "attachment": true},
+                    "pricing": {"input": 5.0, "output": 25.0, "cache_read": 0.5, "cache_write": 6.25},
+                },
+            ])
+        );
+    }
+}

@@ -10,14 +10,33 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// How many backups of a file are kept.
 const KEEP: usize = 5;
 
-/// Replaces `file` by way of a temporary beside it, synced before and after. `file` must be no
-/// symbolic link: it would be replaced itself.
+/// How temporary files begin.
+const TEMPORARY: &str = ".open-cursor-";
+
+/// Removes what killed runs have left beside `file`. Only under the lock: a run may be at work.
+pub(super) fn sweep(file: &Path) {
+    let directory = file
+        .parent()
+        .and_then(|directory| std::fs::read_dir(directory).ok());
+    for entry in directory.into_iter().flatten().filter_map(Result::ok) {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            // What cannot be removed now will be swept the next time.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Replaces `file` by way of a temporary beside it, synced before and after. Without a `mode` it gets
+/// that of any new file. `file` must be no symbolic link: it would be replaced itself.
 pub(super) fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".open-cursor-")
-        .tempfile_in(directory)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    // As any new file, not as a secret one.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut temporary = builder.tempfile_in(directory)?;
     temporary.write_all(text)?;
     if let Some(mode) = mode {
         temporary.as_file().set_permissions(mode)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::backup::{back_up, replace};
+use super::backup::{back_up, replace, sweep};
 use super::document::{Document, EMPTY};
 use super::error::ConfigError;
 use super::plan::{SyncPlan, plan};
@@ -63,6 +63,7 @@ pub fn commit(target: &Target, wish: &Wish) -> Result<Outcome, ConfigError> {
     let _lock = lock(&target.state_dir)?;
     let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
     let mut record = Record::read(&target.state_dir);
+    sweep(&config);
     for _ in 0..ATTEMPTS {
         let draft = Draft::make(&config, &record, wish)?;
         if draft.plan.edits.is_empty() {
@@ -81,6 +82,9 @@ pub fn commit(target: &Target, wish: &Wish) -> Result<Outcome, ConfigError> {
             }
             None => (None, None),
         };
+        record
+            .intend(&config, &wish.provider, &draft.plan.record)
+            .map_err(io_error())?;
         replace(&config, draft.after.as_bytes(), mode).map_err(io_error())?;
         return finish(&mut record, config, wish, draft.plan, backup);
     }
@@ -94,7 +98,7 @@ fn finish(
     plan: SyncPlan,
     backup: Option<PathBuf>,
 ) -> Result<Outcome, ConfigError> {
-    // A failure here is no failure of the change: the next run counts equal values as ours again.
+    // A failure here is no failure of the change, whose intention is on record.
     if let Err(error) = record.keep(&config, &wish.provider, &plan.record) {
         tracing::warn!(%error, "what was written could not be recorded");
     }
@@ -129,22 +133,24 @@ impl Draft {
         let there = document.provider(id);
         let rest = document.rest(id);
         let named = named(&rest, id);
-        let planned = |base: Option<&Value>, there: Option<&Value>| {
-            plan(base, there, &named, wish).map_err(|no_object| {
-                let key = [&format!("provider.{id}"), &no_object.0];
-                let key = key.into_iter().filter(|part| !part.is_empty()).cloned();
+        let planned = |bases: &[Value], there: Option<&Value>| {
+            plan(bases, there, &named, wish).map_err(|no_object| {
+                let key = format!("provider.{id}.{}", no_object.0);
                 ConfigError::Shape {
                     file: config.to_owned(),
-                    key: key.collect::<Vec<_>>().join("."),
+                    key: key.trim_end_matches('.').to_owned(),
                 }
             })
         };
-        let plan = planned(record.of(config, id), there.as_ref())?;
+        let plan = planned(&record.of(config, id), there.as_ref())?;
         document.apply(id, &plan.edits)?;
         let after = document.text();
         // Trust nothing: the new text must say what was planned, and else what the old one said.
         let written = Document::parse(config, &after)?;
-        let again = planned(Some(&plan.record), written.provider(id).as_ref())?;
+        let again = planned(
+            std::slice::from_ref(&plan.record),
+            written.provider(id).as_ref(),
+        )?;
         if !again.edits.is_empty() || written.rest(id) != rest {
             return Err(ConfigError::Unsafe {
                 file: config.to_owned(),

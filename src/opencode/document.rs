@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstInputValue, CstRootNode};
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
@@ -88,7 +88,8 @@ impl Document {
         value
     }
 
-    fn value(&self) -> Value {
+    /// The whole.
+    pub(super) fn value(&self) -> Value {
         self.root.to_serde_value().unwrap_or_default()
     }
 
@@ -98,23 +99,20 @@ impl Document {
             let Some((leaf, parents)) = edit.path.split_last() else {
                 continue;
             };
-            let start = self
+            let mut object = self
                 .root
                 .object_value()
                 .ok_or_else(|| self.no_object("the whole"))?;
-            let way = ["provider", id]
+            let mut way = String::new();
+            for key in ["provider", id]
                 .into_iter()
-                .chain(parents.iter().map(String::as_str));
-            let object = way.clone().try_fold(start, |object: CstObject, key| {
-                object.object_value_or_create(key).ok_or_else(|| {
-                    self.no_object(
-                        &way.clone()
-                            .take_while(|k| *k != key)
-                            .collect::<Vec<_>>()
-                            .join("."),
-                    )
-                })
-            })?;
+                .chain(parents.iter().map(String::as_str))
+            {
+                way = format!("{way}.{key}");
+                object = object
+                    .object_value_or_create(key)
+                    .ok_or_else(|| self.no_object(way.trim_start_matches('.')))?;
+            }
             match (&edit.to, object.get(leaf)) {
                 (Some(value), Some(property)) => property.set_value(input(value)),
                 (Some(value), None) => drop(object.append(leaf, input(value))),

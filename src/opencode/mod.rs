@@ -15,6 +15,7 @@ mod backup;
 mod commit;
 mod document;
 mod error;
+mod inline;
 mod locate;
 mod plan;
 mod record;
@@ -22,6 +23,10 @@ mod wish;
 
 pub use commit::{Outcome, Target, commit, preview};
 pub use error::ConfigError;
+pub use inline::{Inline, inline};
 pub use locate::{Places, locate};
 pub use plan::{Edit, Summary, SyncPlan};
 pub use wish::{Options, Wish};
+
+/// The provider's id in OpenCode's configuration, unless the user wishes another.
+pub const PROVIDER: &str = "cursor-acp";

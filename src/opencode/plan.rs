@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::wish::Wish;
 
@@ -75,15 +75,17 @@ const PLAIN: [&str; 7] = [
     "cost",
 ];
 
-/// Plans for a provider whose value is `there`, of which `base` is what we wrote last time.
-/// `named` are models that the configuration refers to elsewhere; they are never removed.
+/// Plans for a provider whose value is `there`. `bases` are what we wrote, or may have written if we
+/// were killed at it. `named` are models that the configuration refers to elsewhere; they are never
+/// removed.
 pub(super) fn plan(
-    base: Option<&Value>,
+    bases: &[Value],
     there: Option<&Value>,
     named: &BTreeSet<String>,
     wish: &Wish,
 ) -> Result<SyncPlan, NoObject> {
-    let base = adopt_folded(base.cloned().unwrap_or_default(), there, wish);
+    let adopted = adopt_folded(bases, there, wish);
+    let bases: Vec<&Value> = bases.iter().chain([&adopted]).collect();
     let mut merge = Merge {
         wish,
         named,
@@ -93,9 +95,9 @@ pub(super) fn plan(
         stayed: Vec::new(),
     };
     let outcome = merge
-        .value(Some(&base), there, Some(&wish.tree))?
+        .value(&bases, there, Some(&wish.tree))?
         .unwrap_or_default();
-    let mut record = common(&wish.tree, &outcome).unwrap_or_default();
+    let mut record = common(&mut Vec::new(), &wish.tree, &outcome).unwrap_or_default();
     for (id, entry) in merge.stayed {
         record["models"][id] = entry;
     }
@@ -109,24 +111,20 @@ pub(super) fn plan(
 
 /// Takes plain entries of folded models for ours though we have no record of them: those that the
 /// TypeScript system wrote.
-fn adopt_folded(mut base: Value, there: Option<&Value>, wish: &Wish) -> Value {
+fn adopt_folded(bases: &[Value], there: Option<&Value>, wish: &Wish) -> Value {
+    let mut adopted = Map::new();
     for id in &wish.folded {
-        let Some(entry) = there.and_then(|t| t.get("models")?.get(id)) else {
-            continue;
+        let model = |tree: &Value| tree.get("models")?.get(id).cloned();
+        let plain = |entry: &Value| {
+            let entry = entry.as_object();
+            entry.is_some_and(|entry| entry.keys().all(|key| PLAIN.contains(&key.as_str())))
         };
-        let plain = entry
-            .as_object()
-            .is_some_and(|entry| entry.keys().all(|key| PLAIN.contains(&key.as_str())));
-        if plain
-            && base
-                .get("models")
-                .and_then(|models| models.get(id))
-                .is_none()
-        {
-            base["models"][id] = entry.clone();
+        if bases.iter().all(|base| model(base).is_none()) {
+            let entry = there.and_then(model).filter(plain);
+            adopted.extend(entry.map(|entry| (id.clone(), entry)));
         }
     }
-    base
+    json!({"models": adopted})
 }
 
 struct Merge<'a> {
@@ -143,28 +141,26 @@ impl Merge<'_> {
     /// Merges the value at `path`; returns what will be there.
     fn value(
         &mut self,
-        base: Option<&Value>,
+        bases: &[&Value],
         there: Option<&Value>,
         wish: Option<&Value>,
     ) -> Result<Option<Value>, NoObject> {
-        let ours = match (base, there) {
-            (Some(base), Some(there)) => same(base, there),
-            (_, None) => true,
-            (None, Some(_)) => false,
-        };
+        let ours = there.is_none_or(|there| bases.iter().any(|base| same(base, there)));
         match (there, wish) {
             (None, None) => Ok(None),
             (Some(there), Some(wish)) if same(there, wish) => Ok(Some(there.clone())),
             (None, Some(Value::Object(wish))) if self.path.len() < 2 => {
-                self.object(base, &Map::new(), wish).map(Some)
+                self.object(bases, &Map::new(), wish).map(Some)
             }
-            (Some(Value::Object(there)), Some(Value::Object(wish))) if !self.is_one_value() => {
-                self.object(base, there, wish).map(Some)
+            (Some(Value::Object(there)), Some(Value::Object(wish)))
+                if !is_one_value(&self.path) =>
+            {
+                self.object(bases, there, wish).map(Some)
             }
             (Some(_), Some(Value::Object(_))) if self.path.len() < 2 => {
                 Err(NoObject(self.path.join(".")))
             }
-            (Some(there), None) if self.stays(base) => Ok(Some(there.clone())),
+            (Some(there), None) if self.stays(bases, there) => Ok(Some(there.clone())),
             (there, wish) if ours => {
                 self.edits.push(Edit {
                     path: self.path.clone(),
@@ -174,7 +170,7 @@ impl Merge<'_> {
                 Ok(wish.cloned())
             }
             (there, wish) => {
-                if wish.is_some() || base.is_some() {
+                if wish.is_some() || !bases.is_empty() {
                     self.kept.push(self.path.join("."));
                 }
                 Ok(there.cloned())
@@ -184,7 +180,7 @@ impl Merge<'_> {
 
     fn object(
         &mut self,
-        base: Option<&Value>,
+        bases: &[&Value],
         there: &Map<String, Value>,
         wish: &Map<String, Value>,
     ) -> Result<Value, NoObject> {
@@ -192,8 +188,8 @@ impl Merge<'_> {
         let more = there.keys().filter(|key| !wish.contains_key(*key));
         for key in wish.keys().chain(more) {
             self.path.push(key.clone());
-            let base = base.and_then(|base| base.get(key));
-            let value = self.value(base, there.get(key), wish.get(key))?;
+            let bases: Vec<&Value> = bases.iter().filter_map(|base| base.get(key)).collect();
+            let value = self.value(&bases, there.get(key), wish.get(key))?;
             self.path.pop();
             outcome.extend(value.map(|value| (key.clone(), value)));
         }
@@ -202,20 +198,16 @@ impl Merge<'_> {
 
     /// Whether this is a model of ours that stays without a word though not wished for: the list may
     /// not be the whole, or the configuration uses it.
-    fn stays(&mut self, base: Option<&Value>) -> bool {
-        let ([models, id], Some(base)) = (self.path.as_slice(), base) else {
+    fn stays(&mut self, bases: &[&Value], there: &Value) -> bool {
+        let ([models, id], Some(first)) = (self.path.as_slice(), bases.first()) else {
             return false;
         };
         let stays = models == "models" && (!self.wish.complete || self.named.contains(id));
         if stays {
-            self.stayed.push((id.clone(), base.clone()));
+            let base = bases.iter().find(|base| same(base, there)).unwrap_or(first);
+            self.stayed.push((id.clone(), Value::clone(base)));
         }
         stays
-    }
-
-    fn is_one_value(&self) -> bool {
-        matches!(self.path.as_slice(), [_, _, key]
-            if matches!(key.as_str(), "cost" | "limit" | "modalities"))
     }
 }
 
@@ -264,15 +256,25 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The part of `a` that `b` has as well.
-fn common(a: &Value, b: &Value) -> Option<Value> {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let shared = a
-                .iter()
-                .filter_map(|(key, a)| Some((key.clone(), common(a, b.get(key)?)?)));
-            Some(Value::Object(shared.collect()))
+/// The part of `wish`, which is at `path`, that `outcome` has as well.
+fn common(path: &mut Vec<String>, wish: &Value, outcome: &Value) -> Option<Value> {
+    match (wish, outcome) {
+        (Value::Object(wish), Value::Object(outcome)) if !is_one_value(path) => {
+            let mut shared = Map::new();
+            for (key, value) in wish {
+                let Some(there) = outcome.get(key) else {
+                    continue;
+                };
+                path.push(key.clone());
+                shared.extend(common(path, value, there).map(|value| (key.clone(), value)));
+                path.pop();
+            }
+            Some(shared.into())
         }
-        (a, b) => same(a, b).then(|| a.clone()),
+        (wish, outcome) => same(wish, outcome).then(|| wish.clone()),
     }
+}
+
+fn is_one_value(path: &[String]) -> bool {
+    matches!(path, [_, _, key] if matches!(key.as_str(), "cost" | "limit" | "modalities"))
 }

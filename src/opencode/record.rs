@@ -1,7 +1,9 @@
 //! Remembers what we wrote into which configuration, to tell our values from the user's.
 //!
-//! One JSON file: configuration path to provider id to the values that are ours. Losing it loses
-//! nothing but that: values that differ from ours then count as the user's.
+//! One JSON file: configuration path to provider id to the values that are ours. There may be
+//! several: the intended ones are noted before the configuration is written, so that a run that is
+//! killed in between disowns nothing. Losing the file loses nothing but this knowledge: values that
+//! differ from ours then count as the user's.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,20 +28,39 @@ impl Record {
         }
     }
 
-    pub(super) fn of(&self, config: &Path, provider: &str) -> Option<&Value> {
-        self.value.get(&*config.to_string_lossy())?.get(provider)
+    /// What we wrote, or may have written.
+    pub(super) fn of(&self, config: &Path, provider: &str) -> Vec<Value> {
+        let of_config = self.value.get(&*config.to_string_lossy());
+        let trees = of_config.and_then(|of_config| of_config.get(provider)?.as_array());
+        trees.cloned().unwrap_or_default()
     }
 
-    /// Keeps what is ours now; writes only when that is news.
+    /// Notes what is about to be written.
+    pub(super) fn intend(&mut self, config: &Path, provider: &str, ours: &Value) -> io::Result<()> {
+        let mut trees = self.of(config, provider);
+        if !trees.contains(ours) {
+            trees.push(ours.clone());
+        }
+        // More than this many kills in a row may disown something.
+        let excess = trees.len().saturating_sub(4);
+        self.write(config, provider, trees.split_off(excess))
+    }
+
+    /// Notes what is written now; touches the file only when that is news.
     pub(super) fn keep(&mut self, config: &Path, provider: &str, ours: &Value) -> io::Result<()> {
-        if self.of(config, provider) == Some(ours) {
+        let trees = vec![ours.clone()];
+        if self.of(config, provider) == trees {
             return Ok(());
         }
+        self.write(config, provider, trees)
+    }
+
+    fn write(&mut self, config: &Path, provider: &str, trees: Vec<Value>) -> io::Result<()> {
         let of_config = self
             .value
             .entry(config.to_string_lossy())
             .or_insert(Value::Null);
-        of_config[provider] = ours.clone();
+        of_config[provider] = trees.into();
         replace(&self.file, &serde_json::to_vec_pretty(&self.value)?, None)
     }
 }

@@ -88,12 +88,6 @@ impl Wish {
     pub fn models(&self) -> Option<&Map<String, Value>> {
         self.tree["models"].as_object()
     }
-
-    /// How many ids are hidden behind their family.
-    #[must_use]
-    pub fn folded(&self) -> usize {
-        self.folded.len()
-    }
 }
 
 fn entry(name: &str, family: &Family, member: &Member) -> Map<String, Value> {

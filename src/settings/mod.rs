@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use crate::agent::fence::FenceMode;
+
 /// A value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {reason}")]
@@ -79,6 +81,8 @@ pub struct ServeFlags {
     pub dump_dir: Option<PathBuf>,
     /// `--dump-keep`
     pub dump_keep: Option<NonZeroUsize>,
+    /// `--fence`
+    pub fence: Option<FenceMode>,
     /// `--log-level`
     pub log_level: Option<String>,
 }
@@ -122,8 +126,12 @@ pub struct ServeSettings {
     pub dump_dir: Option<PathBuf>,
     /// How many dumps are kept.
     pub dump_keep: NonZeroUsize,
+    /// How much it matters that the agent changes nothing itself.
+    pub fence: FenceMode,
     /// A log filter.
     pub log_level: String,
+    /// Whether `run` may use a server that runs already.
+    pub reuse: bool,
 }
 
 impl ServeSettings {
@@ -159,7 +167,10 @@ impl ServeSettings {
             dump_keep: flags
                 .dump_keep
                 .unwrap_or(const { NonZeroUsize::new(50).unwrap() }),
+            fence: pick(flags.fence, "CURSOR_ACP_FENCE", env)?.unwrap_or_default(),
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
+            // Only this word turns it off, as in the system that the name is from.
+            reuse: env("CURSOR_ACP_REUSE_EXISTING_PROXY").as_deref() != Some("false"),
         })
     }
 }

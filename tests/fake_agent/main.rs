@@ -60,6 +60,8 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-completed-only", "", "a successful read that was never announced, with arguments", tools::completed_only),
     ("fake-completed-only-error", "", "a failed call that was never announced, without arguments", tools::completed_only_error),
     ("fake-write", "", "announces fake-write.txt, writes it in the workspace 100 ms later, answers", tools::write),
+    ("fake-edit", "", "announces an edit of fake-edit.txt, makes it, says whether it could", tools::edit_for_real),
+    ("fake-rampage", "", "writes all over its workspace and beside it, unannounced", tools::rampage),
     ("fake-huge-line", "", "a read's result of 20 MB, then text", tools::huge_line),
 
     ("fake-early-exit", "", "exit 1 with a message, prompt unread", failures::early_exit),

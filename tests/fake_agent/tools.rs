@@ -203,3 +203,51 @@ pub fn huge_line(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     out.say("Read it all.")?;
     finish(out)
 }
+
+/// Changes a file for real, as the real agent does: the announcement holds the new fragment only.
+pub fn edit_for_real(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let path = run.workspace.join("fake-edit.txt");
+    let shown = path.to_string_lossy().into_owned();
+    let mut out = begin(run)?;
+    let call = out.call(&Tool::Edit {
+        path: shown.clone(),
+        fragment: "two, changed\n".into(),
+    });
+    out.started(&call)?;
+    let before = fs::read_to_string(&path)?;
+    let after = before.replace("two\n", "two, changed\n");
+    let result = match fs::write(&path, &after) {
+        Ok(()) => json!({"success": {
+            "path": shown, "linesAdded": 1, "linesRemoved": 1,
+            "beforeFullFileContent": before, "afterFullFileContent": after,
+            "message": format!("The file {shown} has been updated."),
+        }}),
+        Err(error) => json!({"error": {"path": shown, "error": error.to_string()}}),
+    };
+    let failed = result.get("error").is_some();
+    out.completed(&call, &result)?;
+    out.say(if failed {
+        "I can't edit here."
+    } else {
+        "Edited the file."
+    })?;
+    finish(out)
+}
+
+/// Writes where it pleases, in its workspace and beside it, without a word; says what failed.
+pub fn rampage(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let workspace = run.workspace.clone();
+    let script = "echo x > made; echo x >> old.txt; rm -f gone.txt; mkdir -p dir/deep; \
+                  git init -q . 2>/dev/null; (setsid sh -c 'echo x > by-grandchild' &) ; \
+                  echo x > \"$OLDPWD/outside\"; sleep 0.2; true";
+    std::process::Command::new("/bin/sh")
+        .args([
+            "-c",
+            &format!("cd {}/.. && cd - >/dev/null; {script}", workspace.display()),
+        ])
+        .current_dir(&workspace)
+        .status()?;
+    let mut out = begin(run)?;
+    out.say("Done what I wanted.")?;
+    finish(out)
+}

@@ -19,17 +19,25 @@ mod answers;
 mod dumps;
 /// Failures as statuses and error events.
 mod failures;
+/// The agent's own writes.
+mod fence;
 /// Golden cases: `fixtures/turns`.
 mod golden;
 /// Agents that misbehave.
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
+/// The `models` command as a process, and `scripts/check-pricing`.
+mod models;
 /// Real recordings, where they are at hand.
 mod recordings;
+/// The `run` command: a client with a server of its own.
+mod run;
 /// Keys, origins, names and sizes.
 mod security;
 /// The `serve` command as a process.
 mod serve;
+/// `sync-models`: golden configurations, properties, and being killed.
+mod sync_models;
 /// Tool calls.
 mod tools;

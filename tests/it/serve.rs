@@ -18,6 +18,8 @@ fn open_cursor(args: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // Where it keeps its slots.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     for name in ["PORT", "RUST_LOG", "CURSOR_AGENT_EXECUTABLE"] {
         command.env_remove(name);
     }

@@ -1,6 +1,6 @@
 //! A running child, as its owner sees it.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{io::AsyncReadExt, process::ChildStdout, sync::oneshot, time::timeout};
@@ -51,7 +51,7 @@ impl Process {
     ///
     /// # Errors
     /// What the operating system says if the child can't be started.
-    pub fn start(spec: &SpawnSpec, stdin: String, tracker: &TaskTracker) -> io::Result<Self> {
+    pub fn start(spec: &SpawnSpec, stdin: Arc<str>, tracker: &TaskTracker) -> io::Result<Self> {
         let mut child = spec.spawn()?;
         let lost = || io::Error::other("the new process has no id or pipe");
         let group = Group::of(child.id()).ok_or_else(lost)?;
@@ -109,6 +109,11 @@ impl Process {
             Output::Left(left) => Output::Left(left - read),
             other => other,
         };
+    }
+
+    /// Asks the child's group to end. Not needed before a drop, which does the same.
+    pub fn stop(&self) {
+        self.stop.token().cancel();
     }
 
     /// How the child ended. Stdout is not read any more; if it does not end by itself, it is

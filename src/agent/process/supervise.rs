@@ -1,6 +1,6 @@
 //! The tasks that look after a running child.
 
-use std::{future::poll_fn, pin::pin, process::ExitStatus, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::pin, process::ExitStatus, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -24,7 +24,7 @@ pub struct Exit {
 }
 
 /// Writes all of stdin. A child that does not read it to the end is no error by itself.
-pub(super) async fn feed(mut pipe: ChildStdin, input: String, stop: CancellationToken) {
+pub(super) async fn feed(mut pipe: ChildStdin, input: Arc<str>, stop: CancellationToken) {
     tokio::select! {
         written = pipe.write_all(input.as_bytes()) => {
             if let Err(error) = written {

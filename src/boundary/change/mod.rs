@@ -1,6 +1,13 @@
 //! File changes: what a native edit did, as calls that do the same on the client's side.
 
+mod calls;
+mod hunks;
+mod patch;
+mod replace;
+
 use serde_json::Value;
+
+pub(super) use calls::{calls, quoted};
 
 use crate::agent::NativeCall;
 
@@ -39,3 +46,7 @@ pub(super) fn same_file(a: &str, b: &str) -> bool {
     let clean = |path: &str| path.trim_start_matches("./").replace("//", "/");
     clean(a) == clean(b)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::Compat;
 use super::place::{Given, field, millis, path};
+use crate::boundary::change::quoted;
 use crate::boundary::schema::types;
 
 pub(super) const TOOL: Compat = Compat {
     family: "bash",
+    essential: "command",
     fields: &[
         field(
             "command",
@@ -52,12 +54,15 @@ pub(super) const TOOL: Compat = Compat {
             &["runinbackground", "isbackground", "background"],
         ),
         field("args", &["args", "arguments"]),
+        field("approval", &["requiresapproval"]),
     ],
     prepare,
     complete: |given, field| match field {
         "description" => Some(json!(summary(given.text("command")?))),
         "cwd" => Some(json!(given.workspace.to_string_lossy())),
         "background" => Some(json!(false)),
+        // Cline's: whether to ask the user. Only it can know that it need not.
+        "approval" => Some(json!(true)),
         _ => None,
     },
 };
@@ -141,16 +146,6 @@ fn joined(words: &[String]) -> String {
 
 fn is_workspace(cwd: &str, given: &Given) -> bool {
     std::path::Path::new(cwd) == given.workspace || cwd == "."
-}
-
-/// A word as the shell reads it back.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// A description for clients that demand one, from the command's first words.

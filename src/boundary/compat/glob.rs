@@ -6,6 +6,7 @@ use super::place::{field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "glob",
+    essential: "pattern",
     fields: &[
         field(
             "pattern",

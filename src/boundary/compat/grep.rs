@@ -8,6 +8,7 @@ use super::place::{Given, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "grep",
+    essential: "pattern",
     fields: &[
         field(
             "pattern",

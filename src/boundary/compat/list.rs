@@ -22,6 +22,7 @@ pub(super) const DIRECTORY_NAMES: &[&str] = &[
 
 pub(super) const TOOL: Compat = Compat {
     family: "list",
+    essential: "path",
     fields: &[
         path("path", DIRECTORY_NAMES),
         field("ignore", &["ignore", "ignoreglobs", "exclude"]),

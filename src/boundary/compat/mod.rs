@@ -6,14 +6,23 @@
 //! as its text demands, and types are coerced where nothing is lost. The result is checked against
 //! the schema.
 
+mod apply_patch;
 mod bash;
 mod coerce;
+mod delete;
 mod edit;
 mod glob;
 mod grep;
+mod items;
 mod list;
+mod multiedit;
+mod names;
 mod place;
+mod question;
 mod read;
+mod task;
+mod todowrite;
+mod web;
 mod write;
 
 use std::path::Path;
@@ -29,6 +38,8 @@ use place::{Field, Given};
 struct Compat {
     /// The family, as in `alias.rs`.
     family: &'static str,
+    /// The argument without which a call means nothing.
+    essential: &'static str,
     /// The arguments, and the folded names under which agents and clients know them.
     fields: &'static [Field],
     /// Puts the arguments, under their canonical names, into the form that the tool takes.
@@ -43,14 +54,29 @@ const TOOLS: &[Compat] = &[
     read::TOOL,
     write::TOOL,
     edit::TOOL,
+    multiedit::TOOL,
+    apply_patch::TOOL,
+    delete::TOOL,
     list::TOOL,
     glob::TOOL,
     grep::TOOL,
+    todowrite::TOOL,
+    question::TOOL,
+    task::TOOL,
+    web::FETCH,
+    web::SEARCH,
+    names::SKILL,
+    names::PLAN,
+    names::CODE_SEARCH,
+    names::LINTS,
+    names::IMAGE,
+    names::MKDIR,
 ];
 
 /// For tools of no known family: names are compared folded, nothing else.
 const OTHER: Compat = Compat {
     family: "",
+    essential: "",
     fields: &[],
     prepare: |_| {},
     complete: |_, _| None,
@@ -96,7 +122,10 @@ pub(super) fn arguments(asked: &Asked, tool: &Tool, workspace: &Path) -> Argumen
     let compat = compat_for(asked, tool);
     let mut given = Given::new(asked, tool, workspace, compat.fields);
     (compat.prepare)(&mut given);
+    let meaningless =
+        given.values.contains_key(compat.essential) && given.property(compat.essential).is_none();
     let (mut map, placed, lost) = given.place(compat.complete);
+    let placed = if meaningless { 0 } else { placed };
     coerce::arguments(&tool.schema, &mut map);
     Arguments {
         problems: tool.schema.problems(&map),

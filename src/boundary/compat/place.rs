@@ -140,6 +140,31 @@ impl<'a> Given<'a> {
         Some(self.tool.schema.resolve(node))
     }
 
+    /// The schema of a list field's items.
+    pub(super) fn item(&self, field: &str) -> Option<&'a Value> {
+        self.items_of(self.node(field)?)
+    }
+
+    /// The property, and the schema of its items, for a list field of a nested schema.
+    pub(super) fn list_in(
+        &self,
+        node: &'a Value,
+        fields: &[Field],
+        field: &str,
+    ) -> Option<(&'a str, &'a Value)> {
+        let names = fields.iter().find(|f| f.name == field)?.names;
+        let property = property_of(node, names)?;
+        let list = self
+            .tool
+            .schema
+            .resolve(node.get("properties")?.get(property)?);
+        Some((property, self.items_of(list)?))
+    }
+
+    fn items_of(&self, list: &'a Value) -> Option<&'a Value> {
+        Some(self.tool.schema.resolve(list.get("items")?))
+    }
+
     /// What the schema says of a field, in lower case: the property's name and description.
     pub(super) fn wording(&self, field: &str) -> String {
         let name = self.property(field).unwrap_or_default();
@@ -195,6 +220,7 @@ impl<'a> Given<'a> {
                 // The model's own words stay where the schema is open; Cursor's don't.
                 None if !self.native && !schema.is_closed() => {
                     map.insert(name.clone(), value.clone());
+                    lost += 1;
                 }
                 _ => lost += 1,
             }
@@ -216,36 +242,26 @@ impl<'a> Given<'a> {
         property: &str,
         complete: fn(&Given, &str) -> Option<Value>,
     ) -> Option<Value> {
+        let schema = &self.tool.schema;
+        let (_, node) = schema.properties().find(|(name, _)| *name == property)?;
+        let node = schema.resolve(node);
+        let only = || match node.get("enum").and_then(Value::as_array)?.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        };
         let folded = fold(property);
-        let field = self
-            .fields
-            .iter()
-            .find(|field| field.names.contains(&folded.as_str()));
-        field
-            .and_then(|field| complete(self, field.name))
-            .or_else(|| {
-                let (_, node) = self
-                    .tool
-                    .schema
-                    .properties()
-                    .find(|(name, _)| *name == property)?;
-                let node = self.tool.schema.resolve(node);
-                let only = || match node.get("enum").and_then(Value::as_array)?.as_slice() {
-                    [only] => Some(only),
-                    _ => None,
-                };
-                node.get("default")
-                    .or_else(|| node.get("const"))
-                    .or_else(only)
-                    .cloned()
-                    // Strict schemas demand every property and let null stand for "not given".
-                    .or_else(|| {
-                        self.tool
-                            .schema
-                            .accepts(node, &Value::Null)
-                            .then_some(Value::Null)
-                    })
-            })
+        let derived = || {
+            let known = |field: &&Field| field.names.contains(&folded.as_str());
+            complete(self, self.fields.iter().find(known)?.name)
+        };
+        // Strict schemas demand every property and let null stand for "not given".
+        let null = || schema.accepts(node, &Value::Null).then_some(Value::Null);
+        node.get("default")
+            .or_else(|| node.get("const"))
+            .or_else(only)
+            .cloned()
+            .or_else(derived)
+            .or_else(null)
     }
 
     /// A field's value in the form that the property's text asks for.
@@ -273,7 +289,7 @@ impl<'a> Given<'a> {
 /// A path in the form that the wording demands: absolute, relative to the workspace, or as it is.
 fn located(path: &str, wording: &str, workspace: &Path) -> String {
     let absolute = wording.contains("absolute");
-    let relative = wording.contains("relative");
+    let relative = wording.replace("not relative", "").contains("relative");
     if absolute && !relative && !is_absolute(path) {
         let path = path.strip_prefix("./").unwrap_or(path);
         let joined = if matches!(path, "" | ".") {
@@ -303,16 +319,22 @@ pub(super) fn is_absolute(path: &str) -> bool {
 }
 
 /// The property of a schema that goes by one of these folded names.
-pub(super) fn property<'a>(schema: &'a Schema, names: &[&str]) -> Option<&'a str> {
-    let rank = |property: &str| {
-        let folded = fold(property);
-        names.iter().position(|name| *name == folded)
-    };
-    schema
-        .properties()
-        .filter_map(|(property, _)| {
-            let demanded = schema.required().any(|name| name == property);
-            Some((!demanded, rank(property)?, property))
+fn property<'a>(schema: &'a Schema, names: &[&str]) -> Option<&'a str> {
+    property_of(schema.root(), names)
+}
+
+/// The property of an object's schema that goes by one of these folded names.
+pub(super) fn property_of<'a>(node: &'a Value, names: &[&str]) -> Option<&'a str> {
+    let required = node.get("required").and_then(Value::as_array);
+    let demanded =
+        |property: &str| required.is_some_and(|names| names.iter().any(|name| name == property));
+    node.get("properties")?
+        .as_object()?
+        .keys()
+        .filter_map(|property| {
+            let folded = fold(property);
+            let rank = names.iter().position(|name| *name == folded)?;
+            Some((!demanded(property), rank, property.as_str()))
         })
         .min()
         .map(|(_, _, property)| property)

@@ -7,6 +7,7 @@ use super::place::{Given, PATH_NAMES, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "read",
+    essential: "path",
     fields: &[
         path("path", PATH_NAMES),
         field(
@@ -27,12 +28,15 @@ pub(super) const TOOL: Compat = Compat {
             "end",
             &["endline", "lineend", "end", "endlineoneindexedinclusive"],
         ),
+        field("range", &["viewrange"]),
+        field("verb", &["command"]),
         field("whole", &["shouldreadentirefile"]),
     ],
     prepare,
     complete: |given, field| match field {
         "whole" => Some(json!(!given.values.contains_key("offset"))),
         "offset" => Some(json!(1)),
+        "verb" => Some(json!("view")),
         _ => None,
     },
 };
@@ -43,6 +47,13 @@ fn prepare(given: &mut Given) {
         .number("offset")
         .filter(|first| *first > 0)
         .unwrap_or(1);
+    if given.property("range").is_some()
+        && let Some(limit) = given.number("limit")
+    {
+        given.set("range", json!([first, first + limit - 1]));
+        given.values.remove("offset");
+        given.values.remove("limit");
+    }
     if let (None, Some(limit)) = (given.property("limit"), given.number("limit")) {
         given.values.remove("limit");
         given.set("offset", first);

@@ -1,10 +1,13 @@
 //! Writing a whole file.
 
+use serde_json::json;
+
 use super::Compat;
 use super::place::{PATH_NAMES, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "write",
+    essential: "content",
     fields: &[
         path("path", PATH_NAMES),
         field(
@@ -21,7 +24,8 @@ pub(super) const TOOL: Compat = Compat {
                 "codecontent",
             ],
         ),
+        field("verb", &["command"]),
     ],
     prepare: |_| {},
-    complete: |_, _| None,
+    complete: |_, field| (field == "verb").then(|| json!("create")),
 };

@@ -105,7 +105,7 @@ fn node() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Our view judges as a complete implementation does.
     #[test]

@@ -28,6 +28,10 @@ impl Source for Script {
         events.extend(self.0.pop_front().map(|(_, event)| event));
         Ok(())
     }
+
+    async fn changes(&self) -> Vec<FileChange> {
+        Vec::new()
+    }
 }
 
 fn started() -> AgentEvent {

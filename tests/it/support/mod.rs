@@ -1,8 +1,10 @@
 //! What the tests share: a server of their own, and a reader of its answers.
 
+mod cli;
 mod fake_agent;
 mod server;
 mod sse;
 
+pub use cli::{Home, ended};
 pub use server::{TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;

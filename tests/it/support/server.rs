@@ -9,7 +9,7 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use open_cursor::{
-    agent::{Agent, Env},
+    agent::{self, Agent, Env, fence::FenceMode},
     boundary,
     engine::{Budgets, Config, Engine, Limits},
     http::{self, App, Server, Shutdown, client},
@@ -21,6 +21,8 @@ use super::{Stream, fake_agent::fake_agent};
 
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
+    /// Where the agent's slots and Cursor's own state are.
+    _home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
@@ -30,6 +32,7 @@ pub struct TestServer {
 
 /// What a test may change before its server starts.
 pub struct Setup {
+    pub agent: agent::Setup,
     pub engine: Config,
     pub http: http::Config,
 }
@@ -84,11 +87,21 @@ impl TestServer {
                 boundary: boundary::Options::default(),
             },
             http: http::Config::new(host),
+            agent: agent::Setup {
+                fence: FenceMode::Auto,
+                slots: 8,
+                launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
+                workspace: None,
+            },
         };
+        setup.agent.workspace = Some(setup.engine.workspace.clone());
         change(&mut setup);
         let agent = fake_agent();
-        let env = std::env::vars_os().collect::<Env>();
-        let agent = Agent::discover(Some(agent.as_os_str()), &env)
+        let home = tempfile::tempdir().unwrap();
+        let private = ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"]
+            .map(|name| (name.into(), home.path().as_os_str().to_owned()));
+        let env: Env = std::env::vars_os().chain(private).collect();
+        let agent = Agent::discover(Some(agent.as_os_str()), &env, setup.agent)
             .await
             .unwrap();
         let server = Server::bind(host, 0).await.unwrap();
@@ -102,6 +115,7 @@ impl TestServer {
         };
         let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
         Self {
+            _home: home,
             addr,
             app,
             workspace,

@@ -1,3 +1,9 @@
+mod edits;
+mod properties;
+mod texts;
+
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -225,62 +231,6 @@ fn announcement_and_completion_are_one_call() {
 }
 
 #[test]
-fn an_edit_waits_for_its_change() {
-    let edit = native("edit", "e", json!({"path": "/home/ada/engine/new.txt"}));
-    let mut boundary = Boundary::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
-    let mut out = Vec::new();
-    let verdict = boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
-    assert_eq!(verdict, Verdict::Continue);
-    let event = done(
-        &edit,
-        "success",
-        json!({"path": "/home/ada/engine/new.txt", "afterFullFileContent": "hi\n"}),
-    );
-    assert_eq!(boundary.on_event(event, &mut out), Verdict::Settling);
-    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
-    let [Delta::ToolCall(call)] = out.as_slice() else {
-        panic!("{out:?}")
-    };
-    assert_eq!(call.name, "write");
-    let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
-    assert_eq!(
-        arguments,
-        json!({"filePath": "/home/ada/engine/new.txt", "content": "hi\n"})
-    );
-}
-
-#[test]
-fn a_failed_edit_is_no_call() {
-    let edit = native("edit", "e", json!({"path": "/a", "streamContent": "x"}));
-    let events = [
-        AgentEvent::ToolStarted(edit.clone()),
-        done(&edit, "error", json!({"error": "no"})),
-        text("Could not."),
-        finished("Could not."),
-    ];
-    let outcome = run(&turn(opencode()), &Options::default(), events);
-    assert_eq!(outcome.calls().len(), 0);
-    assert_eq!(outcome.text(), "Could not.");
-}
-
-#[test]
-fn an_edit_with_its_old_text_is_exact_at_once() {
-    let args = json!({
-        "path": "src/a.rs",
-        "strReplace": {"oldText": "one", "newText": "two", "replaceAll": false},
-    });
-    assert_eq!(
-        calls(opencode(), "edit", args),
-        [(
-            "edit".to_owned(),
-            json!({"filePath": "/home/ada/engine/src/a.rs", "oldString": "one", "newString": "two"})
-        )]
-    );
-    let empty = json!({"path": "a", "strReplace": {"oldText": "", "newText": "two"}});
-    assert_eq!(calls(opencode(), "edit", empty), []);
-}
-
-#[test]
 fn invalid_calls_are_forwarded_or_end_the_turn_with_the_reason() {
     let odd = || {
         vec![tool(
@@ -356,4 +306,88 @@ fn native_reads_leave_looking_to_the_agent() {
     }
     let acts = [started("shell", "a", json!({"command": "ls"}))];
     assert_eq!(run(&turn(opencode()), &options, acts).calls().len(), 1);
+}
+
+#[test]
+fn a_demanded_call_is_missed() {
+    let mut turn = with_weather();
+    for (choice, answer, missing) in [
+        (ToolChoice::Auto, "Hi.".to_owned(), false),
+        (ToolChoice::Required, "Hi.".to_owned(), true),
+        (ToolChoice::Required, written("Oslo"), false),
+        (
+            ToolChoice::Named(vec!["read".to_owned()]),
+            written("Oslo"),
+            true,
+        ),
+    ] {
+        turn.tool_choice = choice;
+        let mut boundary = Boundary::new(&turn, Path::new(WORKSPACE), &Options::default());
+        let verdict = boundary.on_event(finished(&answer), &mut Vec::new());
+        assert!(matches!(verdict, Verdict::End(_)));
+        assert_eq!(boundary.missing_required(), missing, "{answer}");
+    }
+}
+
+/// A run for each interception, and the last one: what a task costs in starts of the agent.
+#[test]
+fn native_reads_save_runs() {
+    let edit = |n: usize| {
+        let args = json!({"path": "/a", "strReplace": {"oldText": format!("{n}"), "newText": "x"}});
+        ("edit", args)
+    };
+    let mut task: Vec<(&str, Value)> = (0..12)
+        .map(|n| ("read", json!({"path": format!("/{n}")})))
+        .collect();
+    task.extend((0..3).map(|n| ("grep", json!({"pattern": format!("{n}")}))));
+    task.extend([edit(1), edit(2), ("shell", json!({"command": "make"}))]);
+    for (native_reads, want) in [(false, 19), (true, 4)] {
+        let options = Options {
+            native_reads,
+            ..Options::default()
+        };
+        let (mut runs, mut done_calls) = (0, 0);
+        while done_calls <= task.len() {
+            runs += 1;
+            let rest = task[done_calls..].iter().enumerate();
+            let mut events: Vec<AgentEvent> = rest
+                .flat_map(|(n, (kind, args))| {
+                    let call = NativeCall {
+                        model_call_id: Some(n.to_string()),
+                        ..native(kind, &n.to_string(), args.clone())
+                    };
+                    [
+                        AgentEvent::ToolStarted(call.clone()),
+                        done(&call, "success", json!({})),
+                    ]
+                })
+                .collect();
+            events.push(finished("Done."));
+            let outcome = run(&turn(opencode()), &options, events);
+            // The next run goes on behind the call that was made.
+            let made = outcome.calls().len();
+            let native = task[done_calls..]
+                .iter()
+                .take_while(|(kind, _)| native_reads && matches!(*kind, "read" | "grep"));
+            done_calls += native.count() + made.max(1);
+        }
+        assert_eq!(runs, want);
+    }
+}
+
+fn with_weather() -> Turn {
+    let mut tools = opencode();
+    tools.push(tool(
+        "get_weather",
+        "",
+        json!({"city": {"type": "string"}}),
+        &["city"],
+    ));
+    turn(tools)
+}
+
+fn written(city: &str) -> String {
+    format!(
+        "<tool_call>{{\"name\": \"get_weather\", \"arguments\": {{\"city\": \"{city}\"}}}}</tool_call>"
+    )
 }

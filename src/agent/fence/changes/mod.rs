@@ -1,0 +1,247 @@
+//! What the agent changed, read back from the upper layer of its view.
+//!
+//! The upper layer is the ground truth: it holds every file the agent wrote, a 0:0 character device
+//! ("whiteout") for every one it deleted, and marks a directory that it made in place of another as
+//! opaque. Each entry is compared with the real file, so what was only touched is no change. A
+//! renamed directory is a deletion and a creation of its files. Blocking; nothing is modified here.
+
+mod ignore;
+mod node;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, FileType, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::launcher::Overlay;
+use ignore::is_bookkeeping;
+pub use node::{Content, Node};
+use node::{Reader, same};
+
+/// How much is read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Changes in all; further ones are left out and [`Changes::complete`] is false.
+    pub changes: usize,
+    /// Bytes of one file; a larger one is [`Content::TooLarge`].
+    pub file_bytes: u64,
+    /// Bytes of text in all; beyond it every file is [`Content::TooLarge`].
+    pub total_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            changes: 1000,
+            file_bytes: 4 << 20,
+            total_bytes: 32 << 20,
+        }
+    }
+}
+
+/// Everything that the agent changed, in the order of the paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// One entry per path.
+    pub list: Vec<Change>,
+    /// False if a limit cut the list short.
+    pub complete: bool,
+}
+
+/// One path that is not as it was. At least one side is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The absolute path, as the workspace names it.
+    pub path: PathBuf,
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// What is really there.
+    pub before: Option<Node>,
+    /// What the agent left in its view.
+    pub after: Option<Node>,
+}
+
+/// What happened to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It was not there.
+    Created,
+    /// It holds something else.
+    Modified,
+    /// It is not there any more.
+    Deleted,
+    /// Only its permissions differ.
+    Mode,
+}
+
+/// Reads the changes of a view. `ours` are the files that we put into the upper layer ourselves:
+/// absolute paths below an overlay.
+///
+/// Fails if an upper layer itself cannot be listed; one unreadable file is [`Content::Unreadable`].
+pub(super) fn read(overlays: &[Overlay], ours: &[PathBuf], limits: &Limits) -> io::Result<Changes> {
+    let mut walk = Walk {
+        ours,
+        limit: limits.changes,
+        reader: Reader::new(limits),
+        changes: Changes {
+            list: Vec::new(),
+            complete: true,
+        },
+    };
+    for overlay in overlays {
+        let entries = list(&overlay.upper)?;
+        walk.entries(entries, &overlay.upper, &overlay.at, true);
+    }
+    Ok(walk.changes)
+}
+
+struct Walk<'a> {
+    ours: &'a [PathBuf],
+    limit: usize,
+    reader: Reader,
+    changes: Changes,
+}
+
+impl Walk<'_> {
+    /// Compares the entries of one upper directory with the real one. `real` is false below a
+    /// directory that the agent made where there was none.
+    fn entries(&mut self, entries: BTreeSet<OsString>, upper: &Path, at: &Path, real: bool) {
+        for name in entries {
+            if !self.changes.complete {
+                return;
+            }
+            let (upper, at) = (upper.join(&name), at.join(&name));
+            if is_bookkeeping(&at) || self.ours.contains(&at) {
+                continue;
+            }
+            let Ok(meta) = fs::symlink_metadata(&upper) else {
+                continue; // gone in the meantime
+            };
+            let before = real.then(|| fs::symlink_metadata(&at).ok()).flatten();
+            if is_whiteout(&meta) {
+                if let Some(before) = before {
+                    self.deleted(&at, &before);
+                }
+            } else if meta.is_dir() {
+                self.directory(&upper, &at, &meta, before);
+            } else {
+                self.file(&upper, &at, &meta, before);
+            }
+        }
+    }
+
+    fn directory(&mut self, upper: &Path, at: &Path, meta: &Metadata, before: Option<Metadata>) {
+        let entries = list(upper).unwrap_or_default();
+        match before {
+            Some(before) if before.is_dir() => {
+                if is_opaque(upper) {
+                    for name in list(at).unwrap_or_default().difference(&entries) {
+                        let at = at.join(name);
+                        if let Ok(before) = fs::symlink_metadata(&at) {
+                            self.deleted(&at, &before);
+                        }
+                    }
+                }
+                if Node::mode_of(&before) != Node::mode_of(meta) {
+                    let (before, after) = (Node::directory(&before), Node::directory(meta));
+                    self.push(at, ChangeKind::Mode, Some(before), Some(after));
+                }
+                self.entries(entries, upper, at, true);
+            }
+            Some(before) => {
+                let before = self.reader.node(at, &before);
+                let after = Node::directory(meta);
+                self.push(at, ChangeKind::Modified, Some(before), Some(after));
+                self.entries(entries, upper, at, false);
+            }
+            None => {
+                let so_far = self.changes.list.len();
+                self.entries(entries, upper, at, false);
+                // A directory shows in the files in it; only an empty one needs telling.
+                let told = self.changes.list.len() > so_far;
+                if !told && !self.ours.iter().any(|ours| ours.starts_with(at)) {
+                    self.push(at, ChangeKind::Created, None, Some(Node::directory(meta)));
+                }
+            }
+        }
+    }
+
+    fn file(&mut self, upper: &Path, at: &Path, meta: &Metadata, before: Option<Metadata>) {
+        let Some(before) = before else {
+            let after = self.reader.node(upper, meta);
+            return self.push(at, ChangeKind::Created, None, Some(after));
+        };
+        if before.is_dir() {
+            self.contents_deleted(at);
+        }
+        let same_content = same((at, &before), (upper, meta));
+        let kind = match (same_content, Node::mode_of(&before) == Node::mode_of(meta)) {
+            (true, true) => return, // opened for writing, or touched
+            (true, false) => ChangeKind::Mode,
+            (false, _) => ChangeKind::Modified,
+        };
+        let (before, after) = (self.reader.node(at, &before), self.reader.node(upper, meta));
+        self.push(at, kind, Some(before), Some(after));
+    }
+
+    /// A deleted directory is told file by file, and then itself.
+    fn deleted(&mut self, at: &Path, before: &Metadata) {
+        if is_bookkeeping(at) || self.ours.iter().any(|ours| ours == at) {
+            return;
+        }
+        if before.is_dir() {
+            self.contents_deleted(at);
+        }
+        let node = self.reader.node(at, before);
+        self.push(at, ChangeKind::Deleted, Some(node), None);
+    }
+
+    fn contents_deleted(&mut self, directory: &Path) {
+        for name in list(directory).unwrap_or_default() {
+            if !self.changes.complete {
+                return;
+            }
+            let at = directory.join(name);
+            if let Ok(before) = fs::symlink_metadata(&at) {
+                self.deleted(&at, &before);
+            }
+        }
+    }
+
+    fn push(&mut self, at: &Path, kind: ChangeKind, before: Option<Node>, after: Option<Node>) {
+        if self.changes.list.len() < self.limit {
+            let path = at.to_owned();
+            self.changes.list.push(Change {
+                path,
+                kind,
+                before,
+                after,
+            });
+        } else {
+            self.changes.complete = false;
+        }
+    }
+}
+
+/// The names in a directory, sorted: overlayfs promises no order.
+fn list(directory: &Path) -> io::Result<BTreeSet<OsString>> {
+    fs::read_dir(directory)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect()
+}
+
+fn is_whiteout(meta: &Metadata) -> bool {
+    FileType::is_char_device(&meta.file_type()) && meta.rdev() == 0
+}
+
+fn is_opaque(directory: &Path) -> bool {
+    let mut value = [0; 1];
+    rustix::fs::lgetxattr(directory, "user.overlay.opaque", &mut value)
+        .is_ok_and(|length| value[..length] == *b"y")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

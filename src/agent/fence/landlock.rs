@@ -1,0 +1,62 @@
+//! Landlock: from here on this thread and its descendants write only where they may.
+//!
+//! Reading is not restricted. Changing modes and times of files is not covered by any Landlock ABI.
+
+use std::path::PathBuf;
+
+use landlock::{
+    ABI, AccessFs, CompatLevel, Compatible, LandlockStatus, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
+};
+
+use super::launcher::{Failure, Stage};
+
+/// The newest ABI whose rights we name; older kernels enforce what they know. ABI 6 keeps signals
+/// and abstract sockets inside, ABI 9 (Linux 7.1) also closes UNIX sockets on the file system.
+const NEWEST: ABI = ABI::V9;
+
+/// Devices that programs write to and that keep nothing.
+const DEVICES: [&str; 7] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts",
+    "/dev/random",
+];
+
+/// Denies writing everywhere but under `writable` and on the harmless devices. Paths that do not
+/// exist are left out. Returns the ABI in force.
+pub(super) fn restrict<'a>(writable: impl Iterator<Item = &'a PathBuf>) -> Result<u32, Failure> {
+    let failure = |message: String| Failure {
+        stage: Stage::Landlock,
+        errno: None,
+        message,
+    };
+    let status = apply(writable).map_err(|error| failure(error.to_string()))?;
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => Err(failure(
+            "Landlock is built into this kernel but not enabled (boot with lsm=landlock,…)".into(),
+        )),
+        (RulesetStatus::NotEnforced, _) => Err(failure(
+            "this kernel has no Landlock (it needs Linux 5.13 or newer)".into(),
+        )),
+        (_, LandlockStatus::Available { effective_abi, .. }) => Ok(effective_abi as u32),
+        (_, _) => Err(failure("Landlock gave no ABI".into())),
+    }
+}
+
+fn apply<'a>(
+    writable: impl Iterator<Item = &'a PathBuf>,
+) -> Result<landlock::RestrictionStatus, RulesetError> {
+    let rights = AccessFs::from_write(NEWEST);
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(rights)?
+        .scope(Scope::AbstractUnixSocket | Scope::Signal)?
+        .create()?
+        .add_rules(path_beneath_rules(writable, rights))?
+        .add_rules(path_beneath_rules(DEVICES, rights))?
+        .restrict_self()
+}

@@ -1,0 +1,35 @@
+//! The fence: the agent changes nothing that the client didn't do.
+//!
+//! ```text
+//! Fence::probe ─> Fence ── prepare(slot, workspace) ─> Enclosure ── wrap(spec) ─> spawn
+//!   what holds here           what holds for this run       └ changes() ─> what the agent wrote
+//! ```
+//!
+//! Three layers, each useful alone: the view (Linux: a copy-on-write overlay at the workspace's own
+//! path), the write limit (Landlock; `sandbox-exec` on macOS) and deny rules in the agent's
+//! configuration. [`launcher`] sets the first two up between `fork` and the agent. Knows nothing of
+//! what the agent says or what the client wants.
+
+pub mod changes;
+mod deny;
+mod enclosure;
+pub mod launcher;
+mod policy;
+mod probe;
+mod reason;
+mod seatbelt;
+mod start;
+mod status;
+
+#[cfg(target_os = "linux")]
+mod landlock;
+#[cfg(target_os = "linux")]
+mod mounts;
+#[cfg(target_os = "linux")]
+mod view;
+
+pub use enclosure::{Enclosure, ProjectFile};
+pub use policy::{Fence, FenceError, FenceMode};
+pub use reason::Reason;
+pub use start::StartError;
+pub use status::{FenceStatus, Layer, State};

@@ -1,0 +1,306 @@
+//! Why a view cannot be had: a failed step of the launcher, explained by the state of the machine.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use serde::Serialize;
+
+use super::launcher::{Failure, Stage};
+
+/// Why a layer does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Ubuntu's AppArmor lets unprivileged programs make user namespaces, but do nothing in them.
+    AppArmor,
+    /// User namespaces are turned off.
+    UserNamespacesOff,
+    /// A seccomp filter, as containers have one, forbids the system calls.
+    Seccomp,
+    /// The kernel is older than the feature.
+    KernelTooOld,
+    /// The kernel has no overlayfs.
+    NoOverlayfs,
+    /// The workspace or the slot is on a file system that overlayfs cannot use.
+    FileSystem,
+    /// Something is mounted below the workspace, which only the administrator may look behind.
+    NestedMounts,
+    /// The workspace is the root of the file system.
+    RootDirectory,
+    /// Landlock is missing or not enabled.
+    NoLandlock,
+    /// The operating system has no such thing.
+    OperatingSystem,
+    /// It seemed to be set up but did not stop a write.
+    Ineffective,
+    /// The workspace lies where Cursor must be able to write.
+    WritableWorkspace,
+    /// Something else; the sentence has the system's words.
+    Other,
+}
+
+impl Reason {
+    /// What is the matter and what to do about it.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::AppArmor => {
+                "AppArmor restricts unprivileged user namespaces; allow them for open-cursor with an \
+                 AppArmor profile, or set kernel.apparmor_restrict_unprivileged_userns=0"
+            }
+            Self::UserNamespacesOff => {
+                "user namespaces are turned off; set user.max_user_namespaces above 0 (on Debian \
+                 also kernel.unprivileged_userns_clone=1)"
+            }
+            Self::Seccomp => {
+                "a seccomp filter forbids namespaces or mounts, as containers do by default; allow \
+                 unshare and mount for this container"
+            }
+            Self::KernelTooOld => "the kernel is older than Linux 5.11",
+            Self::NoOverlayfs => "the kernel has no overlayfs; load it with `modprobe overlay`",
+            Self::FileSystem => {
+                "overlayfs cannot use the file system of the workspace or of open-cursor's cache \
+                 directory; move the cache to a local disk with XDG_CACHE_HOME"
+            }
+            Self::NestedMounts => {
+                "another file system is mounted below the workspace, and the kernel lets only root \
+                 make a view of that"
+            }
+            Self::RootDirectory => "the workspace is the root directory; choose a project",
+            Self::NoLandlock => {
+                "Landlock is missing or not enabled; it needs Linux 5.13 and `landlock` in the \
+                 kernel's lsm= list"
+            }
+            Self::OperatingSystem => "this operating system has no such mechanism",
+            Self::Ineffective => "it was set up, but a forbidden write went through",
+            Self::WritableWorkspace => {
+                "the workspace lies in a directory that Cursor must be able to write"
+            }
+            Self::Other => "the system refused it",
+        }
+    }
+}
+
+/// What the machine says about itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Host {
+    apparmor_restricts: bool,
+    namespaces_off: bool,
+    seccomp: bool,
+    /// Major and minor version.
+    kernel: Option<(u32, u32)>,
+}
+
+impl Host {
+    /// Reads the kernel's settings below `proc` (`/proc`). Blocking.
+    fn read(proc: &Path) -> Self {
+        let text = |path: &str| std::fs::read_to_string(proc.join(path)).unwrap_or_default();
+        let is = |path: &str, value: &str| text(path).trim() == value;
+        let status = text("self/status");
+        let seccomp = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Seccomp:"));
+        let release = text("sys/kernel/osrelease");
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+        let mut number = || numbers.next()?.parse().ok();
+        Self {
+            apparmor_restricts: is("sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
+            namespaces_off: is("sys/kernel/unprivileged_userns_clone", "0")
+                || is("sys/user/max_user_namespaces", "0"),
+            seccomp: seccomp.is_some_and(|mode| mode.trim() == "2"),
+            kernel: number().zip(number()),
+        }
+    }
+
+    /// Explains a failure. `nested` says that there are mounts below the workspace.
+    fn explain(&self, failure: &Failure, nested: bool) -> Reason {
+        let errno = failure.errno.map(Errno::from_raw);
+        let forbidden = matches!(errno, Some(Errno::EPERM | Errno::EACCES));
+        let too_old = self.kernel.is_some_and(|kernel| kernel < (5, 11));
+        match (failure.stage, errno) {
+            (Stage::Landlock, _) => Reason::NoLandlock,
+            (Stage::Namespace, Some(Errno::ENOSPC | Errno::EUSERS)) => Reason::UserNamespacesOff,
+            (Stage::Namespace, Some(Errno::EINVAL)) => Reason::UserNamespacesOff,
+            (Stage::Namespace, Some(Errno::ENOSYS)) => Reason::Seccomp,
+            (Stage::Namespace, _) if forbidden && self.namespaces_off => Reason::UserNamespacesOff,
+            (Stage::Overlay, Some(Errno::ENODEV)) => Reason::NoOverlayfs,
+            (Stage::Overlay, Some(Errno::EINVAL | Errno::EPERM)) if too_old => Reason::KernelTooOld,
+            (Stage::Overlay, Some(Errno::EINVAL)) if nested => Reason::NestedMounts,
+            (Stage::Namespace | Stage::IdentityMap | Stage::Private | Stage::Overlay, _)
+                if forbidden && self.apparmor_restricts =>
+            {
+                Reason::AppArmor
+            }
+            (Stage::Namespace | Stage::IdentityMap | Stage::Private | Stage::Overlay, _)
+                if forbidden && self.seccomp =>
+            {
+                Reason::Seccomp
+            }
+            (Stage::Overlay, _) if !forbidden => Reason::FileSystem,
+            _ => Reason::Other,
+        }
+    }
+}
+
+/// Explains a failure on this machine.
+pub(super) async fn explain(failure: &Failure, nested: bool) -> Reason {
+    let host = tokio::task::spawn_blocking(|| Host::read(Path::new("/proc")));
+    host.await.unwrap_or_default().explain(failure, nested)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_explained() {
+        let host = Host {
+            kernel: Some((6, 18)),
+            ..Host::default()
+        };
+        let apparmor = Host {
+            apparmor_restricts: true,
+            ..host
+        };
+        let seccomp = Host {
+            seccomp: true,
+            ..host
+        };
+        let off = Host {
+            namespaces_off: true,
+            ..host
+        };
+        let old = Host {
+            kernel: Some((5, 4)),
+            ..host
+        };
+        for (host, stage, errno, nested, expected) in [
+            (
+                apparmor,
+                Stage::Overlay,
+                Errno::EACCES,
+                false,
+                Reason::AppArmor,
+            ),
+            (
+                apparmor,
+                Stage::IdentityMap,
+                Errno::EPERM,
+                false,
+                Reason::AppArmor,
+            ),
+            (
+                apparmor,
+                Stage::Overlay,
+                Errno::EINVAL,
+                false,
+                Reason::FileSystem,
+            ),
+            (
+                off,
+                Stage::Namespace,
+                Errno::EPERM,
+                false,
+                Reason::UserNamespacesOff,
+            ),
+            (
+                host,
+                Stage::Namespace,
+                Errno::ENOSPC,
+                false,
+                Reason::UserNamespacesOff,
+            ),
+            (
+                seccomp,
+                Stage::Namespace,
+                Errno::EPERM,
+                false,
+                Reason::Seccomp,
+            ),
+            (
+                seccomp,
+                Stage::Private,
+                Errno::EPERM,
+                false,
+                Reason::Seccomp,
+            ),
+            (
+                host,
+                Stage::Overlay,
+                Errno::ENODEV,
+                false,
+                Reason::NoOverlayfs,
+            ),
+            (
+                host,
+                Stage::Overlay,
+                Errno::EINVAL,
+                true,
+                Reason::NestedMounts,
+            ),
+            (
+                host,
+                Stage::Overlay,
+                Errno::EINVAL,
+                false,
+                Reason::FileSystem,
+            ),
+            (
+                old,
+                Stage::Overlay,
+                Errno::EINVAL,
+                true,
+                Reason::KernelTooOld,
+            ),
+            (
+                old,
+                Stage::Overlay,
+                Errno::EPERM,
+                false,
+                Reason::KernelTooOld,
+            ),
+            (
+                host,
+                Stage::Landlock,
+                Errno::EPERM,
+                false,
+                Reason::NoLandlock,
+            ),
+            (host, Stage::Namespace, Errno::EPERM, false, Reason::Other),
+            (host, Stage::Exec, Errno::ENOENT, false, Reason::Other),
+        ] {
+            let failure = Failure::new(stage, "x", errno);
+            assert_eq!(
+                host.explain(&failure, nested),
+                expected,
+                "{stage:?} {errno} {host:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_machine_is_read() {
+        let proc = tempfile::tempdir().unwrap();
+        assert_eq!(Host::read(proc.path()), Host::default());
+        for (path, text) in [
+            ("sys/kernel/osrelease", "6.8.0-45-generic\n"),
+            ("sys/kernel/apparmor_restrict_unprivileged_userns", "1\n"),
+            ("sys/user/max_user_namespaces", "0\n"),
+            (
+                "self/status",
+                "Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t1\n",
+            ),
+        ] {
+            let path = proc.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let expected = Host {
+            apparmor_restricts: true,
+            namespaces_off: true,
+            seccomp: true,
+            kernel: Some((6, 8)),
+        };
+        assert_eq!(Host::read(proc.path()), expected);
+    }
+}

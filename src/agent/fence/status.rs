@@ -1,0 +1,95 @@
+//! What of the fence holds on this machine, for people and for `/health`.
+
+use serde::Serialize;
+
+use super::{FenceMode, Reason};
+
+/// The state of every layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FenceStatus {
+    /// What was asked for.
+    pub mode: FenceMode,
+    /// The copy-on-write view of the workspace.
+    pub view: Layer,
+    /// The limit on where the agent can write at all.
+    pub writes: Layer,
+    /// The rules in Cursor's own configuration.
+    pub deny_rules: Layer,
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// Whether it holds.
+    pub state: State,
+    /// Why it does not, or not fully.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The same for people, and what to do about it.
+    pub sentence: String,
+}
+
+/// Whether a layer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It was tried and it holds.
+    Enforced,
+    /// It holds with the gap that the sentence names.
+    Partial,
+    /// It cannot be had here.
+    Unavailable,
+    /// It was not asked for.
+    Off,
+}
+
+impl Layer {
+    pub(super) fn enforced(sentence: impl Into<String>) -> Self {
+        Self {
+            state: State::Enforced,
+            reason: None,
+            sentence: sentence.into(),
+        }
+    }
+
+    pub(super) fn partial(reason: Option<Reason>, sentence: impl Into<String>) -> Self {
+        Self {
+            state: State::Partial,
+            reason,
+            sentence: sentence.into(),
+        }
+    }
+
+    pub(super) fn unavailable(reason: Reason, sentence: impl Into<String>) -> Self {
+        Self {
+            state: State::Unavailable,
+            reason: Some(reason),
+            sentence: sentence.into(),
+        }
+    }
+
+    pub(super) fn off() -> Self {
+        Self {
+            state: State::Off,
+            reason: None,
+            sentence: "turned off by --fence off".into(),
+        }
+    }
+
+    /// Whether the layer is in use.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(self.state, State::Enforced | State::Partial)
+    }
+}
+
+impl FenceStatus {
+    pub(super) fn off() -> Self {
+        Self {
+            mode: FenceMode::Off,
+            view: Layer::off(),
+            writes: Layer::off(),
+            deny_rules: Layer::off(),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A slot: the private directories of one running agent.
+//!
+//! ```text
+//! <root>/chats            shared by all slots, so that a resumed chat is found from any of them
+//! <root>/0.lock           held while a server uses slot 0
+//! <root>/0/config         CURSOR_CONFIG_DIR, seeded anew for every turn
+//!         /tmp            TMPDIR
+//!         /workspace      the working directory of requests that have none; stays empty
+//!         /layers/0/upper, work    what the agent writes in its view
+//! ```
+//!
+//! The paths of a slot never change: Cursor keeps a folder per workspace path. Nothing of one turn
+//! is left for the next. Knows no fence: it only says where things are.
+
+mod config;
+mod places;
+mod pool;
+mod strays;
+mod sweep;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+pub use places::Places;
+pub use pool::{Slot, SlotError, Slots};
+
+/// The paths of one slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotDirs {
+    slot: PathBuf,
+    chats: PathBuf,
+    user_config: PathBuf,
+}
+
+impl SlotDirs {
+    fn new(root: &Path, index: usize, user_config: &Path) -> Self {
+        Self {
+            slot: root.join(index.to_string()),
+            chats: root.join("chats"),
+            user_config: user_config.to_owned(),
+        }
+    }
+
+    /// The agent's `CURSOR_CONFIG_DIR`.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.slot.join("config")
+    }
+
+    /// The agent's `TMPDIR`.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.slot.join("tmp")
+    }
+
+    /// An empty directory for requests without a workspace.
+    #[must_use]
+    pub fn workspace(&self) -> PathBuf {
+        self.slot.join("workspace")
+    }
+
+    /// Cursor's chats, shared by all slots.
+    #[must_use]
+    pub fn chats(&self) -> &Path {
+        &self.chats
+    }
+
+    /// A directory of the slot that the agent may not write, for trying just that.
+    pub(super) fn forbidden(&self) -> &Path {
+        &self.slot
+    }
+
+    /// The upper and the work directory of the view's `nth` overlay.
+    pub(super) fn layer(&self, nth: usize) -> (PathBuf, PathBuf) {
+        let layer = self.slot.join("layers").join(nth.to_string());
+        (layer.join("upper"), layer.join("work"))
+    }
+
+    /// Removes the layers of all overlays. Blocking.
+    ///
+    /// # Errors
+    /// If something cannot be removed.
+    pub(super) fn clear_layers(&self) -> io::Result<()> {
+        sweep::empty(&self.slot.join("layers"))
+    }
+
+    /// Fills the configuration directory: the user's own settings with our deny rules added. The
+    /// user's files are only read. Blocking.
+    ///
+    /// # Errors
+    /// If the slot's directory cannot be written.
+    pub(super) fn seed_config(&self, deny: &[&str]) -> io::Result<()> {
+        let config = self.config();
+        sweep::empty(&config)?;
+        std::os::unix::fs::symlink(&self.chats, config.join("chats"))?;
+        let users = std::fs::read_to_string(self.user_config.join(config::FILE)).ok();
+        let merged = config::merged(users.as_deref(), deny);
+        write_new(&config.join(config::FILE), merged.as_bytes())?;
+        // Feature flags that Cursor would fetch again; no part of any turn.
+        match std::fs::read(self.user_config.join(config::FLAGS)) {
+            Ok(flags) => write_new(&config.join(config::FLAGS), &flags),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Leaves the slot as new. Blocking.
+    fn clean(&self) -> io::Result<()> {
+        private_directory(&self.slot)?;
+        sweep::empty(&self.slot)?;
+        for directory in [self.config(), self.tmp(), self.workspace()] {
+            private_directory(&directory)?;
+        }
+        private_directory(&self.chats)
+    }
+}
+
+/// Makes a directory that only we can enter, or finds it. One that is not ours alone is refused:
+/// in a shared temporary directory somebody else may have made it.
+pub(super) fn private_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
+    let mut builder = std::fs::DirBuilder::new();
+    match builder.mode(0o700).create(path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let meta = std::fs::symlink_metadata(path)?;
+    let ours = meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw();
+    if ours && meta.mode() & 0o077 == 0 {
+        Ok(())
+    } else {
+        let message = format!(
+            "{} is not a directory of ours alone (mode 0700)",
+            path.display()
+        );
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+    }
+}
+
+/// Never writes through a symlink that a stray of the last turn may have put there.
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    std::fs::File::create_new(path)?.write_all(content)
+}

@@ -1,0 +1,242 @@
+//! The bounded set of slots of one server.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::strays::{self, Process};
+use super::{SlotDirs, private_directory};
+
+/// Slot numbers end here: more servers than this on one root is a mistake.
+const MOST_SLOTS: usize = 256;
+
+/// Why there is no slot.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// The directory of the slots cannot be used.
+    #[error("cannot keep agents' files in {}: {source}", path.display())]
+    Root {
+        /// The directory or file at fault.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There is no directory to try.
+    #[error("no place for agents' files is known; set HOME")]
+    NoPlace,
+    /// Other servers hold every slot.
+    #[error("all {MOST_SLOTS} slots in {} are held by other servers", root.display())]
+    Taken {
+        /// The slots' directory.
+        root: PathBuf,
+    },
+    /// There was no thread to clean it with.
+    #[error("a slot was lost for want of threads; restart the server")]
+    Lost,
+    /// What an earlier turn left cannot be removed.
+    #[error("cannot clean the slot {}: {source}", path.display())]
+    Dirty {
+        /// The slot's directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// A fixed number of slots, each used by one agent at a time and by this server only.
+#[derive(Debug, Clone)]
+pub struct Slots {
+    pool: Arc<Pool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    count: u32,
+    permits: Arc<Semaphore>,
+    /// One for each free permit; the lowest number last, so that it is taken first.
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A slot that nobody uses.
+#[derive(Debug)]
+struct Idle {
+    index: usize,
+    dirs: SlotDirs,
+    clean: bool,
+    /// Held as long as the server lives; other servers skip the slot.
+    _lock: File,
+}
+
+/// A slot in use. Dropping it ends the strays noted, cleans the directories and returns the slot,
+/// on a thread of its own: by then the agent must have ended.
+#[derive(Debug)]
+pub struct Slot {
+    dirs: SlotDirs,
+    strays: Mutex<Vec<Process>>,
+    idle: Option<Idle>,
+    pool: Arc<Pool>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slots {
+    /// Takes `count` slots (at least one) below `root`, which is made if it is missing, and seeds
+    /// them from the Cursor configuration in `user_config`. Blocking.
+    ///
+    /// # Errors
+    /// [`SlotError::Root`] or [`SlotError::Taken`].
+    pub fn open(root: &Path, count: usize, user_config: &Path) -> Result<Self, SlotError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| SlotError::Root { path, source }
+        };
+        if let Some(parent) = root.parent() {
+            std::fs::create_dir_all(parent).map_err(failed(parent))?;
+        }
+        private_directory(root).map_err(failed(root))?;
+        // The fence compares paths, so they must be free of symlinks.
+        let root = &root.canonicalize().map_err(failed(root))?;
+        let mut idle = Vec::new();
+        for index in 0..MOST_SLOTS {
+            if idle.len() == count.max(1) {
+                break;
+            }
+            let path = root.join(format!("{index}.lock"));
+            let lock = File::create(&path).map_err(failed(&path))?;
+            match lock.try_lock() {
+                Ok(()) => idle.push(Idle {
+                    index,
+                    dirs: SlotDirs::new(root, index, user_config),
+                    clean: false,
+                    _lock: lock,
+                }),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(failed(&path)(error)),
+            }
+        }
+        if idle.is_empty() {
+            return Err(SlotError::Taken { root: root.clone() });
+        }
+        idle.reverse();
+        let permits = Arc::new(Semaphore::new(idle.len()));
+        let count = u32::try_from(idle.len()).unwrap_or(u32::MAX);
+        let idle = Mutex::new(idle);
+        Ok(Self {
+            pool: Arc::new(Pool {
+                count,
+                permits,
+                idle,
+            }),
+        })
+    }
+
+    /// How many agents can run at a time: as many as asked for, or fewer beside other servers.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.pool.count
+    }
+
+    /// Waits for a free slot; it is clean.
+    ///
+    /// # Errors
+    /// [`SlotError::Dirty`], [`SlotError::Lost`].
+    pub async fn acquire(&self) -> Result<Slot, SlotError> {
+        let permit = Arc::clone(&self.pool.permits).acquire_owned().await.ok();
+        let idle = self.pool.idle().pop().ok_or(SlotError::Lost)?;
+        let clean = idle.clean;
+        let slot = Slot {
+            dirs: idle.dirs.clone(),
+            strays: Mutex::default(),
+            idle: Some(idle),
+            pool: Arc::clone(&self.pool),
+            permit,
+        };
+        if clean {
+            return Ok(slot);
+        }
+        // The closure owns the slot: if we are cancelled, it comes back all the same.
+        let cleaning = tokio::task::spawn_blocking(move || match slot.dirs.clean() {
+            Ok(()) => Ok(slot),
+            Err(source) => Err(SlotError::Dirty {
+                path: slot.dirs.slot.clone(),
+                source,
+            }),
+        });
+        match cleaning.await {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// Waits until every slot is back and clean, for the end of the server.
+    pub async fn drained(&self) {
+        // An error would mean a closed semaphore, which is as drained as can be.
+        let _ = self.pool.permits.acquire_many(self.pool.count).await;
+    }
+}
+
+impl Pool {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Where its directories are.
+    #[must_use]
+    pub fn dirs(&self) -> &SlotDirs {
+        &self.dirs
+    }
+
+    /// Remembers the descendants of a running agent, so that those which outlive it are ended with
+    /// the slot. To be called when a turn ends, before the agent is. Blocking, about a millisecond.
+    pub fn note_descendants(&self, agent: u32) {
+        if let Ok(agent) = i32::try_from(agent) {
+            let found = strays::descendants(agent);
+            let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
+            strays.extend(found);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(mut idle) = self.idle.take() else {
+            return;
+        };
+        let strays = std::mem::take(
+            self.strays
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());
+        let finish = move || {
+            strays::reap(&strays);
+            idle.clean = match idle.dirs.clean() {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
+                    false
+                }
+            };
+            let mut slots = pool.idle();
+            slots.push(idle);
+            slots.sort_by_key(|idle| std::cmp::Reverse(idle.index));
+            drop(slots);
+            drop(permit);
+        };
+        // Not the runtime's pool: a slot may be dropped outside of one, and while one shuts down.
+        if let Err(error) = std::thread::Builder::new()
+            .name("slot-cleaner".into())
+            .spawn(finish)
+        {
+            tracing::error!(%error, "a slot is lost: no thread to clean it");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,161 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn open(root: &Path, count: usize) -> Slots {
+    let user = root.join("user");
+    fs::create_dir_all(&user).unwrap();
+    Slots::open(&root.join("cache/slots"), count, &user).unwrap()
+}
+
+/// Waits for the cleaner, so that the test's directory can be removed.
+async fn end(slots: Slots, slot: Slot) {
+    drop(slot);
+    slots.drained().await;
+}
+
+/// Every file below `directory`, links not followed.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn nothing_of_one_turn_reaches_the_next() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    let slot = slots.acquire().await.unwrap();
+    let dirs = slot.dirs().clone();
+    dirs.seed_config(&[]).unwrap();
+    fs::create_dir_all(dirs.layer(0).0).unwrap();
+    for secret in [
+        dirs.tmp().join("deep/secret"),
+        dirs.workspace().join("secret"),
+        dirs.config().join("secret"),
+        dirs.layer(0).0.join("secret"),
+    ] {
+        fs::create_dir_all(secret.parent().unwrap()).unwrap();
+        fs::write(secret, "hunter2").unwrap();
+    }
+    fs::write(dirs.chats().join("kept"), "chat").unwrap();
+    fs::set_permissions(dirs.tmp().join("deep"), fs::Permissions::from_mode(0o000)).unwrap();
+    drop(slot);
+
+    let slot = slots.acquire().await.unwrap();
+    assert_eq!(slot.dirs(), &dirs, "the names are stable");
+    assert_eq!(files(&dirs.slot), [""; 0].map(PathBuf::from));
+    for directory in [dirs.tmp(), dirs.config(), dirs.workspace()] {
+        let mode = fs::metadata(&directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
+    }
+    assert!(dirs.chats().join("kept").exists(), "chats are shared");
+    end(slots, slot).await;
+}
+
+#[tokio::test]
+async fn what_a_crashed_server_left_is_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let tmp = root.path().join("cache/slots/0/tmp");
+    fs::create_dir_all(&tmp).unwrap();
+    for directory in ["cache/slots", "cache/slots/0"] {
+        let private = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(root.path().join(directory), private).unwrap();
+    }
+    fs::write(tmp.join("secret"), "hunter2").unwrap();
+    let slots = open(root.path(), 1);
+    let slot = slots.acquire().await.unwrap();
+    assert_eq!(
+        slot.dirs().tmp().canonicalize().unwrap(),
+        tmp.canonicalize().unwrap()
+    );
+    assert!(!tmp.join("secret").exists());
+    end(slots, slot).await;
+}
+
+#[tokio::test]
+async fn the_number_is_bounded_and_servers_do_not_share() {
+    let root = tempfile::tempdir().unwrap();
+    let (one, other) = (open(root.path(), 2), open(root.path(), 2));
+    assert_eq!((one.count(), other.count()), (2, 2));
+    let held = [one.acquire().await.unwrap(), one.acquire().await.unwrap()];
+    let theirs = other.acquire().await.unwrap();
+    let name = |slot: &Slot| slot.dirs().slot.file_name().unwrap().to_owned();
+    assert_eq!(
+        [name(&held[0]), name(&held[1]), name(&theirs)],
+        ["0", "1", "2"]
+    );
+
+    let mut waiting = Box::pin(one.acquire());
+    assert!(futures::poll!(&mut waiting).is_pending());
+    drop(held);
+    assert_eq!(waiting.await.unwrap().dirs().chats(), theirs.dirs().chats());
+    one.drained().await;
+    let again = one.acquire().await.unwrap();
+    assert_eq!(name(&again), "0");
+    end(one, again).await;
+    end(other, theirs).await;
+}
+
+#[tokio::test]
+async fn the_users_configuration_is_only_read() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    let users = root.path().join("user/cli-config.json");
+    let own = r#"{"version":1,"permissions":{"allow":[],"deny":["Read(.env)"]},"model":"mine"}"#;
+    fs::write(&users, own).unwrap();
+    let slot = slots.acquire().await.unwrap();
+    for _ in 0..2 {
+        slot.dirs().seed_config(&["Shell(**)"]).unwrap();
+    }
+    let config = slot.dirs().config();
+    let seeded = fs::read_to_string(config.join("cli-config.json")).unwrap();
+    assert!(seeded.contains(r#"["Read(.env)","Shell(**)"]"#) && seeded.contains("mine"));
+    assert_eq!(fs::read_to_string(&users).unwrap(), own);
+    fs::write(config.join("chats/id"), "").unwrap();
+    assert!(slot.dirs().chats().join("id").exists());
+    end(slots, slot).await;
+}
+
+#[test]
+fn a_directory_of_others_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let open_to_all = root.path().join("slots");
+    fs::create_dir(&open_to_all).unwrap();
+    fs::set_permissions(&open_to_all, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Slots::open(&open_to_all, 1, root.path()).unwrap_err();
+    assert!(error.to_string().contains("ours alone"), "{error}");
+}
+
+#[tokio::test]
+async fn strays_end_with_the_slot() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    let slot = slots.acquire().await.unwrap();
+    let mut agent = std::process::Command::new("/bin/sh")
+        .args(["-c", "setsid sleep 1000 & read _"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let noted = || slot.strays.lock().unwrap().clone();
+    while noted().is_empty() {
+        slot.note_descendants(agent.id());
+    }
+    let strays = noted();
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert!(strays.iter().any(Process::is_running));
+    drop(slot);
+    slots.drained().await;
+    while strays.iter().any(Process::is_running) {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,176 @@
+//! A batch's changes as calls of whatever the client offers to change files.
+
+use serde_json::{Map, Value, json};
+
+use super::replace::{Replacement, replacements};
+use super::{FileChange, patch};
+use crate::boundary::catalog::{Catalog, Made};
+use crate::boundary::native::Asked;
+
+/// Several edits of one file are several calls, up to this number.
+const MAX_EDITS: usize = 8;
+
+/// How one change is made.
+enum Form {
+    Calls(Vec<Made>),
+    /// As a section of the batch's patch.
+    Patch,
+}
+
+/// The calls that make these changes, in order. A change that no offered tool can make yields
+/// none. With `single`, each change is one call, for clients that take one at a time.
+pub(in crate::boundary) fn calls(
+    catalog: &Catalog,
+    changes: &[FileChange],
+    single: bool,
+) -> Vec<Made> {
+    let mut calls = Vec::new();
+    let mut patched = Vec::new();
+    let mut place = 0;
+    for change in changes {
+        match form(catalog, change, single) {
+            Some(Form::Calls(made)) => calls.extend(made),
+            Some(Form::Patch) => {
+                if patched.is_empty() {
+                    place = calls.len();
+                }
+                patched.push(change);
+            }
+            None => {}
+        }
+    }
+    if let Some(made) = patch_call(catalog, &patched) {
+        calls.insert(place, made);
+    }
+    calls
+}
+
+/// The most telling form that is exact, else the nearest.
+fn form(catalog: &Catalog, change: &FileChange, single: bool) -> Option<Form> {
+    let patches = || patch_call(catalog, &[change]).map(|_| Form::Patch);
+    let Some(after) = &change.after else {
+        return one(catalog, "delete", json!({ "path": change.path }))
+            .or_else(patches)
+            .or_else(|| {
+                let command = format!("rm -- {}", quoted(&change.path));
+                one(catalog, "bash", json!({ "command": command }))
+            });
+    };
+    let write = || {
+        one(
+            catalog,
+            "write",
+            json!({ "path": change.path, "content": after }),
+        )
+    };
+    let Some(before) = change.before.as_deref().filter(|text| !text.is_empty()) else {
+        // To edit nothing means to write, but only where nothing is known to be: `before` is
+        // also unset where the agent did not say.
+        let fill = || {
+            change.before.as_ref()?;
+            let fill = json!({ "path": change.path, "oldText": "", "newText": after });
+            one(catalog, "edit", fill)
+        };
+        return write().or_else(patches).or_else(fill);
+    };
+    let exact = patch::is_exact(change);
+    edits(catalog, change, before, after, single)
+        // Editing tools handle one kind of line ending, and a text's worth of edits says less
+        // than the text.
+        .filter(|(_, size)| {
+            let long = *size > 2 * after.len() + 200;
+            write().is_none() || (!mixes_endings(before, after) && !long)
+        })
+        .map(|(made, _)| Form::Calls(made))
+        .or_else(|| exact.then(patches).flatten())
+        .or_else(write)
+        .or_else(patches)
+}
+
+/// The change as edits, with the length of their texts.
+fn edits(
+    catalog: &Catalog,
+    change: &FileChange,
+    before: &str,
+    after: &str,
+    single: bool,
+) -> Option<(Vec<Made>, usize)> {
+    let edit = |replacement: &Replacement| {
+        let args = json!({
+            "path": change.path, "oldText": replacement.old, "newText": replacement.new,
+        });
+        make(catalog, "edit", args)
+    };
+    let size = |all: &[Replacement]| all.iter().map(|r| r.old.len() + r.new.len()).sum();
+    let several = |max| replacements(before, after, max);
+
+    let many = several(MAX_EDITS * 4)?;
+    if many.len() > 1 {
+        let list: Vec<Value> = many
+            .iter()
+            .map(|r| json!({ "oldText": r.old, "newText": r.new }))
+            .collect();
+        let args = json!({ "path": change.path, "edits": list });
+        if let Some(made) = make(catalog, "multiedit", args) {
+            return Some((vec![made], size(&many)));
+        }
+    }
+    let some = several(if single { 1 } else { MAX_EDITS })?;
+    let made: Option<Vec<Made>> = some.iter().map(edit).collect();
+    Some((made?, size(&some)))
+}
+
+fn patch_call(catalog: &Catalog, changes: &[&FileChange]) -> Option<Made> {
+    if changes.is_empty() {
+        return None;
+    }
+    let workspace = catalog.workspace();
+    let relative = |path: &str| {
+        std::path::Path::new(path)
+            .strip_prefix(workspace)
+            .map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned())
+    };
+    let sections = changes
+        .iter()
+        .map(|change| (*change, relative(&change.path)));
+    make(
+        catalog,
+        "apply_patch",
+        json!({ "patch": patch::patch(sections) }),
+    )
+}
+
+fn one(catalog: &Catalog, family: &str, args: Value) -> Option<Form> {
+    make(catalog, family, args).map(|made| Form::Calls(vec![made]))
+}
+
+/// A valid call of the client's tool of a family.
+fn make(catalog: &Catalog, family: &str, args: Value) -> Option<Made> {
+    let args: Map<String, Value> = args.as_object().cloned()?;
+    let asked = Asked {
+        names: vec![family.to_owned()],
+        args,
+        native: true,
+        aliases: true,
+    };
+    catalog.make(&asked).filter(|made| made.problems.is_empty())
+}
+
+fn mixes_endings(before: &str, after: &str) -> bool {
+    let style = |text: &str| {
+        let crlf = text.matches("\r\n").count();
+        (crlf > 0, text.matches('\n').count() > crlf)
+    };
+    let (before, after) = (style(before), style(after));
+    before == (true, true) || after == (true, true) || (before.0 || after.0) && before != after
+}
+
+/// A word as the shell reads it back.
+pub(in crate::boundary) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

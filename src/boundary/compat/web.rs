@@ -1,0 +1,44 @@
+//! Pages and web searches.
+
+use serde_json::json;
+
+use super::Compat;
+use super::place::{field, millis};
+
+pub(super) const FETCH: Compat = Compat {
+    family: "webfetch",
+    essential: "url",
+    fields: &[
+        field("url", &["url", "uri", "link", "address", "urls"]),
+        field("format", &["format"]),
+        field("prompt", &["prompt", "query", "question"]),
+        millis("timeout", &["timeout", "timeoutms"]),
+    ],
+    prepare: |_| {},
+    complete: |_, field| match field {
+        "format" => Some(json!("markdown")),
+        "prompt" => Some(json!("Return the content of the page.")),
+        _ => None,
+    },
+};
+
+pub(super) const SEARCH: Compat = Compat {
+    family: "websearch",
+    essential: "query",
+    fields: &[
+        field(
+            "query",
+            &[
+                "query",
+                "searchterm",
+                "q",
+                "search",
+                "searchquery",
+                "objective",
+            ],
+        ),
+        field("description", &["explanation", "description"]),
+    ],
+    prepare: |_| {},
+    complete: |_, field| (field == "description").then(|| json!("Search the web")),
+};

@@ -1,0 +1,286 @@
+//! The forms in which models write calls: how each begins, and when it is complete.
+
+use super::json::{self, Scanner};
+use super::xml::{self, Parsed};
+use crate::boundary::TextCalls;
+use crate::boundary::catalog::Made;
+use crate::boundary::plan::Planner;
+
+/// Names longer than this are no tool's.
+const MAX_NAME: usize = 128;
+
+/// What a line begins with.
+pub(super) enum Opening {
+    Block(Block),
+    /// It may begin a block: more text will tell.
+    Maybe,
+    No,
+}
+
+/// How far a block has come.
+pub(super) enum Progress {
+    /// It goes on.
+    More,
+    /// It is not a call after all.
+    No,
+    /// So many bytes are calls.
+    Calls(usize, Vec<Made>),
+    /// So many bytes stand for this text.
+    Text(usize, String),
+}
+
+/// A block whose marker is complete.
+#[derive(Debug)]
+pub(super) struct Block {
+    form: Form,
+    /// Where its content begins, in the held text.
+    start: usize,
+    /// How far it has been searched.
+    searched: usize,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// A JSON value and then `close`. Only the protocol that the prompt asks for may hold
+    /// arguments that don't fit: the client tells the model what is wrong.
+    Json {
+        scanner: Scanner,
+        close: String,
+        asked_for: bool,
+        /// Whether nothing may follow.
+        alone: bool,
+    },
+    /// `[Called tool: name(` JSON `)]`.
+    Echo { scanner: Scanner, name: String },
+    /// `<name>` children `</name>`.
+    Element { name: String },
+}
+
+impl Block {
+    fn new(form: Form, start: usize) -> Self {
+        Self {
+            form,
+            start,
+            searched: start,
+        }
+    }
+
+    /// The block, `offset` bytes further on.
+    pub(super) fn at(mut self, offset: usize) -> Self {
+        self.start += offset;
+        self.searched += offset;
+        self
+    }
+
+    /// Looks at what has come. `last` says that nothing follows in this answer.
+    pub(super) fn advance(&mut self, held: &str, planner: &Planner, last: bool) -> Progress {
+        match &mut self.form {
+            Form::Json {
+                scanner,
+                close,
+                asked_for,
+                alone,
+            } => {
+                let Some(end) = scanner.end(held, &mut self.searched) else {
+                    return Progress::More;
+                };
+                let rest = held[end..].trim_start();
+                let Some(after) = rest.strip_prefix(close.as_str()) else {
+                    return if close.starts_with(rest) {
+                        Progress::More
+                    } else {
+                        Progress::No
+                    };
+                };
+                if *alone && !after.trim().is_empty() {
+                    return Progress::No;
+                }
+                if *alone && !last {
+                    return Progress::More;
+                }
+                let len = if *alone {
+                    held.len()
+                } else {
+                    held.len() - after.len()
+                };
+                calls(
+                    json::calls(&held[self.start..end]),
+                    len,
+                    planner,
+                    *asked_for,
+                )
+            }
+            Form::Echo { scanner, name } => {
+                let Some(end) = scanner.end(held, &mut self.searched) else {
+                    return Progress::More;
+                };
+                let rest = held[end..].trim_start();
+                let Some(after) = rest.strip_prefix(")]") else {
+                    return if ")]".starts_with(rest) {
+                        Progress::More
+                    } else {
+                        Progress::No
+                    };
+                };
+                let len = held.len() - after.len();
+                let call = json::arguments(&held[self.start..end]).map(|args| (name.clone(), args));
+                calls(call.map(|call| vec![call]), len, planner, false)
+            }
+            Form::Element { name } => {
+                let close = format!("</{name}>");
+                while let Some(at) = held[self.searched..].find(&close) {
+                    let at = self.searched + at;
+                    let len = at + close.len();
+                    match xml::parse(name, &held[self.start..at]) {
+                        Parsed::Calls(list) => return calls(Some(list), len, planner, false),
+                        Parsed::Text(text) => return Progress::Text(len, text),
+                        Parsed::No => return Progress::No,
+                        // The closing tag was part of a value.
+                        Parsed::Unclosed => self.searched = len,
+                    }
+                }
+                let mut back = held.len().saturating_sub(close.len()).max(self.searched);
+                while !held.is_char_boundary(back) {
+                    back -= 1;
+                }
+                self.searched = back;
+                Progress::More
+            }
+        }
+    }
+}
+
+/// The client's calls for what was written, if all of it is offered.
+fn calls(
+    list: Option<Vec<json::Call>>,
+    len: usize,
+    planner: &Planner,
+    asked_for: bool,
+) -> Progress {
+    let made: Option<Vec<Made>> = list
+        .into_iter()
+        .flatten()
+        .map(|(name, args)| {
+            planner
+                .text(&name, &args)
+                .filter(|made| asked_for || made.problems.is_empty())
+        })
+        .collect();
+    match made {
+        Some(made) if !made.is_empty() => Progress::Calls(len, made),
+        _ => Progress::No,
+    }
+}
+
+/// What a line outside code begins with.
+pub(super) fn opening(line: &str, mode: TextCalls, planner: &Planner) -> Opening {
+    const CALL: &str = "<tool_call>";
+    if CALL.starts_with(line) && !line.is_empty() {
+        return Opening::Maybe;
+    }
+    if let Some(rest) = line.strip_prefix(CALL) {
+        let content = rest.trim_start();
+        return match content.chars().next() {
+            None => Opening::Maybe,
+            Some('{' | '[') => {
+                let form = Form::Json {
+                    scanner: Scanner::default(),
+                    close: "</tool_call>".to_owned(),
+                    asked_for: true,
+                    alone: false,
+                };
+                Opening::Block(Block::new(form, line.len() - content.len()))
+            }
+            Some(_) => Opening::No,
+        };
+    }
+    match mode {
+        TextCalls::Lenient if line.starts_with('<') => element(line, planner),
+        TextCalls::Lenient if line.starts_with('[') => echo(line, planner),
+        _ => Opening::No,
+    }
+}
+
+/// `<name>` of an offered tool, or one of Claude's wrappers, with an element inside.
+fn element(line: &str, planner: &Planner) -> Opening {
+    let Some(end) = line.find(['>', '\n']) else {
+        let plain = |c: char| c.is_alphanumeric() || "_-:. =\"'".contains(c);
+        let name = &line[1..];
+        let may = name.len() <= MAX_NAME && name.chars().all(plain);
+        return if may { Opening::Maybe } else { Opening::No };
+    };
+    if line[end..].starts_with('\n') {
+        return Opening::No;
+    }
+    let name = line[1..end].split_whitespace().next().unwrap_or_default();
+    let wrapper = xml::is_wrapper(name);
+    let whole = name.len() == end - 1;
+    if !(wrapper || whole && (xml::is_plain_text(name) || is_name(name) && planner.offers(name))) {
+        return Opening::No;
+    }
+    let content = line[end + 1..].trim_start();
+    match content.chars().next() {
+        None => Opening::Maybe,
+        Some('<') => {
+            let form = Form::Element {
+                name: name.to_owned(),
+            };
+            // A lone `<invoke name="…">` is read with its own tag.
+            let start = if whole { end + 1 } else { 0 };
+            Opening::Block(Block::new(form, start))
+        }
+        Some(_) => Opening::No,
+    }
+}
+
+/// `[Called tool: name({…})]`, the way transcripts put it.
+fn echo(line: &str, planner: &Planner) -> Opening {
+    const ECHO: &str = "[Called tool: ";
+    if ECHO.starts_with(line) {
+        return Opening::Maybe;
+    }
+    let Some(rest) = line.strip_prefix(ECHO) else {
+        return Opening::No;
+    };
+    match rest.find('(') {
+        None if rest.len() <= MAX_NAME && is_name(rest) => Opening::Maybe,
+        Some(at) if is_name(&rest[..at]) && planner.offers(&rest[..at]) => {
+            let form = Form::Echo {
+                scanner: Scanner::default(),
+                name: rest[..at].to_owned(),
+            };
+            Opening::Block(Block::new(form, ECHO.len() + at + 1))
+        }
+        _ => Opening::No,
+    }
+}
+
+/// A fenced block, from its first line's end on: a call if its info text says so, or if it is the
+/// whole answer and holds a call's JSON.
+pub(super) fn fenced(content: &str, info: &str, silent: bool, mark: char, len: usize) -> Opening {
+    let named = info == "tool_call";
+    if !(named || silent && matches!(info, "" | "json")) {
+        return Opening::No;
+    }
+    if !json::may_be_call(content) {
+        return Opening::No;
+    }
+    if !content.contains(':') {
+        return Opening::Maybe;
+    }
+    let form = Form::Json {
+        scanner: Scanner::default(),
+        close: mark.to_string().repeat(len),
+        asked_for: false,
+        alone: !named,
+    };
+    let start = content.len() - content.trim_start().len();
+    Opening::Block(Block::new(form, start))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_-.".contains(c))
+}

@@ -1,0 +1,227 @@
+//! Calls that the model writes out in its answer.
+//!
+//! The prompt asks for `<tool_call>{"name": …, "arguments": {…}}</tool_call>` where Cursor has no
+//! tool of its own for what the client offers. This finds such blocks in the stream, and in lenient
+//! mode the forms that models fall back on, and lets all other text through as it comes: only what
+//! may begin a block, or is inside one, is held back. A block counts where it starts a line outside
+//! a code fence, is closed, and names an offered tool; anything else is text, since a call made of
+//! a quotation is worse than one missed.
+
+mod form;
+mod json;
+mod xml;
+
+use form::{Block, Opening};
+
+use super::TextCalls;
+use super::catalog::Made;
+use super::plan::Planner;
+
+/// A block longer than this is text.
+const MAX_BLOCK: usize = 4 << 20;
+
+/// A fence's first line longer than this is not waited for.
+const MAX_INFO: usize = 256;
+
+/// What a stretch of the answer is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Piece {
+    Text(String),
+    Call(Made),
+}
+
+/// Finds the calls in one answer.
+#[derive(Debug)]
+pub(super) struct Recognizer {
+    mode: TextCalls,
+    /// Text that is neither passed on nor understood yet.
+    held: String,
+    /// The block that `held` begins with, if its marker is complete.
+    block: Option<Block>,
+    /// Whether `held` begins at the start of a line.
+    line_start: bool,
+    /// The fence that we are inside of: its character and length.
+    fence: Option<(char, usize)>,
+    /// Whether the answer has said nothing but white space.
+    silent: bool,
+}
+
+/// What to do with the beginning of the held text.
+enum Step {
+    /// Nothing, until more text comes.
+    Wait,
+    /// Pass so many bytes on.
+    Pass(usize),
+    /// So many bytes are these pieces.
+    Found(usize, Vec<Piece>),
+}
+
+impl Recognizer {
+    pub(super) fn new(mode: TextCalls, has_tools: bool) -> Self {
+        Self {
+            mode: if has_tools { mode } else { TextCalls::Off },
+            held: String::new(),
+            block: None,
+            line_start: true,
+            fence: None,
+            silent: true,
+        }
+    }
+
+    /// Takes new text; returns what is certain by now.
+    pub(super) fn push(&mut self, text: String, planner: &Planner) -> Vec<Piece> {
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let inside_line = self.held.is_empty() && !self.line_start && !text.contains('\n');
+        if self.mode == TextCalls::Off || inside_line {
+            return vec![Piece::Text(text)];
+        }
+        self.held.push_str(&text);
+        self.advance(planner, false, false)
+    }
+
+    /// The text breaks off, for a tool of the agent's: what is held is complete.
+    pub(super) fn interrupt(&mut self, planner: &Planner) -> Vec<Piece> {
+        let pieces = self.advance(planner, true, false);
+        self.line_start = true;
+        self.fence = None;
+        pieces
+    }
+
+    /// The answer is over.
+    pub(super) fn finish(&mut self, planner: &Planner) -> Vec<Piece> {
+        self.advance(planner, true, true)
+    }
+
+    fn advance(&mut self, planner: &Planner, complete: bool, last: bool) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut held = std::mem::take(&mut self.held);
+        let mut rest = held.as_str();
+        while !rest.is_empty() {
+            match self.step(rest, planner, complete, last) {
+                Step::Wait => break,
+                Step::Pass(len) => {
+                    let (text, after) = rest.split_at(len);
+                    rest = after;
+                    self.silent &= text.trim().is_empty();
+                    self.line_start = text.ends_with('\n');
+                    match pieces.last_mut() {
+                        Some(Piece::Text(before)) => before.push_str(text),
+                        _ => pieces.push(Piece::Text(text.to_owned())),
+                    }
+                }
+                Step::Found(len, found) => {
+                    rest = &rest[len..];
+                    self.silent = false;
+                    self.line_start = true;
+                    pieces.extend(found);
+                }
+            }
+        }
+        let done = held.len() - rest.len();
+        held.drain(..done);
+        self.held = held;
+        pieces
+    }
+
+    fn step(&mut self, held: &str, planner: &Planner, complete: bool, last: bool) -> Step {
+        if let Some(mut block) = self.block.take() {
+            return match block.advance(held, planner, last) {
+                form::Progress::More if !complete && held.len() <= MAX_BLOCK => {
+                    self.block = Some(block);
+                    Step::Wait
+                }
+                form::Progress::Calls(len, made) => {
+                    Step::Found(len, made.into_iter().map(Piece::Call).collect())
+                }
+                form::Progress::Text(len, text) => Step::Found(len, vec![Piece::Text(text)]),
+                form::Progress::More | form::Progress::No => {
+                    // It is text: its first line goes, the rest is looked at again.
+                    self.fence = fence(held.trim_start_matches(' '));
+                    Step::Pass(line_end(held))
+                }
+            };
+        }
+        let line = held.trim_start_matches(' ');
+        let indent = held.len() - line.len();
+        if !self.line_start || indent > 3 {
+            return Step::Pass(line_end(held));
+        }
+        if let Some(fence) = fence(line) {
+            return self.fence_line(held, fence, indent, planner, (complete, last));
+        }
+        // Not enough to tell a fence, or a block's marker.
+        if matches!(line, "" | "`" | "``" | "~" | "~~") && !complete {
+            return Step::Wait;
+        }
+        if self.fence.is_some() {
+            return Step::Pass(line_end(held));
+        }
+        match form::opening(line, self.mode, planner) {
+            Opening::Block(block) => {
+                self.block = Some(block.at(indent));
+                self.step(held, planner, complete, last)
+            }
+            Opening::Maybe if !complete => Step::Wait,
+            Opening::Maybe | Opening::No => Step::Pass(line_end(held)),
+        }
+    }
+
+    /// A line that begins with a fence: it opens a code block, closes one, or opens a call.
+    fn fence_line(
+        &mut self,
+        held: &str,
+        (mark, len): (char, usize),
+        indent: usize,
+        planner: &Planner,
+        (complete, last): (bool, bool),
+    ) -> Step {
+        let Some(end) = held.find('\n') else {
+            // The info text, or more of the fence, is still to come.
+            if !complete && held.len() < MAX_INFO {
+                return Step::Wait;
+            }
+            return self.toggle((mark, len), &held[indent + len..], held.len());
+        };
+        let info = held[indent + len..end].trim();
+        if self.fence.is_none() && self.mode == TextCalls::Lenient {
+            match form::fenced(&held[end + 1..], info, self.silent, mark, len) {
+                Opening::Block(block) => {
+                    self.block = Some(block.at(end + 1));
+                    return self.step(held, planner, complete, last);
+                }
+                Opening::Maybe if !complete => return Step::Wait,
+                Opening::Maybe | Opening::No => {}
+            }
+        }
+        self.toggle((mark, len), info, end + 1)
+    }
+
+    fn toggle(&mut self, (mark, len): (char, usize), info: &str, pass: usize) -> Step {
+        self.fence = match self.fence {
+            None => Some((mark, len)),
+            Some((open, open_len)) if open == mark && len >= open_len && info.trim().is_empty() => {
+                None
+            }
+            open => open,
+        };
+        Step::Pass(pass)
+    }
+}
+
+/// A fence at the beginning of a line: three or more backticks or tildes.
+fn fence(line: &str) -> Option<(char, usize)> {
+    let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+    let len = line.chars().take_while(|c| *c == mark).count();
+    (len >= 3).then_some((mark, len))
+}
+
+/// Where the first line ends, its newline included.
+fn line_end(text: &str) -> usize {
+    text.find('\n').map_or(text.len(), |at| at + 1)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,224 @@
+//! `open-cursor run`.
+
+use std::{
+    ffi::OsString,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    attached,
+    dirs::Dirs,
+    render,
+    serve::{Running, Site},
+};
+use crate::{
+    clients::{CLIENTS, Client, Endpoint},
+    http::{self, Shutdown, Sibling},
+    models::{Catalog, Listing, Origin},
+    settings::{ServeFlags, ServeSettings},
+    telemetry,
+};
+
+/// The key that clients get: they want one, and the server asks for none.
+const KEY: &str = "open-cursor";
+
+/// Run a client on Cursor's models, without any set-up
+///
+/// Starts a server on a free port, or uses the one that runs already for this directory, tells the
+/// command by its environment alone where that is, and ends with it. Nothing is written. OpenCode,
+/// Claude Code, Codex and Aider are known by name; every other command gets the variables of
+/// OpenAI's and Anthropic's SDKs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor run -- opencode
+  open-cursor run -- opencode run \"What does this project do?\"
+  open-cursor run --client opencode -- npx opencode-ai
+  open-cursor run --model gpt-5.5 -- aider
+  open-cursor run -- python my_openai_script.py
+  open-cursor run --agent replay -- env
+
+The exit code is that of the command, 128 more than a signal that ended it, 127 if there is no such
+command and 126 if it can't be started. CURSOR_ACP_REUSE_EXISTING_PROXY=false always starts a server.")]
+pub struct Args {
+    /// Model to begin with; the client may choose others [default: the client's, else auto]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+
+    /// Treat the command as this client, where its name does not say so
+    #[arg(long, value_name = "CLIENT", value_parser = clap::builder::PossibleValuesParser::new(
+        CLIENTS.iter().map(|client| client.name)))]
+    client: Option<String>,
+
+    /// Agent program, or `replay` for the built-in one [env: CURSOR_AGENT_EXECUTABLE]
+    #[arg(long, value_name = "PATH|replay")]
+    agent: Option<String>,
+
+    /// Directory the agent works in [env: CURSOR_ACP_WORKSPACE] [default: the current one]
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+
+    /// Show the server's log on stderr: error, warn, info, debug, trace or a filter
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Runs the command, with a server for as long as it takes.
+pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+    let env = |name: &str| std::env::var(name).ok();
+    if let Some(level) = &args.log_level {
+        telemetry::init(level)
+            .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
+    }
+    let flags = ServeFlags {
+        agent: args.agent,
+        workspace: args.workspace,
+        ..ServeFlags::default()
+    };
+    let settings = ServeSettings::resolve(flags, &env).map_err(render::usage)?;
+    let (program, rest) = args.command.split_first().context("there is no command")?;
+    let client = match &args.client {
+        Some(name) => CLIENTS.iter().find(|client| client.name == name),
+        None => None,
+    };
+    let client = client.unwrap_or_else(|| Client::of(Path::new(program)));
+
+    let backend = Backend::open(&settings, dirs).await?;
+    let listing = if client.wants_models {
+        Some(backend.listing().await)
+    } else {
+        None
+    };
+    let setup = client
+        .setup(&Endpoint {
+            url: &backend.url,
+            key: KEY,
+            model: args.model.as_deref(),
+            listing: listing.as_deref(),
+            env: &env,
+            opencode: &dirs.opencode,
+        })
+        .map_err(render::usage)?;
+
+    let mut command = tokio::process::Command::new(program);
+    command.args(setup.args).args(rest).envs(setup.set);
+    for name in setup.unset {
+        command.env_remove(name);
+    }
+    let ended = attached::run(command).await;
+    backend.close().await;
+    let code = ended.unwrap_or_else(|error| {
+        render::note(format_args!(
+            "error: cannot run {}: {error}",
+            program.display()
+        ));
+        attached::refusal(&error)
+    });
+    Ok(ExitCode::from(code))
+}
+
+/// The server that the command uses.
+struct Backend {
+    url: String,
+    models: Models,
+    own: Option<(JoinHandle<()>, Shutdown)>,
+}
+
+/// Where the list of models comes from.
+enum Models {
+    Server(Arc<http::App>),
+    Agent(Catalog),
+}
+
+impl Backend {
+    /// The server that runs already, if it would answer as one of ours; else one of ours.
+    async fn open(settings: &ServeSettings, dirs: &Dirs) -> anyhow::Result<Self> {
+        let site = Site::find(settings).await?;
+        let cache = dirs.models_cache().filter(|_| settings.agent.is_none());
+        if let Some(url) = reusable(settings, &site).await {
+            let agent = site.agent;
+            let list = move || {
+                let agent = agent.clone();
+                async move { agent.models().await }
+            };
+            return Ok(Self {
+                url,
+                models: Models::Agent(Catalog::new(list, cache)),
+                own: None,
+            });
+        }
+        let settings = ServeSettings {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            ..settings.clone()
+        };
+        let running = Running::start(&settings, site, cache).await?;
+        let shutdown = Shutdown {
+            drain: CancellationToken::new(),
+            now: CancellationToken::new(),
+            grace: Duration::ZERO,
+        };
+        let url = running.url();
+        let app = Arc::clone(&running.app);
+        let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
+        Ok(Self {
+            url,
+            models: Models::Server(app),
+            own: Some((server, shutdown)),
+        })
+    }
+
+    async fn listing(&self) -> Arc<Listing> {
+        let listing = match &self.models {
+            Models::Server(app) => app.engine().models().list().await,
+            Models::Agent(catalog) => catalog.list().await,
+        };
+        if let (Some(problem), Origin::Builtin) = (&listing.problem, listing.origin) {
+            render::note(format_args!("note: only `auto` is offered: {problem}"));
+        }
+        listing
+    }
+
+    /// Ends the server, if it is ours, and whatever it still runs.
+    async fn close(self) {
+        if let Some((server, shutdown)) = self.own {
+            shutdown.now.cancel();
+            let _ = server.await;
+        }
+    }
+}
+
+/// The URL of the server at the usual address, if it is one of ours, of this version, with the same
+/// agent and the same directory.
+async fn reusable(settings: &ServeSettings, site: &Site) -> Option<String> {
+    if !settings.reuse {
+        return None;
+    }
+    let addr = SocketAddr::new(settings.host, settings.port);
+    let sibling = http::identify(addr).await?;
+    if sibling.version != env!("CARGO_PKG_VERSION") {
+        render::note(format_args!(
+            "note: {sibling} on {addr} is another version; starting a server of this one"
+        ));
+        return None;
+    }
+    is_same(&sibling, site).then(|| format!("http://{addr}"))
+}
+
+fn is_same(sibling: &Sibling, site: &Site) -> bool {
+    sibling.status == "ok"
+        && sibling.workspace == site.workspace.display().to_string()
+        && sibling.agent == site.agent.to_string()
+}

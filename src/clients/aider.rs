@@ -1,0 +1,25 @@
+//! Aider, which reaches a server of OpenAI's kind through litellm: `openai/` before the model.
+
+use super::{Client, Endpoint, Setup};
+use crate::opencode::ConfigError;
+
+pub(super) const CLIENT: Client = Client {
+    name: "aider",
+    programs: &["aider"],
+    wants_models: false,
+    setup,
+};
+
+fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
+    let model = format!("openai/{}", endpoint.model());
+    Ok(Setup {
+        set: vec![
+            ("AIDER_OPENAI_API_BASE", endpoint.openai()),
+            ("AIDER_OPENAI_API_KEY", endpoint.key.to_owned()),
+            ("OPENAI_API_BASE", endpoint.openai()),
+            ("OPENAI_API_KEY", endpoint.key.to_owned()),
+            ("AIDER_MODEL", model),
+        ],
+        ..Setup::default()
+    })
+}

@@ -1,0 +1,115 @@
+use super::*;
+use crate::models::parse;
+
+fn endpoint<'a>(
+    env: &'a dyn Fn(&str) -> Option<String>,
+    listing: &'a Listing,
+    places: &'a Places,
+) -> Endpoint<'a> {
+    Endpoint {
+        url: "http://127.0.0.1:5",
+        key: "k",
+        model: Some("m"),
+        listing: Some(listing),
+        env,
+        opencode: places,
+    }
+}
+
+#[test]
+fn a_program_is_known_by_its_name() {
+    for (program, name) in [
+        ("opencode", "opencode"),
+        ("/usr/bin/claude", "claude"),
+        ("codex.exe", "codex"),
+        ("./aider", "aider"),
+        ("python3", "generic"),
+        ("", "generic"),
+    ] {
+        assert_eq!(Client::of(Path::new(program)).name, name);
+    }
+}
+
+#[test]
+fn what_each_client_is_given() {
+    let listing = Listing::live(&[]);
+    let places = Places::default();
+    let given = |client: &Client| {
+        let setup = client
+            .setup(&endpoint(&|_| None, &listing, &places))
+            .unwrap();
+        let set = setup
+            .set
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let unset = setup.unset.iter().map(|name| format!("-{name}"));
+        let args = (!setup.args.is_empty()).then(|| setup.args.join(" "));
+        set.chain(unset).chain(args).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(
+        given(&claude_code::CLIENT),
+        "ANTHROPIC_BASE_URL=http://127.0.0.1:5\nANTHROPIC_AUTH_TOKEN=k\nANTHROPIC_MODEL=m\n\
+         ANTHROPIC_SMALL_FAST_MODEL=m\nANTHROPIC_DEFAULT_HAIKU_MODEL=m\n-ANTHROPIC_API_KEY"
+    );
+    assert_eq!(
+        given(&codex::CLIENT),
+        "OPEN_CURSOR_API_KEY=k\n-c model_provider=\"open-cursor\" \
+         -c model_providers.open-cursor.name=\"open-cursor\" \
+         -c model_providers.open-cursor.base_url=\"http://127.0.0.1:5/v1\" \
+         -c model_providers.open-cursor.env_key=\"OPEN_CURSOR_API_KEY\" \
+         -c model_providers.open-cursor.wire_api=\"responses\" -c model=\"m\""
+    );
+    assert_eq!(
+        given(&aider::CLIENT),
+        "AIDER_OPENAI_API_BASE=http://127.0.0.1:5/v1\nAIDER_OPENAI_API_KEY=k\n\
+         OPENAI_API_BASE=http://127.0.0.1:5/v1\nOPENAI_API_KEY=k\nAIDER_MODEL=openai/m"
+    );
+    assert_eq!(
+        given(&generic::CLIENT),
+        "OPENAI_BASE_URL=http://127.0.0.1:5/v1\nOPENAI_API_BASE=http://127.0.0.1:5/v1\n\
+         OPENAI_API_KEY=k\nANTHROPIC_BASE_URL=http://127.0.0.1:5\nANTHROPIC_API_KEY=k"
+    );
+}
+
+#[test]
+fn opencode_keeps_its_other_providers() {
+    let listing = Listing::live(&parse("Available models\n\nauto - Auto\n").unwrap());
+    let places = Places::default();
+    let setup = opencode::CLIENT
+        .setup(&endpoint(&|_| None, &listing, &places))
+        .unwrap();
+    let names: Vec<&str> = setup.set.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        (names, setup.unset),
+        (vec!["OPENCODE_CONFIG_CONTENT"], vec![])
+    );
+}
+
+#[test]
+fn a_proxy_is_bypassed_only_where_there_is_one() {
+    let listing = Listing::live(&[]);
+    let places = Places::default();
+    let env = |name: &str| match name {
+        "http_proxy" => Some("http://proxy".to_owned()),
+        "no_proxy" => Some("corp.example".to_owned()),
+        _ => None,
+    };
+    let setup = generic::CLIENT
+        .setup(&endpoint(&env, &listing, &places))
+        .unwrap();
+    let value = |wanted: &str| {
+        let found = setup.set.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(value("no_proxy"), Some("127.0.0.1,localhost,corp.example"));
+    assert_eq!(value("NO_PROXY"), Some("127.0.0.1,localhost"));
+    let setup = generic::CLIENT
+        .setup(&endpoint(&|_| None, &listing, &places))
+        .unwrap();
+    assert!(
+        setup
+            .set
+            .iter()
+            .all(|(name, _)| !name.to_lowercase().contains("proxy"))
+    );
+}

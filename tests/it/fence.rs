@@ -1,0 +1,108 @@
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use open_cursor::agent::fence::FenceMode;
+use serde_json::json;
+
+use crate::{
+    support::{TestServer, user},
+    tools::opencode_tools,
+};
+
+async fn server(mode: FenceMode) -> TestServer {
+    let server = TestServer::with(|setup| setup.agent.fence = mode).await;
+    fs::write(
+        server.workspace.path().join("fake-edit.txt"),
+        "one\ntwo\nthree\n",
+    )
+    .unwrap();
+    fs::write(server.workspace.path().join("old.txt"), "old\n").unwrap();
+    fs::write(server.workspace.path().join("gone.txt"), "still here\n").unwrap();
+    server
+}
+
+/// Whether this machine can give the agent a view; the reason it can't is printed.
+async fn has_view(server: &TestServer) -> bool {
+    let health = server.get("/health").await.json();
+    let view = &health["fence"]["view"];
+    if view["state"] == "enforced" {
+        return true;
+    }
+    println!("skipped: no view here: {view}");
+    false
+}
+
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.insert(path.clone(), Vec::new());
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn an_edit_becomes_the_clients_exact_call_and_changes_nothing() {
+    let server = server(FenceMode::Auto).await;
+    if !has_view(&server).await {
+        return;
+    }
+    let before = files(server.workspace.path());
+    let mut request = user("fake-edit", "go");
+    request["tools"] = opencode_tools();
+    let stream = server.stream(&request).await;
+    let calls = stream.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let (name, arguments) = &calls[0];
+    assert_eq!(name, "edit");
+    let text = |key: &str| arguments[key].as_str().unwrap().to_owned();
+    let old = "one\ntwo\nthree\n";
+    assert_eq!(old.matches(&text("oldString")).count(), 1);
+    assert_eq!(
+        old.replace(&text("oldString"), &text("newString")),
+        "one\ntwo, changed\nthree\n"
+    );
+    assert_eq!(files(server.workspace.path()), before);
+}
+
+#[tokio::test]
+async fn an_unannounced_rampage_changes_nothing() {
+    let server = server(FenceMode::Auto).await;
+    if !has_view(&server).await {
+        return;
+    }
+    let before = files(server.workspace.path());
+    let stream = server.stream(&user("fake-rampage", "go")).await;
+    assert_eq!(stream.text, "Done what I wanted.");
+    assert_eq!(files(server.workspace.path()), before);
+}
+
+#[tokio::test]
+async fn without_the_fence_the_same_agent_does_change_things() {
+    let server = server(FenceMode::Off).await;
+    let before = files(server.workspace.path());
+    server.stream(&user("fake-rampage", "go")).await;
+    assert_ne!(files(server.workspace.path()), before);
+    // What the agent did itself is no call for the client to repeat.
+    let mut request = user("fake-edit", "go");
+    request["tools"] = opencode_tools();
+    let stream = server.stream(&request).await;
+    assert_eq!(stream.calls(), []);
+    assert_eq!(stream.text, "Edited the file.");
+}
+
+#[tokio::test]
+async fn health_says_what_holds() {
+    let server = TestServer::with(|setup| setup.agent.fence = FenceMode::Off).await;
+    let fence = server.get("/health").await.json()["fence"].clone();
+    assert_eq!(fence["mode"], "off");
+    assert_eq!(fence["view"]["state"], json!("off"));
+}

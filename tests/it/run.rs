@@ -1,0 +1,149 @@
+use std::process::Child;
+
+use serde_json::Value;
+
+use crate::support::{Home, ended, wait_until};
+
+/// A client: what it is told, what the server there answers, and an exit code of its own.
+const CLIENT: &str = r#"
+    echo "$OPENAI_BASE_URL"
+    exec 3<>"/dev/tcp/127.0.0.1/$(echo "$OPENAI_BASE_URL" | sed 's/.*:\([0-9]*\).*/\1/')"
+    printf 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
+    tail -n 1 <&3
+    exit 7
+"#;
+
+fn health(stdout: &str) -> Value {
+    let body = stdout.lines().last().unwrap();
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {stdout}"))
+}
+
+#[test]
+fn a_client_finds_a_server_and_nothing_is_written() {
+    let home = Home::new();
+    let ended = home.run(&["run", "--agent", "replay", "--", "bash", "-c", CLIENT]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (7, ""), "{ended:?}");
+    let health = health(&ended.stdout);
+    assert_eq!(health["status"], "ok");
+    let project = home.path().join("project");
+    assert_eq!(health["workspace"], project.to_str().unwrap());
+    let files = home.files();
+    let not_ours = |path: &str| !path.contains("/.cache/open-cursor/");
+    assert!(
+        !files
+            .iter()
+            .any(|(path, _)| not_ours(&path.to_string_lossy())),
+        "{files:?}"
+    );
+    // It went away with the command.
+    let pid = u32::try_from(health["pid"].as_u64().unwrap()).unwrap();
+    assert!(!crate::support::process_exists(pid));
+}
+
+#[test]
+fn opencode_is_given_a_configuration() {
+    let home = Home::new().env("OPENCODE_CONFIG_CONTENT", "{\"autoupdate\": false}");
+    let args = ["run", "--agent", "replay", "--client", "opencode", "--"];
+    let ended = home.run(&[&args[..], &["printenv", "OPENCODE_CONFIG_CONTENT"]].concat());
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    let config: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(config["model"], "cursor-acp/auto");
+    assert_eq!(config["autoupdate"], false);
+    let provider = &config["provider"]["cursor-acp"];
+    assert!(provider["models"]["replay-files"].is_object(), "{config}");
+    let url = provider["options"]["baseURL"].as_str().unwrap();
+    assert!(
+        url.starts_with("http://127.0.0.1:") && url.ends_with("/v1"),
+        "{url}"
+    );
+    let ended = home.run(&[&args[..], &["printenv", "OPENAI_API_KEY"]].concat());
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (1, ""),
+        "its other providers are its own"
+    );
+}
+
+#[test]
+fn exit_codes_are_those_of_a_shell() {
+    let home = Home::new();
+    for (command, code) in [
+        (&["true"][..], 0),
+        (&["sh", "-c", "exit 3"], 3),
+        (&["sh", "-c", "kill -KILL $$"], 137),
+        (&["no-such-program"], 127),
+        (&["/etc/passwd"], 126),
+    ] {
+        let ended = home.run(&[&["run", "--agent", "replay", "--"], command].concat());
+        assert_eq!(ended.code, code, "{command:?}: {ended:?}");
+    }
+    let ended = home.run(&["run"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let ended = home.run(&["run", "--agent", "/none/such", "true"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+}
+
+/// Starts a client that says when it is ready, and waits for that.
+async fn ready(home: &Home, script: &str) -> Child {
+    let args = ["run", "--agent", "replay", "--", "sh", "-c", script];
+    let child = home.command(&args).spawn().unwrap();
+    let sign = home.path().join("project/ready");
+    wait_until("the client's start", || sign.exists()).await;
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let kill = std::process::Command::new("kill")
+        .args([name, &pid])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+#[tokio::test]
+async fn signals_are_handed_on_and_the_command_has_the_last_word() {
+    for name in ["TERM", "INT", "HUP"] {
+        let home = Home::new();
+        let script = format!(
+            "trap 'sleep 0.3; echo bye; exit 9' {name}; touch ready; while :; do sleep 0.1; done"
+        );
+        let child = ready(&home, &script).await;
+        signal(&child, &format!("-{name}"));
+        let ended = ended(&child.wait_with_output().unwrap());
+        assert_eq!((ended.code, ended.stdout.as_str()), (9, "bye\n"), "{name}");
+    }
+    let home = Home::new();
+    let child = ready(&home, "touch ready; exec sleep 20").await;
+    signal(&child, "-TERM");
+    assert_eq!(ended(&child.wait_with_output().unwrap()).code, 143);
+}
+
+#[tokio::test]
+async fn a_server_that_runs_already_is_used_if_it_is_the_same() {
+    let home = Home::new();
+    let info = home.path().join("info.json");
+    let start = ["serve", "--agent", "replay", "--port", "0", "--server-info"];
+    let start = [&start[..], &[info.to_str().unwrap()]].concat();
+    let mut serve = home.command(&start).spawn().unwrap();
+    wait_until("the server's start", || info.exists()).await;
+    let served: Value = serde_json::from_slice(&std::fs::read(&info).unwrap()).unwrap();
+    let port = served["port"].to_string();
+    let home = home.env("PORT", &port);
+    let pid_with = |args: &[&str], home: &Home| {
+        let args = [args, &["--", "bash", "-c", CLIENT]].concat();
+        let ended = home.run(&args);
+        assert_eq!(ended.code, 7, "{ended:?}");
+        health(&ended.stdout)["pid"].clone()
+    };
+    let run = ["run", "--agent", "replay"];
+    assert_eq!(pid_with(&run, &home), served["pid"]);
+    let elsewhere = [&run[..], &["--workspace", "/"]].concat();
+    assert_ne!(pid_with(&elsewhere, &home), served["pid"]);
+    let home = home.env("CURSOR_ACP_REUSE_EXISTING_PROXY", "false");
+    assert_ne!(pid_with(&run, &home), served["pid"]);
+
+    // It outlives those that used it.
+    assert_eq!(serve.try_wait().unwrap(), None);
+    signal(&serve, "-TERM");
+    assert!(serve.wait().unwrap().success());
+}

@@ -1,0 +1,94 @@
+//! The program as a user runs it, in a home of its own.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+/// A home directory, an empty project in it, and no other environment.
+pub struct Home {
+    dir: tempfile::TempDir,
+    env: Vec<(OsString, OsString)>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("project")).unwrap();
+        std::fs::create_dir(dir.path().join("bin")).unwrap();
+        Self {
+            dir,
+            env: Vec::new(),
+        }
+    }
+
+    /// Sets a variable for every command from now on.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().canonicalize().unwrap()
+    }
+
+    /// A command of ours, in the project.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let home = self.path();
+        let system = std::env::var_os("PATH").unwrap();
+        let path = std::iter::once(home.join("bin")).chain(std::env::split_paths(&system));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_open-cursor"));
+        command
+            .args(args)
+            .current_dir(home.join("project"))
+            .env_clear()
+            .env("HOME", &home)
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ended {
+        ended(&self.command(args).output().unwrap())
+    }
+
+    /// Every file below the home, with its content; what a command must not have changed.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut files = Vec::new();
+        collect(&self.path(), &mut files);
+        files.sort();
+        files
+    }
+}
+
+pub fn ended(output: &Output) -> Ended {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+fn collect(dir: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            collect(&path, files);
+        } else {
+            files.push((path.clone(), std::fs::read(&path).unwrap_or_default()));
+        }
+    }
+}
