@@ -66,7 +66,10 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         workspace: Some(scratch.path().to_owned()),
         ..ServeFlags::default()
     };
-    let settings = ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?;
+    let settings = ServeSettings {
+        api_key: None,
+        ..ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?
+    };
     let site = Site::find(&settings).await?;
     let running = Running::start(&settings, site, dirs.models_cache()).await?;
     let addr = running.server.addr();

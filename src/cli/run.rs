@@ -87,7 +87,9 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         workspace: args.workspace,
         ..ServeFlags::default()
     };
-    let settings = ServeSettings::resolve(flags, &env).map_err(render::usage)?;
+    let mut settings = ServeSettings::resolve(flags, &env).map_err(render::usage)?;
+    // One client, started here.
+    settings.workspace.get_or_insert_with(|| ".".into());
     let (program, rest) = args.command.split_first().context("there is no command")?;
     let client = match &args.client {
         Some(name) => CLIENTS.iter().find(|client| client.name == name),
@@ -162,6 +164,8 @@ impl Backend {
         let settings = ServeSettings {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
+            // It is for one client on this machine, which was given no key.
+            api_key: None,
             ..settings.clone()
         };
         let running = Running::start(&settings, site, cache).await?;
@@ -219,6 +223,6 @@ async fn reusable(settings: &ServeSettings, site: &Site) -> Option<String> {
 
 fn is_same(sibling: &Sibling, site: &Site) -> bool {
     sibling.status == "ok"
-        && sibling.workspace == site.workspace.display().to_string()
-        && sibling.agent == site.agent.to_string()
+        && sibling.workspace == site.workspace.as_ref().map(|dir| dir.display().to_string())
+        && sibling.agent == Some(site.agent.to_string())
 }

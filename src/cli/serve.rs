@@ -1,7 +1,12 @@
 //! `open-cursor serve`.
 
 use std::{
-    ffi::OsStr, net::IpAddr, num::NonZeroUsize, path::PathBuf, process::ExitCode, sync::Arc,
+    ffi::OsStr,
+    net::IpAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +20,7 @@ use crate::{
     agent::{Agent, Env, Setup, fence::FenceMode},
     boundary,
     dump::Dumps,
-    engine::{self, Budgets, Engine, Limits},
+    engine::{self, Budgets, Engine, Limits, Workspaces},
     http::{self, ApiKey, App, Server, Shutdown},
     settings::{ServeFlags, ServeSettings},
     telemetry,
@@ -48,9 +53,19 @@ pub struct Args {
     #[arg(long, value_name = "PATH|replay")]
     agent: Option<String>,
 
-    /// Directory the agent works in [env: CURSOR_ACP_WORKSPACE] [default: the current one]
+    /// Directory the agent works in, where a request names none [env: CURSOR_ACP_WORKSPACE]
+    /// [default: the one that the client's system prompt names, else an empty one]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
+
+    /// Directory whose subdirectories requests may name as theirs; may be repeated [default: your
+    /// home and the current directory]
+    #[arg(long, value_name = "DIR")]
+    workspace_base: Vec<PathBuf>,
+
+    /// Don't take the working directory from the client's system prompt
+    #[arg(long)]
+    no_workspace_from_prompt: bool,
 
     /// Write {"url","port","pid"} to this file once the server listens
     #[arg(long, value_name = "FILE")]
@@ -139,6 +154,8 @@ impl Args {
             allow_origin: self.allow_origin.clone(),
             dump_dir: self.dump_dir.clone(),
             dump_keep: self.dump_keep,
+            workspace_base: self.workspace_base.clone(),
+            no_workspace_from_prompt: self.no_workspace_from_prompt,
             log_level: self.log_level.clone(),
         }
     }
@@ -176,27 +193,24 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
 pub(super) struct Site {
     /// The agent.
     pub agent: Agent,
-    /// Where it works, absolute and without links.
-    pub workspace: PathBuf,
+    /// Where it works, absolute and without links, if that is one place.
+    pub workspace: Option<PathBuf>,
 }
 
 impl Site {
     /// Finds both.
     pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
         let workspace = match &settings.workspace {
-            Some(dir) => dir.clone(),
-            None => std::env::current_dir().context("the current directory is gone")?,
+            Some(dir) => Some(canonical("--workspace", dir).await?),
+            None => None,
         };
-        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
-            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
-        })?;
         let agent = settings.agent.as_deref().map(OsStr::new);
         let setup = Setup {
             fence: settings.fence,
             // A slot is in use until its agent is gone, which is a little longer than its turn.
             slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
             launcher: std::env::current_exe().context("cannot find our own executable")?,
-            workspace: Some(workspace.clone()),
+            workspace: workspace.clone(),
         };
         let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
             .await
@@ -231,7 +245,11 @@ impl Running {
             .await
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
         let config = engine::Config {
-            workspace,
+            workspaces: Workspaces {
+                fixed: workspace,
+                bases: bases(settings).await?,
+                from_prompt: settings.workspace_from_prompt,
+            },
             limits: Limits {
                 running: settings.max_running.get(),
                 queued: settings.max_queued,
@@ -255,6 +273,32 @@ impl Running {
     pub fn url(&self) -> String {
         format!("http://{}", self.server.addr())
     }
+}
+
+/// A directory without symlinks in its path.
+async fn canonical(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
+    tokio::fs::canonicalize(dir)
+        .await
+        .map_err(|error| render::usage(format_args!("{flag} {}: {error}", dir.display())))
+}
+
+/// Where the directories lie that requests may name.
+async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
+    let mut bases = Vec::new();
+    for dir in &settings.workspace_base {
+        bases.push(canonical("--workspace-base", dir).await?);
+    }
+    if bases.is_empty() {
+        let usual = std::env::home_dir()
+            .into_iter()
+            .chain(std::env::current_dir());
+        for dir in usual {
+            // A service's are often missing, or the root directory, which would let in everything.
+            let dir = tokio::fs::canonicalize(dir).await.ok();
+            bases.extend(dir.filter(|dir| dir.parent().is_some()));
+        }
+    }
+    Ok(bases)
 }
 
 async fn http_config(settings: &ServeSettings) -> anyhow::Result<http::Config> {
@@ -320,7 +364,7 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
 }
 
 /// Written whole or not at all: whoever waits for the file reads it at once.
-fn write_server_info(path: &std::path::Path, url: &str, port: u16) -> anyhow::Result<()> {
+fn write_server_info(path: &Path, url: &str, port: u16) -> anyhow::Result<()> {
     use std::io::Write as _;
     let info = json!({"url": url, "port": port, "pid": std::process::id()});
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());

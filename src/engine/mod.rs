@@ -14,13 +14,18 @@ mod failure;
 mod relay;
 mod run_turn;
 mod stream;
+mod workspace;
 
 pub use admission::Limits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
 pub use stream::TurnStream;
+pub use workspace::Workspaces;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -46,8 +51,8 @@ struct Shared {
 /// How turns are run.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The directory that the agent works in.
-    pub workspace: PathBuf,
+    /// Where the agent works.
+    pub workspaces: Workspaces,
     /// How many turns run and wait at one time.
     pub limits: Limits,
     /// How long the agent may be silent.
@@ -96,10 +101,10 @@ impl Engine {
         &self.shared.agent
     }
 
-    /// The directory that the agent works in.
+    /// The directory of requests that name none, if there is one for all.
     #[must_use]
-    pub fn workspace(&self) -> &std::path::Path {
-        &self.shared.config.workspace
+    pub fn workspace(&self) -> Option<&Path> {
+        self.shared.config.workspaces.fixed.as_deref()
     }
 
     /// How many turns are running.

@@ -35,6 +35,10 @@ async fn send_end(events: &Sender, end: TurnEnd) {
 }
 
 async fn answer(shared: &Shared, turn: Turn, dump: Option<Dump>, events: &Sender) {
+    let workspace = match shared.config.workspaces.of(&turn).await {
+        Ok(workspace) => workspace,
+        Err(error) => return send_end(events, TurnEnd::failed(error)).await,
+    };
     let _permit = match shared.admission.admit().await {
         Ok(permit) => permit,
         Err(error) => return send_end(events, TurnEnd::failed(error)).await,
@@ -49,12 +53,17 @@ async fn answer(shared: &Shared, turn: Turn, dump: Option<Dump>, events: &Sender
         Ok(model) => model,
         Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
     };
-    let mut boundary = Boundary::new(&turn, &config.workspace, &config.boundary);
+    let slot = match shared.agent.slot().await {
+        Ok(slot) => slot,
+        Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
+    };
+    let workspace = workspace.unwrap_or_else(|| slot.dirs().workspace());
+    let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let request = RunRequest {
         prompt: prompt::render(&turn, hint.as_slice()).into(),
         model: model.clone(),
-        workspace: config.workspace.clone(),
+        workspace,
         resume: None,
         tap: dump
             .clone()
@@ -65,7 +74,7 @@ async fn answer(shared: &Shared, turn: Turn, dump: Option<Dump>, events: &Sender
     }
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
-    let mut run = match shared.agent.start(request).await {
+    let mut run = match shared.agent.start(request, slot).await {
         Ok(run) => run,
         Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
     };

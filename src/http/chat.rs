@@ -38,7 +38,7 @@ pub async fn answer<B: Buf>(
     if let Some(dump) = &dump {
         dump.write(Part::Request, &body);
     }
-    let result = run(app, dialect, body, stamp, dump.as_ref()).await;
+    let result = run(app, dialect, headers, body, stamp, dump.as_ref()).await;
     if let (Err(error), Some(dump)) = (&result, dump) {
         dump.line(Part::Response, &dialect.error(error));
     }
@@ -48,11 +48,16 @@ pub async fn answer<B: Buf>(
 async fn run(
     app: &App,
     dialect: &'static dyn Dialect,
+    headers: &HeaderMap,
     body: Bytes,
     stamp: Stamp,
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
-    let request = decode(dialect, body, stamp).await?;
+    let mut request = decode(dialect, body, stamp).await?;
+    if let Some(workspace) = headers.get("x-cursor-workspace") {
+        let workspace = String::from_utf8_lossy(workspace.as_bytes());
+        request.turn.workspace = Some(workspace.into_owned());
+    }
     let events = app.engine().start(request.turn, dump.cloned());
     if request.stream {
         return sse::stream(events, request.reply, dump.cloned()).await;

@@ -1,6 +1,6 @@
 //! Methods and paths.
 
-use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use futures::Stream;
@@ -228,7 +228,8 @@ fn health(app: &App, trusted: bool) -> Response {
         "pid": std::process::id(),
     });
     if trusted {
-        body["workspace"] = Path::display(engine.workspace()).to_string().into();
+        let workspace = engine.workspace();
+        body["workspace"] = workspace.map(|dir| dir.display().to_string()).into();
         body["agent"] = engine.agent().to_string().into();
         body["fence"] = json!(engine.agent().fence());
         body["running"] = engine.running().into();

@@ -83,6 +83,10 @@ pub struct ServeFlags {
     pub dump_keep: Option<NonZeroUsize>,
     /// `--fence`
     pub fence: Option<FenceMode>,
+    /// `--workspace-base`, any number
+    pub workspace_base: Vec<PathBuf>,
+    /// `--no-workspace-from-prompt`
+    pub no_workspace_from_prompt: bool,
     /// `--log-level`
     pub log_level: Option<String>,
 }
@@ -96,7 +100,7 @@ pub struct ServeSettings {
     pub port: u16,
     /// The agent program, `replay`, or `None` to look for one (which reads the environment too).
     pub agent: Option<String>,
-    /// Where the agent works; `None` is the current directory.
+    /// Where the agent works for requests that name no directory.
     pub workspace: Option<PathBuf>,
     /// How long the agent may take to its first event.
     pub agent_timeout: Duration,
@@ -128,6 +132,11 @@ pub struct ServeSettings {
     pub dump_keep: NonZeroUsize,
     /// How much it matters that the agent changes nothing itself.
     pub fence: FenceMode,
+    /// Where the directories lie that requests may name; empty is the user's home and the current
+    /// directory.
+    pub workspace_base: Vec<PathBuf>,
+    /// Whether the system prompt may name one.
+    pub workspace_from_prompt: bool,
     /// A log filter.
     pub log_level: String,
     /// Whether `run` may use a server that runs already.
@@ -168,6 +177,8 @@ impl ServeSettings {
                 .dump_keep
                 .unwrap_or(const { NonZeroUsize::new(50).unwrap() }),
             fence: pick(flags.fence, "CURSOR_ACP_FENCE", env)?.unwrap_or_default(),
+            workspace_base: flags.workspace_base,
+            workspace_from_prompt: !flags.no_workspace_from_prompt,
             log_level: pick(flags.log_level, "RUST_LOG", env)?.unwrap_or_else(|| "info".to_owned()),
             // Only this word turns it off, as in the system that the name is from.
             reuse: env("CURSOR_ACP_REUSE_EXISTING_PROXY").as_deref() != Some("false"),

@@ -22,6 +22,8 @@ pub struct Turn {
     /// Cursor's own id of the model, where the client names it beside the model; it wins, and no
     /// effort changes it.
     pub cursor_model: Option<String>,
+    /// The directory that the request names, as the client wrote it.
+    pub workspace: Option<String>,
     /// The conversation in order, system messages included.
     pub messages: Vec<Message>,
     /// The tools that the client executes, under the client's own names.

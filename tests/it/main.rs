@@ -41,3 +41,5 @@ mod serve;
 mod sync_models;
 /// Tool calls.
 mod tools;
+/// Which directory a turn is about.
+mod workspaces;

@@ -39,6 +39,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let turn = Turn {
         model: model.to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
+        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
         messages: messages(&body)?,
         tools,
         tool_choice: choice.tool_choice,

@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{self, Agent, Env, fence::FenceMode},
     boundary,
-    engine::{Budgets, Config, Engine, Limits},
+    engine::{Budgets, Config, Engine, Limits, Workspaces},
     http::{self, App, Server, Shutdown, client},
 };
 use serde_json::{Value, json};
@@ -81,7 +81,10 @@ impl TestServer {
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut setup = Setup {
             engine: Config {
-                workspace: workspace.path().canonicalize().unwrap(),
+                workspaces: Workspaces {
+                    fixed: Some(workspace.path().canonicalize().unwrap()),
+                    ..Workspaces::default()
+                },
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 boundary: boundary::Options::default(),
@@ -94,7 +97,7 @@ impl TestServer {
                 workspace: None,
             },
         };
-        setup.agent.workspace = Some(setup.engine.workspace.clone());
+        setup.agent.workspace = setup.engine.workspaces.fixed.clone();
         change(&mut setup);
         let agent = fake_agent();
         let home = tempfile::tempdir().unwrap();
