@@ -88,6 +88,11 @@ impl<'a> Field<'a> {
         self.get(key).map(|field| field.bool()).transpose()
     }
 
+    /// Whether this is the member `key` of something.
+    pub fn is_at(&self, key: &str) -> bool {
+        self.path == key || self.path.ends_with(&format!(".{key}"))
+    }
+
     /// An error about this field; `message` follows its path.
     pub fn fail(&self, message: impl std::fmt::Display) -> TurnError {
         TurnError::invalid(self.path.clone(), format!("`{}` {message}", self.path))

@@ -7,6 +7,7 @@
 //! [`DIALECTS`].
 
 mod answer;
+mod attachment;
 mod content;
 mod field;
 pub mod openai_chat;

@@ -9,6 +9,7 @@
 //! process group is ended. The engine knows no HTTP and no dialect.
 
 mod admission;
+mod attachments;
 mod budget;
 mod failure;
 mod relay;

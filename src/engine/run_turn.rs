@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Shared,
+    Shared, attachments,
     failure::{shutting_down, turn_error, unknown_model},
     relay::Answer,
     stream::Sender,
@@ -13,7 +13,7 @@ use crate::{
     boundary::{self, Boundary},
     dump::{Dump, Part},
     models, prompt,
-    turn::{Turn, TurnEnd, TurnEvent},
+    turn::{Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// Runs the turn, unless the client hangs up or the server stops meanwhile.
@@ -25,7 +25,11 @@ pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>
             // The client gets what is left of the grace to take this.
             send_end(&events, TurnEnd::failed(shutting_down())).await;
         }
-        () = answer(&shared, turn, dump, &events) => {}
+        answered = answer(&shared, turn, dump, &events) => {
+            if let Err(error) = answered {
+                send_end(&events, TurnEnd::failed(error)).await;
+            }
+        }
     }
 }
 
@@ -34,31 +38,36 @@ async fn send_end(events: &Sender, end: TurnEnd) {
     let _ = events.send(vec![TurnEvent::End(end)]).await;
 }
 
-async fn answer(shared: &Shared, turn: Turn, dump: Option<Dump>, events: &Sender) {
-    let workspace = match shared.config.workspaces.of(&turn).await {
-        Ok(workspace) => workspace,
-        Err(error) => return send_end(events, TurnEnd::failed(error)).await,
-    };
-    let _permit = match shared.admission.admit().await {
-        Ok(permit) => permit,
-        Err(error) => return send_end(events, TurnEnd::failed(error)).await,
-    };
+/// Answers the turn.
+///
+/// # Errors
+/// Why the agent did not even start. Everything else has been sent.
+async fn answer(
+    shared: &Shared,
+    mut turn: Turn,
+    dump: Option<Dump>,
+    events: &Sender,
+) -> Result<(), TurnError> {
     let config = &shared.config;
+    attachments::check(&turn)?;
+    let workspace = config.workspaces.of(&turn).await?;
+    let _permit = shared.admission.admit().await?;
     let requested = models::Request {
         model: Some(&turn.model),
         cursor_model: turn.cursor_model.as_deref(),
         reasoning_effort: turn.reasoning_effort.as_deref(),
     };
-    let model = match shared.models.resolve(requested).await {
-        Ok(model) => model,
-        Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
-    };
-    let slot = match shared.agent.slot().await {
-        Ok(slot) => slot,
-        Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
-    };
+    let model = shared.models.resolve(requested).await;
+    let model = model.map_err(unknown_model)?;
+    let failed = |error| turn_error(error, &model);
+    // Whatever lies in it is removed with the turn.
+    let slot = shared.agent.slot().await.map_err(failed)?;
+    let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
     let workspace = workspace.unwrap_or_else(|| slot.dirs().workspace());
     let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
+    if let Some(files) = files {
+        boundary.reads_itself(files);
+    }
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let request = RunRequest {
         prompt: prompt::render(&turn, hint.as_slice()).into(),
@@ -74,13 +83,11 @@ async fn answer(shared: &Shared, turn: Turn, dump: Option<Dump>, events: &Sender
     }
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
-    let mut run = match shared.agent.start(request, slot).await {
-        Ok(run) => run,
-        Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
-    };
+    let mut run = shared.agent.start(request, slot).await.map_err(failed)?;
     if !run.has_view() {
         boundary.without_view();
     }
     let mut answer = Answer::new(&mut boundary, &model);
     answer.relay(&mut run, config.budgets, events).await;
+    Ok(())
 }

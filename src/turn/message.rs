@@ -1,5 +1,9 @@
 //! Messages and their parts.
 
+use std::{fmt, path::PathBuf};
+
+use bytes::Bytes;
+
 use super::{ToolCall, ToolResult};
 
 /// Who speaks.
@@ -33,6 +37,30 @@ pub enum Part {
     ToolCall(ToolCall),
     /// What the client's tool answered to such a call.
     ToolResult(ToolResult),
+    /// An image or a text file.
+    Attachment(Attachment),
+}
+
+/// A file that came with a message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// What its name ends with: `png`, `jpg`, `gif`, `webp` or `txt`.
+    pub extension: &'static str,
+    /// What it holds.
+    pub bytes: Bytes,
+    /// Where it lies, as soon as it does: the agent can only read files.
+    pub file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Attachment({}, {} bytes)",
+            self.extension,
+            self.bytes.len()
+        )
+    }
 }
 
 impl Message {

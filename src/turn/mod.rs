@@ -11,7 +11,7 @@ mod tool;
 
 pub use error::{ErrorKind, TurnError};
 pub use event::{Delta, FinishReason, TurnEnd, TurnEvent, Usage};
-pub use message::{Message, Part, Role};
+pub use message::{Attachment, Message, Part, Role};
 pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
 
 /// One request to the model: the whole conversation, and what the client can execute.

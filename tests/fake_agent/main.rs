@@ -52,6 +52,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-slow-text", "", "five deltas, 500 ms apart", text::slow),
     ("fake-echo", "", "answers with the prompt, byte for byte", text::echo),
     ("fake-argv", "", "answers {argv, env (names only), cwd} as JSON", text::argv),
+    ("fake-attachments", "", "reads the attached files natively, then says path, size and beginning of each", tools::attachments),
     ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),
 
     ("fake-tool-hang", "", "announces a read, then silence", tools::hang),

@@ -15,6 +15,8 @@ mod support;
 mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// Images and files.
+mod attachments;
 /// Debug dumps.
 mod dumps;
 /// Failures as statuses and error events.

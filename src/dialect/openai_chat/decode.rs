@@ -107,8 +107,11 @@ fn message(item: &Field<'_>) -> Result<Message, TurnError> {
         }));
     }
     // A message that only reports results is the client's turn, not the user's.
-    let only_results =
-        !parts.is_empty() && parts.iter().all(|part| matches!(part, Part::ToolResult(_)));
+    let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
+    let only_results = parts.iter().any(is_result)
+        && parts
+            .iter()
+            .all(|part| is_result(part) || matches!(part, Part::Attachment(_)));
     Ok(Message {
         role: if only_results { Role::Tool } else { role },
         parts,
@@ -154,14 +157,20 @@ fn tool_message(item: &Field<'_>) -> Result<Message, TurnError> {
                 .unwrap_or_else(|| item.fail("needs a `tool_call_id`")));
         }
     };
+    let (text, files) = match content {
+        Some(content) => content::output(&content)?,
+        None => Default::default(),
+    };
+    let mut parts = vec![Part::ToolResult(ToolResult {
+        call_id: id.to_owned(),
+        name: name.map(str::to_owned),
+        content: text,
+        is_error: item.opt_bool("is_error")?.unwrap_or(false),
+    })];
+    parts.extend(files);
     Ok(Message {
         role: Role::Tool,
-        parts: vec![Part::ToolResult(ToolResult {
-            call_id: id.to_owned(),
-            name: name.map(str::to_owned),
-            content: content.map_or(Ok(String::new()), |content| content::text(&content))?,
-            is_error: item.opt_bool("is_error")?.unwrap_or(false),
-        })],
+        parts,
     })
 }
 
@@ -279,7 +288,7 @@ mod tests {
             ),
             (
                 json!({"messages": [user, {"role": "user", "content": [{"type": "image_url"}]}]}),
-                "messages[1].content[0].type",
+                "messages[1].content[0].image_url",
             ),
             (
                 json!({"messages": [{"role": "tool", "content": "x"}]}),
