@@ -18,13 +18,17 @@
 //! | a scenario of the replay agent | `agent/replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
 //! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |
+//! | a setting | a row in `settings/rows.rs` |
+//! | a check of `doctor` | `doctor/<name>.rs` and a row in [`doctor::CHECKS`] |
 //! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
 
 pub mod agent;
+pub mod auth;
 pub mod boundary;
 pub mod cli;
 pub mod clients;
 pub mod dialect;
+pub mod doctor;
 pub mod dump;
 pub mod engine;
 pub mod http;

@@ -19,7 +19,12 @@ fn main() -> ExitCode {
         return replay::main(args, io::stdin(), io::stdout(), io::stderr()).into();
     }
     let cli = cli::Cli::parse();
-    match tokio::runtime::Runtime::new() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Blocking work is short and touches files; many threads would only cost memory.
+        .max_blocking_threads(8)
+        .build();
+    match runtime {
         Ok(runtime) => runtime.block_on(cli::run(cli)),
         Err(error) => cli::render::failure(&anyhow::anyhow!("cannot start the runtime: {error}")),
     }

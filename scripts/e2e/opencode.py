@@ -1,66 +1,10 @@
-"""Real OpenCode, isolated and offline, as a client of open-cursor with the replay agent."""
+"""Real OpenCode as a client: chats, tool loops, every tool that it offers, errors."""
 
-import json
-import os
 import sys
 
-from harness import check, main, run, step
-
-SECONDS = 90
-
-
-class OpenCode:
-    """`opencode run` with a home, a configuration and a workspace of its own."""
-
-    def __init__(self, server, scratch):
-        self.workspace = server.workspace
-        models = [model["id"] for model in server.get("/v1/models")["data"]]
-        check("replay-files" in models, f"the replay agent's models are missing: {models}")
-        provider = {
-            "npm": "@ai-sdk/openai-compatible",  # bundled in OpenCode, not fetched
-            "name": "open-cursor",
-            "options": {"baseURL": server.url + "/v1", "apiKey": "unused"},
-            "models": {model: {"name": model} for model in models},
-        }
-        config = {
-            "provider": {"cursor-acp": provider},
-            "enabled_providers": ["cursor-acp"],
-            "permission": "allow",
-            "share": "disabled",
-            "autoupdate": False,
-        }
-        home = scratch / "opencode"
-        home.mkdir()
-        (home / "opencode.json").write_text(json.dumps(config))
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "TMPDIR": str(home),
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "XDG_DATA_HOME": str(home / "data"),
-            "XDG_STATE_HOME": str(home / "state"),
-            "XDG_CACHE_HOME": str(home / "cache"),
-            "OPENCODE_CONFIG": str(home / "opencode.json"),
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_MODELS_FETCH": "1",
-            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
-            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-            # What no option stops (it fetches its plugin types in the background) ends here.
-            "HTTP_PROXY": "http://127.0.0.1:9",
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1",
-        }
-
-    def run(self, model, prompt, *options):
-        """(exit status, stdout, stderr) of one prompt."""
-        argv = [OPENCODE, "run", "-m", f"cursor-acp/{model}", *options, prompt]
-        return run(argv, self.workspace, self.environment, SECONDS)
-
-    def events(self, model, prompt):
-        """The same, but what happened, in order, as OpenCode's own JSON events."""
-        status, out, err = self.run(model, prompt, "--format", "json")
-        check(status == 0, f"opencode exited {status}: {out}{err}")
-        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+import opencode_tools
+from harness import check, main, step
+from opencode_client import SECONDS, OpenCode
 
 
 def texts(events):
@@ -140,11 +84,9 @@ def broken(opencode):
 
 
 def proof(server, scratch):
-    opencode = OpenCode(server, scratch)
+    opencode = OpenCode(OPENCODE, RIPGREP, server, scratch)
     with step("opencode starts (its first run sets up its database)", SECONDS):
-        version = [OPENCODE, "--version"]
-        status, out, err = run(version, scratch, opencode.environment, SECONDS)
-        check(status == 0, f"opencode --version exited {status}: {out}{err}")
+        opencode.version(scratch)
     with step("chat: the agent's answer is printed, once", SECONDS):
         chat(opencode, server)
     with step("usage: OpenCode counts tokens", SECONDS):
@@ -155,6 +97,7 @@ def proof(server, scratch):
         edit(opencode)
     with step("two tools at once: both run", SECONDS):
         parallel(opencode)
+    opencode_tools.proof(opencode, server)
     with step("not logged in: an error that says so, no answer", SECONDS):
         error(opencode, "replay-error-login", "log")
     with step("usage limit: shown at once, not retried for 75 s", 30):
@@ -164,5 +107,5 @@ def proof(server, scratch):
 
 
 if __name__ == "__main__":
-    OPENCODE, BINARY = sys.argv[1:]
+    OPENCODE, RIPGREP, BINARY = sys.argv[1:]
     main(BINARY, proof)

@@ -1,13 +1,15 @@
 //! The calls of one model request, until they go to the client together.
 
+use std::path::{Path, PathBuf};
+
 use super::catalog::Made;
-use super::change::{self, FileChange};
+use super::change::FileChange;
 
 /// One call of the batch, in the order of announcement.
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
-    /// A call, and what tells it from others.
-    Call(String, Made),
+    /// A call, what tells it from others, and the file that it edits.
+    Call(String, Made, Option<String>),
     /// A native edit, by its call id, whose exact change is not known yet.
     Awaiting(String),
     Change(FileChange),
@@ -21,8 +23,10 @@ pub(super) enum Ready {
 }
 
 /// Calls announced together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
+    /// What relative paths mean.
+    workspace: PathBuf,
     items: Vec<Item>,
     /// The model request that made them, where the agent says so. Calls from text don't set it.
     request: Option<Option<String>>,
@@ -31,6 +35,15 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    pub(super) fn new(workspace: &Path) -> Self {
+        Self {
+            workspace: workspace.to_path_buf(),
+            items: Vec::new(),
+            request: None,
+            broken: false,
+        }
+    }
+
     /// Whether a call of this model request belongs to the batch. An empty batch takes any.
     pub(super) fn admits(&mut self, request: Option<&str>) -> bool {
         if self.items.is_empty() {
@@ -52,8 +65,10 @@ impl Batch {
         self.broken = true;
     }
 
-    pub(super) fn push(&mut self, origin: &str, made: Made) {
-        self.items.push(Item::Call(origin.to_owned(), made));
+    /// Adds a call. `file` is what it edits, if the agent edits that itself meanwhile.
+    pub(super) fn push(&mut self, origin: &str, made: Made, file: Option<&str>) {
+        let file = file.map(str::to_owned);
+        self.items.push(Item::Call(origin.to_owned(), made, file));
     }
 
     /// Keeps the place of an edit until its change is known.
@@ -80,15 +95,32 @@ impl Batch {
         }
     }
 
-    /// The ground truth about a file, which replaces what events said of it.
-    pub(super) fn set_change(&mut self, change: FileChange) {
-        match self.change_of(&change.path) {
-            Some(known) => *known = change,
-            None => {
-                self.request.get_or_insert(None);
-                self.items.push(Item::Change(change));
+    /// The ground truth about a file, which replaces what events said of it. A call of which
+    /// `is_open` says that the agent is still at it may change the file once more.
+    pub(super) fn set_change(&mut self, change: FileChange, is_open: impl Fn(&str) -> bool) {
+        self.request.get_or_insert(None);
+        let mut place = None;
+        let mut items = Vec::with_capacity(self.items.len() + 1);
+        for item in self.items.drain(..) {
+            let file = match &item {
+                Item::Call(_, _, file) => file.as_deref(),
+                Item::Change(known) => Some(known.path.as_str()),
+                Item::Awaiting(_) => None,
+            };
+            if !file.is_some_and(|file| is_same(&self.workspace, file, &change.path)) {
+                items.push(item);
+                continue;
+            }
+            place.get_or_insert(items.len());
+            if let Item::Call(id, ..) = item
+                && is_open(&id)
+            {
+                items.push(Item::Awaiting(id));
             }
         }
+        let place = place.unwrap_or(items.len());
+        items.insert(place, Item::Change(change));
+        self.items = items;
     }
 
     /// Several changes of a file are one: from before the first to after the last. Completions
@@ -104,8 +136,9 @@ impl Batch {
     }
 
     fn change_of(&mut self, path: &str) -> Option<&mut FileChange> {
+        let workspace = &self.workspace;
         self.items.iter_mut().find_map(|item| match item {
-            Item::Change(known) if change::same_file(&known.path, path) => Some(known),
+            Item::Change(known) if is_same(workspace, &known.path, path) => Some(known),
             _ => None,
         })
     }
@@ -143,10 +176,16 @@ impl Batch {
         self.items
             .drain(..)
             .filter_map(|item| match item {
-                Item::Call(origin, made) => Some(Ready::Call(origin, made)),
+                Item::Call(origin, made, _) => Some(Ready::Call(origin, made)),
                 Item::Change(change) => Some(Ready::Change(change)),
                 Item::Awaiting(_) => None,
             })
             .collect()
     }
+}
+
+/// Whether two paths name one file, as far as their text tells.
+fn is_same(workspace: &Path, a: &str, b: &str) -> bool {
+    let whole = |path| -> PathBuf { workspace.join(path).components().collect() };
+    whole(a) == whole(b)
 }

@@ -59,7 +59,7 @@ impl Boundary {
             parallel: turn.parallel_tool_calls,
             ids: Ids::new(turn),
             segments: Segments::default(),
-            batch: Batch::default(),
+            batch: Batch::new(workspace),
             open: Vec::new(),
             taken: HashSet::new(),
             call_due: matches!(
@@ -184,7 +184,8 @@ impl Boundary {
     pub fn on_changes(&mut self, changes: Vec<FileChange>) {
         self.changes_due = false;
         for change in changes {
-            self.batch.set_change(change);
+            let is_open = |id: &str| self.open.iter().any(|call| call.call_id == id);
+            self.batch.set_change(change, is_open);
         }
     }
 
@@ -231,7 +232,7 @@ impl Boundary {
                 }
                 Piece::Call(made) => {
                     let origin = format!("{}{:?}", made.name, made.arguments);
-                    self.batch.push(&origin, made);
+                    self.batch.push(&origin, made, None);
                 }
             }
         }
@@ -316,7 +317,8 @@ impl Boundary {
                 }
                 self.taken.insert(call.call_id.clone());
                 for made in calls {
-                    self.batch.push(&call.call_id, made);
+                    self.batch
+                        .push(&call.call_id, made, native::edited_file(call));
                 }
             }
         }

@@ -31,6 +31,7 @@ mod segments;
 mod testing;
 mod text_calls;
 
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use change::FileChange;
@@ -59,6 +60,31 @@ pub enum TextCalls {
     Lenient,
     /// None.
     Off,
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "v1" => Ok(Self::V1),
+            "legacy" => Ok(Self::Legacy),
+            _ => Err(format!("`{text}` is not one of v1, legacy")),
+        }
+    }
+}
+
+impl FromStr for TextCalls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "strict" => Ok(Self::Strict),
+            "lenient" => Ok(Self::Lenient),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("`{text}` is not one of strict, lenient, off")),
+        }
+    }
 }
 
 /// Settings of the boundary.

@@ -203,6 +203,12 @@ pub(super) fn asked(call: &NativeCall) -> Option<Asked> {
     })
 }
 
+/// The file that a call changes, where its arguments name it.
+pub(super) fn edited_file(call: &NativeCall) -> Option<&str> {
+    let path = call.args.as_ref()?.get("path")?.as_str()?;
+    (effect(&call.kind) == Effect::Edit).then_some(path)
+}
+
 /// How long the agent lets a call take (SCHEMA 3: milliseconds).
 pub(super) fn timeout(call: &NativeCall) -> Option<Duration> {
     let args = call.args.as_ref()?;

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     agent::{Env, discover},
     http::{Shutdown, client},
-    settings::{ServeFlags, ServeSettings},
+    settings::Flags,
 };
 
 /// How many requests a conversation may take.
@@ -59,19 +59,14 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         None => "replay".to_owned(),
     };
     let is_replay = agent == "replay";
-    let flags = ServeFlags {
-        host: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        port: Some(0),
-        agent: Some(agent).filter(|agent| !agent.is_empty()),
-        workspace: Some(scratch.path().to_owned()),
-        ..ServeFlags::default()
-    };
-    let settings = ServeSettings {
-        api_key: None,
-        ..ServeSettings::resolve(flags, &|name| std::env::var(name).ok())?
-    };
-    let site = Site::find(&settings).await?;
-    let running = Running::start(&settings, site, dirs.models_cache()).await?;
+    let mut resolved = dirs.settings(&Flags::new())?;
+    let settings = &mut resolved.settings;
+    settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    settings.port = 0;
+    settings.agent = Some(agent).filter(|agent| !agent.is_empty());
+    settings.workspace = Some(scratch.path().to_owned());
+    let site = Site::find(settings).await?;
+    let running = Running::start(&resolved, site, dirs.models_cache(), None).await?;
     let addr = running.server.addr();
     let program = running.app.engine().agent().to_string();
     let shutdown = Shutdown {

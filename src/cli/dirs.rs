@@ -1,15 +1,19 @@
 //! Where things are in the user's home.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 
+use super::render;
 use crate::opencode::Places;
+use crate::settings::{ConfigFile, Flags, Resolved, SettingsError};
 
 /// The directories that the commands use, by the XDG rules on every system, as OpenCode has it.
 #[derive(Debug, Clone)]
 pub struct Dirs {
     /// Where OpenCode's configuration is.
     pub opencode: Places,
+    config: Option<PathBuf>,
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
 }
@@ -34,8 +38,39 @@ impl Dirs {
                 xdg_config_home: path("XDG_CONFIG_HOME"),
                 home: home.clone(),
             },
+            config: ours("XDG_CONFIG_HOME", ".config"),
             state: ours("XDG_STATE_HOME", ".local/state"),
             cache: ours("XDG_CACHE_HOME", ".cache"),
+        }
+    }
+
+    /// Our configuration file; need not exist.
+    #[must_use]
+    pub fn config_file(&self) -> Option<PathBuf> {
+        Some(self.config.as_ref()?.join("config.toml"))
+    }
+
+    /// The settings that the flags, the process's environment and the file make.
+    ///
+    /// # Errors
+    /// Wrong usage: a value that can't be used, by the place that it is from.
+    pub fn settings(&self, flags: &Flags) -> anyhow::Result<Resolved> {
+        let env = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        let file = self.config().map_err(render::usage)?;
+        Resolved::new(flags, &env, &file).map_err(render::usage)
+    }
+
+    fn config(&self) -> Result<ConfigFile, SettingsError> {
+        let Some(path) = self.config_file() else {
+            return Ok(ConfigFile::default());
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => ConfigFile::parse(&path, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ConfigFile::default()),
+            Err(error) => Err(SettingsError {
+                name: path.display().to_string(),
+                reason: error.to_string(),
+            }),
         }
     }
 

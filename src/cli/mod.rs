@@ -3,21 +3,31 @@
 //! `anyhow` is at home here and in `main`; only [`render`] prints.
 
 mod attached;
+mod auth;
+mod completions;
+mod config;
 mod demo;
 mod dirs;
+mod doctor;
+mod flags;
 mod models;
 pub mod render;
 mod run;
 mod serve;
 mod sync_models;
 
-use std::process::ExitCode;
+use std::{
+    ffi::OsStr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
     agent::{Env, discover},
     models::Catalog,
+    settings::{Flags, ServeSettings},
 };
 use dirs::Dirs;
 
@@ -48,38 +58,71 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(Box<serve::Args>),
+    Serve(serve::Args),
     Run(run::Args),
     Demo(demo::Args),
     Models(models::Args),
     SyncModels(sync_models::Args),
+    Doctor(doctor::Args),
+    Login(auth::LoginArgs),
+    Logout(auth::LogoutArgs),
+    Auth(auth::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(completions::ManArgs),
 }
 
 /// Runs the command and says how it went.
 pub async fn run(cli: Cli) -> ExitCode {
-    let dirs = Dirs::new(&|name| std::env::var_os(name));
-    let result = match cli.command {
-        Command::Serve(args) => serve::run(*args, &dirs).await,
-        Command::Run(args) => run::run(args, &dirs).await,
-        Command::Demo(args) => demo::run(args, &dirs).await,
-        Command::Models(args) => models::run(args, &catalog(&dirs)).await,
-        Command::SyncModels(args) => {
-            let base_url = "http://127.0.0.1:32124/v1".to_owned();
-            sync_models::run(args, &catalog(&dirs), &dirs, base_url).await
-        }
-    };
+    let result = dispatch(cli.command, &Dirs::new(&|name| std::env::var_os(name))).await;
     match result {
         Ok(code) => code,
         Err(error) => render::failure(&error),
     }
 }
 
+async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(args) => serve::run(args, dirs).await,
+        Command::Run(args) => run::run(args, dirs).await,
+        Command::Demo(args) => demo::run(args, dirs).await,
+        Command::Models(args) => models::run(args, &catalog(dirs)?).await,
+        Command::SyncModels(args) => {
+            let base_url = base_url(&dirs.settings(&Flags::new())?.settings);
+            sync_models::run(args, &catalog(dirs)?, dirs, base_url).await
+        }
+        Command::Doctor(args) => doctor::run(args, dirs).await,
+        Command::Login(args) => auth::login(args, dirs).await,
+        Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,
+        Command::Auth(args) => auth::run(args, dirs).await,
+        Command::Config(args) => config::run(&args, dirs),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => completions::man(&args),
+    }
+}
+
 /// The agent's models, for commands that need no server.
-fn catalog(dirs: &Dirs) -> Catalog {
-    let list = || async {
-        let env = std::env::vars_os().collect::<Env>();
-        let program = discover(None, &env).await?;
-        program.models(&env.for_agent(&[])).await
+fn catalog(dirs: &Dirs) -> anyhow::Result<Catalog> {
+    let explicit = dirs.settings(&Flags::new())?.settings.agent;
+    // Another program's models are not those of the user's account.
+    let cache = dirs.models_cache().filter(|_| explicit.is_none());
+    let list = move || {
+        let explicit = explicit.clone();
+        async move {
+            let env = std::env::vars_os().collect::<Env>();
+            let program = discover(explicit.as_deref().map(OsStr::new), &env).await?;
+            program.models(&env.for_agent(&[])).await
+        }
     };
-    Catalog::new(list, dirs.models_cache())
+    Ok(Catalog::new(list, cache))
+}
+
+/// Where clients on this machine find the server that the settings make.
+fn base_url(settings: &ServeSettings) -> String {
+    let host = match settings.host {
+        any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        host => host,
+    };
+    format!("http://{}/v1", SocketAddr::new(host, settings.port))
 }

@@ -66,6 +66,18 @@ pub fn piece(text: impl fmt::Display) {
     let _ = out.flush();
 }
 
+/// Shows what is being done, on a terminal; the next text replaces it, and an empty one removes it.
+pub fn progress(text: &str) {
+    use std::io::{IsTerminal as _, Write as _};
+    let mut out = std::io::stderr().lock();
+    if out.is_terminal() {
+        // One line of a narrow terminal; a longer text would leave its first lines behind.
+        let text: String = text.chars().take(72).collect();
+        let _ = write!(out, "\r\u{1b}[K{text}");
+        let _ = out.flush();
+    }
+}
+
 /// Prints a line that is not data.
 pub fn note(text: impl fmt::Display) {
     anstream::eprintln!("{text}");

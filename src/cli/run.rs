@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     attached,
     dirs::Dirs,
+    flags::RunFlags,
     render,
     serve::{Running, Site},
 };
@@ -23,7 +24,7 @@ use crate::{
     clients::{CLIENTS, Client, Endpoint},
     http::{self, Shutdown, Sibling},
     models::{Catalog, Listing, Origin},
-    settings::{ServeFlags, ServeSettings},
+    settings::Resolved,
     telemetry,
 };
 
@@ -58,13 +59,8 @@ pub struct Args {
         CLIENTS.iter().map(|client| client.name)))]
     client: Option<String>,
 
-    /// Agent program, or `replay` for the built-in one [env: CURSOR_AGENT_EXECUTABLE]
-    #[arg(long, value_name = "PATH|replay")]
-    agent: Option<String>,
-
-    /// Directory the agent works in [env: CURSOR_ACP_WORKSPACE] [default: the current one]
-    #[arg(long, value_name = "DIR")]
-    workspace: Option<PathBuf>,
+    #[command(flatten)]
+    flags: RunFlags,
 
     /// Show the server's log on stderr: error, warn, info, debug, trace or a filter
     #[arg(long, value_name = "LEVEL")]
@@ -82,14 +78,10 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         telemetry::init(level)
             .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     }
-    let flags = ServeFlags {
-        agent: args.agent,
-        workspace: args.workspace,
-        ..ServeFlags::default()
-    };
-    let mut settings = ServeSettings::resolve(flags, &env).map_err(render::usage)?;
+    let mut resolved = dirs.settings(&args.flags.0)?;
     // One client, started here.
-    settings.workspace.get_or_insert_with(|| ".".into());
+    let workspace = &mut resolved.settings.workspace;
+    workspace.get_or_insert_with(|| ".".into());
     let (program, rest) = args.command.split_first().context("there is no command")?;
     let client = match &args.client {
         Some(name) => CLIENTS.iter().find(|client| client.name == name),
@@ -97,7 +89,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     };
     let client = client.unwrap_or_else(|| Client::of(Path::new(program)));
 
-    let backend = Backend::open(&settings, dirs).await?;
+    let backend = Backend::open(resolved).await?;
     let listing = if client.wants_models {
         Some(backend.listing().await)
     } else {
@@ -146,10 +138,9 @@ enum Models {
 
 impl Backend {
     /// The server that runs already, if it would answer as one of ours; else one of ours.
-    async fn open(settings: &ServeSettings, dirs: &Dirs) -> anyhow::Result<Self> {
-        let site = Site::find(settings).await?;
-        let cache = dirs.models_cache().filter(|_| settings.agent.is_none());
-        if let Some(url) = reusable(settings, &site).await {
+    async fn open(mut resolved: Resolved) -> anyhow::Result<Self> {
+        let site = Site::find(&resolved.settings).await?;
+        if let Some(url) = reusable(&resolved, &site).await {
             let agent = site.agent;
             let list = move || {
                 let agent = agent.clone();
@@ -157,18 +148,13 @@ impl Backend {
             };
             return Ok(Self {
                 url,
-                models: Models::Agent(Catalog::new(list, cache)),
+                models: Models::Agent(Catalog::new(list, None)),
                 own: None,
             });
         }
-        let settings = ServeSettings {
-            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            port: 0,
-            // It is for one client on this machine, which was given no key.
-            api_key: None,
-            ..settings.clone()
-        };
-        let running = Running::start(&settings, site, cache).await?;
+        resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        resolved.settings.port = 0;
+        let running = Running::start(&resolved, site, None, None).await?;
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
@@ -205,8 +191,9 @@ impl Backend {
 }
 
 /// The URL of the server at the usual address, if it is one of ours, of this version, with the same
-/// agent and the same directory.
-async fn reusable(settings: &ServeSettings, site: &Site) -> Option<String> {
+/// agent, directory and settings.
+async fn reusable(resolved: &Resolved, site: &Site) -> Option<String> {
+    let settings = &resolved.settings;
     if !settings.reuse {
         return None;
     }
@@ -218,7 +205,8 @@ async fn reusable(settings: &ServeSettings, site: &Site) -> Option<String> {
         ));
         return None;
     }
-    is_same(&sibling, site).then(|| format!("http://{addr}"))
+    let alike = sibling.settings == resolved.digest() && is_same(&sibling, site);
+    alike.then(|| format!("http://{addr}"))
 }
 
 fn is_same(sibling: &Sibling, site: &Site) -> bool {

@@ -2,8 +2,6 @@
 
 use std::{
     ffi::OsStr,
-    net::IpAddr,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -15,14 +13,14 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::Dirs, render};
+use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
-    agent::{Agent, Env, Setup, fence::FenceMode},
+    agent::{Agent, Env, Setup},
     boundary,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
     http::{self, ApiKey, App, Server, Shutdown},
-    settings::{ServeFlags, ServeSettings},
+    settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
 
@@ -40,136 +38,24 @@ Examples:
   open-cursor serve --port 0 --server-info /tmp/server.json
   open-cursor serve --agent ~/.local/bin/cursor-agent --workspace ~/project")]
 pub struct Args {
-    /// Address to listen on [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    host: Option<IpAddr>,
-
-    /// Port to listen on; 0 picks a free one [env: PORT] [default: 32124]
-    #[arg(long, value_name = "N")]
-    port: Option<u16>,
-
-    /// Agent program, or `replay` for the built-in one [env: CURSOR_AGENT_EXECUTABLE]
-    /// [default: cursor-agent or agent, on PATH or where Cursor installs it]
-    #[arg(long, value_name = "PATH|replay")]
-    agent: Option<String>,
-
-    /// Directory the agent works in, where a request names none [env: CURSOR_ACP_WORKSPACE]
-    /// [default: the one that the client's system prompt names, else an empty one]
-    #[arg(long, value_name = "DIR")]
-    workspace: Option<PathBuf>,
-
-    /// Directory whose subdirectories requests may name as theirs; may be repeated [default: your
-    /// home and the current directory]
-    #[arg(long, value_name = "DIR")]
-    workspace_base: Vec<PathBuf>,
-
-    /// Don't take the working directory from the client's system prompt
-    #[arg(long)]
-    no_workspace_from_prompt: bool,
+    #[command(flatten)]
+    flags: ServeFlags,
 
     /// Write {"url","port","pid"} to this file once the server listens
     #[arg(long, value_name = "FILE")]
     server_info: Option<PathBuf>,
-
-    /// Keep the agent from changing files itself: require, auto or off
-    /// [env: CURSOR_ACP_FENCE] [default: auto]
-    #[arg(long, value_name = "MODE")]
-    fence: Option<FenceMode>,
-
-    /// Seconds the agent may take to its first event [default: 120]
-    #[arg(long, value_name = "SECS")]
-    agent_timeout: Option<u64>,
-
-    /// Seconds the agent may be silent between two events [default: 600]
-    #[arg(long, value_name = "SECS")]
-    idle_timeout: Option<u64>,
-
-    /// Seconds a whole answer may take; 0 is no limit [default: 0]
-    #[arg(long, value_name = "SECS")]
-    turn_timeout: Option<u64>,
-
-    /// Seconds a client may read nothing of its answer [default: 30]
-    #[arg(long, value_name = "SECS")]
-    stall_timeout: Option<u64>,
-
-    /// Requests answered at once; more wait [env: CURSOR_ACP_MAX_RUNNING] [default: 3]
-    #[arg(long, value_name = "N")]
-    max_running: Option<NonZeroUsize>,
-
-    /// Requests that may wait; more get a 429 [env: CURSOR_ACP_MAX_QUEUED] [default: 32]
-    #[arg(long, value_name = "N")]
-    max_queued: Option<usize>,
-
-    /// Seconds a request may wait [default: 300]
-    #[arg(long, value_name = "SECS")]
-    queue_timeout: Option<u64>,
-
-    /// Connections open at once; more wait to be accepted [default: 512]
-    #[arg(long, value_name = "N")]
-    max_connections: Option<NonZeroUsize>,
-
-    /// File with the API key that clients must send [env: CURSOR_ACP_API_KEY, the key itself]
-    #[arg(long, value_name = "FILE")]
-    api_key_file: Option<PathBuf>,
-
-    /// Further name under which clients reach this server; may be repeated
-    #[arg(long, value_name = "NAME")]
-    allow_host: Vec<String>,
-
-    /// Origin whose web pages may use this server, as in https://app.example; may be repeated
-    #[arg(long, value_name = "ORIGIN", value_parser = http::parse_origin)]
-    allow_origin: Vec<String>,
-
-    /// Directory that gets the request, prompt, agent's output and answer of each turn, in full
-    #[arg(long, value_name = "DIR")]
-    dump_dir: Option<PathBuf>,
-
-    /// How many turns the dump directory keeps [default: 50]
-    #[arg(long, value_name = "N")]
-    dump_keep: Option<NonZeroUsize>,
-
-    /// error, warn, info, debug, trace or a filter [env: RUST_LOG] [default: info]
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
-}
-
-impl Args {
-    fn flags(&self) -> ServeFlags {
-        ServeFlags {
-            host: self.host,
-            port: self.port,
-            agent: self.agent.clone(),
-            workspace: self.workspace.clone(),
-            fence: self.fence,
-            agent_timeout: self.agent_timeout,
-            idle_timeout: self.idle_timeout,
-            turn_timeout: self.turn_timeout,
-            stall_timeout: self.stall_timeout,
-            max_running: self.max_running,
-            max_queued: self.max_queued,
-            queue_timeout: self.queue_timeout,
-            max_connections: self.max_connections,
-            api_key_file: self.api_key_file.clone(),
-            allow_host: self.allow_host.clone(),
-            allow_origin: self.allow_origin.clone(),
-            dump_dir: self.dump_dir.clone(),
-            dump_keep: self.dump_keep,
-            workspace_base: self.workspace_base.clone(),
-            no_workspace_from_prompt: self.no_workspace_from_prompt,
-            log_level: self.log_level.clone(),
-        }
-    }
 }
 
 /// Serves until a signal.
 pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let settings = ServeSettings::resolve(args.flags(), &|name| std::env::var(name).ok())
-        .map_err(render::usage)?;
+    let resolved = dirs.settings(&args.flags.0)?;
+    let settings = &resolved.settings;
     telemetry::init(&settings.log_level)
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let site = Site::find(&settings).await?;
-    let app = Running::start(&settings, site, dirs.models_cache()).await?;
+    let site = Site::find(settings).await?;
+    let api_key = api_key(settings).await?;
+    let app = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -205,10 +91,11 @@ impl Site {
             None => None,
         };
         let agent = settings.agent.as_deref().map(OsStr::new);
+        let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
             // A slot is in use until its agent is gone, which is a little longer than its turn.
-            slots: settings.max_running.get() + settings.max_running.get().div_ceil(2),
+            slots: running + running.div_ceil(2),
             launcher: std::env::current_exe().context("cannot find our own executable")?,
             workspace: workspace.clone(),
         };
@@ -233,13 +120,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Binds the address.
+    /// Binds the address. Clients must send the key, if there is one.
     pub async fn start(
-        settings: &ServeSettings,
+        resolved: &Resolved,
         site: Site,
         models_cache: Option<PathBuf>,
+        api_key: Option<ApiKey>,
     ) -> anyhow::Result<Self> {
-        let http = http_config(settings).await?;
+        let settings = &resolved.settings;
+        let http = http_config(resolved, api_key)?;
         let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
@@ -260,7 +149,14 @@ impl Running {
                 idle: settings.idle_timeout,
                 total: settings.turn_timeout,
             },
-            boundary: boundary::Options::default(),
+            boundary: boundary::Options {
+                mode: settings.provider_boundary,
+                auto_fallback: settings.autofallback,
+                text_calls: settings.text_calls,
+                max_repeat: settings.max_repeat.get(),
+                native_reads: settings.native_reads,
+            },
+            client_tools: settings.tool_loop == ToolLoop::Client,
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
@@ -285,7 +181,7 @@ async fn canonical(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
 /// Where the directories lie that requests may name.
 async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
     let mut bases = Vec::new();
-    for dir in &settings.workspace_base {
+    for dir in &settings.workspace_base.0 {
         bases.push(canonical("--workspace-base", dir).await?);
     }
     if bases.is_empty() {
@@ -301,41 +197,51 @@ async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
     Ok(bases)
 }
 
-async fn http_config(settings: &ServeSettings) -> anyhow::Result<http::Config> {
-    let api_key = match (&settings.api_key_file, &settings.api_key) {
-        (Some(file), _) => {
-            let text = tokio::fs::read_to_string(file).await.map_err(|error| {
-                render::usage(format_args!("--api-key-file {}: {error}", file.display()))
-            })?;
-            let empty = || {
-                render::usage(format_args!(
-                    "--api-key-file {}: the file holds no key",
-                    file.display()
-                ))
+/// The key that the server's clients must send, if any.
+async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
+    let key = match &settings.api_key_file {
+        Some(file) => {
+            let wrong = |why: &dyn std::fmt::Display| {
+                render::usage(format_args!("--api-key-file {}: {why}", file.display()))
             };
-            Some(ApiKey::new(&text).ok_or_else(empty)?)
+            let text = tokio::fs::read_to_string(file).await;
+            let key = ApiKey::new(&text.map_err(|error| wrong(&error))?);
+            Some(key.ok_or_else(|| wrong(&"the file holds no key"))?)
         }
-        (None, Some(key)) => ApiKey::new(key.expose()),
-        (None, None) => None,
+        // No setting: `open-cursor config` shows settings.
+        None => std::env::var("CURSOR_ACP_API_KEY")
+            .ok()
+            .as_deref()
+            .and_then(ApiKey::new),
     };
-    if api_key.is_none() && !settings.host.is_loopback() {
+    if key.is_none() && !settings.host.is_loopback() {
         return Err(render::usage(format_args!(
             "--host {}: other machines reach this address, so clients must send a key; \
              set one with --api-key-file or CURSOR_ACP_API_KEY",
             settings.host
         )));
     }
+    Ok(key)
+}
+
+fn http_config(resolved: &Resolved, api_key: Option<ApiKey>) -> anyhow::Result<http::Config> {
+    let settings = &resolved.settings;
+    let origins = settings.allow_origin.0.iter();
+    let origins = origins.map(|origin| http::parse_origin(origin));
     let dumps = settings.dump_dir.as_ref().map(|dir| {
         Dumps::open(dir, settings.dump_keep.get())
             .map_err(|error| render::usage(format_args!("--dump-dir {}: {error}", dir.display())))
     });
     Ok(http::Config {
-        dumps: dumps.transpose()?,
         stall: settings.stall_timeout,
         max_connections: settings.max_connections.get(),
         api_key,
-        allowed_hosts: settings.allow_host.clone(),
-        allowed_origins: settings.allow_origin.clone(),
+        allowed_hosts: settings.allow_host.0.clone(),
+        allowed_origins: origins
+            .collect::<Result<_, _>>()
+            .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
+        dumps: dumps.transpose()?,
+        settings: resolved.digest(),
         ..http::Config::new(settings.host)
     })
 }

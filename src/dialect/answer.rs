@@ -30,6 +30,12 @@ impl Answer {
         }
     }
 
+    /// What several answers cost together; `None` if nothing is known of any.
+    pub fn usage_of(answers: &[&Self]) -> Option<Usage> {
+        let known = answers.iter().filter_map(|answer| answer.usage);
+        known.reduce(|sum, usage| sum + usage)
+    }
+
     /// Adds one delta.
     pub fn push(&mut self, delta: Delta) {
         match delta {

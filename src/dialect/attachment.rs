@@ -51,6 +51,10 @@ pub fn read(item: &Field<'_>) -> Result<Option<Attachment>, TurnError> {
                 .map_or_else(|| file.require("file_data"), Ok)?
         }
         Some("image" | "document") => match item.get("source") {
+            // The text is in the request itself.
+            Some(source) if matches!(source.opt_str("type")?, Some("text" | "content")) => {
+                return Ok(None);
+            }
             Some(source) => source
                 .get_any(&["data", "url", "file_id"])
                 .map_or_else(|| source.require("data"), Ok)?,

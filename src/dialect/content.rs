@@ -71,6 +71,10 @@ fn simple_part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
             name: item.require("name")?.str()?.to_owned(),
             arguments: arguments(item.get("input").map(|input| input.value)),
         }),
+        Some("document") => document(item)?,
+        Some("search_result") => Part::Text(text(&item.require("content")?)?),
+        // Claude's tool search names the tools that it found.
+        Some("tool_reference") => Part::Text(item.require("tool_name")?.str()?.to_owned()),
         None if item.get("text").is_some() => Part::Text(item.require("text")?.str()?.to_owned()),
         None => return Err(item.fail("has neither `type` nor `text`")),
         Some(kind) => {
@@ -80,6 +84,28 @@ fn simple_part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
             )));
         }
     }))
+}
+
+/// A document whose text is in the request itself (others are attachments); its title stands before
+/// it.
+fn document(item: &Field<'_>) -> Result<Part, TurnError> {
+    let source = item.require("source")?;
+    let mut text = match source.get("content") {
+        Some(content) => text(&content)?,
+        None => source.require("data")?.str()?.to_owned(),
+    };
+    if let Some(title) = item.opt_str("title")? {
+        text = format!("{title}\n{text}");
+    }
+    Ok(Part::Text(text))
+}
+
+/// The text of what must be nothing else.
+fn text(content: &Field<'_>) -> Result<String, TurnError> {
+    match output(content)? {
+        (text, files) if files.is_empty() => Ok(text),
+        _ => Err(content.fail("must be text")),
+    }
 }
 
 /// A tool's output: its text, pieces joined by newlines, and the files that came with it.
@@ -162,6 +188,10 @@ mod tests {
             json!([{"text": "hi"}]),
             json!({"type": "text", "text": "hi"}),
             json!([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hi"}]),
+            json!([{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hi"}}]),
+            json!([{"type": "document", "source": {"type": "content", "content": "hi"}}]),
+            json!([{"type": "search_result", "source": "x", "title": "y", "content": [{"type": "text", "text": "hi"}]}]),
+            json!([{"type": "tool_reference", "tool_name": "hi"}]),
         ] {
             assert_eq!(
                 read(&value).unwrap(),

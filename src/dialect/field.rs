@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::turn::TurnError;
+use crate::turn::{ErrorKind, TurnError};
 
 /// A value and its path (`messages[3].content[0].type`).
 #[derive(Clone)]
@@ -10,6 +10,18 @@ pub struct Field<'a> {
     /// The value itself.
     pub value: &'a Value,
     path: String,
+}
+
+/// Reads a request body, which must hold one JSON object.
+pub fn parse(body: &[u8]) -> Result<Value, TurnError> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        TurnError::new(
+            ErrorKind::InvalidRequest,
+            format!("the request body is not valid JSON: {error}"),
+        )
+    })?;
+    Field::root(&value).object()?;
+    Ok(value)
 }
 
 impl<'a> Field<'a> {
@@ -93,6 +105,17 @@ impl<'a> Field<'a> {
         self.path == key || self.path.ends_with(&format!(".{key}"))
     }
 
+    /// The member `key` as a count of at least 1, if it is there.
+    pub fn opt_count(&self, key: &str) -> Result<Option<u64>, TurnError> {
+        let Some(field) = self.get(key) else {
+            return Ok(None);
+        };
+        match field.value.as_u64() {
+            Some(count @ 1..) => Ok(Some(count)),
+            _ => Err(field.fail("must be a whole number of at least 1")),
+        }
+    }
+
     /// An error about this field; `message` follows its path.
     pub fn fail(&self, message: impl std::fmt::Display) -> TurnError {
         TurnError::invalid(self.path.clone(), format!("`{}` {message}", self.path))
@@ -109,7 +132,7 @@ impl<'a> Field<'a> {
         };
         if self.path.is_empty() {
             return TurnError::new(
-                crate::turn::ErrorKind::InvalidRequest,
+                ErrorKind::InvalidRequest,
                 format!("the request body must be {wanted}, not {found}"),
             );
         }

@@ -2,28 +2,52 @@
 //! back into the format it came in.
 //!
 //! A dialect knows nothing of agents, processes or HTTP: it maps bytes to a [`Turn`] and events to
-//! bytes. What several dialects share is here: [`Field`] (JSON with the path to each value),
-//! content parts and the many shapes of tools. To add one, write `dialect/<name>/` and list it in
-//! [`DIALECTS`].
+//! bytes. What several dialects share is here: [`Field`](field::Field) (JSON with the path to each
+//! value), content parts, the many shapes of tools, the tables of parameters, stream frames. To add
+//! one, write `dialect/<name>/` and list it in [`DIALECTS`].
 
 mod answer;
+mod anthropic;
 mod attachment;
+mod choices;
 mod content;
+mod escape;
 mod field;
-pub mod openai_chat;
+mod frame;
+mod limits;
+mod openai_chat;
+mod openai_completions;
+mod openai_error;
+mod openai_responses;
+mod openai_usage;
+mod parameters;
 mod tools;
 
 pub use answer::Answer;
+pub use parameters::{Parameter, Treatment};
 
-use crate::turn::{Delta, Turn, TurnEnd, TurnError};
+use serde_json::{Value, json};
 
-/// Every dialect that the server speaks.
-pub const DIALECTS: &[&dyn Dialect] = &[&openai_chat::OpenAiChat];
+use crate::{
+    models::Entry,
+    turn::{Delta, FinishReason, Turn, TurnEnd, TurnError},
+};
+
+/// Every dialect that the server speaks. The first one answers where none is meant.
+pub const DIALECTS: &[&dyn Dialect] = &[
+    &openai_chat::OpenAiChat,
+    &openai_responses::Responses,
+    &openai_completions::Completions,
+    &anthropic::Messages,
+];
 
 /// One wire format.
 pub trait Dialect: Send + Sync {
     /// The path it is served under, without the `/v1` prefix.
     fn path(&self) -> &'static str;
+
+    /// What becomes of each request parameter.
+    fn parameters(&self) -> &'static [Parameter];
 
     /// Reads a request body.
     ///
@@ -33,6 +57,35 @@ pub trait Dialect: Send + Sync {
 
     /// The body of an answer that is an error.
     fn error(&self, error: &TurnError) -> Vec<u8>;
+
+    /// Paths whose answers are computed from the request alone.
+    fn computed(&self) -> &'static [Computed] {
+        &[]
+    }
+
+    /// A header that only this dialect's clients send: it tells whose shape the answer of a shared
+    /// path, such as `/models`, must have.
+    fn header(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The list of all models.
+    fn models(&self, models: &[Entry]) -> Value {
+        json!({"object": "list", "data": models})
+    }
+
+    /// One model.
+    fn model(&self, model: &Entry) -> Value {
+        json!(model)
+    }
+}
+
+/// A path that needs no model.
+pub struct Computed {
+    /// The path, without the `/v1` prefix.
+    pub path: &'static str,
+    /// From the body of the request to that of the answer.
+    pub answer: fn(&[u8]) -> Result<Vec<u8>, TurnError>,
 }
 
 /// What makes an answer unlike any other.
@@ -48,8 +101,12 @@ pub struct Stamp {
 pub struct Request {
     /// What is asked.
     pub turn: Turn,
+    /// A further turn for each further choice that is asked for.
+    pub others: Vec<Turn>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
+    /// The parameters that do nothing, though the client may think so.
+    pub ignored: Vec<String>,
     /// Writes the answer.
     pub reply: Box<dyn Reply>,
 }
@@ -58,12 +115,26 @@ pub struct Request {
 ///
 /// `end` takes the reply by value, so an answer can't have two ends.
 pub trait Reply: Send + Sync {
+    /// What follows belongs to this choice; the first one if never called.
+    fn choose(&mut self, _choice: usize) {}
+
     /// Appends the stream frames of one delta.
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>);
 
-    /// Appends the last frames of the stream.
+    /// Appends the frames that end a choice while another goes on.
+    fn end_choice(&mut self, _reason: &FinishReason, _out: &mut Vec<u8>) {}
+
+    /// Appends the last frames of the stream. The usage is that of all choices.
     fn end(self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>);
 
-    /// The body of an answer that is not streamed.
-    fn whole(self: Box<Self>, answer: &Answer) -> Vec<u8>;
+    /// The body of an answer that is not streamed, with the further choices if any were asked for.
+    fn whole(self: Box<Self>, answer: &Answer, others: &[Answer]) -> Vec<u8>;
+
+    /// What shows that a silent stream lives.
+    fn heartbeat(&self) -> &'static [u8] {
+        COMMENT
+    }
 }
+
+/// A comment, which every reader of server-sent events passes over.
+pub const COMMENT: &[u8] = b": keep-alive\n\n";

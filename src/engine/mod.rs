@@ -14,6 +14,7 @@ mod budget;
 mod failure;
 mod relay;
 mod run_turn;
+mod shape;
 mod stream;
 mod workspace;
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// How tool calls are translated.
     pub boundary: boundary::Options,
+    /// Whether the client's tools are called at all; else the agent has only its own.
+    pub client_tools: bool,
 }
 
 impl Engine {

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Budgets, failure::turn_error, stream::Sender};
+use super::{Budgets, failure::turn_error, shape::Shaper, stream::Sender};
 use crate::{
     agent::{
         AgentError, AgentEvent, FencedRun, classify,
@@ -70,6 +70,7 @@ fn file_change(change: Change) -> Option<FileChange> {
 /// The state of one answer.
 pub(super) struct Answer<'a> {
     boundary: &'a mut Boundary,
+    shaper: Shaper,
     model: &'a str,
     started: bool,
     settling: bool,
@@ -79,9 +80,10 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// Nothing of the answer is there yet. `model` is the one that the turn asked for.
-    pub fn new(boundary: &'a mut Boundary, model: &'a str) -> Self {
+    pub fn new(boundary: &'a mut Boundary, shaper: Shaper, model: &'a str) -> Self {
         Self {
             boundary,
+            shaper,
             model,
             started: false,
             settling: false,
@@ -120,7 +122,12 @@ impl<'a> Answer<'a> {
                 })),
             };
             let ended = end.is_some();
-            self.batch.extend(end.map(TurnEvent::End));
+            if let Some(mut end) = end {
+                if let Some(reason) = self.shaper.flush(&mut self.batch) {
+                    end.outcome = end.outcome.map(|_| reason);
+                }
+                self.batch.push(TurnEvent::End(end));
+            }
             if !self.batch.is_empty() && events.send(std::mem::take(&mut self.batch)).await.is_err()
             {
                 return;
@@ -192,8 +199,11 @@ impl<'a> Answer<'a> {
     }
 
     fn take(&mut self, verdict: Verdict) -> Option<TurnEnd> {
-        self.batch
-            .extend(self.deltas.drain(..).map(TurnEvent::Delta));
+        for delta in self.deltas.drain(..) {
+            if let Some(reason) = self.shaper.delta(delta, &mut self.batch) {
+                return Some(TurnEnd::finished(reason, None));
+            }
+        }
         self.settling = matches!(verdict, Verdict::Settling);
         match verdict {
             Verdict::End(end) => Some(end),

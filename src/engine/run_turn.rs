@@ -6,6 +6,7 @@ use super::{
     Shared, attachments,
     failure::{shutting_down, turn_error, unknown_model},
     relay::Answer,
+    shape::Shaper,
     stream::Sender,
 };
 use crate::{
@@ -64,6 +65,9 @@ async fn answer(
     let slot = shared.agent.slot().await.map_err(failed)?;
     let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
     let workspace = workspace.unwrap_or_else(|| slot.dirs().workspace());
+    if !config.client_tools {
+        turn.tools.clear();
+    }
     let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
     if let Some(files) = files {
         boundary.reads_itself(files);
@@ -81,13 +85,14 @@ async fn answer(
     if let Some(dump) = &dump {
         dump.write(Part::Prompt, request.prompt.as_bytes());
     }
+    let shaper = Shaper::new(&turn.shape);
     // A request can be megabytes, and nothing below needs it.
     drop(turn);
     let mut run = shared.agent.start(request, slot).await.map_err(failed)?;
     if !run.has_view() {
         boundary.without_view();
     }
-    let mut answer = Answer::new(&mut boundary, &model);
+    let mut answer = Answer::new(&mut boundary, shaper, &model);
     answer.relay(&mut run, config.budgets, events).await;
     Ok(())
 }

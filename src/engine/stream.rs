@@ -8,7 +8,7 @@ use crate::turn::{ErrorKind, TurnEnd, TurnError, TurnEvent};
 
 /// How many batches may wait for a slow client before the agent has to wait too. A batch is what
 /// one read of the agent's output gave.
-const QUEUE: usize = 4;
+const QUEUE: usize = 1;
 
 /// The events of a turn. The last one is always [`TurnEvent::End`]; dropping this cancels the turn.
 pub struct TurnStream {

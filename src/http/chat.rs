@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use futures::Stream;
+use futures::{
+    Stream,
+    future::{try_join, try_join_all},
+};
 use warp::{
     http::{HeaderMap, StatusCode},
     reply::Response,
@@ -14,10 +17,10 @@ use warp::{
 
 use super::{App, body, reply, sse};
 use crate::{
-    dialect::{Answer, Dialect, Request, Stamp},
+    dialect::{Answer, Computed, Dialect, Stamp},
     dump::{Dump, Part},
     engine::TurnStream,
-    turn::{ErrorKind, TurnError, TurnEvent},
+    turn::{ErrorKind, Turn, TurnError, TurnEvent},
 };
 
 /// Bodies above this are decoded off the runtime's threads.
@@ -53,39 +56,61 @@ async fn run(
     stamp: Stamp,
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
-    let mut request = decode(dialect, body, stamp).await?;
-    if let Some(workspace) = headers.get("x-cursor-workspace") {
-        let workspace = String::from_utf8_lossy(workspace.as_bytes());
-        request.turn.workspace = Some(workspace.into_owned());
-    }
-    let events = app.engine().start(request.turn, dump.cloned());
-    if request.stream {
-        return sse::stream(events, request.reply, dump.cloned()).await;
-    }
-    let answer = collect(events).await?;
-    let whole = request.reply.whole(&answer);
-    if let Some(dump) = dump {
-        dump.line(Part::Response, &whole);
-    }
-    Ok(reply::json(StatusCode::OK, whole))
+    let request = off_runtime(body.len(), move || dialect.decode(&body, stamp)).await?;
+    let workspace = headers.get("x-cursor-workspace");
+    let workspace = workspace.map(|dir| String::from_utf8_lossy(dir.as_bytes()).into_owned());
+    let start = |mut turn: Turn, dump: Option<Dump>| {
+        if workspace.is_some() {
+            turn.workspace.clone_from(&workspace);
+        }
+        app.engine().start(turn, dump)
+    };
+    let first = start(request.turn, dump.cloned());
+    let others = request.others.into_iter();
+    let others: Vec<TurnStream> = others.map(|turn| start(turn, None)).collect();
+    let mut response = if request.stream {
+        let events = std::iter::once(first).chain(others).collect::<Vec<_>>();
+        sse::stream(events, request.reply, dump.cloned()).await?
+    } else {
+        let others = try_join_all(others.into_iter().map(collect));
+        let (first, others) = try_join(collect(first), others).await?;
+        let whole = request.reply.whole(&first, &others);
+        if let Some(dump) = dump {
+            dump.line(Part::Response, &whole);
+        }
+        reply::json(StatusCode::OK, whole)
+    };
+    reply::say_ignored(&mut response, &request.ignored);
+    Ok(response)
 }
 
-async fn decode(
-    dialect: &'static dyn Dialect,
-    body: Bytes,
-    stamp: Stamp,
-) -> Result<Request, TurnError> {
-    if body.len() < LARGE {
-        return dialect.decode(&body, stamp);
+/// Answers a request that needs no model.
+pub async fn compute<B: Buf>(
+    computed: &Computed,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, TurnError> {
+    body::check_content_type(headers)?;
+    let body = body::read(headers, body).await?;
+    let answer = computed.answer;
+    let answer = off_runtime(body.len(), move || answer(&body)).await?;
+    Ok(reply::json(StatusCode::OK, answer))
+}
+
+/// Does the work of a request of `len` bytes.
+async fn off_runtime<T: Send + 'static>(
+    len: usize,
+    work: impl FnOnce() -> Result<T, TurnError> + Send + 'static,
+) -> Result<T, TurnError> {
+    if len < LARGE {
+        return work();
     }
-    tokio::task::spawn_blocking(move || dialect.decode(&body, stamp))
-        .await
-        .unwrap_or_else(|_| {
-            Err(TurnError::new(
-                ErrorKind::Internal,
-                "open-cursor failed while it read this request; its log says more",
-            ))
-        })
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(TurnError::new(
+            ErrorKind::Internal,
+            "open-cursor failed while it read this request; its log says more",
+        ))
+    })
 }
 
 async fn collect(mut events: TurnStream) -> Result<Answer, TurnError> {

@@ -10,6 +10,7 @@
 mod auth;
 mod body;
 mod chat;
+mod choices;
 pub mod client;
 mod cors;
 mod models;
@@ -20,6 +21,7 @@ mod routes;
 mod server;
 mod sse;
 mod stall;
+mod unserved;
 
 pub use auth::ApiKey;
 pub use origin::{InvalidOrigin, parse_origin};

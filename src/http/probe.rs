@@ -22,6 +22,9 @@ pub struct Sibling {
     pub workspace: Option<String>,
     /// The agent that it runs; it tells no stranger.
     pub agent: Option<String>,
+    /// Its settings, as a digest; it tells no stranger.
+    #[serde(default)]
+    pub settings: String,
 }
 
 impl fmt::Display for Sibling {

@@ -21,6 +21,28 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Response {
     response
 }
 
+/// Names the parameters that do nothing: not in silence, and without a body that clients reject.
+pub fn say_ignored(response: &mut Response, ignored: &[String]) {
+    let names: Vec<&str> = ignored
+        .iter()
+        .map(String::as_str)
+        .filter(|name| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b',')
+        })
+        .collect();
+    let mut list = names.join(", ");
+    // Names that no table knows come from the client.
+    list.truncate(1024);
+    if let Ok(value) = HeaderValue::from_str(&list)
+        && !list.is_empty()
+    {
+        response
+            .headers_mut()
+            .insert("x-open-cursor-ignored", value);
+    }
+}
+
 /// An error in the dialect's shape.
 pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
     let mut response = json(status(error.kind), dialect.error(error));

@@ -12,9 +12,9 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiKey, chat, cors, models, origin, reply};
+use super::{ApiKey, chat, cors, models, origin, reply, unserved};
 use crate::{
-    dialect::{DIALECTS, Dialect},
+    dialect::{Computed, DIALECTS, Dialect},
     dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
@@ -45,6 +45,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Where turns are dumped, if anywhere.
     pub dumps: Option<Dumps>,
+    /// The settings, as a digest: whether another server would answer alike.
+    pub settings: String,
 }
 
 impl Config {
@@ -59,6 +61,7 @@ impl Config {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             dumps: None,
+            settings: String::new(),
         }
     }
 }
@@ -84,8 +87,10 @@ impl App {
 /// What a path leads to.
 enum Route {
     Answer(&'static dyn Dialect),
+    Compute(&'static Computed),
     Models,
     Model(String),
+    Parameters,
     Health,
 }
 
@@ -97,8 +102,13 @@ impl Route {
         if let Some(dialect) = DIALECTS.iter().find(|dialect| dialect.path() == path) {
             return Some(Self::Answer(*dialect));
         }
+        let mut computed = DIALECTS.iter().flat_map(|dialect| dialect.computed());
+        if let Some(computed) = computed.find(|computed| computed.path == path) {
+            return Some(Self::Compute(computed));
+        }
         match path {
             "/models" => Some(Self::Models),
+            "/parameters" => Some(Self::Parameters),
             "/health" => Some(Self::Health),
             _ => {
                 let id = path.strip_prefix("/models/")?;
@@ -109,18 +119,27 @@ impl Route {
 
     fn method(&self) -> Method {
         match self {
-            Self::Answer(_) => Method::POST,
-            Self::Models | Self::Model(_) | Self::Health => Method::GET,
+            Self::Answer(_) | Self::Compute(_) => Method::POST,
+            Self::Models | Self::Model(_) | Self::Parameters | Self::Health => Method::GET,
         }
     }
+}
 
-    /// The dialect in which errors are told.
-    fn dialect(&self) -> &'static dyn Dialect {
-        match self {
-            Self::Answer(dialect) => *dialect,
-            _ => DIALECTS[0],
-        }
-    }
+/// The dialect that the client of a request speaks: the one whose path it asks for or whose header
+/// it sends.
+fn spoken(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let is_its_path = |dialect: &&&dyn Dialect| {
+        let rest = path.strip_prefix(dialect.path());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let sends_its_header = |dialect: &&&dyn Dialect| {
+        let header = dialect.header();
+        header.is_some_and(|header| headers.contains_key(header))
+    };
+    let found = DIALECTS.iter().find(is_its_path);
+    let found = found.or_else(|| DIALECTS.iter().find(sends_its_header));
+    *found.unwrap_or(&DIALECTS[0])
 }
 
 /// All routes as one filter that never rejects.
@@ -145,8 +164,8 @@ async fn dispatch<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, warp::Rejection> {
     let route = Route::find(path.as_str());
-    let dialect = route.as_ref().map_or(DIALECTS[0], Route::dialect);
-    let result = handle(app, &method, path.as_str(), route, &headers, body).await;
+    let dialect = spoken(path.as_str(), &headers);
+    let result = handle(app, &method, path.as_str(), route, dialect, &headers, body).await;
     let mut response = result.unwrap_or_else(|error| {
         tracing::info!(kind = ?error.kind, path = path.as_str(), "refused or failed");
         reply::error(dialect, &error)
@@ -165,6 +184,7 @@ async fn handle<B: Buf>(
     method: &Method,
     path: &str,
     route: Option<Route>,
+    dialect: &'static dyn Dialect,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
@@ -186,12 +206,7 @@ async fn handle<B: Buf>(
         authorized?;
     }
     let Some(route) = route else {
-        return Err(TurnError::new(
-            ErrorKind::NotFound,
-            format!(
-                "there is no {path} here; open-cursor serves /v1/chat/completions, /v1/models and /health"
-            ),
-        ));
+        return Err(unserved::error(path));
     };
     let allowed = route.method();
     if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
@@ -199,7 +214,7 @@ async fn handle<B: Buf>(
             ErrorKind::MethodNotAllowed,
             format!("{path} takes {allowed}, not {method}"),
         );
-        let mut response = reply::error(route.dialect(), &error);
+        let mut response = reply::error(dialect, &error);
         if let Ok(value) = HeaderValue::from_str(allowed.as_str()) {
             response.headers_mut().insert(header::ALLOW, value);
         }
@@ -207,10 +222,25 @@ async fn handle<B: Buf>(
     }
     match route {
         Route::Answer(dialect) => chat::answer(app, dialect, headers, body).await,
-        Route::Models => Ok(models::list(app).await),
-        Route::Model(id) => models::one(app, &id).await,
+        Route::Compute(computed) => chat::compute(computed, headers, body).await,
+        Route::Models => Ok(models::list(app, dialect).await),
+        Route::Model(id) => models::one(app, dialect, &id).await,
+        Route::Parameters => Ok(parameters()),
         Route::Health => Ok(health(app, trusted)),
     }
+}
+
+/// `GET /v1/parameters`: what becomes of each parameter of each dialect.
+fn parameters() -> Response {
+    let data: Vec<_> = DIALECTS
+        .iter()
+        .map(|dialect| {
+            let path = format!("/v1{}", dialect.path());
+            json!({"path": path, "parameters": dialect.parameters()})
+        })
+        .collect();
+    let body = json!({"object": "list", "data": data});
+    reply::json(StatusCode::OK, body.to_string().into_bytes())
 }
 
 /// `GET /health`: that this is open-cursor and, for those who may know, what it runs.
@@ -232,6 +262,7 @@ fn health(app: &App, trusted: bool) -> Response {
         body["workspace"] = workspace.map(|dir| dir.display().to_string()).into();
         body["agent"] = engine.agent().to_string().into();
         body["fence"] = json!(engine.agent().fence());
+        body["settings"] = app.config.settings.as_str().into();
         body["running"] = engine.running().into();
         body["queued"] = engine.queued().into();
     }

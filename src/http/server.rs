@@ -23,8 +23,9 @@ use super::{App, routes, stall::Stall};
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest head of a request.
-const HEAD: usize = 64 * 1024;
+/// How much of an answer may wait for a slow client, beside what the system buffers. Heads of
+/// requests must fit too.
+const BUFFER: usize = 64 * 1024;
 
 /// How long turns that were told to end have to say so to their clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -127,7 +128,7 @@ impl Server {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(HEAD)
+                .max_buf_size(BUFFER)
                 .serve_connection(TokioIo::new(Stall::new(stream, stall)), service.clone());
             let connection = graceful.watch(connection);
             connections.spawn(async move {

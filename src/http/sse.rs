@@ -19,11 +19,11 @@ use warp::{
     reply::Response,
 };
 
+use super::choices::Choices;
 use crate::{
-    dialect::Reply,
+    dialect::{COMMENT, Reply},
     dump::{Dump, Part},
-    engine::TurnStream,
-    turn::{TurnError, TurnEvent},
+    turn::{TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long headers wait for the agent's first event. It takes 1 to 8 s to start.
@@ -35,22 +35,20 @@ const HOLD_STARTED: Duration = Duration::from_secs(1);
 /// How long a stream may be silent before a comment shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-const COMMENT: &[u8] = b": keep-alive\n\n";
-
 /// How much is written at once if a client falls behind.
-const COALESCE: usize = 64 * 1024;
+const COALESCE: usize = 32 * 1024;
 
 /// Answers with a stream.
 ///
 /// # Errors
 /// The turn's failure, if it failed before it had anything to show.
 pub async fn stream(
-    events: TurnStream,
+    events: impl Into<Choices>,
     reply: Box<dyn Reply>,
     dump: Option<Dump>,
 ) -> Result<Response, TurnError> {
     let mut body = SseBody {
-        events,
+        events: events.into(),
         reply: Some(reply),
         frames: Vec::new(),
         dump,
@@ -63,7 +61,7 @@ pub async fn stream(
             batch = body.events.next() => batch,
             () = &mut hold => break,
         };
-        let Some(batch) = batch else { break };
+        let Some((choice, batch)) = batch else { break };
         match &batch[..] {
             [.., TurnEvent::End(end)] if !batch.iter().any(is_delta) => {
                 end.outcome.clone()?;
@@ -71,7 +69,7 @@ pub async fn stream(
             [TurnEvent::Started, ..] => hold.as_mut().reset(Instant::now() + HOLD_STARTED),
             _ => {}
         }
-        body.encode(&batch);
+        body.encode(choice, &batch);
     }
     let mut response = warp::reply::stream(body).into_response();
     let headers = response.headers_mut();
@@ -92,7 +90,7 @@ fn is_delta(event: &TurnEvent) -> bool {
 /// The body of a streamed answer. Dropping it, as the server does when the client hangs up,
 /// cancels the turn.
 struct SseBody {
-    events: TurnStream,
+    events: Choices,
     /// Taken at the end of the turn.
     reply: Option<Box<dyn Reply>>,
     /// Encoded and not yet handed out.
@@ -102,17 +100,33 @@ struct SseBody {
 }
 
 impl SseBody {
-    fn encode(&mut self, batch: &[TurnEvent]) {
+    fn encode(&mut self, choice: usize, batch: &[TurnEvent]) {
+        let Some(reply) = &mut self.reply else {
+            return;
+        };
+        reply.choose(choice);
         for event in batch {
-            match (event, self.reply.as_mut()) {
-                (TurnEvent::Delta(delta), Some(reply)) => reply.delta(delta, &mut self.frames),
-                (TurnEvent::End(end), _) => {
-                    if let Some(reply) = self.reply.take() {
-                        reply.end(end, &mut self.frames);
-                    }
-                }
-                _ => {}
+            match event {
+                TurnEvent::Started => {}
+                TurnEvent::Delta(delta) => reply.delta(delta, &mut self.frames),
+                TurnEvent::End(end) => return self.end(end),
             }
+        }
+    }
+
+    fn end(&mut self, end: &TurnEnd) {
+        match (self.events.end(end), &end.outcome) {
+            (Some(end), _) => {
+                if let Some(reply) = self.reply.take() {
+                    reply.end(&end, &mut self.frames);
+                }
+            }
+            (None, Ok(reason)) => {
+                if let Some(reply) = &mut self.reply {
+                    reply.end_choice(reason, &mut self.frames);
+                }
+            }
+            (None, Err(_)) => {}
         }
     }
 }
@@ -125,7 +139,7 @@ impl Stream for SseBody {
         // Several batches are waiting if the client is slow: they are written at once.
         while this.reply.is_some() && this.frames.len() < COALESCE {
             match this.events.poll_next(cx) {
-                Poll::Ready(Some(batch)) => this.encode(&batch),
+                Poll::Ready(Some((choice, batch))) => this.encode(choice, &batch),
                 Poll::Ready(None) => this.reply = None,
                 Poll::Pending => break,
             }
@@ -144,7 +158,11 @@ impl Stream for SseBody {
             this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
             // Registers the new deadline with the task.
             let _ = this.heartbeat.as_mut().poll(cx);
-            return Poll::Ready(Some(Ok(Bytes::from_static(COMMENT))));
+            let heartbeat = this
+                .reply
+                .as_ref()
+                .map_or(COMMENT, |reply| reply.heartbeat());
+            return Poll::Ready(Some(Ok(Bytes::from_static(heartbeat))));
         }
         Poll::Pending
     }
@@ -158,7 +176,8 @@ mod tests {
     use super::*;
     use crate::{
         dialect::{DIALECTS, Stamp},
-        turn::{Delta, ErrorKind, FinishReason, TurnEnd},
+        engine::TurnStream,
+        turn::{Delta, ErrorKind, FinishReason},
     };
 
     fn reply() -> Box<dyn Reply> {

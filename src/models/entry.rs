@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::family::{Family, Member};
+use super::id::ModelId;
 use super::limits::limits_of;
+use super::list::Listed;
 use super::pricing::{Price, price_of};
 
 /// One model with all that is known of it. What is unknown is left out of the JSON.
@@ -50,6 +52,32 @@ pub struct Capabilities {
 }
 
 impl Entry {
+    /// A model that is not on the list, known by its name only.
+    #[must_use]
+    pub fn unlisted(id: &str) -> Self {
+        let ModelId {
+            family,
+            variant,
+            marks,
+        } = ModelId::parse(id);
+        let model = Listed {
+            id: id.to_owned(),
+            label: id.to_owned(),
+            default: false,
+            current: false,
+        };
+        let member = Member {
+            model,
+            variant,
+            marks,
+        };
+        let family = Family {
+            name: family,
+            members: vec![member.clone()],
+        };
+        Self::new(&family, &member)
+    }
+
     pub(super) fn new(family: &Family, member: &Member) -> Self {
         let limits = limits_of(member);
         Self {

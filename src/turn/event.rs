@@ -53,13 +53,17 @@ impl TurnEnd {
     }
 }
 
-/// Why the model stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why the answer ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FinishReason {
-    /// It said all it wanted to say.
+    /// The model said all it wanted to say.
     Stop,
     /// It waits for the client to execute tools.
     ToolCalls,
+    /// Its text was as long as the client allows.
+    Length,
+    /// This one of the client's stop sequences was next.
+    StopSequence(String),
 }
 
 /// Token counts of one agent run, as Cursor reports them.
@@ -77,4 +81,27 @@ pub struct Usage {
     pub reasoning: Option<u64>,
     /// What the run cost in US dollars.
     pub cost: Option<f64>,
+}
+
+/// What is unknown of one run is as if it were nothing, as long as it is known of the other.
+impl std::ops::Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let either = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
+        };
+        Self {
+            input: self.input + other.input,
+            output: self.output + other.output,
+            cache_read: either(self.cache_read, other.cache_read),
+            cache_write: either(self.cache_write, other.cache_write),
+            reasoning: either(self.reasoning, other.reasoning),
+            cost: match (self.cost, other.cost) {
+                (None, None) => None,
+                (one, other) => Some(one.unwrap_or(0.0) + other.unwrap_or(0.0)),
+            },
+        }
+    }
 }

@@ -73,6 +73,20 @@ impl Message {
         }
     }
 
+    /// A message of these parts. One that only reports results, and files with them, is the client's,
+    /// not the user's.
+    #[must_use]
+    pub fn of(role: Role, parts: Vec<Part>) -> Self {
+        let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
+        let is_file = |part: &Part| matches!(part, Part::Attachment(_));
+        let only_results = parts.iter().any(is_result)
+            && parts.iter().all(|part| is_result(part) || is_file(part));
+        Self {
+            role: if only_results { Role::Tool } else { role },
+            parts,
+        }
+    }
+
     /// The tool calls in this message, in order.
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.parts.iter().filter_map(|part| match part {

@@ -5,13 +5,17 @@
 //! the crate: it knows no wire format, no process and no HTTP.
 
 mod error;
+mod estimate;
 mod event;
 mod message;
+mod shape;
 mod tool;
 
 pub use error::{ErrorKind, TurnError};
+pub use estimate::{BYTES_PER_TOKEN, estimate_tokens};
 pub use event::{Delta, FinishReason, TurnEnd, TurnEvent, Usage};
 pub use message::{Attachment, Message, Part, Role};
+pub use shape::Shape;
 pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
 
 /// One request to the model: the whole conversation, and what the client can execute.
@@ -34,6 +38,8 @@ pub struct Turn {
     pub parallel_tool_calls: bool,
     /// The reasoning effort asked for (`low`, `medium`, `high`, ...), if any.
     pub reasoning_effort: Option<String>,
+    /// The form that the answer's text must have.
+    pub shape: Shape,
 }
 
 impl Turn {

@@ -70,7 +70,7 @@ impl Stage {
                     .arg(info);
                 command.arg("--agent").arg(self.path("cursor-agent"));
                 command.arg("--workspace").arg(self.directory.path());
-                command.args(["--max-running", "64"]);
+                command.args(["--max-running", "64", "--fence", "off"]);
                 command.env("HOME", self.directory.path());
                 command
             }

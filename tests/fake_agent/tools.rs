@@ -24,7 +24,8 @@ fn tool(kind: &str, workspace: &str) -> Option<Tool> {
         },
         "edit" => Tool::Edit {
             path,
-            fragment: "new text".into(),
+            old: "old text".into(),
+            new: "new text".into(),
         },
         "replace" => Tool::Replace {
             path,
@@ -211,7 +212,8 @@ pub fn edit_for_real(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     let call = out.call(&Tool::Edit {
         path: shown.clone(),
-        fragment: "two, changed\n".into(),
+        old: "two\n".into(),
+        new: "two, changed\n".into(),
     });
     out.started(&call)?;
     let before = fs::read_to_string(&path)?;

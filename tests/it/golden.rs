@@ -1,5 +1,8 @@
-//! Each case of `fixtures/turns` holds a request and what the agent prints; the prompt, the stream
-//! and the whole answer must be as recorded. `OPEN_CURSOR_BLESS=1` records them anew.
+//! Each case of `fixtures/turns` holds a chat request and what the agent prints; the prompt, the
+//! stream and the whole answer must be as recorded. `OPEN_CURSOR_BLESS=1` records them anew.
+//!
+//! The same request in every other dialect must mean the same turn, and its answer must say the
+//! same.
 
 use std::{
     fs,
@@ -9,10 +12,14 @@ use std::{
 use open_cursor::{
     dialect::{DIALECTS, Stamp},
     prompt,
+    turn::Turn,
 };
 use serde_json::Value;
 
-use crate::support::TestServer;
+use crate::support::{
+    TestServer,
+    wire::{Chat, Completions, OTHERS, Said, Wire},
+};
 
 #[tokio::test]
 async fn golden_cases() {
@@ -27,36 +34,98 @@ async fn golden_cases() {
     let mut wrong = Vec::new();
     for case in cases {
         let request = fs::read(case.join("request.json")).unwrap();
-        let stamp = Stamp {
-            id: "1".to_owned(),
-            created: 1,
-        };
-        let turn = DIALECTS[0].decode(&request, stamp).unwrap().turn;
-        compare(
-            &case.join("prompt.txt"),
-            &prompt::render(&turn, &[]),
-            &mut wrong,
-        );
+        let chat: Value = serde_json::from_slice(&request).unwrap();
+        let turn = decode(&Chat, &chat);
+        let prompt = prompt::render(&turn, &[]);
+        compare(&case.join("prompt.txt"), &prompt, &mut wrong);
 
-        let mut request: Value = serde_json::from_slice(&request).unwrap();
-        let model = request["model"].as_str().unwrap().to_owned();
         server.play(&case.join("agent.ndjson"));
-        request["model"] = "fake-play".into();
-        let workspace = server.workspace.path().canonicalize().unwrap();
-        let normal = |body: &str| {
-            let body = body
-                .replace("fake-play", &model)
-                .replace(workspace.to_str().unwrap(), "/workspace");
-            number_ids(&body)
-        };
-        for (file, stream) in [("response.sse", true), ("response.json", false)] {
-            request["stream"] = stream.into();
-            let answer = server.whole(&request).await;
-            let recorded = format!("{} {}", answer.status, normal(&answer.body));
-            compare(&case.join(file), &recorded, &mut wrong);
+        let wanted = run(&server, &Chat, &chat, &case, &mut wrong).await;
+        for wire in OTHERS {
+            let Some(request) = wire.request(&chat) else {
+                continue;
+            };
+            let other = decode(*wire, &request);
+            assert_eq!(
+                other.messages,
+                turn.messages,
+                "{}: {}",
+                wire.name(),
+                case.display()
+            );
+            assert_eq!(
+                other.tools,
+                turn.tools,
+                "{}: {}",
+                wire.name(),
+                case.display()
+            );
+            let said = run(&server, *wire, &request, &case, &mut wrong).await;
+            for (said, wanted) in said.iter().zip(&wanted) {
+                let what = format!("{}: {}", wire.name(), case.display());
+                assert_eq!(said.text, wanted.text, "{what}");
+                // Completions have no place for it.
+                if !said.reasoning.is_empty() || wire.name() != Completions.name() {
+                    assert_eq!(said.reasoning, wanted.reasoning, "{what}");
+                }
+                assert_eq!(said.calls, wanted.calls, "{what}");
+                assert_eq!(said.error, wanted.error, "{what}");
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn decode(wire: &dyn Wire, request: &Value) -> Turn {
+    let dialect = DIALECTS
+        .iter()
+        .find(|dialect| wire.path().strip_prefix("/v1") == Some(dialect.path()))
+        .unwrap();
+    let stamp = Stamp {
+        id: "1".to_owned(),
+        created: 1,
+    };
+    let body = request.to_string();
+    dialect.decode(body.as_bytes(), stamp).unwrap().turn
+}
+
+/// What the answer says, streamed and whole.
+async fn run(
+    server: &TestServer,
+    wire: &dyn Wire,
+    request: &Value,
+    case: &Path,
+    wrong: &mut Vec<String>,
+) -> [Said; 2] {
+    let mut request = request.clone();
+    let model = request["model"].as_str().unwrap().to_owned();
+    request["model"] = "fake-play".into();
+    let workspace = server.workspace.path().canonicalize().unwrap();
+    // Responses repeat the request.
+    let tools = request["tools"].to_string();
+    let mut said = [Said::default(), Said::default()];
+    for (at, stream) in [true, false].into_iter().enumerate() {
+        request["stream"] = stream.into();
+        let answer = server.post_to(wire.path(), &request).await;
+        let body = answer
+            .body
+            .replace("fake-play", &model)
+            .replace(&tools, "\"TOOLS\"")
+            .replace(workspace.to_str().unwrap(), "/workspace");
+        let ending = if stream { "sse" } else { "json" };
+        let file = case.join(format!("{}.{ending}", wire.name()));
+        let recorded = format!("{} {}", answer.status, number_ids(&body));
+        compare(&file, &recorded, wrong);
+        said[at] = match (answer.status, stream) {
+            (200, true) => wire.stream(&answer.body),
+            (200, false) => wire.whole(&answer.json()),
+            _ => Said {
+                error: Some(wire.error(&answer.json())),
+                ..Said::default()
+            },
+        };
+    }
+    said
 }
 
 fn compare(file: &Path, found: &str, wrong: &mut Vec<String>) {
@@ -75,15 +144,24 @@ fn compare(file: &Path, found: &str, wrong: &mut Vec<String>) {
 
 /// Replaces what differs from run to run: the answer's id and time, and the ids of calls.
 fn number_ids(body: &str) -> String {
-    let body = replace_each(
-        body,
-        "chatcmpl-",
-        |c| c.is_ascii_alphanumeric(),
-        |_| "ID".to_owned(),
-    );
+    let mut body = body.to_owned();
+    for prefix in ["chatcmpl-", "cmpl-", "resp_", "msg_", "rs_", "fc_"] {
+        body = replace_each(
+            &body,
+            prefix,
+            |c| c.is_ascii_alphanumeric(),
+            |_| "ID".to_owned(),
+        );
+    }
     let body = replace_each(
         &body,
         "\"created\":",
+        |c| c.is_ascii_digit(),
+        |_| "0".to_owned(),
+    );
+    let body = replace_each(
+        &body,
+        "\"created_at\":",
         |c| c.is_ascii_digit(),
         |_| "0".to_owned(),
     );

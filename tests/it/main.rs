@@ -17,6 +17,14 @@ mod admission;
 mod answers;
 /// Images and files.
 mod attachments;
+/// `login`, `logout` and `auth status`.
+mod auth;
+/// The configuration file, completions and manual pages.
+mod config;
+/// What holds for every dialect, and what is one's own.
+mod dialects;
+/// The `doctor` command.
+mod doctor;
 /// Debug dumps.
 mod dumps;
 /// Failures as statuses and error events.

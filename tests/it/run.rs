@@ -147,6 +147,8 @@ async fn a_server_that_runs_already_is_used_if_it_is_the_same() {
     assert_eq!(pid_with(&run, &home), served["pid"]);
     let elsewhere = [&run[..], &["--workspace", "/"]].concat();
     assert_ne!(pid_with(&elsewhere, &home), served["pid"]);
+    let otherwise = [&run[..], &["--idle-timeout", "9"]].concat();
+    assert_ne!(pid_with(&otherwise, &home), served["pid"]);
     let home = home.env("CURSOR_ACP_REUSE_EXISTING_PROXY", "false");
     assert_ne!(pid_with(&run, &home), served["pid"]);
 

@@ -227,7 +227,10 @@ fn wrong_usage_is_exit_code_2_and_named() {
             &["serve", "--agent", "replay", "--api-key-file", "/dev/null"],
             "--api-key-file",
         ),
-        (&["serve", "--allow-origin", "*"], "--allow-origin"),
+        (
+            &["serve", "--agent", "replay", "--allow-origin", "*"],
+            "--allow-origin",
+        ),
     ] {
         let (code, _, stderr) = output(&mut open_cursor(args));
         assert_eq!(code, 2, "{stderr}");

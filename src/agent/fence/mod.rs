@@ -29,7 +29,16 @@ mod mounts;
 mod view;
 
 pub use enclosure::{Enclosure, ProjectFile};
+#[cfg(target_os = "linux")]
+pub use mounts::is_view;
 pub use policy::{Fence, FenceError, FenceMode};
 pub use reason::Reason;
 pub use start::StartError;
 pub use status::{FenceStatus, Layer, State};
+
+/// Whether this directory, as this process sees it, is a view: only Linux has them.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn is_view(_: &std::path::Path) -> bool {
+    false
+}

@@ -1,13 +1,47 @@
-//! What is mounted below a directory. An overlay does not show it, so each needs its own.
+//! What is mounted: below a directory, where an overlay does not show it, so that each needs its
+//! own, and on it.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+/// The type of a view's mount.
+pub(super) const OVERLAY: &str = "overlay";
+
+/// What a view's mount names as its source.
+pub(super) const SOURCE: &str = "open-cursor";
+
 /// The mount points strictly below `directory`, parents first, each once.
 pub(super) fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(parse(&std::fs::read("/proc/self/mountinfo")?, directory))
+}
+
+/// Whether this directory, as this process sees it, is an overlay that the launcher mounted.
+#[must_use]
+pub fn is_view(directory: &Path) -> bool {
+    directory.canonicalize().is_ok_and(|directory| {
+        std::fs::read("/proc/self/mountinfo").is_ok_and(|info| shows_view(&info, &directory))
+    })
+}
+
+/// Of several mounts at one point the last is seen. After a lone `-` come type and source.
+fn shows_view(mountinfo: &[u8], directory: &Path) -> bool {
+    let fields = |line: &[u8]| -> Vec<Vec<u8>> {
+        let fields = line.split(|byte| *byte == b' ');
+        fields.map(unescape).collect()
+    };
+    mountinfo
+        .split(|byte| *byte == b'\n')
+        .map(fields)
+        .rfind(|line| {
+            let point = line.get(4).cloned().map(OsString::from_vec);
+            point.is_some_and(|point| directory == Path::new(&point))
+        })
+        .is_some_and(|line| {
+            let after = line.iter().skip_while(|field| *field != b"-").skip(1);
+            after.take(2).eq([OVERLAY.as_bytes(), SOURCE.as_bytes()])
+        })
 }
 
 /// `mountinfo` has one mount per line; the fifth field is the mount point (proc_pid_mountinfo(5)).
@@ -50,6 +84,23 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_view_is_the_mount_on_top() {
+        let ours = "40 30 0:50 / /w/a\\040b rw shared:1 - overlay open-cursor rw,lowerdir=x\n";
+        let other = "41 30 0:51 / /w/a\\040b rw - overlay overlay rw,lowerdir=x\n";
+        for (mounts, expected) in [
+            (ours.to_owned(), true),
+            (format!("{other}{ours}"), true),
+            (format!("{ours}{other}"), false),
+            (String::new(), false),
+        ] {
+            let found = shows_view(mounts.as_bytes(), Path::new("/w/a b"));
+            assert_eq!(found, expected, "{mounts}");
+            assert!(!shows_view(mounts.as_bytes(), Path::new("/w")));
+        }
+        assert!(!is_view(Path::new("/")));
+    }
 
     #[test]
     fn only_what_is_below_counts() {

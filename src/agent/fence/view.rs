@@ -18,6 +18,7 @@ use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::launcher::{Failure, Launch, Overlay, Stage};
+use super::mounts;
 
 /// Enters a namespace of our own and builds the view in it. Returns the nested mounts that could
 /// carry no overlay and became read-only instead.
@@ -115,9 +116,9 @@ impl Handles {
         );
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(
-            Some("open-cursor"),
+            Some(mounts::SOURCE),
             at,
-            Some("overlay"),
+            Some(mounts::OVERLAY),
             flags,
             Some(options.as_str()),
         )

@@ -6,8 +6,9 @@ use bytes::{Buf, BytesMut};
 /// (SCHEMA 0).
 const MAX_LINE: usize = 64 << 20;
 
-/// Room for one read, the usual capacity of a pipe.
-const READ: usize = 64 << 10;
+/// Room for a read: at first little, since most agents print little at a time, and up to the usual
+/// capacity of a pipe while reads fill it.
+const READ: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 
 /// A buffer above this size is given back once it is empty.
 const KEEP: usize = 1 << 20;
@@ -23,6 +24,8 @@ pub struct Frames {
     scanned: usize,
     skipping: bool,
     skipped: u64,
+    /// Room for the next read.
+    room: usize,
 }
 
 impl Default for Frames {
@@ -42,16 +45,21 @@ impl Frames {
             scanned: 0,
             skipping: false,
             skipped: 0,
+            room: *READ.start(),
         }
     }
 
     /// The buffer with room for a read, to append to and nothing else.
     pub fn space(&mut self) -> &mut BytesMut {
+        // The last read has filled its room: there may be more.
+        if self.buffer.len() == self.buffer.capacity() && !self.buffer.is_empty() {
+            self.room = (self.room * 2).min(*READ.end());
+        }
         self.release();
         if self.buffer.is_empty() && self.buffer.capacity() > KEEP {
             self.buffer = BytesMut::new();
         }
-        self.buffer.reserve(READ);
+        self.buffer.reserve(self.room);
         &mut self.buffer
     }
 

@@ -10,18 +10,21 @@
 //! ```
 //!
 //! Adding a scenario is one entry in `scenarios.json`. Its `steps` are what the agent does in the
-//! first request, after the first tool result, and so on; `script.rs` lists the words it knows.
+//! first request, after the first tool result, and so on; `script.rs` lists the words it knows. The
+//! model `replay-script` plays the steps that the user's message spells out.
 //!
-//! **What it is not.** It never touches the disk, runs a command or opens a connection. After it
-//! announced a tool it waits about as long as a real agent needs (the proxy normally stops it
-//! there), then reports the call as refused, as the CLI does without `--force`, and closes with a
-//! sentence that says so. A real agent would have executed some of these calls by itself. Token
-//! counts are estimates of four bytes to a token.
+//! **What it is not.** It never reads the disk, runs a command or opens a connection, and it writes
+//! in one place only: where its workspace is a view, edits are made there, as the CLI makes them.
+//! After it announced a tool it waits about as long as a real agent needs (the proxy normally stops
+//! it there), then reports any other call as refused, as the CLI does without `--force`, and closes
+//! with a sentence that says so. A real agent would have executed some of these calls by itself.
+//! Token counts are estimates of four bytes to a token.
 //!
 //! The surface and the [`Emitter`] know nothing of the scenarios, so the test suite's hostile fake
 //! agent is built from the same parts.
 
 mod args;
+mod edits;
 mod emitter;
 mod ident;
 mod script;
@@ -35,7 +38,7 @@ use std::io::{Read, Write};
 pub use args::Args;
 pub use emitter::{Call, Emitter, Format, Session};
 pub use surface::{Model, Repertoire, Run, run, unknown_model, untrusted};
-pub use tool::{Todo, Tool};
+pub use tool::{Edit, Todo, Tool};
 
 /// Runs the replay agent on `args` (without the program's name and `replay-agent`) and returns
 /// its exit code: 0, or 1 as the CLI does for every failure.

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `{"think": TEXT}` | reasoning deltas |
 //! | `{"say": TEXT}` | answer text, word by word |
-//! | `{"tools": [TOOL, …]}` | one batch of calls ([`Tool`]): announced, a pause, refused, and the `unanswered` text |
+//! | `{"tools": [TOOL, …]}` | one batch of calls ([`Tool`]): announced, a pause, then edits are made if this is a view, and all else is refused; if any was, the `unanswered` text |
 //! | `{"stdout": TEXT}`, `{"stderr": TEXT}` | a plain line there |
 //! | `{"exit": CODE}` | the end, without a result |
 //! | `"untrusted"` | the trust gate's refusal |
@@ -18,6 +18,9 @@
 //! prints `init` and the user's line, so a step that begins with another action fails before both.
 //! Texts may use `{workspace}`, `{user}` (the last line of the user's last message) and `{result}`
 //! (the beginning of the newest tool result).
+//!
+//! In place of the list, `steps` may be `"user"`: then the last line of the user's last message is
+//! the list, as JSON. So a test of a client needs no scenario here.
 
 use std::io;
 use std::thread;
@@ -26,11 +29,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::edits;
 use super::emitter::{Call, Emitter};
 use super::surface::{Model, Repertoire, Run, untrusted};
 use super::tool::Tool;
-use super::transcript::Transcript;
-use crate::agent::RunUsage;
+use super::transcript::{Transcript, clip};
+use crate::agent::{RunUsage, fence};
 
 /// How long "until killed" is at most, so that a forgotten process ends.
 const HANG: Duration = Duration::from_secs(3600);
@@ -50,7 +54,19 @@ pub(super) struct Script {
 #[serde(deny_unknown_fields)]
 struct Scenario {
     models: Map<String, Value>,
-    steps: Vec<Vec<Value>>,
+    steps: Steps,
+}
+
+/// A list of actions for each step.
+type Listed = Vec<Vec<Value>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Steps {
+    /// They are in the user's last message.
+    User,
+    #[serde(untagged)]
+    Listed(Listed),
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,7 +91,10 @@ impl Script {
     /// How many steps a model's scenario has.
     #[cfg(test)]
     pub fn steps(&self, model: &str) -> usize {
-        self.scenario(model).map_or(0, |found| found.steps.len())
+        match self.scenario(model).map(|found| &found.steps) {
+            Some(Steps::Listed(steps)) => steps.len(),
+            Some(Steps::User) | None => 0,
+        }
     }
 
     fn scenario(&self, model: &str) -> Option<&Scenario> {
@@ -86,7 +105,18 @@ impl Script {
 
     /// The actions that are due, with their placeholders filled in.
     fn actions(&self, model: &str, fill: &Fill<'_>) -> io::Result<Vec<Action>> {
-        let steps = self.scenario(model).map_or(&[][..], |found| &found.steps);
+        let spelled_out: Listed;
+        let steps = match self.scenario(model).map(|found| &found.steps) {
+            Some(Steps::Listed(steps)) => steps,
+            Some(Steps::User) => match serde_json::from_str(&fill.transcript.user) {
+                Ok(steps) => {
+                    spelled_out = steps;
+                    &spelled_out
+                }
+                Err(error) => return Ok(vec![Action::Say(no_script(&error))]),
+            },
+            None => return Ok(Vec::new()),
+        };
         let due = steps.get(fill.transcript.step).or(steps.last());
         due.into_iter()
             .flatten()
@@ -113,6 +143,7 @@ impl Repertoire for Script {
             transcript: &Transcript::read(&prompt),
         };
         let session = run.session();
+        let view = fence::is_view(&run.workspace);
         let mut out = Emitter::new(run.stdout, session);
         let mut begun = false;
         for action in self.actions(&run.args.model, &fill)? {
@@ -125,8 +156,9 @@ impl Repertoire for Script {
                 Think(text) => out.think(&text)?,
                 Say(text) => out.say(&text)?,
                 Tools(tools) => {
-                    call(&mut out, &tools)?;
-                    out.say(&self.unanswered)?;
+                    if !call(&mut out, &tools, view)? {
+                        out.say(&self.unanswered)?;
+                    }
                 }
                 Stdout(line) => out.raw(format!("{line}\n").as_bytes())?,
                 Stderr(line) => writeln!(run.stderr, "{line}")?,
@@ -151,20 +183,28 @@ impl Repertoire for Script {
     }
 }
 
-/// Announces a batch, waits as a tool would take, and reports every call as refused.
-fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[Tool]) -> io::Result<()> {
-    let calls: Vec<(Call, Value)> = tools
-        .iter()
-        .map(|tool| (out.call(tool), tool.refusal()))
-        .collect();
+/// Announces a batch, waits as a tool would take, and reports what became of each call. In a view
+/// edits are made, all else is refused. Returns whether nothing was refused.
+fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[Tool], view: bool) -> io::Result<bool> {
+    let calls: Vec<(Call, &Tool)> = tools.iter().map(|tool| (out.call(tool), tool)).collect();
     for (call, _) in &calls {
         out.started(call)?;
     }
     out.tool_pause();
-    for (call, refusal) in &calls {
-        out.completed(call, refusal)?;
+    let mut all = true;
+    for (call, tool) in &calls {
+        let made = if view { edits::make(tool) } else { None };
+        all &= made.is_some();
+        out.completed(call, &made.unwrap_or_else(|| tool.refusal()))?;
     }
-    Ok(())
+    Ok(all)
+}
+
+fn no_script(error: &serde_json::Error) -> String {
+    format!(
+        "The last line of your message is no list of steps ({error}). It should look like this: \
+         [[{{\"say\": \"hello\"}}]]"
+    )
 }
 
 /// Fills placeholders in.
@@ -196,7 +236,7 @@ impl Fill<'_> {
             rest = &rest[at..];
             let known = [
                 ("{workspace}", self.workspace),
-                ("{user}", &self.transcript.user),
+                ("{user}", &clip(&self.transcript.user)),
                 ("{result}", &self.transcript.result),
             ];
             let (name, value) = known

@@ -151,6 +151,28 @@ fn the_files_loop_writes_reads_and_quotes() {
 }
 
 #[test]
+fn a_message_can_spell_its_steps_out() {
+    let script =
+        r#"[[{"say":"one"},{"tools":[{"ls":{"path":"{workspace}"}}]}],[{"say":"two: {result}"}]]"#;
+    let result = "=== TOOL_RESULT x ===\nlisted\n=== END x ===\n";
+    for (results, expected) in [("", "Nobody executed"), (result, "two: listed")] {
+        let prompt = format!("=== USER u ===\nPlay this:\n{script}\n=== END u ===\n{results}");
+        for model in ["replay-script", "replay-gpt-script"] {
+            let line = format!("-p --trust --replay-pace 0 --model {model}");
+            let (code, out, _) = agent(&line, &prompt);
+            assert_eq!(code, 0);
+            assert!(out.starts_with(expected), "{out}");
+        }
+    }
+    let (_, events, _) = stream("replay-script", 0, "");
+    let answer = events.last().unwrap()["result"].as_str().unwrap();
+    assert!(
+        answer.contains("no list of steps (expected value"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn parallel_calls_share_a_model_request_and_later_text_has_its_own() {
     let (_, events, _) = stream("replay-parallel", 0, "--stream-partial-output");
     let calls: Vec<&Value> = of_type(&events, "tool_call").collect();

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::ident::now_ms;
 
 /// What a refused call says of the reason.
-const REASON: &str = "the replay agent executes nothing";
+const REASON: &str = "the replay agent does not execute this";
 
 /// A native call, as far as a scenario spells it out.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -23,13 +23,21 @@ pub enum Tool {
     /// A new file, by the edit tool: `streamContent` holds the whole text.
     Write { path: String, text: String },
     /// A change to a file, by the edit tool: `streamContent` holds the new fragment only.
-    Edit { path: String, fragment: String },
+    Edit {
+        path: String,
+        old: String,
+        new: String,
+    },
+    /// A change to a file as GPT models make it: the arguments hold nothing but the path.
+    Patch { path: String, edits: Vec<Edit> },
     /// A change to a file in the older shape that carries the old text as well.
     Replace {
         path: String,
         old: String,
         new: String,
     },
+    /// The end of a file.
+    Delete { path: String },
     /// A directory's tree (up to early 2026).
     Ls { path: String },
     /// A search in files.
@@ -40,6 +48,11 @@ pub enum Tool {
     Todo { todos: Vec<Todo> },
     /// A subagent.
     Task { description: String, prompt: String },
+    /// Questions to the user, each as `{id, prompt, options: [{id, label}], allowMultiple}`.
+    AskQuestion {
+        title: String,
+        questions: Vec<Value>,
+    },
     /// A web page.
     WebFetch { url: String },
     /// A tool of an MCP server.
@@ -48,6 +61,16 @@ pub enum Tool {
         tool: String,
         args: Map<String, Value>,
     },
+}
+
+/// The first occurrence of a text, replaced by another.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// What is there.
+    pub old: String,
+    /// What takes its place.
+    pub new: String,
 }
 
 /// One line of a to-do list.
@@ -76,12 +99,16 @@ impl Tool {
         match self {
             Self::Shell { .. } => "shellToolCall",
             Self::Read { .. } => "readToolCall",
-            Self::Write { .. } | Self::Edit { .. } | Self::Replace { .. } => "editToolCall",
+            Self::Write { .. } | Self::Edit { .. } | Self::Patch { .. } | Self::Replace { .. } => {
+                "editToolCall"
+            }
+            Self::Delete { .. } => "deleteToolCall",
             Self::Ls { .. } => "lsToolCall",
             Self::Grep { .. } => "grepToolCall",
             Self::Glob { .. } => "globToolCall",
             Self::Todo { .. } => "updateTodosToolCall",
             Self::Task { .. } => "taskToolCall",
+            Self::AskQuestion { .. } => "askQuestionToolCall",
             Self::WebFetch { .. } => "webFetchToolCall",
             Self::Mcp { .. } => "mcpToolCall",
         }
@@ -111,9 +138,10 @@ impl Tool {
                 text: content,
             }
             | Self::Edit {
-                path,
-                fragment: content,
+                path, new: content, ..
             } => json!({"path": path, "streamContent": content}),
+            Self::Patch { path, .. } => json!({"path": path}),
+            Self::Delete { path } => json!({"path": path, "toolCallId": id}),
             Self::Replace { path, old, new } => json!({
                 "path": path,
                 "strReplace": {"oldText": old, "newText": new, "replaceAll": false},
@@ -137,6 +165,9 @@ impl Tool {
                 "environment": "SUBAGENT_EXECUTION_ENVIRONMENT_UNSPECIFIED",
                 "machine": {"sameMachine": {}},
             }),
+            Self::AskQuestion { title, questions } => {
+                json!({"title": title, "questions": questions})
+            }
             Self::WebFetch { url } => json!({"url": url, "toolCallId": id}),
             Self::Mcp { server, tool, args } => json!({
                 "name": format!("{server}-{tool}"), "args": args, "toolCallId": id,
@@ -155,17 +186,21 @@ impl Tool {
                 "command": command, "workingDirectory": "", "reason": REASON, "isReadonly": false,
             }}),
             Self::Read { .. } => json!({"error": {"errorMessage": REASON}}),
-            Self::Write { path, .. } | Self::Edit { path, .. } | Self::Replace { path, .. } => {
-                json!({"rejected": {"path": path, "reason": REASON}})
-            }
-            Self::Ls { path } => json!({"rejected": {"path": path, "reason": REASON}}),
+            Self::Write { path, .. }
+            | Self::Edit { path, .. }
+            | Self::Patch { path, .. }
+            | Self::Replace { path, .. }
+            | Self::Delete { path }
+            | Self::Ls { path } => json!({"rejected": {"path": path, "reason": REASON}}),
             Self::Grep { .. } | Self::Glob { .. } | Self::Task { .. } => {
                 json!({"error": {"error": REASON}})
             }
             Self::Todo { todos } => json!({"success": {
                 "todos": todo_args(todos), "totalCount": todos.len(), "wasMerge": false,
             }}),
-            Self::WebFetch { .. } => json!({"rejected": {"reason": REASON}}),
+            Self::AskQuestion { .. } | Self::WebFetch { .. } => {
+                json!({"rejected": {"reason": REASON}})
+            }
             Self::Mcp { .. } => json!({"rejected": {"reason": REASON, "isReadonly": false}}),
         }
     }

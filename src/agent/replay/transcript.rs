@@ -63,7 +63,7 @@ fn header(line: &str) -> Option<(&str, &str)> {
 
 fn last_line(content: &[&str]) -> String {
     let mut lines = content.iter().rev().map(|line| line.trim());
-    clip(lines.find(|line| !line.is_empty()).unwrap_or(""))
+    lines.find(|line| !line.is_empty()).unwrap_or("").to_owned()
 }
 
 fn quote(content: &[&str]) -> String {
@@ -72,7 +72,7 @@ fn quote(content: &[&str]) -> String {
 }
 
 /// At most [`QUOTE_CHARS`] of a text.
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     match text.char_indices().nth(QUOTE_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn long_quotes_are_cut_between_characters() {
-        let got = Transcript::read(&"ä".repeat(1000));
-        assert_eq!(got.user, format!("{}…", "ä".repeat(QUOTE_CHARS)));
+        let cut = format!("{}…", "ä".repeat(QUOTE_CHARS));
+        assert_eq!(clip(&"ä".repeat(1000)), cut);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -46,6 +46,8 @@ pub enum SlotError {
     },
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 /// A fixed number of slots, each used by one agent at a time and by this server only.
 #[derive(Debug, Clone)]
 pub struct Slots {
@@ -55,6 +57,7 @@ pub struct Slots {
 #[derive(Debug)]
 struct Pool {
     count: u32,
+    cleaner: mpsc::Sender<Job>,
     permits: Arc<Semaphore>,
     /// One for each free permit; the lowest number last, so that it is taken first.
     idle: Mutex<Vec<Idle>>,
@@ -126,6 +129,7 @@ impl Slots {
         Ok(Self {
             pool: Arc::new(Pool {
                 count,
+                cleaner: cleaner().map_err(failed(root))?,
                 permits,
                 idle,
             }),
@@ -227,14 +231,20 @@ impl Drop for Slot {
             drop(slots);
             drop(permit);
         };
-        // Not the runtime's pool: a slot may be dropped outside of one, and while one shuts down.
-        if let Err(error) = std::thread::Builder::new()
-            .name("slot-cleaner".into())
-            .spawn(finish)
-        {
-            tracing::error!(%error, "a slot is lost: no thread to clean it");
+        if self.pool.cleaner.send(Box::new(finish)).is_err() {
+            tracing::error!("a slot is lost: its cleaner is gone");
         }
     }
+}
+
+/// Runs jobs one after the other on a thread of its own, until the sender is dropped. Not the
+/// runtime's pool: a slot may be dropped outside of one, and while one shuts down.
+fn cleaner() -> io::Result<mpsc::Sender<Job>> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    std::thread::Builder::new()
+        .name("slot-cleaner".into())
+        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+    Ok(sender)
 }
 
 #[cfg(test)]

@@ -41,12 +41,6 @@ impl FileChange {
     }
 }
 
-/// Whether two paths name one file, as far as their text tells.
-pub(super) fn same_file(a: &str, b: &str) -> bool {
-    let clean = |path: &str| path.trim_start_matches("./").replace("//", "/");
-    clean(a) == clean(b)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;

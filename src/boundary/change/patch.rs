@@ -1,9 +1,11 @@
 //! A change as a patch in the grammar of Codex's and OpenCode's `apply_patch`.
 //!
 //! The tool takes the first place, from the last chunk on, where a chunk's old lines stand, so
-//! context grows until that is the right place. It ends every text with a newline and drops an
-//! empty last line, which the last chunk makes up for by one more empty line. What it can't make
-//! is a text without final newline (it gets one) and mixed line endings.
+//! context grows until that is the right place. Lines end at `\n`: a `\r` before it is part of the
+//! line, context included, since the tool puts the patch's lines in the place of the file's (Codex
+//! drops it, whatever a patch says). The tool ends every text with a newline and drops an empty last
+//! line, which the last chunk makes up for by one more empty line; in a new file nothing can. So
+//! what it can't make is a text without final newline, and a new one that ends in an empty line.
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
@@ -26,34 +28,23 @@ pub(super) fn is_exact(change: &FileChange) -> bool {
     let Some(after) = &change.after else {
         return true;
     };
-    let style = |text: &str| {
-        (
-            text.contains("\r\n"),
-            text.replace("\r\n", "").contains('\n'),
-        )
-    };
-    let (crlf, lf) = style(after);
-    let same = match change.before.as_deref().map(style) {
-        Some((false, false)) | None => !crlf,
-        Some(before) => before == (crlf, lf) || (!crlf && !lf),
-    };
-    same && !(crlf && lf) && (after.is_empty() || after.ends_with('\n'))
+    let is_new = change.before.is_none();
+    let empty_last = lines(after).last().is_some_and(|line| line.is_empty());
+    (after.is_empty() || after.ends_with('\n')) && !(is_new && empty_last)
 }
 
 fn section(change: &FileChange, path: &str) -> String {
-    // Line endings are the file's, not the patch's.
-    let unix = |text: &str| text.replace("\r\n", "\n");
     match (&change.before, &change.after) {
         (_, None) => format!("*** Delete File: {path}\n"),
         (None, Some(after)) => {
-            let lines: String = unix(after)
-                .lines()
+            let lines: String = lines(after)
+                .iter()
                 .map(|line| format!("+{line}\n"))
                 .collect();
             format!("*** Add File: {path}\n{lines}")
         }
         (Some(before), Some(after)) => {
-            let chunks = update(&unix(before), &unix(after));
+            let chunks = update(before, after);
             format!("*** Update File: {path}\n{chunks}")
         }
     }

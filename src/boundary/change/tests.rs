@@ -82,8 +82,8 @@ fn replace(file: Option<String>, old: &str, new: &str) -> String {
     }
 }
 
-/// Applies a patch to one file as the tools do: chunks in order, each at the first place where its
-/// old lines stand; the line ending is the file's; the text ends with a newline.
+/// Applies a patch to one file as OpenCode's tool does: chunks in order, each at the first place
+/// where its old lines stand; the text ends with a newline. A line may end in `\r`.
 fn patched(patch: &str, file: Option<String>) -> Option<String> {
     let body = patch.strip_prefix("*** Begin Patch\n").unwrap();
     let body = body.strip_suffix("*** End Patch").unwrap();
@@ -94,16 +94,16 @@ fn patched(patch: &str, file: Option<String>) -> Option<String> {
         return None;
     }
     if header.starts_with("*** Add File: ") {
-        return Some(
-            body.lines()
-                .map(|l| l.strip_prefix('+').unwrap().to_owned() + "\n")
-                .collect(),
-        );
+        let lines: Vec<&str> = body
+            .split_terminator('\n')
+            .map(|line| line.strip_prefix('+').unwrap())
+            .collect();
+        let text = lines.join("\n");
+        let whole = text.is_empty() || text.ends_with('\n');
+        return Some(if whole { text } else { text + "\n" });
     }
     assert!(header.starts_with("*** Update File: "));
     let file = file.unwrap();
-    let crlf = file.contains("\r\n");
-    let file = file.replace("\r\n", "\n");
     let mut lines: Vec<&str> = file.split('\n').collect();
     if lines.last() == Some(&"") {
         lines.pop();
@@ -137,12 +137,7 @@ fn patched(patch: &str, file: Option<String>) -> Option<String> {
     if out.last() != Some(&"") {
         out.push("");
     }
-    let text = out.join("\n");
-    Some(if crlf {
-        text.replace('\n', "\r\n")
-    } else {
-        text
-    })
+    Some(out.join("\n"))
 }
 
 #[test]
@@ -294,7 +289,7 @@ fn texts() -> impl Strategy<Value = (String, String)> {
         any::<(bool, bool)>(),
         0..4,
     )
-        .prop_map(|(before, other, edits, kind, (end_a, end_b), ending)| {
+        .prop_map(|(before, other, edits, kind, (end_a, end_b), mix)| {
             let mut after = if kind == 0 { other } else { before.clone() };
             for (at, what, line) in edits {
                 let at = at.index(after.len() + 1);
@@ -305,14 +300,20 @@ fn texts() -> impl Strategy<Value = (String, String)> {
                     _ => {}
                 }
             }
-            let ending = if ending == 0 { "\r\n" } else { "\n" };
+            // All lines end in one way, or those with an even length in the other.
+            let ending = |line: &str| match (mix, line.len() % 2) {
+                (0, _) | (1, 0) => "\r\n",
+                _ => "\n",
+            };
             let text = |lines: Vec<String>, end: bool| {
-                let text = lines.join(ending);
-                if end && !text.is_empty() {
-                    text + ending
-                } else {
-                    text
+                let mut text = String::new();
+                for (at, line) in lines.iter().enumerate() {
+                    text += line;
+                    if end || at + 1 < lines.len() {
+                        text += ending(line);
+                    }
                 }
+                text
             };
             (text(before, end_a), text(after, end_b))
         })
@@ -338,8 +339,8 @@ proptest! {
             prop_assert!(!single || made.len() == 1);
             let got = apply(&made, before.as_deref()).unwrap();
             if made[0].name == "apply_patch" && !patch::is_exact(&change) {
-                // The nearest that the tool can say: unix endings in a new file, a final newline.
-                let plain = |text: &str| text.replace("\r\n", "\n").trim_end_matches('\n').to_owned();
+                // The nearest that the tool can say.
+                let plain = |text: &str| text.trim_end_matches('\n').to_owned();
                 prop_assert_eq!(plain(&got), plain(&after), "{:?}", made);
             } else {
                 prop_assert_eq!(&got, &after, "{:?}", made);

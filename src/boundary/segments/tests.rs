@@ -164,3 +164,58 @@ proptest! {
         prop_assert_eq!(out, all);
     }
 }
+
+/// What lets through of the steps, and what it should have.
+fn run(mut segments: Segments, steps: &[Step]) -> (String, String) {
+    let (mut out, mut all) = (String::new(), String::new());
+    let (mut recapped, mut tool) = (0, 0);
+    for step in steps {
+        match step {
+            Step::Delta(text) => {
+                all.push_str(text);
+                said(&mut segments, &mut out, text, false);
+            }
+            Step::Recap(wide) => {
+                let start = if *wide { recapped } else { recapped.max(tool) };
+                let text = all[start..].to_owned();
+                if !text.is_empty() {
+                    said(&mut segments, &mut out, &text, true);
+                    recapped = all.len();
+                }
+            }
+            Step::Tool => {
+                segments.tool_event();
+                tool = all.len();
+            }
+            Step::Replay => {}
+        }
+    }
+    out.push_str(&segments.finish(&all));
+    (out, all)
+}
+
+proptest! {
+    /// A stretch that is too long to keep is known by its hash all the same.
+    #[test]
+    fn long_texts_are_said_once_too(
+        steps in prop::collection::vec(step(), 0..40),
+        keep in 0usize..20,
+    ) {
+        let (out, all) = run(Segments::keeping(keep), &steps);
+        prop_assert_eq!(out, all);
+    }
+}
+
+#[test]
+fn memory_is_bounded_whatever_the_answer() {
+    let mut segments = Segments::default();
+    for _ in 0..10_000 {
+        segments.delta("0123456789".repeat(100));
+    }
+    assert!(segments.said.capacity() <= 2 * KEEP);
+    assert_eq!(segments.segment("0123456789".repeat(1_000_000)), "");
+    segments.tool_event();
+    assert_eq!(segments.segment("next".to_owned()), "next");
+    segments.retrying();
+    assert_eq!(segments.delta("ne".to_owned()), "");
+}

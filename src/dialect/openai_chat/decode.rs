@@ -1,35 +1,31 @@
 //! A chat completion request as a [`Turn`].
 
-use serde_json::Value;
-
-use super::encode::ChatReply;
+use super::{calls::Calls, encode::ChatReply};
 use crate::{
-    dialect::{Request, Stamp, content, field::Field, tools},
-    turn::{ErrorKind, Message, Part, Role, ToolCall, ToolResult, Turn, TurnError},
+    dialect::{
+        Request, Stamp, choices, content,
+        field::{self, Field},
+        limits, parameters, tools,
+    },
+    turn::{Message, Part, Role, Shape, ToolCall, ToolResult, Turn, TurnError},
 };
 
 /// Reads a request body.
 pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        TurnError::new(
-            ErrorKind::InvalidRequest,
-            format!("the request body is not valid JSON: {error}"),
-        )
-    })?;
+    let value = field::parse(body)?;
     let body = Field::root(&value);
-    body.object()?;
 
+    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let model = body.opt_str("model")?.unwrap_or("auto");
     let stream = body.opt_bool("stream")?.unwrap_or(false);
     let include_usage = body
         .get("stream_options")
         .map_or(Ok(None), |options| options.opt_bool("include_usage"))?
         .unwrap_or(true);
-    if let Some(n) = body.get("n").filter(|n| n.value != &Value::from(1)) {
-        return Err(n.fail("must be 1: one request is one run of the agent"));
-    }
+    let choices = choices::count(&body, "n")?;
 
-    let mut tools = tools::specs(&body)?;
+    let offered = tools::offered(&body)?;
+    let mut tools = offered.specs;
     let choice = tools::choice(&body, &tools)?;
     if let Some(allowed) = &choice.allowed {
         tools.retain(|tool| allowed.contains(&tool.name));
@@ -46,16 +42,23 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         // The legacy form has room for one call only.
         parallel_tool_calls: choice.parallel.unwrap_or(true) && !legacy_functions,
         reasoning_effort: body.opt_str("reasoning_effort")?.map(str::to_owned),
+        shape: Shape {
+            stop: limits::stop(&body, "stop")?,
+            max_tokens: limits::max_tokens(&body, &["max_completion_tokens", "max_tokens"])?,
+        },
     };
     let reply = Box::new(ChatReply::new(
-        stamp,
+        &stamp,
         model,
+        choices,
         include_usage,
-        legacy_functions,
+        Calls::new(legacy_functions, offered.forms),
     ));
     Ok(Request {
+        others: vec![turn.clone(); choices - 1],
         turn,
         stream,
+        ignored,
         reply,
     })
 }
@@ -106,16 +109,7 @@ fn message(item: &Field<'_>) -> Result<Message, TurnError> {
             arguments: content::arguments(call.get("arguments").map(|field| field.value)),
         }));
     }
-    // A message that only reports results is the client's turn, not the user's.
-    let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
-    let only_results = parts.iter().any(is_result)
-        && parts
-            .iter()
-            .all(|part| is_result(part) || matches!(part, Part::Attachment(_)));
-    Ok(Message {
-        role: if only_results { Role::Tool } else { role },
-        parts,
-    })
+    Ok(Message::of(role, parts))
 }
 
 fn tool_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
@@ -177,10 +171,10 @@ fn tool_message(item: &Field<'_>) -> Result<Message, TurnError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::turn::ToolChoice;
+    use crate::turn::{ErrorKind, ToolChoice};
 
     fn read(body: &Value) -> Result<Request, TurnError> {
         let stamp = Stamp {
@@ -300,7 +294,8 @@ mod tests {
             ),
             (json!({"model": 5, "messages": [user]}), "model"),
             (json!({"stream": "yes", "messages": [user]}), "stream"),
-            (json!({"n": 2, "messages": [user]}), "n"),
+            (json!({"n": 5, "messages": [user]}), "n"),
+            (json!({"n": 0, "messages": [user]}), "n"),
             (
                 json!({"stream_options": {"include_usage": 1}, "messages": [user]}),
                 "stream_options.include_usage",

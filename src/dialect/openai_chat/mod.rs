@@ -1,15 +1,54 @@
 //! OpenAI's chat completions: `POST /v1/chat/completions`.
 //!
-//! `decode` reads the request, `encode` writes chunks and whole answers, `error` the error object.
+//! `decode` reads the request, `encode` writes chunks and whole answers, `calls` the
+//! calls in them.
 
+mod calls;
 mod decode;
 mod encode;
-mod error;
 
-pub use error::error_object;
-
-use super::{Dialect, Request, Stamp};
+use super::{Dialect, Parameter, Request, Stamp, openai_error::error_object, parameters::NO_FLAG};
 use crate::turn::TurnError;
+
+const PARAMETERS: &[Parameter] = &[
+    Parameter::honoured("model", "`auto` if missing"),
+    Parameter::honoured("messages", "text, tool calls and tool results"),
+    Parameter::honoured("stream", ""),
+    Parameter::honoured("stream_options.include_usage", "`true` if missing"),
+    Parameter::honoured("tools", "function and custom tools, in any vendor's form"),
+    Parameter::honoured("functions", ""),
+    Parameter::honoured("tool_choice", ""),
+    Parameter::honoured("function_call", ""),
+    Parameter::honoured("parallel_tool_calls", ""),
+    Parameter::honoured("toolConfig", "Gemini's `tool_choice`"),
+    Parameter::honoured("tool_config", "Gemini's `tool_choice`"),
+    Parameter::honoured("reasoning_effort", "where the model has such a variant"),
+    Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
+    Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
+    Parameter::honoured("stop", "the run ends there"),
+    Parameter::honoured("max_completion_tokens", "by an estimate; text only"),
+    Parameter::honoured("max_tokens", "by an estimate; text only"),
+    Parameter::honoured("n", "up to 4, each a run of its own"),
+    Parameter::accepted("store", "nothing is stored"),
+    Parameter::accepted("metadata", ""),
+    Parameter::accepted("user", ""),
+    Parameter::accepted("safety_identifier", ""),
+    Parameter::accepted("prompt_cache_key", "Cursor caches by itself"),
+    Parameter::accepted("prompt_cache_retention", "Cursor caches by itself"),
+    Parameter::accepted("service_tier", ""),
+    Parameter::ignored("temperature", NO_FLAG),
+    Parameter::ignored("top_p", NO_FLAG),
+    Parameter::ignored("seed", NO_FLAG),
+    Parameter::ignored("presence_penalty", NO_FLAG),
+    Parameter::ignored("frequency_penalty", NO_FLAG),
+    Parameter::ignored("logit_bias", NO_FLAG),
+    Parameter::ignored("verbosity", NO_FLAG),
+    Parameter::ignored("prediction", NO_FLAG),
+    Parameter::ignored("web_search_options", "Cursor's agent searches by itself"),
+    Parameter::refused("logprobs", "Cursor's CLI reports none"),
+    Parameter::refused("top_logprobs", "Cursor's CLI reports none"),
+    Parameter::refused("audio", "answers are text"),
+];
 
 /// The dialect.
 pub struct OpenAiChat;
@@ -17,6 +56,10 @@ pub struct OpenAiChat;
 impl Dialect for OpenAiChat {
     fn path(&self) -> &'static str {
         "/chat/completions"
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
     }
 
     fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {

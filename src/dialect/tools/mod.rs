@@ -4,7 +4,9 @@
 //! Gemini's `functionDeclarations`, MCP's `inputSchema`), so every dialect accepts all of them.
 
 mod choice;
+mod form;
 mod spec;
 
 pub use choice::choice;
-pub use spec::specs;
+pub use form::{Form, Forms, flat_name};
+pub use spec::offered;

@@ -2,30 +2,40 @@
 
 use serde_json::{Map, Value, json};
 
+use super::form::{Form, Forms, TEXT_INPUT, flat_name};
 use crate::{
     dialect::field::Field,
     turn::{ToolSpec, TurnError},
 };
 
+/// The tools of a request.
+#[derive(Debug, Default, PartialEq)]
+pub struct Offered {
+    /// All of them, as functions.
+    pub specs: Vec<ToolSpec>,
+    /// By name, those of which calls are not written as plain functions.
+    pub forms: Forms,
+}
+
 /// Reads `tools` and the legacy `functions` of a request body.
 ///
 /// # Errors
 /// A tool without a name, of a kind we can't offer, or defined twice in different ways.
-pub fn specs(body: &Field<'_>) -> Result<Vec<ToolSpec>, TurnError> {
-    let mut specs = Vec::new();
+pub fn offered(body: &Field<'_>) -> Result<Offered, TurnError> {
+    let mut offered = Offered::default();
     for list in [body.get("tools"), body.get("functions")]
         .into_iter()
         .flatten()
     {
         if declarations(&list).is_some() {
-            add(&list, "", &mut specs)?;
+            add(&list, None, &mut offered)?;
             continue;
         }
         for tool in list.items()? {
-            add(&tool, "", &mut specs)?;
+            add(&tool, None, &mut offered)?;
         }
     }
-    Ok(specs)
+    Ok(offered)
 }
 
 /// Gemini's list of functions inside one tool.
@@ -33,25 +43,38 @@ fn declarations<'a>(tool: &Field<'a>) -> Option<Field<'a>> {
     tool.get_any(&["functionDeclarations", "function_declarations"])
 }
 
-fn add(tool: &Field<'_>, namespace: &str, specs: &mut Vec<ToolSpec>) -> Result<(), TurnError> {
+fn add(tool: &Field<'_>, namespace: Option<&str>, offered: &mut Offered) -> Result<(), TurnError> {
     tool.object()?;
     if let Some(functions) = declarations(tool) {
         for function in functions.items()? {
-            add(&function, namespace, specs)?;
+            add(&function, namespace, offered)?;
         }
         return Ok(());
     }
     if tool.opt_str("type")? == Some("namespace") {
-        let prefix = format!("{namespace}{}__", tool.require("name")?.str()?);
+        let name = flat_name(namespace, tool.require("name")?.str()?);
         for member in tool.require("tools")?.items()? {
-            add(&member, &prefix, specs)?;
+            add(&member, Some(&name), offered)?;
         }
         return Ok(());
     }
+    if is_web_search(tool.opt_str("type")?.unwrap_or_default()) {
+        return Ok(());
+    }
     let mut spec = definition(tool)?;
-    spec.name.insert_str(0, namespace);
-    match specs.iter().find(|known| known.name == spec.name) {
-        None => specs.push(spec),
+    let form = Form {
+        namespace: namespace.map(str::to_owned),
+        name: std::mem::take(&mut spec.name),
+        is_text: takes_text(tool)?,
+    };
+    spec.name = flat_name(namespace, &form.name);
+    match offered.specs.iter().find(|known| known.name == spec.name) {
+        None => {
+            if form.is_text || form.namespace.is_some() {
+                offered.forms.insert(spec.name.clone(), form);
+            }
+            offered.specs.push(spec);
+        }
         Some(known) if *known == spec => {}
         Some(_) => {
             return Err(tool.fail(format_args!(
@@ -70,26 +93,54 @@ fn definition(tool: &Field<'_>) -> Result<ToolSpec, TurnError> {
         .get_any(&["function", "custom"])
         .filter(|inner| inner.value.is_object())
         .unwrap_or_else(|| tool.clone());
+    if kind != "function" && kind != "custom" && inner.get("name").is_none() {
+        return Err(hosted(tool, kind));
+    }
     let name = inner.require("name")?;
     if name.str()?.trim().is_empty() {
         return Err(name.fail("must not be empty"));
     }
-    let description = inner.opt_str("description")?.unwrap_or_default();
+    let mut description = inner.opt_str("description")?.unwrap_or_default().to_owned();
+    if let Some(grammar) = grammar(&inner)? {
+        description.push_str(&grammar);
+    }
     Ok(ToolSpec {
         name: name.str()?.to_owned(),
-        description: description.to_owned(),
+        description,
         schema: schema(tool, &inner, kind)?,
     })
 }
 
+/// OpenAI's custom tools take one text; Claude calls every tool of the client custom.
+fn takes_text(tool: &Field<'_>) -> Result<bool, TurnError> {
+    let is_custom = tool.opt_str("type")? == Some("custom");
+    Ok(is_custom && tool.get_any(SCHEMA_KEYS).is_none())
+}
+
+/// What a custom tool's text must be like; the model can only be told.
+fn grammar(custom: &Field<'_>) -> Result<Option<String>, TurnError> {
+    let Some(format) = custom.get("format") else {
+        return Ok(None);
+    };
+    let grammar = format.get("grammar").unwrap_or(format);
+    let Some(definition) = grammar.opt_str("definition")? else {
+        return Ok(None);
+    };
+    let syntax = grammar.opt_str("syntax")?.unwrap_or("lark");
+    Ok(Some(format!(
+        "\nThe input must match this {syntax} grammar:\n{definition}"
+    )))
+}
+
+const SCHEMA_KEYS: &[&str] = &[
+    "parametersJsonSchema",
+    "parameters",
+    "input_schema",
+    "inputSchema",
+];
+
 fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, TurnError> {
-    let given = inner.get_any(&[
-        "parametersJsonSchema",
-        "parameters",
-        "input_schema",
-        "inputSchema",
-    ]);
-    if let Some(given) = given {
+    if let Some(given) = inner.get_any(SCHEMA_KEYS) {
         let members = given.object()?;
         return Ok(if members.is_empty() {
             no_arguments()
@@ -99,14 +150,21 @@ fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, Turn
     }
     match kind {
         "function" => Ok(no_arguments()),
-        // A tool whose whole input is one text (OpenAI's custom tools).
-        "custom" => Ok(object(&[("input", "string")], &["input"])),
-        _ => server_tool(kind).ok_or_else(|| {
-            tool.fail(format_args!(
-                "has the type `{kind}`, which runs on the vendor's own servers; offer a function instead"
-            ))
-        }),
+        "custom" => Ok(object(&[(TEXT_INPUT, "string")], &[TEXT_INPUT])),
+        _ => server_tool(kind).ok_or_else(|| hosted(tool, kind)),
     }
+}
+
+/// A vendor's own web search is an offer that Cursor's agent needs no tool for: it searches by
+/// itself. Codex makes that offer in every request.
+fn is_web_search(kind: &str) -> bool {
+    kind.starts_with("web_search")
+}
+
+fn hosted(tool: &Field<'_>, kind: &str) -> TurnError {
+    tool.fail(format_args!(
+        "has the type `{kind}`, which runs on the vendor's own servers; offer a function instead"
+    ))
 }
 
 /// The argument schemas of Claude's typed tools that the client executes itself.
@@ -182,7 +240,7 @@ mod tests {
     use super::*;
 
     fn read(body: &Value) -> Result<Vec<ToolSpec>, TurnError> {
-        specs(&Field::root(body))
+        Ok(offered(&Field::root(body))?.specs)
     }
 
     #[test]
@@ -236,15 +294,41 @@ mod tests {
             read(&custom).unwrap()[0].schema["required"],
             json!(["input"])
         );
+        let hosted =
+            json!({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]});
+        assert_eq!(read(&hosted).unwrap_err().param.unwrap(), "tools[0]");
         let search = json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]});
-        assert_eq!(read(&search).unwrap_err().param.unwrap(), "tools[0]");
+        assert_eq!(read(&search).unwrap(), []);
     }
 
     #[test]
-    fn namespaces_are_flattened() {
-        let body =
-            json!({"tools": [{"type": "namespace", "name": "fs", "tools": [{"name": "read"}]}]});
-        assert_eq!(read(&body).unwrap()[0].name, "fs__read");
+    fn namespaces_are_flattened_and_known() {
+        let body = json!({"tools": [{"type": "namespace", "name": "fs", "tools": [{"name": "read"}]}, {"name": "write"}]});
+        let offered = offered(&Field::root(&body)).unwrap();
+        assert_eq!(offered.specs[0].name, "fs__read");
+        let form = Form {
+            namespace: Some("fs".to_owned()),
+            name: "read".to_owned(),
+            is_text: false,
+        };
+        assert_eq!(offered.forms, Forms::from([("fs__read".to_owned(), form)]));
+    }
+
+    #[test]
+    fn custom_tools_take_text() {
+        let format = json!({"type": "grammar", "syntax": "lark", "definition": "start: \"x\""});
+        for tool in [
+            json!({"type": "custom", "name": "patch", "description": "d", "format": format}),
+            json!({"type": "custom", "custom": {"name": "patch", "description": "d",
+                "format": {"type": "grammar", "grammar": format}}}),
+        ] {
+            let offered = offered(&Field::root(&json!({ "tools": [tool] }))).unwrap();
+            assert!(offered.forms["patch"].is_text);
+            let description = &offered.specs[0].description;
+            assert!(description.starts_with("d\n") && description.contains("start: \"x\""));
+        }
+        let claude = json!({"tools": [{"type": "custom", "name": "a", "input_schema": {}}]});
+        assert_eq!(offered(&Field::root(&claude)).unwrap().forms, Forms::new());
     }
 
     #[test]

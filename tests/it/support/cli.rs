@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -37,6 +38,25 @@ impl Home {
         self
     }
 
+    /// Puts a program of this text on PATH. Written by another process: if this one had it open for
+    /// writing while another test forks, it could not be executed.
+    pub fn program(&self, name: &str, text: &str) {
+        let file = self.path().join("bin").join(name);
+        let mut shell = Command::new("sh")
+            .args(["-c", "cat > \"$0\" && chmod +x \"$0\""])
+            .arg(file)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        shell
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        assert!(shell.wait().unwrap().success());
+    }
+
     pub fn path(&self) -> PathBuf {
         self.dir.path().canonicalize().unwrap()
     }
@@ -62,6 +82,18 @@ impl Home {
 
     pub fn run(&self, args: &[&str]) -> Ended {
         ended(&self.command(args).output().unwrap())
+    }
+
+    /// A command, what it printed and its exit code, as in a terminal; the home is `~`.
+    pub fn transcript(&self, args: &[&str]) -> String {
+        let ended = self.run(args);
+        let mut text = format!("$ open-cursor {}\n{}", args.join(" "), ended.stdout);
+        if !ended.stderr.is_empty() {
+            text += &format!("--- stderr\n{}", ended.stderr);
+        }
+        text += &format!("--- exit code {}\n\n", ended.code);
+        text.replace(self.path().to_str().unwrap(), "~")
+            .replace(env!("CARGO_PKG_VERSION"), "VERSION")
     }
 
     /// Every file below the home, with its content; what a command must not have changed.
@@ -91,4 +123,17 @@ fn collect(dir: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
             files.push((path.clone(), std::fs::read(&path).unwrap_or_default()));
         }
     }
+}
+
+/// Compares with `fixtures/cli/<name>`, or writes that where `OPEN_CURSOR_BLESS` is set.
+pub fn golden(name: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/cli")
+        .join(name);
+    if std::env::var_os("OPEN_CURSOR_BLESS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(text, expected, "{name}; OPEN_CURSOR_BLESS=1 accepts it");
+    assert!(!text.contains('\u{1b}'), "colours without a terminal");
 }

@@ -4,7 +4,8 @@ mod cli;
 mod fake_agent;
 mod server;
 mod sse;
+pub mod wire;
 
-pub use cli::{Home, ended};
+pub use cli::{Home, ended, golden};
 pub use server::{TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;

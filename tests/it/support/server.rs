@@ -88,6 +88,7 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 boundary: boundary::Options::default(),
+                client_tools: true,
             },
             http: http::Config::new(host),
             agent: agent::Setup {
@@ -137,6 +138,12 @@ impl TestServer {
         client::send(self.addr, "/v1/chat/completions", Some(body.to_string()))
             .await
             .unwrap()
+    }
+
+    /// POST to any path, read to the end.
+    pub async fn post_to(&self, path: &str, body: &Value) -> Answer {
+        let response = client::send(self.addr, path, Some(body.to_string())).await;
+        finish(response.unwrap()).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

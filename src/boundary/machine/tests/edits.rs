@@ -96,6 +96,61 @@ fn the_view_knows_better_than_the_event() {
     assert_eq!(olds, ["x\n", "1\n"]);
 }
 
+/// The agent makes what was already a call, too, and the view shows it.
+#[test]
+fn a_call_and_its_change_in_the_view_are_one() {
+    let edit = native("edit", "e", json!({"path": "a"}));
+    let delete = native("delete", "d", json!({"path": "c"}));
+    let replace = |id: &str| {
+        let args = json!({"path": "b", "strReplace": {"oldText": "1", "newText": "2"}});
+        native("edit", id, args)
+    };
+    let change = |path: &str, before: Option<&str>, after: Option<&str>| FileChange {
+        path: format!("{WORKSPACE}/{path}"),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+    };
+    let mut boundary = Boundary::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut out = Vec::new();
+    for call in [&edit, &replace("r"), &delete, &replace("s")] {
+        boundary.on_event(AgentEvent::ToolStarted(call.clone()), &mut out);
+    }
+    let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
+    for (call, settled) in [(&replace("r"), false), (&delete, false), (&edit, true)] {
+        let verdict = boundary.on_event(done(call, "success", body.clone()), &mut out);
+        assert_eq!(verdict == Verdict::Settling, settled);
+    }
+    assert!(boundary.changes_due());
+    let changes = vec![
+        change("a", Some("x\n"), Some("y\n")),
+        change("b", Some("1 1\n"), Some("2 1\n")),
+        change("c", Some("c\n"), None),
+    ];
+    boundary.on_changes(changes.clone());
+    // The second replacement in `b` is not over yet.
+    let verdict = boundary.on_event(AgentEvent::Activity, &mut out);
+    assert_eq!(verdict, Verdict::Continue);
+    boundary.on_event(done(&replace("s"), "success", json!({})), &mut out);
+    assert!(boundary.changes_due());
+    let mut last = changes;
+    last[1].after = Some("2 2\n".to_owned());
+    boundary.on_changes(last);
+    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
+    let made: Vec<(String, Value)> = out
+        .iter()
+        .map(|delta| match delta {
+            Delta::ToolCall(call) => (
+                call.name.clone(),
+                serde_json::from_str(&call.arguments).unwrap(),
+            ),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["edit", "edit", "bash"], "{made:?}");
+    assert_eq!(made[1].1["newString"], "2 2\n");
+}
+
 #[test]
 fn two_edits_of_a_file_are_one_change_in_its_place() {
     let edit = |id: &str| native("edit", id, json!({"path": "/a"}));

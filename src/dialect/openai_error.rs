@@ -1,4 +1,4 @@
-//! OpenAI's error object.
+//! OpenAI's error object, which all its APIs share.
 
 use serde_json::{Value, json};
 

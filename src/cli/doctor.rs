@@ -1,0 +1,234 @@
+//! `open-cursor doctor`.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context as _, bail};
+use futures::FutureExt as _;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    base_url, catalog,
+    dirs::Dirs,
+    render,
+    serve::{Running, Site},
+};
+use crate::{
+    doctor::{Chat, Context, Depth, Finding, Fix, Severity, examine},
+    http::{Shutdown, client},
+    models::Origin,
+    opencode::{self, Options, PROVIDER, Target, Wish},
+    settings::{Flags, Resolved},
+};
+
+const OK: Style = AnsiColor::Green.on_default();
+const WARNING: Style = AnsiColor::Yellow.on_default();
+const PROBLEM: Style = AnsiColor::Red.on_default();
+const HINT: Style = AnsiColor::Cyan.on_default();
+const PLAIN: Style = Style::new();
+
+/// Find out what does not work, and why
+///
+/// Looks at the agent, the login, the port, the server and OpenCode's configuration; with --deep also
+/// at the models, the tokens, the network, and a real chat, which costs one request. Exit code 1 if
+/// there is a problem.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor doctor
+  open-cursor doctor --deep --no-chat
+  open-cursor doctor --json | jq -r '.findings[] | select(.severity == \"problem\") | .message'")]
+pub struct Args {
+    /// Look at more, which takes longer
+    #[arg(long)]
+    deep: bool,
+
+    /// With --deep: do not ask a model anything
+    #[arg(long, requires = "deep")]
+    no_chat: bool,
+
+    /// Repair what is safe to repair, and say so
+    #[arg(long)]
+    fix: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Examines, repairs if asked to, and reports.
+pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+    let resolved = dirs.settings(&Flags::new())?;
+    let depth = match (args.deep, args.no_chat) {
+        (false, _) => Depth::Base,
+        (true, true) => Depth::Deep,
+        (true, false) => Depth::Chat,
+    };
+    let mut findings = look(&resolved, dirs, depth).await;
+    let mut fixed = Vec::new();
+    if args.fix && findings.iter().any(|it| it.fix == Some(Fix::SyncModels)) {
+        fixed.push(sync_models(&resolved, dirs).await?);
+        findings = look(&resolved, dirs, depth).await;
+    }
+    if args.json {
+        render::line(serde_json::to_string_pretty(&as_json(
+            &args, &findings, &fixed,
+        ))?);
+    } else {
+        print(&findings, &fixed);
+    }
+    Ok(ExitCode::from(u8::from(
+        count(&findings, Severity::Problem) > 0,
+    )))
+}
+
+async fn look(resolved: &Resolved, dirs: &Dirs, depth: Depth) -> Vec<Finding> {
+    let env = std::env::vars_os().collect();
+    let places = dirs.opencode.clone();
+    let context = Context::new(resolved.settings.clone(), env, places, chat(resolved)).await;
+    let findings = examine(&context, depth, |left| {
+        render::progress(&format!("checking {}", left.join(", ")));
+    });
+    let findings = findings.await;
+    render::progress("");
+    findings
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    let of = findings
+        .iter()
+        .filter(|finding| finding.severity == severity);
+    of.count()
+}
+
+fn as_json(args: &Args, findings: &[Finding], fixed: &[String]) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "deep": args.deep,
+        "problems": count(findings, Severity::Problem),
+        "warnings": count(findings, Severity::Warning),
+        "fixed": fixed,
+        "findings": findings,
+    })
+}
+
+fn print(findings: &[Finding], fixed: &[String]) {
+    let width = findings.iter().map(|finding| finding.check.len()).max();
+    let width = width.unwrap_or_default();
+    for Finding {
+        check,
+        severity,
+        message,
+        hint,
+        ..
+    } in findings
+    {
+        let (style, mark) = match severity {
+            Severity::Ok => (OK, "✓"),
+            Severity::Info => (PLAIN, "·"),
+            Severity::Warning => (WARNING, "!"),
+            Severity::Problem => (PROBLEM, "✗"),
+        };
+        render::line(format_args!(
+            "{style}{mark}{style:#} {check:width$}  {message}"
+        ));
+        if let Some(hint) = hint {
+            render::line(format_args!("  {:width$}  {HINT}hint:{HINT:#} {hint}", ""));
+        }
+    }
+    for fix in fixed {
+        render::line(format_args!("{OK}fixed:{OK:#} {fix}"));
+    }
+    let plural = |count: usize, thing: &str| match count {
+        0 => format!("no {thing}s"),
+        1 => format!("1 {thing}"),
+        more => format!("{more} {thing}s"),
+    };
+    render::line(format_args!(
+        "{}, {}",
+        plural(count(findings, Severity::Problem), "problem"),
+        plural(count(findings, Severity::Warning), "warning")
+    ));
+}
+
+/// What `sync-models` would do, keeping the way in which models are presented.
+async fn sync_models(resolved: &Resolved, dirs: &Dirs) -> anyhow::Result<String> {
+    let config = opencode::locate(&dirs.opencode, PROVIDER).context("no home directory")?;
+    let state_dir = dirs
+        .state()
+        .context("no home directory; set XDG_STATE_HOME")?;
+    let listing = catalog(dirs)?.list().await;
+    if listing.origin != Origin::Live {
+        let why = listing.problem.clone().unwrap_or_default();
+        return Ok(format!(
+            "nothing: the account's models are not known ({why})"
+        ));
+    }
+    let variants = opencode::inspect(&config, PROVIDER)?.has_variants();
+    let options = Options {
+        provider: PROVIDER.to_owned(),
+        base_url: base_url(&resolved.settings),
+        variants,
+        compact: variants,
+    };
+    let wish = Wish::new(&listing, &options);
+    let work = move || opencode::commit(&Target { config, state_dir }, &wish);
+    let outcome = tokio::task::spawn_blocking(work).await??;
+    Ok(format!(
+        "{}: {} changes",
+        outcome.config.display(),
+        outcome.plan.edits.len()
+    ))
+}
+
+/// Asks `auto` for a word, through a server for this one question.
+fn chat(resolved: &Resolved) -> Chat {
+    let resolved = resolved.clone();
+    Box::new(move || {
+        let resolved = resolved.clone();
+        let asked = async move { ask(resolved).await.map_err(|error| format!("{error:#}")) };
+        asked.boxed()
+    })
+}
+
+async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
+    let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
+    resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    resolved.settings.port = 0;
+    resolved.settings.workspace = Some(scratch.path().to_owned());
+    let site = Site::find(&resolved.settings).await?;
+    let running = Running::start(&resolved, site, None, None).await?;
+    let addr = running.server.addr();
+    let shutdown = Shutdown {
+        drain: CancellationToken::new(),
+        now: CancellationToken::new(),
+        grace: Duration::ZERO,
+    };
+    // Also when this is given up.
+    let _end = shutdown.now.clone().drop_guard();
+    let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
+    let question = json!({"role": "user", "content": "Reply with the one word OK."});
+    let body = json!({"model": "auto", "messages": [question]}).to_string();
+    let response = client::send(addr, "/v1/chat/completions", Some(body)).await?;
+    let status = response.status();
+    let answer = response.into_body().collect().await?.to_bytes();
+    shutdown.now.cancel();
+    server.await?;
+    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    if !status.is_success() {
+        bail!(
+            "{}",
+            answer["error"]["message"]
+                .as_str()
+                .unwrap_or("the server failed")
+        );
+    }
+    let text = answer["choices"][0]["message"]["content"].as_str();
+    Ok(text.unwrap_or_default().to_owned())
+}

@@ -1,0 +1,75 @@
+//! The settings as flags of a command, made from [`ROWS`].
+
+use clap::{Arg, ArgMatches, Command, FromArgMatches, error::Error};
+
+use crate::settings::{Flags, ROWS, Row};
+
+/// The flags of `serve`.
+#[derive(Debug, Default)]
+pub struct ServeFlags(pub Flags);
+
+/// The flags of `run`, whose server is nobody else's business.
+#[derive(Debug, Default)]
+pub struct RunFlags(pub Flags);
+
+impl ServeFlags {
+    fn has(row: &Row) -> bool {
+        row.name != "reuse"
+    }
+}
+
+impl RunFlags {
+    fn has(row: &Row) -> bool {
+        !matches!(row.name, "host" | "port" | "log-level")
+    }
+}
+
+/// What clap wants of a group of arguments.
+macro_rules! arguments {
+    ($($Flags:ty),+) => {$(
+        impl clap::Args for $Flags {
+            fn augment_args(command: Command) -> Command {
+                command.args(ROWS.iter().filter(|row| Self::has(row)).map(arg))
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl FromArgMatches for $Flags {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+                Ok(Self(collect(matches, Self::has)))
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+                self.0.extend(collect(matches, Self::has));
+                Ok(())
+            }
+        }
+    )+};
+}
+
+arguments!(ServeFlags, RunFlags);
+
+fn arg(row: &'static Row) -> Arg {
+    let mut help = row.doc.trim().to_owned();
+    if let Some(env) = row.env {
+        help += &format!(" [env: {env}]");
+    }
+    if let Some(default) = row.default {
+        help += &format!(" [default: {default}]");
+    }
+    let check = |text: &str| (row.check)(text).map(|()| text.to_owned());
+    Arg::new(row.name)
+        .long(row.name)
+        .value_name(row.value_name)
+        .help(help)
+        .value_parser(check)
+}
+
+fn collect(matches: &ArgMatches, has: fn(&Row) -> bool) -> Flags {
+    let rows = ROWS.iter().filter(|row| has(row));
+    rows.filter_map(|row| Some((row.name, matches.get_one::<String>(row.name)?.clone())))
+        .collect()
+}

@@ -1,0 +1,101 @@
+//! Anthropic's Messages: `POST /v1/messages` and `POST /v1/messages/count_tokens`.
+//!
+//! Formats as in the types of Anthropic's SDK (`@anthropic-ai/sdk` 1.11, `resources/messages`).
+//! `decode` reads the request, `encode` writes events and whole messages, `error` the error object,
+//! `models` the list of models.
+
+mod decode;
+mod encode;
+mod error;
+mod models;
+
+use serde_json::{Value, json};
+
+use super::{Computed, Dialect, Parameter, Request, Stamp, parameters::NO_FLAG};
+use crate::{
+    models::Entry,
+    turn::{TurnError, estimate_tokens},
+};
+
+const PARAMETERS: &[Parameter] = &[
+    Parameter::honoured("model", "`auto` if missing"),
+    Parameter::honoured("messages", "text, tool calls and tool results"),
+    Parameter::honoured("system", ""),
+    Parameter::honoured("stream", ""),
+    Parameter::honoured(
+        "tools",
+        "those that the client executes; see `tools[].type`",
+    ),
+    Parameter::honoured("tool_choice", "with `disable_parallel_tool_use`"),
+    Parameter::honoured("max_tokens", "by an estimate; text only"),
+    Parameter::honoured("stop_sequences", "the run ends there"),
+    Parameter::honoured(
+        "thinking",
+        "whether reasoning is shown; its length is the model's",
+    ),
+    Parameter::honoured("output_config.effort", "where the model has such a variant"),
+    Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
+    Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
+    Parameter::accepted("metadata", ""),
+    Parameter::accepted("cache_control", "Cursor caches by itself"),
+    Parameter::accepted("service_tier", ""),
+    Parameter::accepted("user_profile_id", ""),
+    Parameter::accepted("workspace_id", ""),
+    Parameter::ignored("temperature", NO_FLAG),
+    Parameter::ignored("top_p", NO_FLAG),
+    Parameter::ignored("top_k", NO_FLAG),
+    Parameter::ignored("speed", "choose a fast model"),
+    Parameter::ignored("inference_geo", NO_FLAG),
+    Parameter::ignored("context_management", NO_FLAG),
+    Parameter::ignored("diagnostics", NO_FLAG),
+    Parameter::ignored("output_config.format", NO_FLAG),
+    Parameter::refused("container", "nothing runs on Anthropic's servers"),
+    Parameter::refused("mcp_servers", "connect MCP servers to the client"),
+];
+
+/// The dialect.
+pub struct Messages;
+
+impl Dialect for Messages {
+    fn path(&self) -> &'static str {
+        "/messages"
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
+    }
+
+    fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
+        decode::request(body, &stamp)
+    }
+
+    fn error(&self, error: &TurnError) -> Vec<u8> {
+        error::error_object(error).to_string().into_bytes()
+    }
+
+    fn computed(&self) -> &'static [Computed] {
+        &[Computed {
+            path: "/messages/count_tokens",
+            answer: count_tokens,
+        }]
+    }
+
+    fn header(&self) -> Option<&'static str> {
+        Some("anthropic-version")
+    }
+
+    fn models(&self, models: &[Entry]) -> Value {
+        models::list(models)
+    }
+
+    fn model(&self, model: &Entry) -> Value {
+        models::one(model)
+    }
+}
+
+/// `input_tokens` is an estimate, which the extra member says.
+fn count_tokens(body: &[u8]) -> Result<Vec<u8>, TurnError> {
+    let turn = decode::turn(body)?;
+    let count = json!({"input_tokens": estimate_tokens(&turn), "estimated": true});
+    Ok(count.to_string().into_bytes())
+}

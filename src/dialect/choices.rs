@@ -1,0 +1,27 @@
+//! How many answers a request asks for.
+
+use super::field::Field;
+use crate::turn::TurnError;
+
+/// The most answers to one request: each is a run of the agent.
+pub const MAX: usize = 4;
+
+/// Reads the member that says how many; 1 if it is missing.
+///
+/// # Errors
+/// None, or more than [`MAX`].
+pub fn count(body: &Field<'_>, key: &str) -> Result<usize, TurnError> {
+    let Some(field) = body.get(key) else {
+        return Ok(1);
+    };
+    field
+        .value
+        .as_u64()
+        .and_then(|count| usize::try_from(count).ok())
+        .filter(|count| (1..=MAX).contains(count))
+        .ok_or_else(|| {
+            field.fail(format_args!(
+                "must be 1 to {MAX}: each answer is a run of the agent"
+            ))
+        })
+}

@@ -1,0 +1,96 @@
+//! Chunks and whole answers of a completion. Reasoning has no place in them.
+
+use serde_json::{Value, json};
+
+use crate::{
+    dialect::{
+        Answer, Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object,
+    },
+    turn::{Delta, FinishReason, TurnEnd},
+};
+
+/// Writes one completion.
+pub struct CompletionReply {
+    id: String,
+    created: u64,
+    model: String,
+    include_usage: bool,
+    /// The choice that is being written.
+    current: usize,
+}
+
+impl CompletionReply {
+    /// A reply to a request for `model`.
+    pub fn new(stamp: &Stamp, model: &str, include_usage: bool) -> Self {
+        Self {
+            id: format!("cmpl-{}", stamp.id),
+            created: stamp.created,
+            model: model.to_owned(),
+            include_usage,
+            current: 0,
+        }
+    }
+
+    fn object(&self, choices: &[Value]) -> Value {
+        json!({
+            "id": self.id,
+            "object": "text_completion",
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        })
+    }
+}
+
+fn choice(index: usize, text: &str, reason: Option<&FinishReason>) -> Value {
+    let reason = reason.map(|reason| match reason {
+        FinishReason::Length => "length",
+        FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls => "stop",
+    });
+    json!({"index": index, "text": text, "logprobs": null, "finish_reason": reason})
+}
+
+impl Reply for CompletionReply {
+    fn choose(&mut self, choice: usize) {
+        self.current = choice;
+    }
+
+    fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        if let Delta::Text(text) = delta {
+            frame::data(&self.object(&[choice(self.current, text, None)]), out);
+        }
+    }
+
+    fn end_choice(&mut self, reason: &FinishReason, out: &mut Vec<u8>) {
+        frame::data(&self.object(&[choice(self.current, "", Some(reason))]), out);
+    }
+
+    fn end(mut self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>) {
+        match &end.outcome {
+            Ok(reason) => {
+                self.end_choice(reason, out);
+                if let Some(usage) = end.usage.filter(|_| self.include_usage) {
+                    let mut chunk = self.object(&[]);
+                    chunk["usage"] = usage_object(&usage);
+                    frame::data(&chunk, out);
+                }
+            }
+            Err(error) => frame::data(&error_object(error), out),
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn whole(self: Box<Self>, answer: &Answer, others: &[Answer]) -> Vec<u8> {
+        let answers: Vec<&Answer> = std::iter::once(answer).chain(others).collect();
+        let choices: Vec<Value> = answers
+            .iter()
+            .enumerate()
+            .map(|(index, answer)| choice(index, &answer.text, Some(&answer.finish_reason)))
+            .collect();
+        let mut body = self.object(&choices);
+        if let Some(usage) = Answer::usage_of(&answers) {
+            body["usage"] = usage_object(&usage);
+        }
+        body.to_string().into_bytes()
+    }
+}

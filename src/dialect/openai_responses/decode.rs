@@ -1,0 +1,242 @@
+//! A Responses request as a [`Turn`].
+
+use super::{encode::ResponsesReply, input, response::Head};
+use crate::{
+    dialect::{
+        Request, Stamp,
+        field::{self, Field},
+        limits, parameters, tools,
+    },
+    turn::{Message, Role, Shape, Turn, TurnError},
+};
+
+/// Reads a request body.
+pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
+    let value = field::parse(body)?;
+    let body = Field::root(&value);
+    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
+    let offered = tools::offered(&body)?;
+    let mut tools = offered.specs;
+    let choice = tools::choice(&body, &tools)?;
+    if let Some(allowed) = &choice.allowed {
+        tools.retain(|tool| allowed.contains(&tool.name));
+    }
+    let (effort, shows_reasoning) = reasoning(&body)?;
+    let model = body.opt_str("model")?.unwrap_or("auto");
+    let turn = Turn {
+        model: model.to_owned(),
+        cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
+        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
+        messages: messages(&body)?,
+        tools,
+        tool_choice: choice.tool_choice,
+        parallel_tool_calls: choice.parallel.unwrap_or(true),
+        reasoning_effort: effort,
+        shape: Shape {
+            stop: Vec::new(),
+            max_tokens: limits::max_tokens(&body, &["max_output_tokens"])?,
+        },
+    };
+    let head = Head::new(stamp, model, &body)?;
+    Ok(Request {
+        turn,
+        others: Vec::new(),
+        stream: body.opt_bool("stream")?.unwrap_or(false),
+        ignored,
+        reply: Box::new(ResponsesReply::new(head, shows_reasoning, offered.forms)),
+    })
+}
+
+/// The effort, and whether the reasoning is to be shown.
+fn reasoning(body: &Field<'_>) -> Result<(Option<String>, bool), TurnError> {
+    let Some(reasoning) = body.get("reasoning") else {
+        return Ok((None, false));
+    };
+    let effort = reasoning.opt_str("effort")?.map(str::to_owned);
+    let shown = reasoning.get_any(&["summary", "generate_summary"]);
+    Ok((effort, shown.is_some_and(|summary| summary.value != "none")))
+}
+
+fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
+    let mut messages = Vec::new();
+    if let Some(instructions) = body.opt_str("instructions")? {
+        messages.push(Message::text(Role::System, instructions));
+    }
+    let list = body.require("input")?;
+    if list.value.is_string() {
+        messages.push(Message::text(Role::User, list.str()?));
+        return Ok(messages);
+    }
+    let before = messages.len();
+    for item in list.items()? {
+        input::add(&item, &mut messages)?;
+    }
+    if messages.len() == before {
+        return Err(list.fail("must hold at least one message"));
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::turn::{ErrorKind, Part, ToolCall, ToolChoice};
+
+    fn read(body: &Value) -> Result<Request, TurnError> {
+        let stamp = Stamp {
+            id: "1".to_owned(),
+            created: 1,
+        };
+        request(body.to_string().as_bytes(), &stamp)
+    }
+
+    #[test]
+    fn a_text() {
+        let turn = read(&json!({"instructions": "be brief", "input": "hi"}))
+            .unwrap()
+            .turn;
+        assert_eq!(
+            turn.messages,
+            [
+                Message::text(Role::System, "be brief"),
+                Message::text(Role::User, "hi")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_tool_loop() {
+        let request = read(&json!({
+            "model": "auto", "stream": true, "store": false, "temperature": 1, "parallel_tool_calls": false,
+            "reasoning": {"effort": "high", "summary": "auto"}, "max_output_tokens": 9,
+            "input": [
+                {"type": "message", "id": "m", "role": "developer", "content": [{"type": "input_text", "text": "rules"}]},
+                {"role": "user", "content": "patch it"},
+                {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "x"},
+                {"type": "message", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "I will.", "annotations": []}]},
+                {"type": "function_call", "call_id": "c1", "name": "ls", "namespace": "fs", "arguments": "{}"},
+                {"type": "custom_tool_call", "call_id": "c2", "name": "patch", "input": "*** Begin"},
+                {"type": "function_call_output", "call_id": "c1", "output": "a.txt"},
+                {"type": "custom_tool_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "done"}]},
+            ],
+            "tools": [
+                {"type": "namespace", "name": "fs", "tools": [{"type": "function", "name": "ls"}]},
+                {"type": "custom", "name": "patch"},
+                {"type": "web_search", "external_web_access": false},
+            ],
+            "tool_choice": {"type": "custom", "name": "patch"},
+        }))
+        .unwrap();
+        assert!(request.stream);
+        assert_eq!(request.ignored, ["temperature"]);
+        let turn = request.turn;
+        let roles: Vec<Role> = turn.messages.iter().map(|message| message.role).collect();
+        assert_eq!(
+            roles,
+            [
+                Role::System,
+                Role::User,
+                Role::Assistant,
+                Role::Tool,
+                Role::Tool
+            ]
+        );
+        let call = |id: &str, name: &str, arguments: &str| {
+            Part::ToolCall(ToolCall {
+                id: id.to_owned(),
+                name: name.to_owned(),
+                arguments: arguments.to_owned(),
+            })
+        };
+        assert_eq!(
+            turn.messages[2].parts,
+            [
+                Part::Text("I will.".to_owned()),
+                call("c1", "fs__ls", "{}"),
+                call("c2", "patch", r#"{"input":"*** Begin"}"#),
+            ]
+        );
+        let result = turn.messages[4].tool_results().next().unwrap();
+        assert_eq!(
+            (result.call_id.as_str(), result.content.as_str()),
+            ("c2", "done")
+        );
+        let names: Vec<&str> = turn.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names, ["fs__ls", "patch"]);
+        assert_eq!(
+            turn.tool_choice,
+            ToolChoice::Named(vec!["patch".to_owned()])
+        );
+        assert!(!turn.parallel_tool_calls);
+        assert_eq!(turn.reasoning_effort.as_deref(), Some("high"));
+        assert_eq!(turn.shape.max_tokens, Some(9));
+    }
+
+    #[test]
+    fn a_call_without_words_before_it() {
+        let turn = read(&json!({"input": [
+            {"role": "user", "content": "go"},
+            {"type": "function_call", "call_id": "c", "name": "ls", "arguments": "{}"},
+        ]}))
+        .unwrap()
+        .turn;
+        assert_eq!(turn.messages[1].role, Role::Assistant);
+    }
+
+    #[test]
+    fn faults_are_named_by_path() {
+        let cases = [
+            (json!({}), "input"),
+            (json!({"input": []}), "input"),
+            (json!({"input": 3}), "input"),
+            (
+                json!({"input": [{"type": "item_reference", "id": "x"}]}),
+                "input[0]",
+            ),
+            (json!({"input": [{"id": "x"}]}), "input[0].role"),
+            (
+                json!({"input": [{"type": "computer_call"}]}),
+                "input[0].type",
+            ),
+            (
+                json!({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}),
+                "input[0].content[0].image_url",
+            ),
+            (
+                json!({"input": [{"type": "function_call", "name": "a"}]}),
+                "input[0].call_id",
+            ),
+            (
+                json!({"input": "hi", "previous_response_id": "resp_1"}),
+                "previous_response_id",
+            ),
+            (
+                json!({"input": "hi", "conversation": {"id": "c"}}),
+                "conversation",
+            ),
+            (json!({"input": "hi", "background": true}), "background"),
+            (
+                json!({"input": "hi", "tools": [{"type": "file_search"}]}),
+                "tools[0]",
+            ),
+            (
+                json!({"input": "hi", "tools": [{"type": "mcp", "server_label": "x"}]}),
+                "tools[0]",
+            ),
+            (
+                json!({"input": "hi", "tool_choice": {"type": "file_search"}}),
+                "tool_choice",
+            ),
+        ];
+        for (body, path) in cases {
+            let Err(error) = read(&body) else {
+                panic!("accepted: {body}");
+            };
+            assert_eq!(error.kind, ErrorKind::InvalidRequest);
+            assert_eq!(error.param.as_deref(), Some(path), "{body}");
+        }
+    }
+}

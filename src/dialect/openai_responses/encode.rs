@@ -1,0 +1,274 @@
+//! The events of a response, numbered in sequence.
+//!
+//! ```text
+//! response.created, response.in_progress
+//!   output_item.added
+//!     message:   content_part.added, output_text.delta…, output_text.done, content_part.done
+//!     reasoning: the same with reasoning_summary_part and reasoning_summary_text
+//!     call:      function_call_arguments.delta, .done (custom_tool_call_input for custom tools)
+//!   output_item.done
+//! response.completed | response.incomplete | response.failed
+//! ```
+
+use serde_json::{Value, json};
+
+use super::{
+    output::{self, Call, Kind},
+    response::Head,
+};
+use crate::{
+    dialect::{Answer, Reply, escape::write_json_str, frame, tools::Forms},
+    turn::{Delta, FinishReason, ToolCall, TurnEnd},
+};
+
+/// Writes one response.
+pub struct ResponsesReply {
+    head: Head,
+    shows_reasoning: bool,
+    forms: Forms,
+    sequence: u64,
+    begun: bool,
+    open: Option<Open>,
+    /// The items that are complete.
+    output: Vec<Value>,
+}
+
+/// The item that grows.
+struct Open {
+    kind: Kind,
+    id: String,
+    text: String,
+    /// Everything of its delta events between the sequence number and the text.
+    delta: String,
+}
+
+impl ResponsesReply {
+    /// `forms` says how the calls of tools that aren't plain functions are written.
+    pub fn new(head: Head, shows_reasoning: bool, forms: Forms) -> Self {
+        Self {
+            head,
+            shows_reasoning,
+            forms,
+            sequence: 0,
+            begun: false,
+            open: None,
+            output: Vec::new(),
+        }
+    }
+
+    /// Appends an event; `members` are those beside its type and number.
+    fn event(&mut self, kind: &str, members: Value, out: &mut Vec<u8>) {
+        let mut event = json!({"type": kind, "sequence_number": self.sequence});
+        self.sequence += 1;
+        if let (Some(event), Value::Object(members)) = (event.as_object_mut(), members) {
+            event.extend(members);
+        }
+        frame::event(kind, &event, out);
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if !self.begun {
+            self.begun = true;
+            for kind in ["response.created", "response.in_progress"] {
+                let response = self.head.in_progress();
+                self.event(kind, json!({ "response": response }), out);
+            }
+        }
+    }
+
+    /// The index of the item that is being written.
+    fn index(&self) -> usize {
+        self.output.len()
+    }
+
+    fn added(&mut self, item: &Value, out: &mut Vec<u8>) {
+        let members = json!({"output_index": self.index(), "item": item});
+        self.event("response.output_item.added", members, out);
+    }
+
+    fn done(&mut self, item: Value, out: &mut Vec<u8>) {
+        let members = json!({"output_index": self.index(), "item": item});
+        self.event("response.output_item.done", members, out);
+        self.output.push(item);
+    }
+
+    fn grow(&mut self, kind: Kind, text: &str, out: &mut Vec<u8>) {
+        self.begin(out);
+        if self.open.as_ref().is_none_or(|open| open.kind != kind) {
+            self.close("completed", out);
+            self.open(kind, out);
+        }
+        if let Some(open) = &mut self.open {
+            open.text.push_str(text);
+            let name = kind.names().delta;
+            let head = format!(
+                "event: {name}\ndata: {{\"type\":\"{name}\",\"sequence_number\":{}{}",
+                self.sequence, open.delta
+            );
+            self.sequence += 1;
+            out.extend_from_slice(head.as_bytes());
+            write_json_str(text, out);
+            out.extend_from_slice(b"}\n\n");
+        }
+    }
+
+    fn open(&mut self, kind: Kind, out: &mut Vec<u8>) {
+        let names = kind.names();
+        let id = format!("{}_{}_{}", names.prefix, self.head.id, self.index());
+        self.added(&kind.item(&id, "", "in_progress"), out);
+        let part = kind.part("");
+        let members = json!({
+            "item_id": id, "output_index": self.index(), names.index: 0, "part": part,
+        });
+        self.event(names.part_added, members, out);
+        let logprobs = match kind {
+            Kind::Message => r#","logprobs":[]"#,
+            Kind::Reasoning => "",
+        };
+        let delta = format!(
+            r#","item_id":"{id}","output_index":{},"{}":0{logprobs},"delta":"#,
+            self.index(),
+            names.index,
+        );
+        self.open = Some(Open {
+            kind,
+            id,
+            text: String::new(),
+            delta,
+        });
+    }
+
+    fn close(&mut self, status: &str, out: &mut Vec<u8>) {
+        let Some(Open { kind, id, text, .. }) = self.open.take() else {
+            return;
+        };
+        let names = kind.names();
+        let place = json!({"item_id": id, "output_index": self.index(), names.index: 0});
+        let mut members = place.clone();
+        members["text"] = text.as_str().into();
+        if kind == Kind::Message {
+            members["logprobs"] = json!([]);
+        }
+        self.event(names.text_done, members, out);
+        let mut members = place;
+        members["part"] = kind.part(&text);
+        self.event(names.part_done, members, out);
+        self.done(kind.item(&id, &text, status), out);
+    }
+
+    fn call(&mut self, call: &ToolCall, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.close("completed", out);
+        let call = self.item(call);
+        self.added(&call.empty, out);
+        let place = json!({"item_id": call.empty["id"], "output_index": self.index()});
+        let mut members = place.clone();
+        members["delta"] = call.input.as_str().into();
+        self.event(&format!("response.{}.delta", call.event), members, out);
+        let mut members = place;
+        members["name"] = call.empty["name"].clone();
+        members[call.member] = call.input.into();
+        self.event(&format!("response.{}.done", call.event), members, out);
+        self.done(call.full, out);
+    }
+
+    fn item(&self, call: &ToolCall) -> Call {
+        let id = format!("{}_{}", self.head.id, self.index());
+        Call::new(&id, call, &self.forms)
+    }
+}
+
+/// What the events of one kind of item are called.
+struct Names {
+    prefix: &'static str,
+    index: &'static str,
+    part_added: &'static str,
+    delta: &'static str,
+    text_done: &'static str,
+    part_done: &'static str,
+}
+
+impl Kind {
+    fn names(self) -> Names {
+        match self {
+            Self::Message => Names {
+                prefix: "msg",
+                index: "content_index",
+                part_added: "response.content_part.added",
+                delta: "response.output_text.delta",
+                text_done: "response.output_text.done",
+                part_done: "response.content_part.done",
+            },
+            Self::Reasoning => Names {
+                prefix: "rs",
+                index: "summary_index",
+                part_added: "response.reasoning_summary_part.added",
+                delta: "response.reasoning_summary_text.delta",
+                text_done: "response.reasoning_summary_text.done",
+                part_done: "response.reasoning_summary_part.done",
+            },
+        }
+    }
+
+    fn item(self, id: &str, text: &str, status: &str) -> Value {
+        match self {
+            Self::Message => output::message(id, text, status),
+            Self::Reasoning => output::reasoning(id, text),
+        }
+    }
+
+    fn part(self, text: &str) -> Value {
+        match self {
+            Self::Message => output::text_part(text),
+            Self::Reasoning => output::summary_part(text),
+        }
+    }
+}
+
+/// An item is as complete as the answer that it ends.
+fn status(end: &TurnEnd) -> &'static str {
+    match end.outcome {
+        Ok(FinishReason::Length) | Err(_) => "incomplete",
+        Ok(_) => "completed",
+    }
+}
+
+impl Reply for ResponsesReply {
+    fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Text(text) => self.grow(Kind::Message, text, out),
+            Delta::Reasoning(text) if self.shows_reasoning => self.grow(Kind::Reasoning, text, out),
+            Delta::Reasoning(_) => {}
+            Delta::ToolCall(call) => self.call(call, out),
+        }
+    }
+
+    fn end(mut self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.close(status(end), out);
+        let output = std::mem::take(&mut self.output);
+        let (event, response) = self.head.finished(output, end);
+        self.event(event, json!({ "response": response }), out);
+    }
+
+    fn whole(mut self: Box<Self>, answer: &Answer, _others: &[Answer]) -> Vec<u8> {
+        let end = TurnEnd::finished(answer.finish_reason.clone(), answer.usage);
+        let kinds = [
+            (Kind::Reasoning, &answer.reasoning, self.shows_reasoning),
+            (Kind::Message, &answer.text, true),
+        ];
+        for (kind, text, shown) in kinds {
+            if shown && !text.is_empty() {
+                let id = format!("{}_{}_{}", kind.names().prefix, self.head.id, self.index());
+                self.output.push(kind.item(&id, text, status(&end)));
+            }
+        }
+        for call in &answer.tool_calls {
+            let item = self.item(call).full;
+            self.output.push(item);
+        }
+        let output = std::mem::take(&mut self.output);
+        let (_, response) = self.head.finished(output, &end);
+        response.to_string().into_bytes()
+    }
+}

@@ -1,0 +1,97 @@
+//! The items of a request's input as messages.
+
+use serde_json::json;
+
+use crate::{
+    dialect::{content, field::Field, tools},
+    turn::{Message, Part, Role, ToolCall, ToolResult, TurnError},
+};
+
+/// Appends one item. Calls join the assistant's message before them.
+///
+/// # Errors
+/// An item that can't be passed on: it is never dropped in silence.
+pub fn add(item: &Field<'_>, messages: &mut Vec<Message>) -> Result<(), TurnError> {
+    item.object()?;
+    match item.opt_str("type")?.unwrap_or("message") {
+        "message" => messages.push(message(item)?),
+        "function_call" => {
+            let arguments = item.get("arguments");
+            let arguments = content::arguments(arguments.map(|field| field.value));
+            add_call(call(item, arguments)?, messages);
+        }
+        "custom_tool_call" => {
+            let input = item.require("input")?.str()?;
+            add_call(call(item, json!({ "input": input }).to_string())?, messages);
+        }
+        "function_call_output" | "custom_tool_call_output" => messages.push(output(item)?),
+        // The model's own reasoning and searches are not part of the conversation.
+        "reasoning" | "web_search_call" => {}
+        "item_reference" => {
+            return Err(item.fail(
+                "refers to an earlier response, but no responses are stored; send the item itself",
+            ));
+        }
+        kind => {
+            let kind_field = item.require("type")?;
+            return Err(kind_field.fail(format_args!(
+                "is `{kind}`, which open-cursor cannot pass on to Cursor; \
+                 send messages, function calls and their outputs"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn message(item: &Field<'_>) -> Result<Message, TurnError> {
+    let role_field = item.require("role")?;
+    let role = match role_field.str()? {
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        other => {
+            return Err(role_field.fail(format_args!(
+                "must be system, developer, user or assistant, not `{other}`"
+            )));
+        }
+    };
+    Ok(Message {
+        role,
+        parts: content::parts(&item.require("content")?)?,
+    })
+}
+
+fn call(item: &Field<'_>, arguments: String) -> Result<ToolCall, TurnError> {
+    let id = item.require("call_id")?.str()?.to_owned();
+    let name = item.require("name")?.str()?;
+    Ok(ToolCall {
+        id,
+        name: tools::flat_name(item.opt_str("namespace")?, name),
+        arguments,
+    })
+}
+
+fn add_call(call: ToolCall, messages: &mut Vec<Message>) {
+    let call = Part::ToolCall(call);
+    match messages.last_mut() {
+        Some(last) if last.role == Role::Assistant => last.parts.push(call),
+        _ => messages.push(Message {
+            role: Role::Assistant,
+            parts: vec![call],
+        }),
+    }
+}
+
+fn output(item: &Field<'_>) -> Result<Message, TurnError> {
+    let (content, files) = content::output(&item.require("output")?)?;
+    let result = Part::ToolResult(ToolResult {
+        call_id: item.require("call_id")?.str()?.to_owned(),
+        name: None,
+        content,
+        is_error: false,
+    });
+    Ok(Message {
+        role: Role::Tool,
+        parts: [vec![result], files].concat(),
+    })
+}

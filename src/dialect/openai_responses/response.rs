@@ -1,0 +1,125 @@
+//! The response object.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    dialect::{Stamp, field::Field},
+    turn::{ErrorKind, FinishReason, TurnEnd, TurnError, Usage},
+};
+
+/// What a response says of itself before there is any answer.
+pub struct Head {
+    /// Unique; the ids of items are made from it.
+    pub id: String,
+    created: u64,
+    model: String,
+    /// The request's parameters, which the object repeats.
+    echo: Map<String, Value>,
+}
+
+/// The members that are repeated, with what stands for a missing one.
+const ECHOED: &[(&str, &str)] = &[
+    ("instructions", "null"),
+    ("max_output_tokens", "null"),
+    ("metadata", "{}"),
+    ("parallel_tool_calls", "true"),
+    ("previous_response_id", "null"),
+    ("reasoning", r#"{"effort":null,"summary":null}"#),
+    ("text", r#"{"format":{"type":"text"}}"#),
+    ("tool_choice", r#""auto""#),
+    ("tools", "[]"),
+];
+
+impl Head {
+    /// # Errors
+    /// None in practice: the body is known to be an object.
+    pub fn new(stamp: &Stamp, model: &str, body: &Field<'_>) -> Result<Self, TurnError> {
+        let members = body.object()?;
+        let echo = ECHOED.iter().map(|(name, missing)| {
+            let given = members.get(*name).filter(|value| !value.is_null()).cloned();
+            let value = given.or_else(|| serde_json::from_str(missing).ok());
+            ((*name).to_owned(), value.unwrap_or_default())
+        });
+        Ok(Self {
+            id: stamp.id.clone(),
+            created: stamp.created,
+            model: model.to_owned(),
+            echo: echo.collect(),
+        })
+    }
+
+    /// The object before the answer.
+    pub fn in_progress(&self) -> Value {
+        self.object("in_progress", Vec::new())
+    }
+
+    /// The object with the answer's items, and the event that carries it.
+    pub fn finished(&self, output: Vec<Value>, end: &TurnEnd) -> (&'static str, Value) {
+        let (event, mut object) = match &end.outcome {
+            Ok(FinishReason::Length) => {
+                let mut object = self.object("incomplete", output);
+                object["incomplete_details"] = json!({"reason": "max_output_tokens"});
+                ("response.incomplete", object)
+            }
+            Ok(_) => ("response.completed", self.object("completed", output)),
+            Err(error) => {
+                let mut object = self.object("failed", output);
+                object["error"] = json!({"code": code(error.kind), "message": error.message});
+                ("response.failed", object)
+            }
+        };
+        object["usage"] = end.usage.as_ref().map_or(Value::Null, usage);
+        (event, object)
+    }
+
+    fn object(&self, status: &str, output: Vec<Value>) -> Value {
+        let mut object = json!({
+            "id": format!("resp_{}", self.id),
+            "object": "response",
+            "created_at": self.created,
+            "status": status,
+            "background": false,
+            "error": null,
+            "incomplete_details": null,
+            "model": self.model,
+            "output": output,
+            "store": false,
+            "temperature": null,
+            "top_p": null,
+            "truncation": "disabled",
+            "usage": null,
+        });
+        if let Some(members) = object.as_object_mut() {
+            members.extend(self.echo.clone());
+        }
+        object
+    }
+}
+
+/// OpenAI counts cache reads and writes as part of the input; Cursor counts them beside it.
+fn usage(usage: &Usage) -> Value {
+    let (read, written) = (
+        usage.cache_read.unwrap_or(0),
+        usage.cache_write.unwrap_or(0),
+    );
+    let input = usage.input + read + written;
+    json!({
+        "input_tokens": input,
+        "input_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning.unwrap_or(0)},
+        "total_tokens": input + usage.output,
+    })
+}
+
+/// Codex repeats a failed response unless it knows one of the first two; the rest is what the
+/// types allow.
+fn code(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ContextTooLong => "context_length_exceeded",
+        ErrorKind::UsageLimit => "insufficient_quota",
+        ErrorKind::RateLimit => "rate_limit_exceeded",
+        ErrorKind::InvalidRequest | ErrorKind::UnknownModel => "invalid_prompt",
+        _ => "server_error",
+    }
+}

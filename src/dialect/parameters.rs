@@ -1,0 +1,159 @@
+//! What becomes of each request parameter: one table for each dialect, checked on every request,
+//! listed by `GET /v1/parameters` and shown in the README.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::field::Field;
+use crate::turn::TurnError;
+
+/// What becomes of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Treatment {
+    /// It does what its vendor says, within what the note says.
+    Honoured,
+    /// It changes nothing that a client could see.
+    Accepted,
+    /// It would change the answer and doesn't; the response says so in a header.
+    Ignored,
+    /// The request fails, since an answer without it would mislead.
+    Refused,
+}
+
+/// One parameter of a dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Parameter {
+    /// Its path in the request body, such as `stream_options.include_usage`.
+    pub name: &'static str,
+    /// What becomes of it.
+    pub treatment: Treatment,
+    /// How, or why not; may be empty.
+    pub note: &'static str,
+}
+
+impl Parameter {
+    /// A parameter that works.
+    pub const fn honoured(name: &'static str, note: &'static str) -> Self {
+        Self::new(name, Treatment::Honoured, note)
+    }
+
+    /// A parameter without a visible effect.
+    pub const fn accepted(name: &'static str, note: &'static str) -> Self {
+        Self::new(name, Treatment::Accepted, note)
+    }
+
+    /// A parameter that does nothing, though it should.
+    pub const fn ignored(name: &'static str, note: &'static str) -> Self {
+        Self::new(name, Treatment::Ignored, note)
+    }
+
+    /// A parameter that fails the request.
+    pub const fn refused(name: &'static str, note: &'static str) -> Self {
+        Self::new(name, Treatment::Refused, note)
+    }
+
+    const fn new(name: &'static str, treatment: Treatment, note: &'static str) -> Self {
+        Self {
+            name,
+            treatment,
+            note,
+        }
+    }
+}
+
+/// Why most parameters are ignored.
+pub const NO_FLAG: &str = "Cursor's CLI has no such setting";
+
+/// The parameters of a request that are ignored, those that the table doesn't know included.
+///
+/// # Errors
+/// A refused parameter that asks for something.
+pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, TurnError> {
+    let mut ignored = Vec::new();
+    for parameter in table {
+        let found = parameter
+            .name
+            .split('.')
+            .try_fold(body.clone(), |field, key| field.get(key))
+            .filter(|field| asks_for_something(field.value));
+        match (parameter.treatment, found) {
+            (Treatment::Refused, Some(field)) => {
+                return Err(field.fail(format_args!("is not supported: {}", parameter.note)));
+            }
+            (Treatment::Ignored, Some(_)) => ignored.push(parameter.name.to_owned()),
+            _ => {}
+        }
+    }
+    for key in body.object()?.keys() {
+        let is_known = |parameter: &Parameter| parameter.name.split('.').next() == Some(key);
+        if !table.iter().any(is_known) {
+            ignored.push(key.clone());
+        }
+    }
+    Ok(ignored)
+}
+
+/// SDKs send `"logprobs": false` and the like, which is no wish.
+fn asks_for_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(true) => true,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TABLE: &[Parameter] = &[
+        Parameter::honoured("model", ""),
+        Parameter::accepted("user", ""),
+        Parameter::ignored("seed", NO_FLAG),
+        Parameter::honoured("text.format", ""),
+        Parameter::ignored("text.verbosity", NO_FLAG),
+        Parameter::refused("logprobs", "there are none"),
+    ];
+
+    fn check(body: &Value) -> Result<Vec<String>, TurnError> {
+        ignored(&Field::root(body), TABLE)
+    }
+
+    #[test]
+    fn what_does_nothing_is_named() {
+        let body = json!({"model": "m", "user": "u", "seed": 1, "new_thing": 1,
+            "text": {"format": {}, "verbosity": "low"}});
+        assert_eq!(
+            check(&body).unwrap(),
+            ["seed", "text.verbosity", "new_thing"]
+        );
+    }
+
+    #[test]
+    fn only_a_wish_is_refused() {
+        for idle in [
+            json!(null),
+            json!(false),
+            json!(0),
+            json!(""),
+            json!([]),
+            json!({}),
+        ] {
+            assert!(check(&json!({ "logprobs": idle })).unwrap().is_empty());
+        }
+        let error = check(&json!({"logprobs": true})).unwrap_err();
+        assert_eq!(error.param.unwrap(), "logprobs");
+        assert!(
+            error.message.contains("there are none"),
+            "{}",
+            error.message
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! Whether there is an agent, whose it is, and its version.
+
+use super::{Context, finding::Verdict};
+
+pub(super) async fn check(context: &Context) -> Verdict {
+    let program = match &context.program {
+        Ok(program) => program,
+        Err(error) => {
+            return Verdict::problem(error.to_string())
+                .hint("without Cursor, `--agent replay` is there to try things out");
+        }
+    };
+    let path = program.path.display();
+    if !program.leading_args.is_empty() {
+        return Verdict::info("the built-in replay agent: it answers from a script");
+    }
+    let reply = match context.query(program, &["--version"], 10).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            return Verdict::problem(error.to_string()).hint(format!("try `{path} --version`"));
+        }
+    };
+    let version = reply
+        .stdout
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty());
+    match version {
+        Some(version) if is_version(version) => Verdict::ok(format!("{path}, version {version}")),
+        Some(other) => Verdict::warning(format!(
+            "{path} calls itself `{other:.60}`, which is no version of Cursor's CLI"
+        ))
+        .hint("name the right program with `agent` in config.toml or CURSOR_AGENT_EXECUTABLE"),
+        None => Verdict::problem(format!(
+            "{path} does not tell its version: {}",
+            reply.error()
+        ))
+        .hint(format!(
+            "run `{path} --version` and reinstall Cursor's CLI if it fails"
+        )),
+    }
+}
+
+/// `2026.10.01-e373342`, or with the time before the hash (FACTS 1.1).
+fn is_version(text: &str) -> bool {
+    let Some((date, hash)) = text.rsplit_once('-') else {
+        return false;
+    };
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let mut numbers = date.split(['.', '-']);
+    let is_date = numbers.clone().count() >= 3 && numbers.all(is_number);
+    is_date && hash.len() >= 7 && hash.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (text, is) in [
+            ("2026.10.01-e373342", true),
+            ("2026.10.01-12-30-59-e373342", true),
+            ("1.2.3", false),
+            ("grok 0.5.1-abcdef0", false),
+            ("2026.10.01-xyz", false),
+            ("", false),
+        ] {
+            assert_eq!(is_version(text), is, "{text}");
+        }
+    }
+}

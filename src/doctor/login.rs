@@ -1,0 +1,26 @@
+//! Whether the agent is logged in, and who pays.
+
+use super::{Context, finding::Verdict};
+use crate::auth::{self, Login, Source};
+
+pub(super) async fn check(context: &Context) -> Verdict {
+    let Some(login) = context.login().await else {
+        return Verdict::no_agent();
+    };
+    match (login, auth::source(&context.env)) {
+        (Ok(Login::In(_)), Source::ApiKey) => {
+            Verdict::warning("logged in by an API key, which may be billed per request").hint(
+                "to use your plan, unset CURSOR_API_KEY (and a key in CURSOR_ACCESS_TOKEN) and run \
+                 `open-cursor login`",
+            )
+        }
+        (Ok(Login::In(_)), Source::Token) => Verdict::ok("logged in by a token of the environment"),
+        (Ok(Login::In(_)), Source::Login) => Verdict::ok("logged in"),
+        (Ok(Login::Out), _) => Verdict::problem("not logged in").hint("run `open-cursor login`"),
+        (Ok(Login::Unknown), _) => {
+            Verdict::warning("the agent does not say whether it is logged in")
+                .hint("run `cursor-agent status`")
+        }
+        (Err(error), _) => Verdict::problem(error.clone()).hint("run `cursor-agent status`"),
+    }
+}

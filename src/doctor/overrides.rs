@@ -1,0 +1,49 @@
+//! Variables that silently change what the agent talks to.
+
+use super::{Context, finding::Verdict};
+
+/// Each sends requests elsewhere, or makes someone else pay (FACTS 1.4).
+const OVERRIDES: &[&str] = &[
+    "CURSOR_API_ENDPOINT",
+    "CURSOR_API_BASE_URL",
+    "CURSOR_LOCAL_AGENT_BASE_URL",
+    "CURSOR_LOCAL_AGENT_API_KEY",
+    "CURSOR_AGENT_CLI_AUTHLESS_MODE",
+    "CURSOR_ENABLE_BEDROCK",
+    "CURSOR_STATSIG_OVERRIDES",
+];
+
+/// Passed on as they are; good to know.
+const PROXIES: &[&str] = &[
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
+pub(super) async fn check(context: &Context) -> Verdict {
+    let set = |names: &[&'static str]| -> Vec<&'static str> {
+        let set = names.iter().copied();
+        set.filter(|name| context.env.get(name).is_some()).collect()
+    };
+    let overrides = set(OVERRIDES);
+    if !overrides.is_empty() {
+        return Verdict::warning(format!(
+            "the agent is told otherwise by {}",
+            overrides.join(", ")
+        ))
+        .hint("unset them unless you mean it");
+    }
+    if context.env.get("CURSOR_USER_ID").is_some() {
+        return Verdict::info("CURSOR_USER_ID is set, which the CLI does not read");
+    }
+    match set(PROXIES) {
+        none if none.is_empty() => Verdict::ok("no variable overrides where the agent connects"),
+        proxies => Verdict::info(format!(
+            "the agent connects by a proxy: {}",
+            proxies.join(", ")
+        )),
+    }
+}

@@ -1,0 +1,44 @@
+//! Whether every model that OpenCode can ask for exists.
+
+use super::{Context, Fix, finding::Verdict};
+use crate::models::{Request, group, resolve};
+
+/// How many are named.
+const SHOWN: usize = 5;
+
+pub(super) async fn check(context: &Context) -> Verdict {
+    let Some(Ok(inspection)) = context.inspect() else {
+        return Verdict::info("not checked: OpenCode's configuration cannot be read");
+    };
+    let targets = inspection.targets();
+    if targets.is_empty() {
+        return Verdict::info("not checked: OpenCode has no models of ours");
+    }
+    let Some(Ok(models)) = context.models().await else {
+        return Verdict::info("not checked: the account's models are not known");
+    };
+    let families = group(models);
+    let exists = |id: &str| {
+        let request = Request {
+            model: Some(id),
+            ..Request::default()
+        };
+        resolve(request, &families, true).is_ok()
+    };
+    let missing: Vec<&str> = targets
+        .iter()
+        .map(String::as_str)
+        .filter(|id| !exists(id))
+        .collect();
+    if missing.is_empty() {
+        return Verdict::ok(format!("all {} configured models exist", targets.len()));
+    }
+    let more = match missing.len().checked_sub(SHOWN) {
+        Some(more) if more > 0 => format!(" and {more} more"),
+        _ => String::new(),
+    };
+    let shown = missing[..missing.len().min(SHOWN)].join(", ");
+    Verdict::warning(format!("the account lacks {shown}{more}"))
+        .hint("run `open-cursor sync-models`; entries of your own stay until you remove them")
+        .fix(Fix::SyncModels)
+}

@@ -1,0 +1,77 @@
+//! The turns that answer one request, side by side.
+
+use std::task::{Context, Poll};
+
+use crate::{
+    engine::TurnStream,
+    turn::{TurnEnd, TurnEvent, Usage},
+};
+
+/// The events of all choices. Dropping this cancels their turns.
+pub struct Choices {
+    streams: Vec<TurnStream>,
+    /// The stream that is asked first, so that none starves.
+    first: usize,
+    /// How many have not ended.
+    open: usize,
+    usage: Option<Usage>,
+}
+
+impl From<Vec<TurnStream>> for Choices {
+    fn from(streams: Vec<TurnStream>) -> Self {
+        Self {
+            open: streams.len(),
+            streams,
+            first: 0,
+            usage: None,
+        }
+    }
+}
+
+impl From<TurnStream> for Choices {
+    fn from(stream: TurnStream) -> Self {
+        vec![stream].into()
+    }
+}
+
+impl Choices {
+    /// The next events of any choice, with its number; `None` after the end of all.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Vec<TurnEvent>)>> {
+        let count = self.streams.len();
+        let mut waiting = false;
+        for choice in (self.first..count).chain(0..self.first) {
+            match self.streams[choice].poll_next(cx) {
+                Poll::Ready(Some(batch)) => {
+                    self.first = (choice + 1) % count;
+                    return Poll::Ready(Some((choice, batch)));
+                }
+                Poll::Ready(None) => {}
+                Poll::Pending => waiting = true,
+            }
+        }
+        if waiting {
+            Poll::Pending
+        } else {
+            Poll::Ready(None)
+        }
+    }
+
+    /// The same, to wait for.
+    pub async fn next(&mut self) -> Option<(usize, Vec<TurnEvent>)> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Notes that a choice ended. `Some` if the answer ends with it: at the last choice, with the
+    /// usage of all, or at a failure.
+    pub fn end(&mut self, end: &TurnEnd) -> Option<TurnEnd> {
+        self.open = self.open.saturating_sub(1);
+        self.usage = match (self.usage, end.usage) {
+            (Some(sum), Some(usage)) => Some(sum + usage),
+            (sum, usage) => sum.or(usage),
+        };
+        (self.open == 0 || end.outcome.is_err()).then(|| TurnEnd {
+            outcome: end.outcome.clone(),
+            usage: self.usage,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Every setting, a row each: the only place to touch when one is added.
+//!
+//! A row makes the field, the flag with its help, the variable, the key of the configuration file,
+//! the line of `open-cursor config`, and the check of each text. README.md's table is tested against
+//! these rows.
+
+use std::{
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::{
+    table::settings,
+    value::{Dirs, Names, ToolLoop},
+};
+use crate::{
+    agent::fence::FenceMode,
+    boundary::{Mode, TextCalls},
+};
+
+settings! {
+    /// How `serve` runs, and what the other commands take from that.
+    pub struct ServeSettings;
+
+    /// Address to listen on
+    host "host" "IP": IpAddr = "127.0.0.1";
+
+    /// Port to listen on; 0 picks a free one
+    port "port" "N" [PORT]: u16 = "32124";
+
+    /// Agent program, or `replay` for the built-in one; else `cursor-agent` or `agent`, on PATH or
+    /// where Cursor installs it
+    agent "agent" "PATH|replay" [CURSOR_AGENT_EXECUTABLE]: Option<String>;
+
+    /// Directory the agent works in where a request names none; else the one that the client's
+    /// system prompt names, else an empty one (`run`: the current one)
+    workspace "workspace" "DIR" [CURSOR_ACP_WORKSPACE]: Option<PathBuf>;
+
+    /// Directories, separated by colons, below which requests may name theirs; else your home and the
+    /// current one
+    workspace_base "workspace-base" "DIRS": Dirs;
+
+    /// Whether the client's system prompt may name the directory
+    workspace_from_prompt "workspace-from-prompt" "BOOL": bool = "true";
+
+    /// Seconds the agent may take to its first event
+    agent_timeout "agent-timeout" "SECS": Duration = "120";
+
+    /// Seconds the agent may be silent between two events
+    idle_timeout "idle-timeout" "SECS": Duration = "600";
+
+    /// Seconds a whole answer may take; 0 is no limit
+    turn_timeout "turn-timeout" "SECS": Option<Duration> = "0";
+
+    /// Seconds a client may read nothing of its answer
+    stall_timeout "stall-timeout" "SECS": Duration = "30";
+
+    /// Requests answered at once; more wait
+    max_running "max-running" "N" [CURSOR_ACP_MAX_RUNNING]: NonZeroUsize = "3";
+
+    /// Requests that may wait; more get a 429
+    max_queued "max-queued" "N" [CURSOR_ACP_MAX_QUEUED]: usize = "32";
+
+    /// Seconds a request may wait
+    queue_timeout "queue-timeout" "SECS": Duration = "300";
+
+    /// Connections open at once; more wait to be accepted
+    max_connections "max-connections" "N": NonZeroUsize = "512";
+
+    /// File with the API key that clients must send; CURSOR_ACP_API_KEY may hold the key itself
+    api_key_file "api-key-file" "FILE": Option<PathBuf>;
+
+    /// Further names under which clients reach this server, separated by commas
+    allow_host "allow-host" "NAMES": Names;
+
+    /// Origins whose web pages may use this server, as in https://app.example, separated by commas
+    allow_origin "allow-origin" "ORIGINS": Names;
+
+    /// Directory that gets the request, prompt, agent's output and answer of each turn, in full
+    dump_dir "dump-dir" "DIR": Option<PathBuf>;
+
+    /// How many turns the dump directory keeps
+    dump_keep "dump-keep" "N": NonZeroUsize = "50";
+
+    /// Keep the agent from changing files itself: require, auto or off
+    fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";
+
+    /// Who executes tools: opencode is the client, whichever it is; off leaves them to the agent
+    tool_loop "tool-loop-mode" "MODE" [CURSOR_ACP_TOOL_LOOP_MODE]: ToolLoop = "opencode";
+
+    /// v1 translates tool calls; legacy passes exact names and arguments only
+    provider_boundary "provider-boundary" "v1|legacy" [CURSOR_ACP_PROVIDER_BOUNDARY]: Mode = "v1";
+
+    /// Whether a call that can't be made valid goes to the client all the same
+    autofallback "provider-boundary-autofallback" "BOOL" [CURSOR_ACP_PROVIDER_BOUNDARY_AUTOFALLBACK]: bool = "true";
+
+    /// How often in a row a call may have the same outcome before it counts as a loop
+    max_repeat "tool-loop-max-repeat" "N" [CURSOR_ACP_TOOL_LOOP_MAX_REPEAT]: NonZeroU32 = "3";
+
+    /// Which calls are recovered from answer text: strict, lenient or off
+    text_calls "text-calls" "MODE" [CURSOR_ACP_TEXT_CALLS]: TextCalls = "lenient";
+
+    /// Let reads and searches run on Cursor's side: fewer runs, but the client doesn't see them
+    native_reads "native-reads" "BOOL" [CURSOR_ACP_NATIVE_READS]: bool = "false";
+
+    /// Whether `run` may use a server that runs already
+    reuse "reuse" "BOOL" [CURSOR_ACP_REUSE_EXISTING_PROXY]: bool = "true";
+
+    /// error, warn, info, debug, trace or a filter
+    log_level "log-level" "LEVEL" [RUST_LOG]: String = "info";
+}

@@ -1,0 +1,74 @@
+//! What a row of settings is, and the macro that turns rows into a type.
+
+/// A setting, as text.
+#[derive(Debug)]
+pub struct Row {
+    /// The flag without its dashes, and the key in the file.
+    pub name: &'static str,
+    /// What stands for the value in help.
+    pub value_name: &'static str,
+    /// The variable.
+    pub env: Option<&'static str>,
+    /// The value where nobody gives one.
+    pub default: Option<&'static str>,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Whether a text is a value of it; says what is wrong if not.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+/// Rows in, a struct out: with a field per row, `ROWS`, and `typed`, which reads resolved texts.
+///
+/// `/// doc` `field "name" "VALUE" [VARIABLE]: Type = "default";` where variable and default may be
+/// missing. A type without a default must be an `Option` or a list.
+macro_rules! settings {
+    (
+        $(#[$meta:meta])* pub struct $Settings:ident;
+        $(
+            $(#[doc = $doc:literal])+
+            $field:ident $name:literal $value:literal $([$env:ident])? : $type:ty $(= $default:literal)?;
+        )+
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $Settings {
+            $($(#[doc = $doc])+ pub $field: $type,)+
+        }
+
+        /// All settings, in the order of help.
+        pub const ROWS: &[$crate::settings::Row] = &[$(
+            $crate::settings::Row {
+                name: $name,
+                value_name: $value,
+                env: $crate::settings::table::optional!($(stringify!($env))?),
+                default: $crate::settings::table::optional!($($default)?),
+                doc: concat!($($doc),+),
+                check: |text| <$type as $crate::settings::value::Value>::parse(Some(text)).map(drop),
+            },
+        )+];
+
+        impl $Settings {
+            /// Reads the resolved texts, which come in the order of [`ROWS`].
+            pub(super) fn typed(
+                found: &[$crate::settings::Found],
+            ) -> Result<Self, $crate::settings::SettingsError> {
+                let mut found = found.iter();
+                Ok(Self {$(
+                    $field: $crate::settings::Found::read(found.next(), $name)?,
+                )+})
+            }
+        }
+    };
+}
+
+/// `Some` of its argument, if it has one.
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
+}
+
+pub(super) use {optional, settings};

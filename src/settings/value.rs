@@ -1,0 +1,134 @@
+//! How the text of a setting becomes a value.
+
+use std::{
+    fmt::Display,
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use crate::{
+    agent::fence::FenceMode,
+    boundary::{Mode, TextCalls},
+};
+
+/// A value that a text can be read as. No text is `None`, where the type has that.
+pub(super) trait Value: Sized {
+    /// Reads the text; an error says what is wrong with it.
+    fn parse(text: Option<&str>) -> Result<Self, String>;
+}
+
+fn some<T>(text: Option<&str>) -> Result<T, String>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let text = text.ok_or("it has no value")?;
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+macro_rules! by_from_str {
+    ($($type:ty),+) => {$(
+        impl Value for $type {
+            fn parse(text: Option<&str>) -> Result<Self, String> {
+                some(text)
+            }
+        }
+        impl Value for Option<$type> {
+            fn parse(text: Option<&str>) -> Result<Self, String> {
+                text.map(|text| some(Some(text))).transpose()
+            }
+        }
+    )+};
+}
+
+by_from_str!(
+    IpAddr,
+    u16,
+    usize,
+    NonZeroU32,
+    NonZeroUsize,
+    String,
+    PathBuf,
+    FenceMode,
+    Mode,
+    TextCalls,
+    ToolLoop
+);
+
+/// Words, separated by commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl Value for Names {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        let words = text.unwrap_or_default().split(',').map(str::trim);
+        let words = words.filter(|word| !word.is_empty());
+        Ok(Self(words.map(str::to_owned).collect()))
+    }
+}
+
+/// Directories, separated as in PATH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs(pub Vec<PathBuf>);
+
+impl Value for Dirs {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        let dirs = std::env::split_paths(text.unwrap_or_default());
+        Ok(Self(
+            dirs.filter(|dir| !dir.as_os_str().is_empty()).collect(),
+        ))
+    }
+}
+
+/// Who executes the tools that a client offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolLoop {
+    /// The client.
+    Client,
+    /// The agent, by its own tools; the client's are not called.
+    Off,
+}
+
+impl FromStr for ToolLoop {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "opencode" => Ok(Self::Client),
+            "off" => Ok(Self::Off),
+            "proxy-exec" => {
+                Err("this version executes no tools itself; use opencode or off".into())
+            }
+            _ => Err(format!("`{text}` is not one of opencode, off")),
+        }
+    }
+}
+
+/// Off by the words that the variables of our users' earlier systems take for it.
+impl Value for bool {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        match text.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "true" | "1" | "on" | "yes" => Ok(true),
+            "false" | "0" | "off" | "no" => Ok(false),
+            _ => Err("use true or false".to_owned()),
+        }
+    }
+}
+
+/// Whole seconds.
+impl Value for Duration {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        some(text).map(Self::from_secs)
+    }
+}
+
+/// Whole seconds; 0 is no limit.
+impl Value for Option<Duration> {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        let seconds: u64 = text.map_or(Ok(0), |text| some(Some(text)))?;
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+    }
+}

@@ -1,0 +1,11 @@
+//! The form that a client wants the answer's text to have.
+
+/// Bounds on the answer's text. Cursor's CLI knows none of them, so the engine enforces them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shape {
+    /// The text ends before the first of these; none is empty.
+    pub stop: Vec<String>,
+    /// The most tokens of text, by [estimate](super::BYTES_PER_TOKEN). Reasoning and the arguments
+    /// of tool calls don't count: a call cut short would be no call.
+    pub max_tokens: Option<u64>,
+}

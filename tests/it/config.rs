@@ -1,0 +1,57 @@
+use crate::support::{Home, golden};
+
+fn with_file(text: &str) -> Home {
+    let home = Home::new();
+    let dir = home.path().join(".config/open-cursor");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("config.toml"), text).unwrap();
+    home
+}
+
+#[test]
+fn every_value_and_where_it_is_from() {
+    let plain = Home::new();
+    let mut text = plain.transcript(&["config"]);
+    let set = with_file("# mine\nport = 4000\nagent-timeout = 5\n").env("RUST_LOG", "debug");
+    text += &set.transcript(&["config", "--agent", "replay"]);
+    text += &set.transcript(&["config", "--json"]);
+    golden("config.txt", &text);
+}
+
+#[test]
+fn a_wrong_file_is_wrong_usage_for_every_command_that_reads_it() {
+    let home = with_file("port = 4000\nprot = 1\n");
+    let mut text = String::new();
+    for args in [
+        &["config"][..],
+        &["serve"],
+        &["run", "true"],
+        &["sync-models"],
+    ] {
+        text += &home.transcript(args);
+    }
+    golden("config-wrong.txt", &text);
+}
+
+#[test]
+fn the_file_is_used() {
+    let home = with_file("agent = \"replay\"\n");
+    let ended = home.run(&["models", "--json"]);
+    assert!(ended.stdout.contains("replay-files"), "{ended:?}");
+}
+
+#[test]
+fn completions_and_manual_pages() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = home.run(&["completions", shell]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+        for word in ["sync-models", "agent-timeout"] {
+            assert!(ended.stdout.contains(word), "{shell} lacks {word}");
+        }
+    }
+    assert_eq!(home.run(&["man", "pages"]).code, 0);
+    let page = home.path().join("project/pages/open-cursor-run.1");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("Examples"), "{page}");
+}

@@ -1,0 +1,239 @@
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::support::{Home, golden, wait_until};
+
+/// A CLI as good as the real one, as far as it is looked at.
+const CLI: &str = r#"#!/bin/sh
+case "$1" in
+--version) echo 2026.10.01-e373342 ;;
+--help)
+    echo 'Start the Cursor Agent: --print --output-format --stream-partial-output --model'
+    echo '--workspace, --trust, --resume' ;;
+status) echo '{"isAuthenticated": true}' ;;
+models) printf 'Available models\n\nauto - Auto (default)\ngpt-5.5-high - GPT-5.5 High\n' ;;
+create-chat) echo 868f1553-01ac-4335-89c6-6c1f101d6009 ;;
+*)
+    echo '{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"OK"}]}}'
+    echo '{"type":"result","subtype":"success","is_error":false,"result":"OK"}' ;;
+esac
+"#;
+
+/// A home whose PATH leads nowhere else, with a port that is free.
+fn home() -> Home {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    at(port)
+}
+
+fn at(port: u16) -> Home {
+    let home = Home::new();
+    let bin = home.path().join("bin");
+    // So that no test depends on the network.
+    home.env("PATH", bin)
+        .env("PORT", port.to_string())
+        .env("HTTPS_PROXY", "http://127.0.0.1:9")
+}
+
+fn configure(home: &Home, text: &str) {
+    let dir = home.path().join(".config/opencode");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("opencode.json"), text).unwrap();
+}
+
+/// What is the same on every machine.
+fn stable(text: &str, home: &Home) -> String {
+    let port = home.run(&["config", "--json"]).stdout;
+    let port: Value = serde_json::from_str(&port).unwrap();
+    let settings = port["settings"].as_array().unwrap();
+    let port = settings.iter().find(|it| it["name"] == "port").unwrap();
+    let text = text.replace(port["value"].as_str().unwrap(), "PORT");
+    let seconds = text
+        .find("answered in ")
+        .map(|at| at + "answered in ".len());
+    match seconds {
+        Some(at) => {
+            let end = at + text[at..].find(" s").unwrap();
+            format!("{}N{}", &text[..at], &text[end..])
+        }
+        None => text,
+    }
+}
+
+fn findings(home: &Home, args: &[&str]) -> (i32, Vec<Value>) {
+    let ended = home.run(args);
+    let value: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+    (ended.code, value["findings"].as_array().unwrap().clone())
+}
+
+fn finding(findings: &[Value], name: &str) -> (String, String) {
+    let found = findings.iter().find(|it| it["check"] == name).unwrap();
+    let text = |key: &str| found[key].as_str().unwrap().to_owned();
+    (text("severity"), text("message"))
+}
+
+#[test]
+fn a_machine_without_anything() {
+    let home = home();
+    let before = home.files();
+    let text = home.transcript(&["doctor"]) + &home.transcript(&["doctor", "--json"]);
+    let own = std::path::Path::new(env!("CARGO_BIN_EXE_open-cursor"));
+    let text = text.replace(own.to_str().unwrap(), "OPEN-CURSOR");
+    golden("doctor-nothing.txt", &stable(&text, &home));
+    assert_eq!(home.files(), before);
+}
+
+#[test]
+fn a_machine_where_all_is_well() {
+    let home = home();
+    home.program("cursor-agent", CLI);
+    home.program("opencode", "#!/bin/sh\n");
+    std::os::unix::fs::symlink(
+        env!("CARGO_BIN_EXE_open-cursor"),
+        home.path().join("bin/open-cursor"),
+    )
+    .unwrap();
+    assert_eq!(home.run(&["sync-models", "--variants"]).code, 0);
+    let text = home.transcript(&["doctor", "--deep"]);
+    // Other agents of this machine are none of ours.
+    let text: String = text
+        .lines()
+        .filter(|line| !line.contains("strays"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    golden("doctor-well.txt", &stable(&text, &home));
+}
+
+#[test]
+fn what_is_wrong_is_found() {
+    let home = home()
+        .env("CURSOR_API_KEY", "crsr_0123456789abcdef")
+        .env("CURSOR_API_ENDPOINT", "http://x");
+    home.program("cursor-agent", "#!/bin/sh\necho 'grok 1.0: --print'\n");
+    configure(
+        &home,
+        r#"{"provider": {"cursor-acp": {"npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": "http://127.0.0.1:9/v1"}, "models": {"gone": {}}}}}"#,
+    );
+    let (code, found) = findings(&home, &["doctor", "--deep", "--no-chat", "--json"]);
+    assert_eq!(code, 1);
+    for (name, severity, words) in [
+        ("agent", "warning", "no version of Cursor's CLI"),
+        ("agent-flags", "problem", "is not Cursor's"),
+        ("login", "warning", "does not say"),
+        ("overrides", "warning", "CURSOR_API_ENDPOINT"),
+        (
+            "base-url",
+            "warning",
+            "no open-cursor answers at http://127.0.0.1:9/v1",
+        ),
+        ("models", "problem", "model list"),
+        ("create-chat", "problem", "no chat was created"),
+    ] {
+        let (is, message) = finding(&found, name);
+        assert!(
+            is == severity && message.contains(words),
+            "{name}: {is}: {message}"
+        );
+    }
+    assert!(found.iter().all(|it| it["check"] != "chat"));
+
+    home.program("cursor-agent", &CLI.replace("true", "false"));
+    let (code, found) = findings(&home, &["doctor", "--json"]);
+    assert_eq!((code, finding(&found, "login").0.as_str()), (1, "problem"));
+    home.program("cursor-agent", &CLI.replace("--trust", ""));
+    let (code, found) = findings(&home, &["doctor", "--json"]);
+    assert_eq!(code, 1);
+    assert!(finding(&found, "agent-flags").1.contains("--trust"));
+    assert!(finding(&found, "login").1.contains("billed"));
+
+    configure(&home, "{\n  broken");
+    let (_, found) = findings(&home, &["doctor", "--json"]);
+    assert!(finding(&found, "provider").1.contains("opencode.json:2:"));
+}
+
+#[test]
+fn a_login_that_needs_its_directory_is_found() {
+    let home = home();
+    let script = "status) [ -z \"$CURSOR_CONFIG_DIR\" ] && a=true || a=false\n  echo \"{\\\"isAuthenticated\\\": $a}\" ;;";
+    home.program(
+        "cursor-agent",
+        &CLI.replace("status) echo '{\"isAuthenticated\": true}' ;;", script),
+    );
+    let (code, found) = findings(&home, &["doctor", "--json"]);
+    assert_eq!(code, 1);
+    assert_eq!(finding(&found, "login").0, "ok");
+    assert!(finding(&found, "config-directory").1.contains("logged out"));
+}
+
+#[test]
+fn a_port_in_use_is_told_with_its_owner() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = at(listener.local_addr().unwrap().port());
+    let (code, found) = findings(&home, &["doctor", "--json"]);
+    let (severity, message) = finding(&found, "port");
+    assert_eq!((code, severity.as_str()), (1, "problem"));
+    let pid = format!("(pid {})", std::process::id());
+    assert!(
+        message.contains(&pid) || cfg!(not(target_os = "linux")),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_running_server_is_recognised() {
+    let home = home();
+    let info = home.path().join("info.json");
+    let args = [
+        "serve",
+        "--agent",
+        "replay",
+        "--server-info",
+        info.to_str().unwrap(),
+    ];
+    let mut serve = home.command(&args).spawn().unwrap();
+    wait_until("the server's start", || info.exists()).await;
+    let (_, found) = findings(&home, &["doctor", "--json"]);
+    assert_eq!(finding(&found, "port").0, "ok");
+    let (severity, message) = finding(&found, "server");
+    assert_eq!(severity, "ok");
+    assert!(
+        message.contains(&format!("(pid {})", serve.id())),
+        "{message}"
+    );
+    serve.kill().unwrap();
+    serve.wait().unwrap();
+}
+
+#[test]
+fn fix_brings_the_models_and_leaves_the_rest() {
+    let home = home();
+    home.program("cursor-agent", CLI);
+    configure(
+        &home,
+        r#"{"theme": "mine", "provider": {"cursor-acp": {
+        "npm": "@ai-sdk/openai-compatible", "options": {"baseURL": "http://127.0.0.1:9/v1"}}}}"#,
+    );
+    let file = home.path().join(".config/opencode/opencode.json");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let (code, found) = findings(&home, &["doctor", "--json"]);
+    assert_eq!(
+        (code, finding(&found, "provider").0.as_str()),
+        (1, "problem")
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+
+    let (code, found) = findings(&home, &["doctor", "--json", "--fix"]);
+    assert_eq!((code, finding(&found, "provider").0.as_str()), (0, "ok"));
+    let after: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(after["theme"], "mine");
+    assert!(after["provider"]["cursor-acp"]["models"]["auto"].is_object());
+    assert_eq!(
+        after["provider"]["cursor-acp"]["options"]["baseURL"],
+        "http://127.0.0.1:9/v1"
+    );
+}
