@@ -29,6 +29,7 @@ pub mod cli;
 pub mod clients;
 pub mod dialect;
 pub mod doctor;
+pub mod dump;
 pub mod engine;
 pub mod http;
 pub mod models;

@@ -79,7 +79,10 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         telemetry::init(level)
             .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     }
-    let resolved = dirs.settings(&args.flags.0)?;
+    let mut resolved = dirs.settings(&args.flags.0)?;
+    // One client, started here.
+    let workspace = &mut resolved.settings.workspace;
+    workspace.get_or_insert_with(|| ".".into());
     let (program, rest) = args.command.split_first().context("there is no command")?;
     let client = match &args.client {
         Some(name) => CLIENTS.iter().find(|client| client.name == name),
@@ -150,8 +153,12 @@ impl Backend {
         }
         resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         resolved.settings.port = 0;
+        // The command's directory is what it works on, unless a setting says otherwise.
+        if resolved.settings.workspace.is_none() {
+            resolved.settings.workspace = std::env::current_dir().ok();
+        }
         let site = Site::find(&resolved.settings).await?;
-        let running = Running::start(&resolved, site, None).await?;
+        let running = Running::start(&resolved, site, None, None).await?;
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
@@ -207,8 +214,11 @@ async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Program
     let explicit = settings.agent.as_deref().map(OsStr::new);
     let program = discover(explicit, &process_env()).await?;
     let is_same = sibling.status == "ok"
-        && sibling.workspace == workspace(settings).await?.display().to_string()
-        && sibling.agent == program.to_string()
+        && sibling.workspace
+            == workspace(settings)
+                .await?
+                .map(|dir| dir.display().to_string())
+        && sibling.agent == Some(program.to_string())
         && sibling.settings == resolved.digest();
     Ok(is_same.then(|| (format!("http://{addr}"), program)))
 }

@@ -155,7 +155,11 @@ impl Report {
                 "server",
                 format!(
                     "http://{}, {it}, {}, in {}",
-                    self.addr, it.status, it.workspace
+                    self.addr,
+                    it.status,
+                    it.workspace
+                        .as_deref()
+                        .unwrap_or("each request's own directory")
                 ),
             ),
             None => row("server", format!("none on http://{}", self.addr)),
