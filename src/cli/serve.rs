@@ -86,10 +86,7 @@ pub(super) struct Site {
 impl Site {
     /// Finds both.
     pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
-        let workspace = match &settings.workspace {
-            Some(dir) => Some(canonical("--workspace", dir).await?),
-            None => None,
-        };
+        let workspace = workspace(settings).await?;
         let agent = settings.agent.as_deref().map(OsStr::new);
         let running = settings.max_running.get();
         let setup = Setup {
@@ -109,6 +106,14 @@ impl Site {
             })?;
         Ok(Self { agent, workspace })
     }
+}
+
+/// Where the agent works, absolute and without links, if the settings say.
+pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<Option<PathBuf>> {
+    Ok(match &settings.workspace {
+        Some(dir) => Some(canonical("--workspace", dir).await?),
+        None => None,
+    })
 }
 
 /// A server that is bound and ready to run.

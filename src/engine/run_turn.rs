@@ -1,6 +1,6 @@
 //! One turn, from the prompt to its end.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Shared, attachments,
@@ -42,16 +42,15 @@ async fn send_end(events: &Sender, end: TurnEnd) {
 /// Answers the turn.
 ///
 /// # Errors
-/// Why the agent did not even start. Everything else has been sent.
+/// Why an agent did not even start. Everything else has been sent.
 async fn answer(
     shared: &Shared,
     mut turn: Turn,
     dump: Option<Dump>,
     events: &Sender,
 ) -> Result<(), TurnError> {
-    let config = &shared.config;
     attachments::check(&turn)?;
-    let workspace = config.workspaces.of(&turn).await?;
+    let workspace = shared.config.workspaces.of(&turn).await?;
     let _permit = shared.admission.admit().await?;
     let requested = models::Request {
         model: Some(&turn.model),
@@ -59,40 +58,79 @@ async fn answer(
         reasoning_effort: turn.reasoning_effort.as_deref(),
     };
     let model = shared.models.resolve(requested).await;
-    let model = model.map_err(unknown_model)?;
-    let failed = |error| turn_error(error, &model);
-    // Whatever lies in it is removed with the turn.
-    let slot = shared.agent.slot().await.map_err(failed)?;
-    let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
-    let workspace = workspace.unwrap_or_else(|| slot.dirs().workspace());
-    if !config.client_tools {
+    let place = Place {
+        workspace,
+        model: model.map_err(unknown_model)?,
+        dump,
+    };
+    if !shared.config.client_tools {
         turn.tools.clear();
     }
+    let mut shaper = Shaper::new(&turn)?;
+    let mut next = Some(turn);
+    while let Some(turn) = next.take() {
+        next = run(shared, turn, &place, &mut shaper, events).await?;
+    }
+    Ok(())
+}
+
+/// What is the same for all runs of a turn.
+struct Place {
+    /// The directory, if the turn is about one.
+    workspace: Option<PathBuf>,
+    model: String,
+    dump: Option<Dump>,
+}
+
+/// One run of the agent. Returns the turn for another run, if the answer takes one.
+async fn run(
+    shared: &Shared,
+    mut turn: Turn,
+    place: &Place,
+    shaper: &mut Shaper,
+    events: &Sender,
+) -> Result<Option<Turn>, TurnError> {
+    let config = &shared.config;
+    let Place {
+        workspace,
+        model,
+        dump,
+    } = place;
+    let failed = |error| turn_error(error, model);
+    // Whatever lies in it is removed with the run.
+    let slot = shared.agent.slot().await.map_err(failed)?;
+    let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
+    let own = || slot.dirs().workspace();
+    let workspace = workspace.clone().unwrap_or_else(own);
     let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
     if let Some(files) = files {
         boundary.reads_itself(files);
     }
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
+    let tap = |dump: &Dump| {
+        let dump = dump.clone();
+        Tap::new(move |line| dump.line(Part::Events, line))
+    };
     let request = RunRequest {
         prompt: prompt::render(&turn, hint.as_slice()).into(),
         model: model.clone(),
         workspace,
         resume: None,
-        tap: dump
-            .clone()
-            .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
+        tap: dump.as_ref().map(tap),
     };
-    if let Some(dump) = &dump {
+    if let Some(dump) = dump {
         dump.write(Part::Prompt, request.prompt.as_bytes());
     }
-    let shaper = Shaper::new(&turn.shape);
-    // A request can be megabytes, and nothing below needs it.
-    drop(turn);
+    // A request can be megabytes, and little below needs it.
+    let kept = shaper.may_repeat().then_some(turn);
     let mut run = shared.agent.start(request, slot).await.map_err(failed)?;
     if !run.has_view() {
         boundary.without_view();
     }
-    let mut answer = Answer::new(&mut boundary, shaper, &model);
-    answer.relay(&mut run, config.budgets, events).await;
-    Ok(())
+    let mut answer = Answer::new(&mut boundary, shaper, model);
+    let again = answer.relay(&mut run, config.budgets, events).await;
+    Ok(kept.zip(again).map(|(mut turn, messages)| {
+        turn.messages.extend(messages);
+        turn
+    }))
 }

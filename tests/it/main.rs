@@ -37,8 +37,12 @@ mod golden;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
+/// `install`, `uninstall` and `status`.
+mod install;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
+/// What becomes of request parameters.
+mod parameters;
 /// Real recordings, where they are at hand.
 mod recordings;
 /// The `run` command: a client with a server of its own.
@@ -47,6 +51,8 @@ mod run;
 mod security;
 /// The `serve` command as a process.
 mod serve;
+/// Stop sequences, lengths, JSON and several choices.
+mod shape;
 /// `sync-models`: golden configurations, properties, and being killed.
 mod sync_models;
 /// Tool calls.
