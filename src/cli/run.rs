@@ -213,6 +213,7 @@ async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Program
     }
     let explicit = settings.agent.as_deref().map(OsStr::new);
     let program = discover(explicit, &process_env()).await?;
+    let dir = workspace(settings).await?;
     let is_same = sibling.status == "ok"
         && sibling.workspace
             == workspace(settings)

@@ -42,16 +42,15 @@ async fn send_end(events: &Sender, end: TurnEnd) {
 /// Answers the turn.
 ///
 /// # Errors
-/// Why the agent did not even start. Everything else has been sent.
+/// Why an agent did not even start. Everything else has been sent.
 async fn answer(
     shared: &Shared,
     mut turn: Turn,
     dump: Option<Dump>,
     events: &Sender,
 ) -> Result<(), TurnError> {
-    let config = &shared.config;
     attachments::check(&turn)?;
-    let workspace = config.workspaces.of(&turn).await?;
+    let workspace = shared.config.workspaces.of(&turn).await?;
     let _permit = shared.admission.admit().await?;
     let requested = models::Request {
         model: Some(&turn.model),
