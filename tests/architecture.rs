@@ -18,8 +18,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("opencode", &["models"]),
     ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
+    ("service", &[]),
     ("settings", &["agent", "boundary"]),
     ("telemetry", &[]),
+    ("dump", &[]),
     ("prompt", &["turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
@@ -27,8 +29,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "doctor",
         &["agent", "auth", "http", "models", "opencode", "settings"],
     ),
-    ("engine", &["prompt", "agent", "boundary", "models", "turn"]),
-    ("http", &["dialect", "engine", "models", "turn"]),
+    (
+        "engine",
+        &["prompt", "agent", "boundary", "models", "dump", "turn"],
+    ),
+    ("http", &["dialect", "dump", "engine", "models", "turn"]),
 ];
 
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.

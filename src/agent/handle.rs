@@ -96,12 +96,19 @@ impl Agent {
         self.shared.fence.status()
     }
 
-    /// Starts a run in a free slot, and waits for one.
+    /// Waits for a free slot.
+    ///
+    /// # Errors
+    /// [`AgentError::Refused`] if it can't be made ready.
+    pub async fn slot(&self) -> Result<Slot, AgentError> {
+        self.shared.slots.acquire().await.map_err(refused)
+    }
+
+    /// Starts a run in the slot.
     ///
     /// # Errors
     /// [`AgentError::Spawn`]; [`AgentError::Refused`] if the workspace can't be fenced.
-    pub async fn start(&self, request: RunRequest) -> Result<FencedRun, AgentError> {
-        let slot = self.shared.slots.acquire().await.map_err(refused)?;
+    pub async fn start(&self, request: RunRequest, slot: Slot) -> Result<FencedRun, AgentError> {
         FencedRun::start(self.clone(), request, slot).await
     }
 
@@ -127,7 +134,8 @@ impl Agent {
             spec.env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
             spec.env.extend(users(&"CURSOR_CONFIG_DIR".into()));
         }
-        let run = AgentRun::start(&spec, Arc::clone(&request.prompt), &shared.reaper)?;
+        let mut run = AgentRun::start(&spec, Arc::clone(&request.prompt), &shared.reaper)?;
+        run.tap(request.tap.clone());
         Ok((run, enclosure))
     }
 

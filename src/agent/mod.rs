@@ -37,4 +37,4 @@ pub use fenced::FencedRun;
 pub use handle::{Agent, Setup};
 pub use lazy_json::LazyJson;
 pub use program::{Program, Reply};
-pub use run::{AgentRun, RunRequest};
+pub use run::{AgentRun, RunRequest, Tap};

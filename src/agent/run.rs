@@ -1,6 +1,6 @@
 //! A run of the agent: one prompt in, events out.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What to ask the agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RunRequest {
     /// The prompt, of any length.
     pub prompt: Arc<str>,
@@ -23,6 +23,8 @@ pub struct RunRequest {
     pub workspace: PathBuf,
     /// The chat to go on with. The CLI finds it only from the workspace it was made in.
     pub resume: Option<String>,
+    /// Gets each line of the agent's stdout before it is read.
+    pub tap: Option<Tap>,
 }
 
 /// A running agent. Dropping it ends the agent's whole process group, in the background.
@@ -33,6 +35,26 @@ pub struct AgentRun {
     /// The lines on stdout that are not JSON.
     notes: Tail,
     json_seen: bool,
+    tap: Option<Tap>,
+}
+
+/// Takes lines, as they came.
+#[derive(Clone)]
+pub struct Tap(Arc<TapFn>);
+
+type TapFn = dyn Fn(&[u8]) + Send + Sync;
+
+impl Tap {
+    /// A tap that hands them on.
+    pub fn new(take: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+}
+
+impl fmt::Debug for Tap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tap")
+    }
 }
 
 impl AgentRun {
@@ -54,7 +76,13 @@ impl AgentRun {
             frames: Frames::default(),
             notes: Tail::default(),
             json_seen: false,
+            tap: None,
         })
+    }
+
+    /// From now on, `tap` gets each line of the agent's stdout before it is read.
+    pub(super) fn tap(&mut self, tap: Option<Tap>) {
+        self.tap = tap;
     }
 
     /// The id of the agent's process and of its group.
@@ -102,6 +130,9 @@ impl AgentRun {
     /// All lines that are there, up to the result.
     fn decode(&mut self, events: &mut Vec<AgentEvent>) {
         let mut decode = |line: &[u8]| {
+            if let Some(Tap(tap)) = &self.tap {
+                tap(line);
+            }
             if let Some(note) = print::decode(line, events) {
                 tracing::debug!(note = %redact(&note), "the agent says");
                 self.notes.push(note.as_bytes());

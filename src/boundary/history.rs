@@ -55,7 +55,7 @@ impl History {
                 && message
                     .parts
                     .iter()
-                    .any(|part| matches!(part, Part::Text(_)));
+                    .any(|part| matches!(part, Part::Text(_) | Part::Attachment(_)));
             if speaks {
                 history.settled = history.rounds.len();
             }

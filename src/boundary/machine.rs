@@ -156,6 +156,12 @@ impl Boundary {
         }
     }
 
+    /// Notes a directory whose files came with the request: the client does not know them, so the
+    /// agent reads them itself.
+    pub fn reads_itself(&mut self, dir: PathBuf) {
+        self.planner.reads_itself(dir);
+    }
+
     /// Notes that a file does not exist.
     pub fn is_absent(&mut self, file: PathBuf) {
         self.planner.is_absent(file);

@@ -1,7 +1,7 @@
 //! From one announced call to the client's calls: whose tool is it, and is it ready?
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -36,6 +36,8 @@ pub(super) struct Planner {
     absent: HashSet<PathBuf>,
     /// Whether the agent's edits go to a view of its own.
     view: bool,
+    /// Where the agent reads for itself.
+    private: Option<PathBuf>,
 }
 
 impl Planner {
@@ -53,6 +55,7 @@ impl Planner {
             parallel,
             absent: HashSet::new(),
             view: true,
+            private: None,
         }
     }
 
@@ -72,6 +75,11 @@ impl Planner {
         self.view = false;
     }
 
+    /// Notes a directory whose files the client does not know.
+    pub(super) fn reads_itself(&mut self, dir: PathBuf) {
+        self.private = Some(dir);
+    }
+
     /// Notes that a file does not exist.
     pub(super) fn is_absent(&mut self, file: PathBuf) {
         self.absent.insert(file);
@@ -88,7 +96,7 @@ impl Planner {
 
     /// What to do about a native call that carries its arguments.
     pub(super) fn native(&self, call: &NativeCall) -> Plan {
-        if self.catalog.is_empty() {
+        if self.catalog.is_empty() || self.is_private(call) {
             return Plan::RunOn;
         }
         if self.mode == Mode::Legacy {
@@ -114,6 +122,15 @@ impl Planner {
             _ => self.make(&asked),
         }
         .unwrap_or(Plan::RunOn)
+    }
+
+    fn is_private(&self, call: &NativeCall) -> bool {
+        let path = || call.args.as_ref()?.get("path")?.as_str();
+        native::effect(&call.kind) == Effect::Read
+            && self
+                .private
+                .as_ref()
+                .is_some_and(|dir| path().is_some_and(|path| Path::new(path).starts_with(dir)))
     }
 
     /// The client's call for one that the model wrote out in its text; `None` if there is no such

@@ -1,6 +1,12 @@
 //! `open-cursor serve`.
 
-use std::{ffi::OsStr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -11,8 +17,9 @@ use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
     agent::{Agent, Env, Setup},
     boundary,
-    engine::{self, Budgets, Engine, Limits},
-    http::{self, App, Server, Shutdown},
+    dump::Dumps,
+    engine::{self, Budgets, Engine, Limits, Workspaces},
+    http::{self, ApiKey, App, Server, Shutdown},
     settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
@@ -47,7 +54,8 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
     let shutdown = shutdown_on_signals()?;
     let site = Site::find(settings).await?;
-    let app = Running::start(&resolved, site, dirs.models_cache()).await?;
+    let api_key = api_key(settings).await?;
+    let app = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &app.url(), app.server.addr().port())?;
     }
@@ -71,20 +79,14 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
 pub(super) struct Site {
     /// The agent.
     pub agent: Agent,
-    /// Where it works, absolute and without links.
-    pub workspace: PathBuf,
+    /// Where it works, absolute and without links, if that is one place.
+    pub workspace: Option<PathBuf>,
 }
 
 impl Site {
     /// Finds both.
     pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
-        let workspace = match &settings.workspace {
-            Some(dir) => dir.clone(),
-            None => std::env::current_dir().context("the current directory is gone")?,
-        };
-        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
-            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
-        })?;
+        let workspace = workspace(settings).await?;
         let agent = settings.agent.as_deref().map(OsStr::new);
         let running = settings.max_running.get();
         let setup = Setup {
@@ -92,7 +94,7 @@ impl Site {
             // A slot is in use until its agent is gone, which is a little longer than its turn.
             slots: running + running.div_ceil(2),
             launcher: std::env::current_exe().context("cannot find our own executable")?,
-            workspace: Some(workspace.clone()),
+            workspace: workspace.clone(),
         };
         let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
             .await
@@ -106,6 +108,14 @@ impl Site {
     }
 }
 
+/// Where the agent works, absolute and without links, if that is one place.
+pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<Option<PathBuf>> {
+    match &settings.workspace {
+        Some(dir) => canonical("--workspace", dir).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// A server that is bound and ready to run.
 pub(super) struct Running {
     /// The server.
@@ -115,19 +125,25 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Binds the address.
+    /// Binds the address. Clients must send the key, if there is one.
     pub async fn start(
         resolved: &Resolved,
         site: Site,
         models_cache: Option<PathBuf>,
+        api_key: Option<ApiKey>,
     ) -> anyhow::Result<Self> {
         let settings = &resolved.settings;
+        let http = http_config(resolved, api_key)?;
         let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
             .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
         let config = engine::Config {
-            workspace,
+            workspaces: Workspaces {
+                fixed: workspace,
+                bases: bases(settings).await?,
+                from_prompt: settings.workspace_from_prompt,
+            },
             limits: Limits {
                 running: settings.max_running.get(),
                 queued: settings.max_queued,
@@ -150,11 +166,6 @@ impl Running {
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let http = http::Config {
-            bound: settings.host,
-            stall: settings.stall_timeout,
-            settings: resolved.digest(),
-        };
         let app = Arc::new(App::new(engine, http));
         Ok(Self { server, app })
     }
@@ -163,6 +174,81 @@ impl Running {
     pub fn url(&self) -> String {
         format!("http://{}", self.server.addr())
     }
+}
+
+/// A directory without symlinks in its path.
+async fn canonical(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
+    tokio::fs::canonicalize(dir)
+        .await
+        .map_err(|error| render::usage(format_args!("{flag} {}: {error}", dir.display())))
+}
+
+/// Where the directories lie that requests may name.
+async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
+    let mut bases = Vec::new();
+    for dir in &settings.workspace_base.0 {
+        bases.push(canonical("--workspace-base", dir).await?);
+    }
+    if bases.is_empty() {
+        let usual = std::env::home_dir()
+            .into_iter()
+            .chain(std::env::current_dir());
+        for dir in usual {
+            // A service's are often missing, or the root directory, which would let in everything.
+            let dir = tokio::fs::canonicalize(dir).await.ok();
+            bases.extend(dir.filter(|dir| dir.parent().is_some()));
+        }
+    }
+    Ok(bases)
+}
+
+/// The key that the server's clients must send, if any.
+async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
+    let key = match &settings.api_key_file {
+        Some(file) => {
+            let wrong = |why: &dyn std::fmt::Display| {
+                render::usage(format_args!("--api-key-file {}: {why}", file.display()))
+            };
+            let text = tokio::fs::read_to_string(file).await;
+            let key = ApiKey::new(&text.map_err(|error| wrong(&error))?);
+            Some(key.ok_or_else(|| wrong(&"the file holds no key"))?)
+        }
+        // No setting: `open-cursor config` shows settings.
+        None => std::env::var("CURSOR_ACP_API_KEY")
+            .ok()
+            .as_deref()
+            .and_then(ApiKey::new),
+    };
+    if key.is_none() && !settings.host.is_loopback() {
+        return Err(render::usage(format_args!(
+            "--host {}: other machines reach this address, so clients must send a key; \
+             set one with --api-key-file or CURSOR_ACP_API_KEY",
+            settings.host
+        )));
+    }
+    Ok(key)
+}
+
+fn http_config(resolved: &Resolved, api_key: Option<ApiKey>) -> anyhow::Result<http::Config> {
+    let settings = &resolved.settings;
+    let origins = settings.allow_origin.0.iter();
+    let origins = origins.map(|origin| http::parse_origin(origin));
+    let dumps = settings.dump_dir.as_ref().map(|dir| {
+        Dumps::open(dir, settings.dump_keep.get())
+            .map_err(|error| render::usage(format_args!("--dump-dir {}: {error}", dir.display())))
+    });
+    Ok(http::Config {
+        stall: settings.stall_timeout,
+        max_connections: settings.max_connections.get(),
+        api_key,
+        allowed_hosts: settings.allow_host.0.clone(),
+        allowed_origins: origins
+            .collect::<Result<_, _>>()
+            .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
+        dumps: dumps.transpose()?,
+        settings: resolved.digest(),
+        ..http::Config::new(settings.host)
+    })
 }
 
 /// The first SIGINT or SIGTERM drains, the second ends at once.
@@ -189,7 +275,7 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
 }
 
 /// Written whole or not at all: whoever waits for the file reads it at once.
-fn write_server_info(path: &std::path::Path, url: &str, port: u16) -> anyhow::Result<()> {
+fn write_server_info(path: &Path, url: &str, port: u16) -> anyhow::Result<()> {
     use std::io::Write as _;
     let info = json!({"url": url, "port": port, "pid": std::process::id()});
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());

@@ -1,33 +1,58 @@
-//! Message content in every shape: a string, parts, null; text, tool calls and tool results.
+//! Message content in every shape: a string, parts, null; text, tool calls, tool results and files.
 
 use serde_json::Value;
 
-use super::field::Field;
+use super::{attachment, field::Field};
 use crate::turn::{Part, ToolCall, ToolResult, TurnError};
 
 /// Reads a message's `content` (or Gemini's `parts`).
 ///
 /// # Errors
-/// A part that we can't carry (images, audio, files): it is never dropped in silence.
+/// A part that we can't carry (audio, PDF, what is not in the request): it is never dropped in
+/// silence.
 pub fn parts(content: &Field<'_>) -> Result<Vec<Part>, TurnError> {
     if content.value.is_string() {
         return Ok(vec![Part::Text(content.str()?.to_owned())]);
     }
-    if content.value.is_object() {
-        return Ok(part(content)?.into_iter().collect());
-    }
     let mut parts = Vec::new();
+    if content.value.is_object() {
+        part(content, &mut parts)?;
+        return Ok(parts);
+    }
     for item in content.items()? {
-        parts.extend(part(&item)?);
+        part(&item, &mut parts)?;
     }
     Ok(parts)
 }
 
-fn part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
+fn part(item: &Field<'_>, parts: &mut Vec<Part>) -> Result<(), TurnError> {
+    if item.value.is_object() && item.opt_str("type")? == Some("tool_result") {
+        let (content, files) = match item.get("content") {
+            Some(content) => output(&content)?,
+            None => Default::default(),
+        };
+        parts.push(Part::ToolResult(ToolResult {
+            call_id: item.require("tool_use_id")?.str()?.to_owned(),
+            name: None,
+            content,
+            is_error: item.opt_bool("is_error")?.unwrap_or(false),
+        }));
+        parts.extend(files);
+        return Ok(());
+    }
+    parts.extend(simple_part(item)?);
+    Ok(())
+}
+
+/// A part that is one of ours as well.
+fn simple_part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
     if item.value.is_string() {
         return Ok(Some(Part::Text(item.str()?.to_owned())));
     }
     item.object()?;
+    if let Some(attachment) = attachment::read(item)? {
+        return Ok(Some(Part::Attachment(attachment)));
+    }
     if let Some(call) = item.get_any(&["functionCall", "function_call"]) {
         return Ok(Some(Part::ToolCall(gemini_call(&call)?)));
     }
@@ -46,17 +71,7 @@ fn part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
             name: item.require("name")?.str()?.to_owned(),
             arguments: arguments(item.get("input").map(|input| input.value)),
         }),
-        Some("tool_result") => Part::ToolResult(ToolResult {
-            call_id: item.require("tool_use_id")?.str()?.to_owned(),
-            name: None,
-            content: item
-                .get("content")
-                .map_or(Ok(String::new()), |content| text(&content))?,
-            is_error: item.opt_bool("is_error")?.unwrap_or(false),
-        }),
-        Some("document") if item.get("source").is_some_and(|source| is_text(&source)) => {
-            document(item)?
-        }
+        Some("document") => document(item)?,
         Some("search_result") => Part::Text(text(&item.require("content")?)?),
         // Claude's tool search names the tools that it found.
         Some("tool_reference") => Part::Text(item.require("tool_name")?.str()?.to_owned()),
@@ -71,11 +86,8 @@ fn part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
     }))
 }
 
-fn is_text(source: &Field<'_>) -> bool {
-    matches!(source.opt_str("type"), Ok(Some("text" | "content")))
-}
-
-/// A document whose text is in the request itself; its title stands before it.
+/// A document whose text is in the request itself (others are attachments); its title stands before
+/// it.
 fn document(item: &Field<'_>) -> Result<Part, TurnError> {
     let source = item.require("source")?;
     let mut text = match source.get("content") {
@@ -88,18 +100,31 @@ fn document(item: &Field<'_>) -> Result<Part, TurnError> {
     Ok(Part::Text(text))
 }
 
-/// Content of which only the text counts, such as a tool's output; pieces are joined by newlines.
-pub fn text(content: &Field<'_>) -> Result<String, TurnError> {
+/// The text of what must be nothing else.
+fn text(content: &Field<'_>) -> Result<String, TurnError> {
+    match output(content)? {
+        (text, files) if files.is_empty() => Ok(text),
+        _ => Err(content.fail("must be text")),
+    }
+}
+
+/// A tool's output: its text, pieces joined by newlines, and the files that came with it.
+pub fn output(content: &Field<'_>) -> Result<(String, Vec<Part>), TurnError> {
     let mut text = String::new();
+    let mut files = Vec::new();
     for part in parts(content)? {
-        if let Part::Text(piece) = part {
-            if !text.is_empty() {
-                text.push('\n');
+        match part {
+            Part::Text(piece) => {
+                if !text.is_empty() {
+                    text.push('\n');
+                }
+                text.push_str(&piece);
             }
-            text.push_str(&piece);
+            Part::Attachment(_) => files.push(part),
+            Part::ToolCall(_) | Part::ToolResult(_) => {}
         }
     }
-    Ok(text)
+    Ok((text, files))
 }
 
 /// A call's arguments as JSON text, whether the client keeps them as text or as an object.
@@ -211,13 +236,27 @@ mod tests {
     }
 
     #[test]
+    fn a_tools_files_follow_its_result() {
+        let image = json!({"type": "image", "source": {"type": "base64", "data": "R0lGODlh"}});
+        let result = json!([
+            {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "see"}, image]},
+            {"type": "tool_result", "tool_use_id": "t2", "content": "two"},
+        ]);
+        let parts = read(&result).unwrap();
+        assert!(matches!(&parts[..], [
+            Part::ToolResult(one), Part::Attachment(gif), Part::ToolResult(two),
+        ] if one.content == "see" && gif.extension == "gif" && two.content == "two"));
+    }
+
+    #[test]
     fn what_we_cannot_carry_is_refused_by_path() {
-        let pdf = json!([{"type": "document", "source": {"type": "base64", "data": ""}}]);
-        assert_eq!(read(&pdf).unwrap_err().param.unwrap(), "content[0].type");
-        let value = json!([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "x"}}]);
+        let value = json!([{"type": "text", "text": "see"}, {"type": "input_audio", "input_audio": {"data": "x"}}]);
         let error = read(&value).unwrap_err();
         assert_eq!(error.param.unwrap(), "content[1].type");
-        assert!(error.message.contains("image_url"));
+        assert!(error.message.contains("input_audio"));
+        let value = json!([{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]);
+        let error = read(&value).unwrap_err();
+        assert_eq!(error.param.unwrap(), "content[0].image_url.url");
         assert!(read(&json!([{"foo": 1}])).is_err());
         assert!(read(&json!(3)).is_err());
     }

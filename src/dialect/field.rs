@@ -100,6 +100,11 @@ impl<'a> Field<'a> {
         self.get(key).map(|field| field.bool()).transpose()
     }
 
+    /// Whether this is the member `key` of something.
+    pub fn is_at(&self, key: &str) -> bool {
+        self.path == key || self.path.ends_with(&format!(".{key}"))
+    }
+
     /// The member `key` as a count of at least 1, if it is there.
     pub fn opt_count(&self, key: &str) -> Result<Option<u64>, TurnError> {
         let Some(field) = self.get(key) else {

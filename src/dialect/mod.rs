@@ -8,6 +8,7 @@
 
 mod answer;
 mod anthropic;
+mod attachment;
 mod choices;
 mod content;
 mod escape;

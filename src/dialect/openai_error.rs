@@ -28,6 +28,7 @@ fn names(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
             ("invalid_request_error", Some("unsupported_media_type"))
         }
         ErrorKind::Forbidden => ("permission_error", Some("forbidden")),
+        ErrorKind::Unauthorized => ("authentication_error", Some("invalid_api_key")),
         ErrorKind::NotLoggedIn => ("authentication_error", Some("not_logged_in")),
         ErrorKind::UsageLimit => ("insufficient_quota", Some("insufficient_quota")),
         ErrorKind::RateLimit => ("rate_limit_error", Some("rate_limit_exceeded")),

@@ -21,8 +21,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     if sibling.status != "ok" {
         return Verdict::warning(format!("{sibling} is {}", sibling.status));
     }
-    Verdict::ok(format!(
-        "{sibling}, agent {}, workspace {}",
-        sibling.agent, sibling.workspace
-    ))
+    let agent = sibling.agent.as_deref().unwrap_or("not told");
+    let workspace = sibling.workspace.as_deref().unwrap_or("each request's own");
+    Verdict::ok(format!("{sibling}, agent {agent}, workspace {workspace}"))
 }

@@ -9,23 +9,29 @@
 //! process group is ended. The engine knows no HTTP and no dialect.
 
 mod admission;
+mod attachments;
 mod budget;
 mod failure;
 mod relay;
 mod run_turn;
 mod shape;
 mod stream;
+mod workspace;
 
 pub use admission::Limits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
 pub use stream::TurnStream;
+pub use workspace::Workspaces;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{agent::Agent, boundary, models::Catalog, turn::Turn};
+use crate::{agent::Agent, boundary, dump::Dump, models::Catalog, turn::Turn};
 use admission::Admission;
 
 /// Turns prompts into answers with one agent program.
@@ -47,8 +53,8 @@ struct Shared {
 /// How turns are run.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The directory that the agent works in.
-    pub workspace: PathBuf,
+    /// Where the agent works.
+    pub workspaces: Workspaces,
     /// How many turns run and wait at one time.
     pub limits: Limits,
     /// How long the agent may be silent.
@@ -81,14 +87,15 @@ impl Engine {
         }
     }
 
-    /// Starts a turn, or queues it if too many are running. Dropping the stream cancels it.
+    /// Starts a turn, or queues it if too many are running. Dropping the stream cancels it. What
+    /// the agent is told and says goes to the dump as well.
     #[must_use]
-    pub fn start(&self, turn: Turn) -> TurnStream {
+    pub fn start(&self, turn: Turn, dump: Option<Dump>) -> TurnStream {
         let (sender, stream) = TurnStream::channel();
         let shared = Arc::clone(&self.shared);
         self.shared
             .turns
-            .spawn(run_turn::run_turn(shared, turn, sender));
+            .spawn(run_turn::run_turn(shared, turn, dump, sender));
         stream
     }
 
@@ -98,10 +105,10 @@ impl Engine {
         &self.shared.agent
     }
 
-    /// The directory that the agent works in.
+    /// The directory of requests that name none, if there is one for all.
     #[must_use]
-    pub fn workspace(&self) -> &std::path::Path {
-        &self.shared.config.workspace
+    pub fn workspace(&self) -> Option<&Path> {
+        self.shared.config.workspaces.fixed.as_deref()
     }
 
     /// How many turns are running.

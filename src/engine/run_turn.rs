@@ -1,23 +1,24 @@
 //! One turn, from the prompt to its end.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{
-    Shared,
+    Shared, attachments,
     failure::{shutting_down, turn_error, unknown_model},
     relay::Answer,
     shape::Shaper,
     stream::Sender,
 };
 use crate::{
-    agent::{AgentError, RunRequest},
+    agent::{RunRequest, Tap},
     boundary::{self, Boundary},
+    dump::{Dump, Part},
     models, prompt,
-    turn::{Turn, TurnEnd, TurnEvent},
+    turn::{Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// Runs the turn, unless the client hangs up or the server stops meanwhile.
-pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, events: Sender) {
+pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, events: Sender) {
     tokio::select! {
         biased;
         () = events.closed() => tracing::debug!("the client hung up"),
@@ -25,7 +26,11 @@ pub(super) async fn run_turn(shared: Arc<Shared>, turn: Turn, events: Sender) {
             // The client gets what is left of the grace to take this.
             send_end(&events, TurnEnd::failed(shutting_down())).await;
         }
-        () = answer(&shared, turn, &events) => {}
+        answered = answer(&shared, turn, dump, &events) => {
+            if let Err(error) = answered {
+                send_end(&events, TurnEnd::failed(error)).await;
+            }
+        }
     }
 }
 
@@ -34,65 +39,98 @@ async fn send_end(events: &Sender, end: TurnEnd) {
     let _ = events.send(vec![TurnEvent::End(end)]).await;
 }
 
-async fn answer(shared: &Shared, mut turn: Turn, events: &Sender) {
-    let _permit = match shared.admission.admit().await {
-        Ok(permit) => permit,
-        Err(error) => return send_end(events, TurnEnd::failed(error)).await,
-    };
+/// Answers the turn.
+///
+/// # Errors
+/// Why the agent did not even start. Everything else has been sent.
+async fn answer(
+    shared: &Shared,
+    mut turn: Turn,
+    dump: Option<Dump>,
+    events: &Sender,
+) -> Result<(), TurnError> {
+    let config = &shared.config;
+    attachments::check(&turn)?;
+    let workspace = config.workspaces.of(&turn).await?;
+    let _permit = shared.admission.admit().await?;
     let requested = models::Request {
         model: Some(&turn.model),
         cursor_model: turn.cursor_model.as_deref(),
         reasoning_effort: turn.reasoning_effort.as_deref(),
     };
-    let model = match shared.models.resolve(requested).await {
-        Ok(model) => model,
-        Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
-    };
-    if !shared.config.client_tools {
+    let model = shared.models.resolve(requested).await;
+    let model = model.map_err(unknown_model)?;
+    if !config.client_tools {
         turn.tools.clear();
     }
-    let mut shaper = match Shaper::new(&turn.shape) {
-        Ok(shaper) => shaper,
-        Err(error) => return send_end(events, TurnEnd::failed(error)).await,
+    let mut shaper = Shaper::new(&turn)?;
+    let runs = Runs {
+        shared,
+        model: &model,
+        workspace: workspace.as_deref(),
+        dump: dump.as_ref(),
+        events,
     };
     let mut next = Some(turn);
     while let Some(turn) = next.take() {
-        match run(shared, turn, &model, &mut shaper, events).await {
-            Ok(again) => next = again,
-            Err(error) => {
-                send_end(events, TurnEnd::failed(turn_error(error, &model))).await;
-            }
-        }
+        next = runs.run(turn, &mut shaper).await?;
     }
+    Ok(())
 }
 
-/// One run of the agent. Returns the turn for another run, if the answer takes one.
-async fn run(
-    shared: &Shared,
-    turn: Turn,
-    model: &str,
-    shaper: &mut Shaper,
-    events: &Sender,
-) -> Result<Option<Turn>, AgentError> {
-    let config = &shared.config;
-    let mut boundary = Boundary::new(&turn, &config.workspace, &config.boundary);
-    let hint = boundary::hint(&turn, config.boundary.max_repeat);
-    let request = RunRequest {
-        prompt: prompt::render(&turn, hint.as_slice()).into(),
-        model: model.to_owned(),
-        workspace: config.workspace.clone(),
-        resume: None,
-    };
-    // A request can be megabytes, and little below needs it.
-    let kept = shaper.may_repeat().then_some(turn);
-    let mut run = shared.agent.start(request).await?;
-    if !run.has_view() {
-        boundary.without_view();
+/// What the runs of one answer share.
+struct Runs<'a> {
+    shared: &'a Shared,
+    model: &'a str,
+    /// Where the agent works; `None` is a directory of its slot.
+    workspace: Option<&'a Path>,
+    dump: Option<&'a Dump>,
+    events: &'a Sender,
+}
+
+impl Runs<'_> {
+    /// One run of the agent. Returns the turn for another run, if the answer takes one.
+    async fn run(&self, mut turn: Turn, shaper: &mut Shaper) -> Result<Option<Turn>, TurnError> {
+        let config = &self.shared.config;
+        let failed = |error| turn_error(error, self.model);
+        // Whatever lies in it is removed with the run.
+        let slot = self.shared.agent.slot().await.map_err(failed)?;
+        let kept = shaper.may_repeat().then(|| turn.clone());
+        let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
+        let workspace = match self.workspace {
+            Some(dir) => dir.to_owned(),
+            None => slot.dirs().workspace(),
+        };
+        let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
+        if let Some(files) = files {
+            boundary.reads_itself(files);
+        }
+        let hint = boundary::hint(&turn, config.boundary.max_repeat);
+        let request = RunRequest {
+            prompt: prompt::render(&turn, hint.as_slice()).into(),
+            model: self.model.to_owned(),
+            workspace,
+            resume: None,
+            tap: self
+                .dump
+                .cloned()
+                .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
+        };
+        if let Some(dump) = self.dump {
+            dump.write(Part::Prompt, request.prompt.as_bytes());
+        }
+        // A request can be megabytes, and nothing below needs it.
+        drop(turn);
+        let agent = &self.shared.agent;
+        let mut run = agent.start(request, slot).await.map_err(failed)?;
+        if !run.has_view() {
+            boundary.without_view();
+        }
+        let mut answer = Answer::new(&mut boundary, shaper, self.model);
+        let again = answer.relay(&mut run, config.budgets, self.events).await;
+        Ok(kept.zip(again).map(|(mut turn, messages)| {
+            turn.messages.extend(messages);
+            turn
+        }))
     }
-    let mut answer = Answer::new(&mut boundary, shaper, model);
-    let again = answer.relay(&mut run, config.budgets, events).await;
-    Ok(kept.zip(again).map(|(mut turn, messages)| {
-        turn.messages.extend(messages);
-        turn
-    }))
 }

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures::{
     Stream,
     future::{try_join, try_join_all},
@@ -18,8 +18,9 @@ use warp::{
 use super::{App, body, reply, sse};
 use crate::{
     dialect::{Answer, Computed, Dialect, Stamp},
+    dump::{Dump, Part},
     engine::TurnStream,
-    turn::{ErrorKind, TurnError, TurnEvent},
+    turn::{ErrorKind, Turn, TurnError, TurnEvent},
 };
 
 /// Bodies above this are decoded off the runtime's threads.
@@ -34,17 +35,50 @@ pub async fn answer<B: Buf>(
 ) -> Result<Response, TurnError> {
     body::check_content_type(headers)?;
     let body = body::read(headers, body).await?;
-    let request = off_runtime(body.len(), move || dialect.decode(&body, stamp())).await?;
-    let first = app.engine().start(request.turn);
+    let stamp = stamp();
+    let dump = app.config().dumps.as_ref();
+    let dump = dump.map(|dumps| dumps.turn(&stamp.id));
+    if let Some(dump) = &dump {
+        dump.write(Part::Request, &body);
+    }
+    let result = run(app, dialect, headers, body, stamp, dump.as_ref()).await;
+    if let (Err(error), Some(dump)) = (&result, dump) {
+        dump.line(Part::Response, &dialect.error(error));
+    }
+    result
+}
+
+async fn run(
+    app: &App,
+    dialect: &'static dyn Dialect,
+    headers: &HeaderMap,
+    body: Bytes,
+    stamp: Stamp,
+    dump: Option<&Dump>,
+) -> Result<Response, TurnError> {
+    let request = off_runtime(body.len(), move || dialect.decode(&body, stamp)).await?;
+    let workspace = headers.get("x-cursor-workspace");
+    let workspace = workspace.map(|dir| String::from_utf8_lossy(dir.as_bytes()).into_owned());
+    let start = |mut turn: Turn, dump: Option<Dump>| {
+        if workspace.is_some() {
+            turn.workspace.clone_from(&workspace);
+        }
+        app.engine().start(turn, dump)
+    };
+    let first = start(request.turn, dump.cloned());
     let others = request.others.into_iter();
-    let others: Vec<TurnStream> = others.map(|turn| app.engine().start(turn)).collect();
+    let others: Vec<TurnStream> = others.map(|turn| start(turn, None)).collect();
     let mut response = if request.stream {
         let events = std::iter::once(first).chain(others).collect::<Vec<_>>();
-        sse::stream(events, request.reply).await?
+        sse::stream(events, request.reply, dump.cloned()).await?
     } else {
         let others = try_join_all(others.into_iter().map(collect));
         let (first, others) = try_join(collect(first), others).await?;
-        reply::json(StatusCode::OK, request.reply.whole(&first, &others))
+        let whole = request.reply.whole(&first, &others);
+        if let Some(dump) = dump {
+            dump.line(Part::Response, &whole);
+        }
+        reply::json(StatusCode::OK, whole)
     };
     reply::say_ignored(&mut response, &request.ignored);
     Ok(response)

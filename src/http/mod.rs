@@ -1,16 +1,18 @@
 //! The HTTP server: warp filters under our own accept loop.
 //!
 //! ```text
-//! server (accept, drain) ─> routes (method + path) ─> body (bounded JSON) ─> dialect ─> engine
+//! server (accept, drain) ─> routes (origin, auth, method + path) ─> body (bounded JSON) ─> dialect ─> engine
 //!                                                  └> sse | whole ─> reply
 //! ```
 //!
 //! This module knows the dialects and the engine, and nothing of agents or the boundary.
 
+mod auth;
 mod body;
 mod chat;
 mod choices;
 pub mod client;
+mod cors;
 mod models;
 mod origin;
 mod probe;
@@ -21,6 +23,8 @@ mod sse;
 mod stall;
 mod unserved;
 
+pub use auth::ApiKey;
+pub use origin::{InvalidOrigin, parse_origin};
 pub use probe::{Sibling, identify};
 pub use routes::{App, Config, routes};
 pub use server::{Server, ServerError, Shutdown};

@@ -18,11 +18,11 @@ pub struct Sibling {
     pub version: String,
     /// Its process.
     pub pid: u32,
-    /// Where its agent works.
-    pub workspace: String,
-    /// The agent that it runs.
-    pub agent: String,
-    /// Its settings, as a digest.
+    /// Where its agent works, if that is one place; it tells no stranger.
+    pub workspace: Option<String>,
+    /// The agent that it runs; it tells no stranger.
+    pub agent: Option<String>,
+    /// Its settings, as a digest; it tells no stranger.
     #[serde(default)]
     pub settings: String,
 }

@@ -52,6 +52,9 @@ pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if error.kind == ErrorKind::Unauthorized {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if !is_worth_a_retry(error.kind) {
         // Read by the OpenAI and Anthropic SDKs, which otherwise start two more agents.
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
@@ -64,7 +67,7 @@ pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidRequest | ErrorKind::ContextTooLong => StatusCode::BAD_REQUEST,
-        ErrorKind::NotLoggedIn => StatusCode::UNAUTHORIZED,
+        ErrorKind::Unauthorized | ErrorKind::NotLoggedIn => StatusCode::UNAUTHORIZED,
         ErrorKind::UsageLimit => StatusCode::PAYMENT_REQUIRED,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::NotFound | ErrorKind::UnknownModel => StatusCode::NOT_FOUND,

@@ -1,6 +1,6 @@
 //! Methods and paths.
 
-use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use futures::Stream;
@@ -12,9 +12,10 @@ use warp::{
     reply::Response,
 };
 
-use super::{chat, models, origin, reply, unserved};
+use super::{ApiKey, chat, cors, models, origin, reply, unserved};
 use crate::{
     dialect::{Computed, DIALECTS, Dialect},
+    dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
 };
@@ -32,8 +33,37 @@ pub struct Config {
     pub bound: IpAddr,
     /// How long a client may read nothing of its answer.
     pub stall: Duration,
+    /// How many connections are open at one time; more wait to be accepted.
+    pub max_connections: usize,
+    /// What clients must send, if anything.
+    pub api_key: Option<ApiKey>,
+    /// Names of this server beyond those of this machine, as they stand in `Host`, without a port.
+    pub allowed_hosts: Vec<String>,
+    /// The origins whose web pages may use this server (see [`parse_origin`]).
+    ///
+    /// [`parse_origin`]: super::parse_origin
+    pub allowed_origins: Vec<String>,
+    /// Where turns are dumped, if anywhere.
+    pub dumps: Option<Dumps>,
     /// The settings, as a digest: whether another server would answer alike.
     pub settings: String,
+}
+
+impl Config {
+    /// The defaults for a server on `bound`.
+    #[must_use]
+    pub fn new(bound: IpAddr) -> Self {
+        Self {
+            bound,
+            stall: Duration::from_secs(30),
+            max_connections: 512,
+            api_key: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            dumps: None,
+            settings: String::new(),
+        }
+    }
 }
 
 impl App {
@@ -140,6 +170,9 @@ async fn dispatch<B: Buf>(
         tracing::info!(kind = ?error.kind, path = path.as_str(), "refused or failed");
         reply::error(dialect, &error)
     });
+    if let Some(origin) = cors::origin(&headers, &app.config.allowed_origins) {
+        cors::allow(origin, &mut response);
+    }
     if method == Method::HEAD {
         *response.body_mut() = Default::default();
     }
@@ -155,7 +188,23 @@ async fn handle<B: Buf>(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
-    origin::check(headers, app.config.bound)?;
+    let config = &app.config;
+    origin::check(headers, config)?;
+    if cors::origin(headers, &config.allowed_origins).is_some()
+        && let Some(response) = cors::preflight(method, headers)
+    {
+        // A browser sends no key with it, and it leads to nothing.
+        return Ok(response);
+    }
+    let authorized = config
+        .api_key
+        .as_ref()
+        .map_or(Ok(()), |key| key.check(headers));
+    // Whoever may not use the server may know that it is there.
+    let trusted = authorized.is_ok();
+    if !matches!(route, Some(Route::Health)) {
+        authorized?;
+    }
     let Some(route) = route else {
         return Err(unserved::error(path));
     };
@@ -177,7 +226,7 @@ async fn handle<B: Buf>(
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
         Route::Parameters => Ok(parameters()),
-        Route::Health => Ok(health(app)),
+        Route::Health => Ok(health(app, trusted)),
     }
 }
 
@@ -194,26 +243,29 @@ fn parameters() -> Response {
     reply::json(StatusCode::OK, body.to_string().into_bytes())
 }
 
-/// `GET /health`: that this is open-cursor, and what it runs.
-fn health(app: &App) -> Response {
+/// `GET /health`: that this is open-cursor and, for those who may know, what it runs.
+fn health(app: &App, trusted: bool) -> Response {
     let engine = app.engine();
     let (status, code) = if engine.is_draining() {
         ("stopping", StatusCode::SERVICE_UNAVAILABLE)
     } else {
         ("ok", StatusCode::OK)
     };
-    let body = json!({
+    let mut body = json!({
         "name": env!("CARGO_PKG_NAME"),
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
-        "workspace": Path::display(engine.workspace()).to_string(),
-        "agent": engine.agent().to_string(),
-        "fence": engine.agent().fence(),
-        "settings": app.config.settings,
-        "running": engine.running(),
-        "queued": engine.queued(),
     });
+    if trusted {
+        let workspace = engine.workspace();
+        body["workspace"] = workspace.map(|dir| dir.display().to_string()).into();
+        body["agent"] = engine.agent().to_string().into();
+        body["fence"] = json!(engine.agent().fence());
+        body["settings"] = app.config.settings.as_str().into();
+        body["running"] = engine.running().into();
+        body["queued"] = engine.queued().into();
+    }
     reply::json(code, body.to_string().into_bytes())
 }
 

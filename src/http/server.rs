@@ -15,7 +15,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{App, routes, stall::Stall};
@@ -97,13 +97,21 @@ impl Server {
     /// Serves until told to stop. When this returns, no turn is running.
     pub async fn run(self, app: Arc<App>, shutdown: Shutdown) {
         let stall = app.config().stall;
+        let room = Arc::new(Semaphore::new(app.config().max_connections));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let service = TowerToHyperService::new(warp::service(routes(Arc::clone(&app))));
         loop {
-            let stream = tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+            let accept = async {
+                let place = Arc::clone(&room).acquire_owned().await;
+                self.listener
+                    .accept()
+                    .await
+                    .map(|(stream, _)| (stream, place))
+            };
+            let (stream, place) = tokio::select! {
+                accepted = accept => match accepted {
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         // Out of file descriptors, or a client that is gone already.
                         tracing::warn!(%error, "cannot accept a connection");
@@ -124,6 +132,7 @@ impl Server {
                 .serve_connection(TokioIo::new(Stall::new(stream, stall)), service.clone());
             let connection = graceful.watch(connection);
             connections.spawn(async move {
+                let _place = place;
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a connection ended badly");
                 }

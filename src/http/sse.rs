@@ -22,6 +22,7 @@ use warp::{
 use super::choices::Choices;
 use crate::{
     dialect::{COMMENT, Reply},
+    dump::{Dump, Part},
     turn::{TurnEnd, TurnError, TurnEvent},
 };
 
@@ -44,11 +45,13 @@ const COALESCE: usize = 32 * 1024;
 pub async fn stream(
     events: impl Into<Choices>,
     reply: Box<dyn Reply>,
+    dump: Option<Dump>,
 ) -> Result<Response, TurnError> {
     let mut body = SseBody {
         events: events.into(),
         reply: Some(reply),
         frames: Vec::new(),
+        dump,
         heartbeat: Box::pin(sleep(HEARTBEAT)),
     };
     let hold = sleep(HOLD);
@@ -92,6 +95,7 @@ struct SseBody {
     reply: Option<Box<dyn Reply>>,
     /// Encoded and not yet handed out.
     frames: Vec<u8>,
+    dump: Option<Dump>,
     heartbeat: Pin<Box<Sleep>>,
 }
 
@@ -142,6 +146,9 @@ impl Stream for SseBody {
         }
         if !this.frames.is_empty() {
             this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+            if let Some(dump) = &this.dump {
+                dump.write(Part::Response, &this.frames);
+            }
             return Poll::Ready(Some(Ok(std::mem::take(&mut this.frames).into())));
         }
         if this.reply.is_none() {
@@ -191,7 +198,7 @@ mod tests {
     async fn a_turn_that_waits_shows_that_it_lives() {
         let (sender, events) = TurnStream::channel();
         let begun = Instant::now();
-        let mut response = stream(events, reply()).await.unwrap();
+        let mut response = stream(events, reply(), None).await.unwrap();
         assert_eq!(begun.elapsed(), HOLD);
         for count in 1..=3 {
             assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
@@ -218,7 +225,7 @@ mod tests {
             let end = TurnEvent::End(TurnEnd::failed(error));
             sender.send(vec![end]).await.unwrap();
         };
-        let (response, ()) = tokio::join!(stream(events, reply()), fail);
+        let (response, ()) = tokio::join!(stream(events, reply(), None), fail);
         assert_eq!(response.unwrap_err().kind, ErrorKind::RateLimit);
     }
 }

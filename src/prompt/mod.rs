@@ -65,6 +65,7 @@ fn estimate(turn: &Turn) -> usize {
             Part::Text(text) => text.len(),
             Part::ToolCall(call) => call.arguments.len(),
             Part::ToolResult(result) => result.content.len(),
+            Part::Attachment(_) => 0,
         })
         .map(|len| len + 100)
         .sum();

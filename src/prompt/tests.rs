@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::render;
-use crate::turn::{Message, Part, Role, ToolCall, ToolChoice, ToolResult, ToolSpec, Turn};
+use crate::turn::{
+    Attachment, Message, Part, Role, ToolCall, ToolChoice, ToolResult, ToolSpec, Turn,
+};
 
 fn call(id: &str) -> Message {
     Message {
@@ -162,4 +164,33 @@ fn the_prompt_of_one_request_begins_the_next() {
     let without_continuation = second.rfind("\nThe tool results above").unwrap();
     assert!(third.starts_with(&second[..without_continuation]));
     assert!(!third.contains("Go on with"));
+}
+
+#[test]
+fn files_are_named_where_they_stood() {
+    let file = |extension, path: &str| {
+        Part::Attachment(Attachment {
+            extension,
+            bytes: b"never in the prompt".as_slice().into(),
+            file: Some(path.into()),
+        })
+    };
+    let mut asks = Message::text(Role::User, "before");
+    asks.parts.push(file("png", "/slot/1.png"));
+    asks.parts.push(Part::Text("after".to_owned()));
+    let mut answers = result("c1", "done");
+    answers.parts.push(file("txt", "/slot/2.txt"));
+    let prompt = render(&turn(vec![asks, call("c1"), answers]), &[]);
+    assert!(!prompt.contains("never in the prompt"));
+    let blocks = blocks(&prompt);
+    let named = |kind: &str, path: &str| {
+        format!("[attached {kind}: {path}; look at it with your read tool]")
+    };
+    let expected = format!("before\n{}\nafter", named("image", "/slot/1.png"));
+    assert_eq!(blocks[0], ("USER".to_owned(), expected));
+    assert_eq!(
+        blocks[3],
+        ("TOOL_FILES".to_owned(), named("text file", "/slot/2.txt"))
+    );
+    assert!(prompt.ends_with("Go on with the user's request.\n"));
 }

@@ -1,9 +1,9 @@
 //! The conversation so far, with each tool result right after the call that it answers.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::fence::{attribute, block};
-use crate::turn::{Message, Part, Role, ToolCall, ToolResult, Turn};
+use crate::turn::{Attachment, Message, Part, Role, ToolCall, ToolResult, Turn};
 
 /// What stands in for a result that the client never sent.
 const NO_RESULT: &str = "(the caller supplied no result for this call)";
@@ -16,24 +16,45 @@ pub fn section(turn: &Turn, out: &mut String) {
             Role::System => {}
             Role::User => user(message, &mut results, out),
             Role::Assistant => assistant(message, &mut results, out),
-            Role::Tool => results.append_unclaimed(message, out),
+            Role::Tool => {
+                results.append_unclaimed(message, out);
+                text_blocks("TOOL_FILES", message, out);
+            }
         }
     }
 }
 
-/// Appends the message's text as one block; nothing if it has none.
+/// Appends the message's text, files named where they stood, as one block; nothing if it has none.
 pub fn text_blocks(kind: &str, message: &Message, out: &mut String) {
     let mut text = String::new();
     for part in &message.parts {
-        if let Part::Text(piece) = part {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(piece);
+        let piece = match part {
+            Part::Text(piece) => Cow::Borrowed(piece.as_str()),
+            Part::Attachment(file) => Cow::Owned(note(file)),
+            Part::ToolCall(_) | Part::ToolResult(_) => continue,
+        };
+        if !text.is_empty() {
+            text.push('\n');
         }
+        text.push_str(&piece);
     }
     if !text.is_empty() {
         block(kind, &text, out);
+    }
+}
+
+/// What stands in the text for a file.
+fn note(file: &Attachment) -> String {
+    let kind = match file.extension {
+        "txt" => "text file",
+        _ => "image",
+    };
+    match &file.file {
+        Some(path) => format!(
+            "[attached {kind}: {}; look at it with your read tool]",
+            path.display()
+        ),
+        None => format!("[attached {kind}]"),
     }
 }
 

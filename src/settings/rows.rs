@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use super::{table::settings, value::ToolLoop};
+use super::{
+    table::settings,
+    value::{Dirs, Names, ToolLoop},
+};
 use crate::{
     agent::fence::FenceMode,
     boundary::{Mode, TextCalls},
@@ -31,8 +34,16 @@ settings! {
     /// where Cursor installs it
     agent "agent" "PATH|replay" [CURSOR_AGENT_EXECUTABLE]: Option<String>;
 
-    /// Directory the agent works in; else the current one
+    /// Directory the agent works in where a request names none; else the one that the client's
+    /// system prompt names, else an empty one (`run`: the current one)
     workspace "workspace" "DIR" [CURSOR_ACP_WORKSPACE]: Option<PathBuf>;
+
+    /// Directories, separated by colons, below which requests may name theirs; else your home and the
+    /// current one
+    workspace_base "workspace-base" "DIRS": Dirs;
+
+    /// Whether the client's system prompt may name the directory
+    workspace_from_prompt "workspace-from-prompt" "BOOL": bool = "true";
 
     /// Seconds the agent may take to its first event
     agent_timeout "agent-timeout" "SECS": Duration = "120";
@@ -54,6 +65,24 @@ settings! {
 
     /// Seconds a request may wait
     queue_timeout "queue-timeout" "SECS": Duration = "300";
+
+    /// Connections open at once; more wait to be accepted
+    max_connections "max-connections" "N": NonZeroUsize = "512";
+
+    /// File with the API key that clients must send; CURSOR_ACP_API_KEY may hold the key itself
+    api_key_file "api-key-file" "FILE": Option<PathBuf>;
+
+    /// Further names under which clients reach this server, separated by commas
+    allow_host "allow-host" "NAMES": Names;
+
+    /// Origins whose web pages may use this server, as in https://app.example, separated by commas
+    allow_origin "allow-origin" "ORIGINS": Names;
+
+    /// Directory that gets the request, prompt, agent's output and answer of each turn, in full
+    dump_dir "dump-dir" "DIR": Option<PathBuf>;
+
+    /// How many turns the dump directory keeps
+    dump_keep "dump-keep" "N": NonZeroUsize = "50";
 
     /// Keep the agent from changing files itself: require, auto or off
     fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";

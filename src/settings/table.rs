@@ -20,7 +20,7 @@ pub struct Row {
 /// Rows in, a struct out: with a field per row, `ROWS`, and `typed`, which reads resolved texts.
 ///
 /// `/// doc` `field "name" "VALUE" [VARIABLE]: Type = "default";` where variable and default may be
-/// missing. A type without a default must be an `Option`.
+/// missing. A type without a default must be an `Option` or a list.
 macro_rules! settings {
     (
         $(#[$meta:meta])* pub struct $Settings:ident;

@@ -58,6 +58,31 @@ by_from_str!(
     ToolLoop
 );
 
+/// Words, separated by commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl Value for Names {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        let words = text.unwrap_or_default().split(',').map(str::trim);
+        let words = words.filter(|word| !word.is_empty());
+        Ok(Self(words.map(str::to_owned).collect()))
+    }
+}
+
+/// Directories, separated as in PATH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs(pub Vec<PathBuf>);
+
+impl Value for Dirs {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        let dirs = std::env::split_paths(text.unwrap_or_default());
+        Ok(Self(
+            dirs.filter(|dir| !dir.as_os_str().is_empty()).collect(),
+        ))
+    }
+}
+
 /// Who executes the tools that a client offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolLoop {

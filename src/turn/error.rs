@@ -17,6 +17,8 @@ pub enum ErrorKind {
     UnsupportedMediaType,
     /// Host or Origin is not one that may talk to this server.
     Forbidden,
+    /// The client did not send this server's API key.
+    Unauthorized,
     /// The agent has no valid login.
     NotLoggedIn,
     /// The plan's allowance is used up, or the plan lacks the model. A retry can't help.

@@ -5,6 +5,9 @@ use super::{Part, Turn};
 /// Bytes of UTF-8 to a token: right within some 20 % for English prose and code.
 pub const BYTES_PER_TOKEN: u64 = 4;
 
+/// What an image counts as, in bytes of text: vendors take 1000 to 1600 tokens for a screenshot.
+const IMAGE: usize = 1000 * BYTES_PER_TOKEN as usize;
+
 /// About how many tokens the whole request is for the model: conversation and tools.
 #[must_use]
 pub fn estimate_tokens(turn: &Turn) -> u64 {
@@ -13,6 +16,8 @@ pub fn estimate_tokens(turn: &Turn) -> u64 {
         Part::Text(text) => text.len(),
         Part::ToolCall(call) => call.name.len() + call.arguments.len(),
         Part::ToolResult(result) => result.content.len(),
+        Part::Attachment(file) if file.extension == "txt" => file.bytes.len(),
+        Part::Attachment(_) => IMAGE,
     });
     let tools = turn
         .tools

@@ -1,5 +1,9 @@
 //! Messages and their parts.
 
+use std::{fmt, path::PathBuf};
+
+use bytes::Bytes;
+
 use super::{ToolCall, ToolResult};
 
 /// Who speaks.
@@ -33,6 +37,30 @@ pub enum Part {
     ToolCall(ToolCall),
     /// What the client's tool answered to such a call.
     ToolResult(ToolResult),
+    /// An image or a text file.
+    Attachment(Attachment),
+}
+
+/// A file that came with a message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// What its name ends with: `png`, `jpg`, `gif`, `webp` or `txt`.
+    pub extension: &'static str,
+    /// What it holds.
+    pub bytes: Bytes,
+    /// Where it lies, as soon as it does: the agent can only read files.
+    pub file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Attachment({}, {} bytes)",
+            self.extension,
+            self.bytes.len()
+        )
+    }
 }
 
 impl Message {
@@ -45,11 +73,14 @@ impl Message {
         }
     }
 
-    /// A message of these parts. One that only reports results is the client's, not the user's.
+    /// A message of these parts. One that only reports results, and files with them, is the client's,
+    /// not the user's.
     #[must_use]
     pub fn of(role: Role, parts: Vec<Part>) -> Self {
         let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
-        let only_results = !parts.is_empty() && parts.iter().all(is_result);
+        let is_file = |part: &Part| matches!(part, Part::Attachment(_));
+        let only_results = parts.iter().any(is_result)
+            && parts.iter().all(|part| is_result(part) || is_file(part));
         Self {
             role: if only_results { Role::Tool } else { role },
             parts,

@@ -14,7 +14,7 @@ mod tool;
 pub use error::{ErrorKind, TurnError};
 pub use estimate::{BYTES_PER_TOKEN, estimate_tokens};
 pub use event::{Delta, FinishReason, TurnEnd, TurnEvent, Usage};
-pub use message::{Message, Part, Role};
+pub use message::{Attachment, Message, Part, Role};
 pub use shape::{Format, Shape};
 pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
 
@@ -26,6 +26,8 @@ pub struct Turn {
     /// Cursor's own id of the model, where the client names it beside the model; it wins, and no
     /// effort changes it.
     pub cursor_model: Option<String>,
+    /// The directory that the request names, as the client wrote it.
+    pub workspace: Option<String>,
     /// The conversation in order, system messages included.
     pub messages: Vec<Message>,
     /// The tools that the client executes, under the client's own names.

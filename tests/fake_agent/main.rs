@@ -53,6 +53,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-json-", "fenced repaired never", "JSON in a code fence; prose, but JSON once told that it can't be used; prose", text::json),
     ("fake-echo", "", "answers with the prompt, byte for byte", text::echo),
     ("fake-argv", "", "answers {argv, env (names only), cwd} as JSON", text::argv),
+    ("fake-attachments", "", "reads the attached files natively, then says path, size and beginning of each", tools::attachments),
     ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),
 
     ("fake-tool-hang", "", "announces a read, then silence", tools::hang),

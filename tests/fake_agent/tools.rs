@@ -253,3 +253,26 @@ pub fn rampage(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     out.say("Done what I wanted.")?;
     finish(out)
 }
+
+pub fn attachments(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let (mut out, prompt) = begin_with_prompt(run)?;
+    for note in prompt.split("[attached ").skip(1) {
+        let path = note
+            .split_once(": ")
+            .and_then(|(_, rest)| rest.split_once("; "))
+            .map_or("", |(path, _)| path)
+            .to_owned();
+        let call = out.call(&Tool::Read {
+            path: path.clone(),
+            limit: None,
+        });
+        out.started(&call)?;
+        // Long enough for an interception, were there one.
+        thread::sleep(Duration::from_millis(100));
+        let bytes = fs::read(&path)?;
+        out.completed(&call, &content(&path, "(an image)"))?;
+        let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(4)]).into_owned();
+        out.delta(&format!("{path}|{}|{beginning:?}\n", bytes.len()))?;
+    }
+    finish(out)
+}

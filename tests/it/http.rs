@@ -145,7 +145,7 @@ async fn bodies_must_be_json_and_bounded() {
     .await;
     assert_eq!(
         (status, &error["param"]),
-        (400, &json!("messages[0].content[0].type"))
+        (400, &json!("messages[0].content[0].image_url"))
     );
     assert_eq!(post("application/json", vec![b' '; 33 << 20]).await.0, 413);
 }

@@ -15,6 +15,8 @@ mod support;
 mod admission;
 /// Text, reasoning and usage, streamed and whole.
 mod answers;
+/// Images and files.
+mod attachments;
 /// `login`, `logout` and `auth status`.
 mod auth;
 /// The configuration file, completions and manual pages.
@@ -23,6 +25,8 @@ mod config;
 mod dialects;
 /// The `doctor` command.
 mod doctor;
+/// Debug dumps.
+mod dumps;
 /// Failures as statuses and error events.
 mod failures;
 /// The agent's own writes.
@@ -33,6 +37,8 @@ mod golden;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
+/// `install`, `uninstall` and `status`.
+mod install;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
 /// What becomes of request parameters.
@@ -41,6 +47,8 @@ mod parameters;
 mod recordings;
 /// The `run` command: a client with a server of its own.
 mod run;
+/// Keys, origins, names and sizes.
+mod security;
 /// The `serve` command as a process.
 mod serve;
 /// Stop sequences, lengths, JSON and several choices.
@@ -49,3 +57,5 @@ mod shape;
 mod sync_models;
 /// Tool calls.
 mod tools;
+/// Which directory a turn is about.
+mod workspaces;

@@ -122,8 +122,16 @@ async fn signals_are_handed_on_and_the_command_has_the_last_word() {
 async fn a_server_that_runs_already_is_used_if_it_is_the_same() {
     let home = Home::new();
     let info = home.path().join("info.json");
-    let start = ["serve", "--agent", "replay", "--port", "0", "--server-info"];
-    let start = [&start[..], &[info.to_str().unwrap()]].concat();
+    let start = [
+        "serve",
+        "--agent",
+        "replay",
+        "--port",
+        "0",
+        "--workspace",
+        ".",
+    ];
+    let start = [&start[..], &["--server-info", info.to_str().unwrap()]].concat();
     let mut serve = home.command(&start).spawn().unwrap();
     wait_until("the server's start", || info.exists()).await;
     let served: Value = serde_json::from_slice(&std::fs::read(&info).unwrap()).unwrap();

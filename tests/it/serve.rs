@@ -215,6 +215,22 @@ fn wrong_usage_is_exit_code_2_and_named() {
             "--workspace",
         ),
         (&["serve", "--log-level", "open_cursor=loud"], "--log-level"),
+        (
+            &["serve", "--agent", "replay", "--host", "0.0.0.0"],
+            "--api-key-file",
+        ),
+        (
+            &["serve", "--agent", "replay", "--api-key-file", "/none/such"],
+            "--api-key-file",
+        ),
+        (
+            &["serve", "--agent", "replay", "--api-key-file", "/dev/null"],
+            "--api-key-file",
+        ),
+        (
+            &["serve", "--agent", "replay", "--allow-origin", "*"],
+            "--allow-origin",
+        ),
     ] {
         let (code, _, stderr) = output(&mut open_cursor(args));
         assert_eq!(code, 2, "{stderr}");
@@ -223,6 +239,44 @@ fn wrong_usage_is_exit_code_2_and_named() {
     let (code, _, stderr) = output(open_cursor(&["serve"]).env("PORT", "many"));
     assert_eq!(code, 2);
     assert!(stderr.contains("PORT"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_log_holds_no_prompt_and_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    std::fs::write(&key, "s3cret-key\n").unwrap();
+    let mut serve = Serve::start(&[
+        "--log-level",
+        "debug",
+        "--api-key-file",
+        key.to_str().unwrap(),
+    ])
+    .await;
+    for key in ["s3cret-key", "another-key"] {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let body = r#"{"messages":[{"role":"user","content":"a very private prompt"}]}"#;
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", serve.port()))
+            .await
+            .unwrap();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.starts_with("HTTP/1.1 200"), key == "s3cret-key");
+    }
+    serve.signal("-TERM");
+    serve.exit_code().await;
+    let mut log = String::new();
+    std::io::Read::read_to_string(serve.child.stderr.as_mut().unwrap(), &mut log).unwrap();
+    assert!(log.contains("refused or failed"), "{log}");
+    for secret in ["private", "s3cret-key", "another-key"] {
+        assert!(!log.contains(secret), "{log}");
+    }
 }
 
 #[test]

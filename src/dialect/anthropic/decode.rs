@@ -45,6 +45,7 @@ fn read(body: &Field<'_>, tools: Vec<ToolSpec>) -> Result<Turn, TurnError> {
     Ok(Turn {
         model: body.opt_str("model")?.unwrap_or("auto").to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
+        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
         messages: messages(body)?,
         tools,
         tool_choice: choice.tool_choice,
@@ -235,7 +236,7 @@ mod tests {
             ),
             (
                 json!({"messages": [{"role": "user", "content": image}]}),
-                "messages[0].content[0].type",
+                "messages[0].content[0].source.data",
             ),
             (json!({"messages": [user], "system": 3}), "system"),
             (json!({"messages": [user], "max_tokens": 0}), "max_tokens"),

@@ -28,7 +28,7 @@ fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound | ErrorKind::UnknownModel => "not_found_error",
         ErrorKind::TooLarge => "request_too_large",
         ErrorKind::Forbidden => "permission_error",
-        ErrorKind::NotLoggedIn => "authentication_error",
+        ErrorKind::Unauthorized | ErrorKind::NotLoggedIn => "authentication_error",
         ErrorKind::UsageLimit => "billing_error",
         ErrorKind::RateLimit => "rate_limit_error",
         ErrorKind::Timeout => "timeout_error",

@@ -40,6 +40,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("output_config.format", FORMAT),
     Parameter::honoured("output_format", "as `output_config.format`"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
+    Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("metadata", ""),
     Parameter::accepted("cache_control", "Cursor caches by itself"),
     Parameter::accepted("service_tier", ""),

@@ -36,6 +36,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let turn = Turn {
         model: model.to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
+        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
         messages: messages(&body)?,
         tools,
         tool_choice: choice.tool_choice,
@@ -152,14 +153,20 @@ fn tool_message(item: &Field<'_>) -> Result<Message, TurnError> {
                 .unwrap_or_else(|| item.fail("needs a `tool_call_id`")));
         }
     };
+    let (text, files) = match content {
+        Some(content) => content::output(&content)?,
+        None => Default::default(),
+    };
+    let mut parts = vec![Part::ToolResult(ToolResult {
+        call_id: id.to_owned(),
+        name: name.map(str::to_owned),
+        content: text,
+        is_error: item.opt_bool("is_error")?.unwrap_or(false),
+    })];
+    parts.extend(files);
     Ok(Message {
         role: Role::Tool,
-        parts: vec![Part::ToolResult(ToolResult {
-            call_id: id.to_owned(),
-            name: name.map(str::to_owned),
-            content: content.map_or(Ok(String::new()), |content| content::text(&content))?,
-            is_error: item.opt_bool("is_error")?.unwrap_or(false),
-        })],
+        parts,
     })
 }
 
@@ -277,7 +284,7 @@ mod tests {
             ),
             (
                 json!({"messages": [user, {"role": "user", "content": [{"type": "image_url"}]}]}),
-                "messages[1].content[0].type",
+                "messages[1].content[0].image_url",
             ),
             (
                 json!({"messages": [{"role": "tool", "content": "x"}]}),

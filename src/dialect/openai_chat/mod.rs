@@ -29,6 +29,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning_effort", "where the model has such a variant"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("response_format", FORMAT),
+    Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::honoured("stop", "the run ends there"),
     Parameter::honoured("max_completion_tokens", "by an estimate; text only"),
     Parameter::honoured("max_tokens", "by an estimate; text only"),

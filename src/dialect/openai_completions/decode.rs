@@ -23,6 +23,7 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let base = Turn {
         model: model.to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
+        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
         shape: Shape {
             stop: limits::stop(&body, "stop")?,
             max_tokens: limits::max_tokens(&body, &["max_tokens"])?,

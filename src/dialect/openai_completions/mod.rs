@@ -18,6 +18,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("max_tokens", "by an estimate"),
     Parameter::honoured("n", "up to 4 choices in all, each a run of its own"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
+    Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("user", ""),
     Parameter::ignored("temperature", NO_FLAG),
     Parameter::ignored("top_p", NO_FLAG),

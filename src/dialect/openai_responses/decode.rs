@@ -27,6 +27,7 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let turn = Turn {
         model: model.to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
+        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
         messages: messages(&body)?,
         tools,
         tool_choice: choice.tool_choice,
@@ -204,7 +205,7 @@ mod tests {
             ),
             (
                 json!({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}),
-                "input[0].content[0].type",
+                "input[0].content[0].image_url",
             ),
             (
                 json!({"input": [{"type": "function_call", "name": "a"}]}),

@@ -83,14 +83,15 @@ fn add_call(call: ToolCall, messages: &mut Vec<Message>) {
 }
 
 fn output(item: &Field<'_>) -> Result<Message, TurnError> {
-    let result = ToolResult {
+    let (content, files) = content::output(&item.require("output")?)?;
+    let result = Part::ToolResult(ToolResult {
         call_id: item.require("call_id")?.str()?.to_owned(),
         name: None,
-        content: content::text(&item.require("output")?)?,
+        content,
         is_error: false,
-    };
+    });
     Ok(Message {
         role: Role::Tool,
-        parts: vec![Part::ToolResult(result)],
+        parts: [vec![result], files].concat(),
     })
 }

@@ -33,6 +33,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("max_output_tokens", "by an estimate; text only"),
     Parameter::honoured("text.format", FORMAT),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
+    Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("store", "nothing is stored"),
     Parameter::accepted("include", "there is nothing to include"),
     Parameter::accepted("metadata", "returned"),

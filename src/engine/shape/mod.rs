@@ -1,9 +1,10 @@
 //! The stage between boundary and dialect: gives the answer's text the [form](Shape) that the
 //! client asked for.
 //!
-//! Pure, and the same for every dialect. Only text is touched: reasoning and tool calls pass. Text
-//! that must be JSON is held back until it is whole. If it is none, the model is told so and asked
-//! once more; what a tool call stands beside may be any text.
+//! Pure, and the same for every dialect. Only text is touched: reasoning and tool calls pass. Where
+//! the answer must be JSON, or must call a tool, its text is held back until it is whole. If it is
+//! not what was demanded, the model is told so and asked once more; what a tool call stands beside
+//! may be any text.
 
 mod cut;
 mod json;
@@ -12,21 +13,58 @@ use cut::Cut;
 use json::Check;
 
 use crate::turn::{
-    Delta, ErrorKind, FinishReason, Message, Role, Shape, TurnEnd, TurnError, TurnEvent, Usage,
+    Delta, ErrorKind, FinishReason, Message, Role, ToolChoice, Turn, TurnEnd, TurnError, TurnEvent,
+    Usage,
 };
 
 /// The state of one answer, which may take two runs.
 pub(super) struct Shaper {
     cut: Cut,
-    json: Option<Json>,
+    demand: Option<Demand>,
 }
 
-/// A text that must be JSON.
-struct Json {
-    check: Check,
+/// An answer that must be more than text.
+struct Demand {
+    must: Must,
     held: String,
     /// What an earlier run cost that did not give any.
     earlier: Option<Option<Usage>>,
+}
+
+/// What it must be.
+enum Must {
+    /// JSON that passes this check.
+    BeJson(Check),
+    /// A call of a tool, or of one of these.
+    Call(Vec<String>),
+}
+
+impl Must {
+    fn of(turn: &Turn) -> Result<Option<Self>, String> {
+        Ok(match &turn.tool_choice {
+            ToolChoice::Required if turn.allows_tools() => Some(Self::Call(Vec::new())),
+            ToolChoice::Named(names) if turn.allows_tools() => Some(Self::Call(names.clone())),
+            _ => Check::new(&turn.shape.format)?.map(Self::BeJson),
+        })
+    }
+
+    /// The part of a whole text that is what was demanded, or what is wrong with it and what to do.
+    fn check<'t>(&self, text: &'t str) -> Result<&'t str, (String, String)> {
+        match self {
+            Self::BeJson(check) => check.json(text).map_err(|fault| {
+                let again = "Give the whole answer again, as JSON and nothing else.";
+                (fault, again.to_owned())
+            }),
+            Self::Call(names) => {
+                let wanted = match names.as_slice() {
+                    [] => "a tool".to_owned(),
+                    names => names.join(" or "),
+                };
+                let fault = format!("it does not call {wanted}, as `tool_choice` demands");
+                Err((fault, format!("Call {wanted} now.")))
+            }
+        }
+    }
 }
 
 /// What follows the end of a run.
@@ -41,15 +79,15 @@ pub(super) enum Next {
 impl Shaper {
     /// # Errors
     /// A schema that is none.
-    pub fn new(shape: &Shape) -> Result<Self, TurnError> {
-        let check = Check::new(&shape.format).map_err(|error| {
+    pub fn new(turn: &Turn) -> Result<Self, TurnError> {
+        let must = Must::of(turn).map_err(|error| {
             let message = format!("the answer's schema is no valid JSON Schema: {error}");
             TurnError::new(ErrorKind::InvalidRequest, message)
         })?;
         Ok(Self {
-            cut: Cut::new(shape),
-            json: check.map(|check| Json {
-                check,
+            cut: Cut::new(&turn.shape),
+            demand: must.map(|must| Demand {
+                must,
                 held: String::new(),
                 earlier: None,
             }),
@@ -58,9 +96,9 @@ impl Shaper {
 
     /// Whether the answer can take another run.
     pub fn may_repeat(&self) -> bool {
-        self.json
+        self.demand
             .as_ref()
-            .is_some_and(|json| json.earlier.is_none())
+            .is_some_and(|demand| demand.earlier.is_none())
     }
 
     /// Takes a delta and appends what of it may be shown. `Some` if the answer ends with that.
@@ -90,25 +128,25 @@ impl Shaper {
         if !is_whole {
             self.release(out);
         }
-        let Some(json) = &mut self.json else {
+        let Some(demand) = &mut self.demand else {
             return Next::End(end);
         };
         let usage = end.usage;
-        end.usage = match (json.earlier.flatten(), usage) {
+        end.usage = match (demand.earlier.flatten(), usage) {
             (Some(earlier), Some(usage)) => Some(earlier + usage),
             (earlier, usage) => usage.or(earlier),
         };
         if !is_whole {
             return Next::End(end);
         }
-        let held = std::mem::take(&mut json.held);
-        match json.check.json(&held) {
-            Ok(json) => push(json.to_owned(), out),
-            Err(fault) if json.earlier.is_none() => {
-                json.earlier = Some(usage);
-                return Next::Again(complaint(held, &fault));
+        let held = std::mem::take(&mut demand.held);
+        match demand.must.check(&held) {
+            Ok(text) => push(text.to_owned(), out),
+            Err((fault, request)) if demand.earlier.is_none() => {
+                demand.earlier = Some(usage);
+                return Next::Again(complaint(held, &fault, &request));
             }
-            Err(fault) => end.outcome = Err(bad_answer(&held, &fault)),
+            Err((fault, _)) => end.outcome = Err(bad_answer(&held, &fault)),
         }
         Next::End(end)
     }
@@ -120,16 +158,16 @@ impl Shaper {
     }
 
     fn show(&mut self, text: String, out: &mut Vec<TurnEvent>) {
-        match &mut self.json {
-            Some(json) => json.held.push_str(&text),
+        match &mut self.demand {
+            Some(demand) => demand.held.push_str(&text),
             None => push(text, out),
         }
     }
 
     /// Shows what was held back, whatever it is.
     fn release(&mut self, out: &mut Vec<TurnEvent>) {
-        if let Some(json) = &mut self.json {
-            push(std::mem::take(&mut json.held), out);
+        if let Some(demand) = &mut self.demand {
+            push(std::mem::take(&mut demand.held), out);
         }
     }
 }
@@ -140,10 +178,8 @@ fn push(text: String, out: &mut Vec<TurnEvent>) {
     }
 }
 
-fn complaint(answer: String, fault: &str) -> [Message; 2] {
-    let request = format!(
-        "That answer can't be used: {fault}. Give the whole answer again, as JSON and nothing else."
-    );
+fn complaint(answer: String, fault: &str, request: &str) -> [Message; 2] {
+    let request = format!("That answer can't be used: {fault}. {request}");
     [
         Message::text(Role::Assistant, answer),
         Message::text(Role::User, request),
@@ -154,7 +190,7 @@ fn bad_answer(text: &str, fault: &str) -> TurnError {
     TurnError::new(
         ErrorKind::BadAnswer,
         format!(
-            "twice the model did not answer in the format that was asked for; {fault}. Its answer: {text}"
+            "twice the model did not give the answer that was asked for; {fault}. Its answer: {text}"
         ),
     )
 }

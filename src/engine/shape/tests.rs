@@ -1,14 +1,21 @@
 use serde_json::json;
 
 use super::*;
-use crate::turn::{Format, ToolCall};
+use crate::turn::{Format, Shape, ToolCall, ToolSpec};
 
 fn shaper(format: Format) -> Shaper {
-    let shape = Shape {
+    shaped(Shape {
         format,
         ..Shape::default()
+    })
+}
+
+fn shaped(shape: Shape) -> Shaper {
+    let turn = Turn {
+        shape,
+        ..Turn::default()
     };
-    Shaper::new(&shape).unwrap()
+    Shaper::new(&turn).unwrap()
 }
 
 fn text(text: &str) -> Delta {
@@ -105,7 +112,7 @@ fn what_is_cut_or_broken_off_is_shown_as_it_is() {
         format: Format::JsonObject,
         ..Shape::default()
     };
-    let mut shaper = Shaper::new(&shape).unwrap();
+    let mut shaper = shaped(shape);
     let mut out = Vec::new();
     let reason = shaper.delta(text("{\"a\": 1}"), &mut out).unwrap();
     assert_eq!(reason, FinishReason::Length);
@@ -126,9 +133,55 @@ fn a_held_suffix_is_shown_at_the_end() {
         stop: vec!["END".to_owned()],
         ..Shape::default()
     };
-    let mut shaper = Shaper::new(&shape).unwrap();
+    let mut shaper = shaped(shape);
     let mut out = feed(&mut shaper, &[text("the E")]);
     assert_eq!(out, shown(&[text("the ")]));
     assert_eq!(shaper.end(finished(1), &mut out), Next::End(finished(1)));
     assert_eq!(out, shown(&[text("the "), text("E")]));
+}
+
+fn demanding(choice: ToolChoice) -> Shaper {
+    let read = ToolSpec {
+        name: "read".to_owned(),
+        description: String::new(),
+        schema: json!({"type": "object"}),
+    };
+    let turn = Turn {
+        tools: vec![read],
+        tool_choice: choice,
+        ..Turn::default()
+    };
+    Shaper::new(&turn).unwrap()
+}
+
+#[test]
+fn a_demanded_call_is_asked_for_once_more() {
+    let mut shaper = demanding(ToolChoice::Named(vec!["read".to_owned()]));
+    let mut out = feed(&mut shaper, &[text("I'd rather talk.")]);
+    let Next::Again([_, complaint]) = shaper.end(finished(1), &mut out) else {
+        panic!("accepted");
+    };
+    assert!(format!("{complaint:?}").contains("Call read now."));
+    assert_eq!(out, []);
+    out = feed(&mut shaper, &[text("No.")]);
+    let Next::End(end) = shaper.end(finished(2), &mut out) else {
+        panic!("a third try");
+    };
+    let error = end.outcome.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadAnswer);
+    assert!(error.message.contains("tool_choice") && error.message.contains("No."));
+}
+
+#[test]
+fn the_text_beside_a_demanded_call_is_kept() {
+    let call = Delta::ToolCall(ToolCall {
+        id: "1".to_owned(),
+        name: "read".to_owned(),
+        arguments: "{}".to_owned(),
+    });
+    let mut shaper = demanding(ToolChoice::Required);
+    let mut out = feed(&mut shaper, &[text("Reading."), call.clone()]);
+    let end = TurnEnd::finished(FinishReason::ToolCalls, None);
+    assert_eq!(shaper.end(end.clone(), &mut out), Next::End(end));
+    assert_eq!(out, shown(&[text("Reading."), call]));
 }

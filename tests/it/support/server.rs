@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{self, Agent, Env, fence::FenceMode},
     boundary,
-    engine::{Budgets, Config, Engine, Limits},
+    engine::{Budgets, Config, Engine, Limits, Workspaces},
     http::{self, App, Server, Shutdown, client},
 };
 use serde_json::{Value, json};
@@ -81,17 +81,16 @@ impl TestServer {
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut setup = Setup {
             engine: Config {
-                workspace: workspace.path().canonicalize().unwrap(),
+                workspaces: Workspaces {
+                    fixed: Some(workspace.path().canonicalize().unwrap()),
+                    ..Workspaces::default()
+                },
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 boundary: boundary::Options::default(),
                 client_tools: true,
             },
-            http: http::Config {
-                bound: host,
-                stall: Duration::from_secs(30),
-                settings: String::new(),
-            },
+            http: http::Config::new(host),
             agent: agent::Setup {
                 fence: FenceMode::Auto,
                 slots: 8,
@@ -99,7 +98,7 @@ impl TestServer {
                 workspace: None,
             },
         };
-        setup.agent.workspace = Some(setup.engine.workspace.clone());
+        setup.agent.workspace = setup.engine.workspaces.fixed.clone();
         change(&mut setup);
         let agent = fake_agent();
         let home = tempfile::tempdir().unwrap();

@@ -1,0 +1,93 @@
+//! The server's own API key.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq as _;
+use warp::http::{HeaderMap, header};
+
+use crate::turn::{ErrorKind, TurnError};
+
+/// The key that clients must send. Never shown.
+#[derive(Clone)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// The key, without the white space around it; `None` if that leaves nothing.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let key = text.trim();
+        (!key.is_empty()).then(|| Self(key.to_owned()))
+    }
+
+    /// Checks `Authorization: Bearer …` or `x-api-key`. How long that takes tells no more than the
+    /// key's length.
+    ///
+    /// # Errors
+    /// `Unauthorized`.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), TurnError> {
+        let given = bearer(headers).or_else(|| headers.get("x-api-key").map(|key| key.as_bytes()));
+        let wrong = match given {
+            Some(given) if self.0.as_bytes().ct_eq(given).into() => return Ok(()),
+            Some(_) => "the API key is not the one of this server",
+            None => "this server needs its API key",
+        };
+        Err(TurnError::new(
+            ErrorKind::Unauthorized,
+            format!(
+                "{wrong}; send what it was started with as `Authorization: Bearer …` or `x-api-key`"
+            ),
+        ))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey")
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme
+        .eq_ignore_ascii_case(b"Bearer ")
+        .then(|| token.trim_ascii())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_in_either_header() {
+        let key = ApiKey::new(" s3cret\n").unwrap();
+        let allowed = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            key.check(&headers).is_ok()
+        };
+        for (name, value) in [
+            ("authorization", "Bearer s3cret"),
+            ("authorization", "bearer  s3cret"),
+            ("x-api-key", "s3cret"),
+        ] {
+            assert!(allowed(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("authorization", "Bearer s3cret2"),
+            ("authorization", "Bearer s3cre"),
+            ("authorization", "Bearer "),
+            ("authorization", "Basic s3cret"),
+            ("authorization", "s3cret"),
+            ("x-api-key", "S3cret"),
+            ("x-api-key", ""),
+            ("api", "s3cret"),
+        ] {
+            assert!(!allowed(name, value), "{name}: {value}");
+        }
+        assert!(key.check(&HeaderMap::new()).is_err());
+        assert!(ApiKey::new(" \n").is_none());
+        assert!(!format!("{key:?}").contains("s3cret"));
+    }
+}
