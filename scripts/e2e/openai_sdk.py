@@ -4,8 +4,9 @@ import concurrent.futures
 import sys
 
 import openai
-from harness import Failed, check, main, step
+from harness import Failed, check, main, node, raises, step
 from openai.types.chat import ChatCompletionMessage
+from openai_responses import responses
 from openai_tools import TOOLS, Workspace
 
 QUESTION = [{"role": "user", "content": "say hello"}]
@@ -174,18 +175,6 @@ def parallel(client, way, directory):
     )
 
 
-def raises(kind, action, status=None):
-    """Checks the error class, and that its body is OpenAI's error shape."""
-    try:
-        value = action()
-    except kind as error:
-        seen = getattr(error, "status_code", None)
-        check(status in (None, seen), f"{type(error).__name__} has status {seen}, not {status}")
-        check(error.message, f"{type(error).__name__} without a message")
-        return error
-    raise Failed(f"no {kind.__name__}, but {value}")
-
-
 def fails(client, model, kind, status):
     """Streamed or not, a failure before the first event has a real status."""
     for stream in (False, True):
@@ -283,9 +272,13 @@ def proof(server, _scratch):
         breaks(client, "replay-error-truncated", openai.InternalServerError, 502, "breaks off")
     with step("a client that hangs up"):
         hang_up(client, server)
+    responses(client, server.workspace)
+    with step("the Node SDK: chat, Responses, streams, tools, errors"):
+        node("openai_sdk.mjs", NODE, server)
     with step("still answering"):
         answers(client)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], proof)
+    BINARY, NODE = sys.argv[1:]
+    main(BINARY, proof)

@@ -15,7 +15,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
 
-    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
+    let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let model = body.opt_str("model")?.unwrap_or("auto");
     let stream = body.opt_bool("stream")?.unwrap_or(false);
     let include_usage = body
@@ -25,6 +25,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let choices = choices::count(&body, "n")?;
 
     let offered = tools::offered(&body)?;
+    ignored.extend(offered.left_out);
     let mut tools = offered.specs;
     let choice = tools::choice(&body, &tools)?;
     if let Some(allowed) = &choice.allowed {

@@ -14,8 +14,9 @@ use crate::{
 pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
-    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
+    let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let offered = tools::offered(&body)?;
+    ignored.extend(offered.left_out);
     let mut tools = offered.specs;
     let choice = tools::choice(&body, &tools)?;
     if let Some(allowed) = &choice.allowed {
@@ -132,7 +133,7 @@ mod tests {
         }))
         .unwrap();
         assert!(request.stream);
-        assert_eq!(request.ignored, ["temperature"]);
+        assert_eq!(request.ignored, ["temperature", "tools.web_search"]);
         let turn = request.turn;
         let roles: Vec<Role> = turn.messages.iter().map(|message| message.role).collect();
         assert_eq!(
