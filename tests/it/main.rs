@@ -27,8 +27,12 @@ mod doctor;
 mod failures;
 /// The agent's own writes.
 mod fence;
+/// Every form in which clients speak of tools.
+mod forms;
 /// Golden cases: `fixtures/turns`.
 mod golden;
+/// Loops, and what only looks like one.
+mod guards;
 /// Agents that misbehave.
 mod hostile;
 /// Paths, methods, bodies, headers.
@@ -43,5 +47,7 @@ mod run;
 mod serve;
 /// `sync-models`: golden configurations, properties, and being killed.
 mod sync_models;
+/// Calls that the model writes out in its answer.
+mod text_calls;
 /// Tool calls.
 mod tools;
