@@ -34,6 +34,7 @@ pub mod http;
 pub mod models;
 pub mod opencode;
 pub mod prompt;
+pub mod service;
 pub mod settings;
 pub mod telemetry;
 pub mod turn;

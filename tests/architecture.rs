@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("opencode", &["models"]),
     ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
+    ("service", &[]),
     ("settings", &["agent", "boundary"]),
     ("telemetry", &[]),
     ("prompt", &["turn"]),

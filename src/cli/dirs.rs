@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::render;
 use crate::opencode::Places;
+use crate::service::{Service, service};
 use crate::settings::{ConfigFile, Flags, Resolved, SettingsError};
 
 /// The directories that the commands use, by the XDG rules on every system, as OpenCode has it.
@@ -72,6 +73,13 @@ impl Dirs {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// The service that keeps `program serve` running; `None` where there is no way to.
+    #[must_use]
+    pub fn service(&self, program: &Path) -> Option<Service> {
+        let home = self.opencode.home.as_deref()?;
+        service(program, home, self.config.as_deref()?.parent()?)
     }
 
     /// What must survive: the record of what was written into configurations.

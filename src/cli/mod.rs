@@ -10,11 +10,15 @@ mod demo;
 mod dirs;
 mod doctor;
 mod flags;
+mod install;
+mod manifest;
 mod models;
 pub mod render;
 mod run;
 mod serve;
+mod status;
 mod sync_models;
+mod uninstall;
 
 use std::{
     ffi::OsStr,
@@ -63,6 +67,9 @@ enum Command {
     Demo(demo::Args),
     Models(models::Args),
     SyncModels(sync_models::Args),
+    Install(install::Args),
+    Uninstall(uninstall::Args),
+    Status(status::Args),
     Doctor(doctor::Args),
     Login(auth::LoginArgs),
     Logout(auth::LogoutArgs),
@@ -92,6 +99,9 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
             let base_url = base_url(&dirs.settings(&Flags::new())?.settings);
             sync_models::run(args, &catalog(dirs)?, dirs, base_url).await
         }
+        Command::Install(args) => install::run(args, dirs).await,
+        Command::Uninstall(args) => uninstall::run(args, dirs).await,
+        Command::Status(args) => status::run(args, dirs).await,
         Command::Doctor(args) => doctor::run(args, dirs).await,
         Command::Login(args) => auth::login(args, dirs).await,
         Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,

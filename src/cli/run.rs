@@ -1,7 +1,7 @@
 //! `open-cursor run`.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     process::ExitCode,
@@ -18,11 +18,12 @@ use super::{
     dirs::Dirs,
     flags::RunFlags,
     render,
-    serve::{Running, Site},
+    serve::{Running, Site, workspace},
 };
 use crate::{
+    agent::{Env, Program, discover},
     clients::{CLIENTS, Client, Endpoint},
-    http::{self, Shutdown, Sibling},
+    http::{self, Shutdown},
     models::{Catalog, Listing, Origin},
     settings::Resolved,
     telemetry,
@@ -34,7 +35,7 @@ const KEY: &str = "open-cursor";
 /// Run a client on Cursor's models, without any set-up
 ///
 /// Starts a server on a free port, or uses the one that runs already for this directory, tells the
-/// command by its environment alone where that is, and ends with it. Nothing is written. OpenCode,
+/// command by its environment alone where that is, and ends with it. No file of yours is written. OpenCode,
 /// Claude Code, Codex and Aider are known by name; every other command gets the variables of
 /// OpenAI's and Anthropic's SDKs.
 #[derive(Debug, clap::Args)]
@@ -136,12 +137,10 @@ enum Models {
 impl Backend {
     /// The server that runs already, if it would answer as one of ours; else one of ours.
     async fn open(mut resolved: Resolved) -> anyhow::Result<Self> {
-        let site = Site::find(&resolved.settings).await?;
-        if let Some(url) = reusable(&resolved, &site).await {
-            let agent = site.agent;
+        if let Some((url, program)) = reusable(&resolved).await? {
             let list = move || {
-                let agent = agent.clone();
-                async move { agent.models().await }
+                let program = program.clone();
+                async move { program.models(&process_env().for_agent(&[])).await }
             };
             return Ok(Self {
                 url,
@@ -151,6 +150,7 @@ impl Backend {
         }
         resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         resolved.settings.port = 0;
+        let site = Site::find(&resolved.settings).await?;
         let running = Running::start(&resolved, site, None).await?;
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
@@ -187,27 +187,32 @@ impl Backend {
     }
 }
 
-/// The URL of the server at the usual address, if it is one of ours, of this version, with the same
-/// agent, directory and settings.
-async fn reusable(resolved: &Resolved, site: &Site) -> Option<String> {
+/// The URL of the server at the usual address, and its agent, if it is one of ours, of this version,
+/// with the same agent, directory and settings.
+async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Program)>> {
     let settings = &resolved.settings;
     if !settings.reuse {
-        return None;
+        return Ok(None);
     }
     let addr = SocketAddr::new(settings.host, settings.port);
-    let sibling = http::identify(addr).await?;
+    let Some(sibling) = http::identify(addr).await else {
+        return Ok(None);
+    };
     if sibling.version != env!("CARGO_PKG_VERSION") {
         render::note(format_args!(
             "note: {sibling} on {addr} is another version; starting a server of this one"
         ));
-        return None;
+        return Ok(None);
     }
-    let alike = sibling.settings == resolved.digest() && is_same(&sibling, site);
-    alike.then(|| format!("http://{addr}"))
+    let explicit = settings.agent.as_deref().map(OsStr::new);
+    let program = discover(explicit, &process_env()).await?;
+    let is_same = sibling.status == "ok"
+        && sibling.workspace == workspace(settings).await?.display().to_string()
+        && sibling.agent == program.to_string()
+        && sibling.settings == resolved.digest();
+    Ok(is_same.then(|| (format!("http://{addr}"), program)))
 }
 
-fn is_same(sibling: &Sibling, site: &Site) -> bool {
-    sibling.status == "ok"
-        && sibling.workspace == site.workspace.display().to_string()
-        && sibling.agent == site.agent.to_string()
+fn process_env() -> Env {
+    std::env::vars_os().collect()
 }

@@ -78,13 +78,7 @@ pub(super) struct Site {
 impl Site {
     /// Finds both.
     pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
-        let workspace = match &settings.workspace {
-            Some(dir) => dir.clone(),
-            None => std::env::current_dir().context("the current directory is gone")?,
-        };
-        let workspace = tokio::fs::canonicalize(&workspace).await.map_err(|error| {
-            render::usage(format_args!("--workspace {}: {error}", workspace.display()))
-        })?;
+        let workspace = workspace(settings).await?;
         let agent = settings.agent.as_deref().map(OsStr::new);
         let running = settings.max_running.get();
         let setup = Setup {
@@ -104,6 +98,16 @@ impl Site {
             })?;
         Ok(Self { agent, workspace })
     }
+}
+
+/// Where the agent works, absolute and without links.
+pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<PathBuf> {
+    let dir = match &settings.workspace {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().context("the current directory is gone")?,
+    };
+    let real = tokio::fs::canonicalize(&dir).await;
+    real.map_err(|error| render::usage(format_args!("--workspace {}: {error}", dir.display())))
 }
 
 /// A server that is bound and ready to run.

@@ -26,10 +26,11 @@ pub(super) async fn check(context: &Context) -> Verdict {
     let set = [("CURSOR_CONFIG_DIR".into(), dir.path().into())];
     match auth::ask(program, &context.env.for_agent(&set)).await {
         Ok(Login::In(_)) => Verdict::ok("a private configuration directory keeps the login"),
-        Ok(_) => {
-            Verdict::problem("with a private configuration directory, the agent is logged out")
-                .hint("set CURSOR_API_KEY or CURSOR_AUTH_TOKEN, which need no directory")
-        }
+        Ok(_) => Verdict::warning(
+            "with a private configuration directory, the agent is logged out: runs share yours, so \
+             they change its default model, and deny rules do not hold",
+        )
+        .hint("set CURSOR_AUTH_TOKEN, which needs no directory"),
         Err(error) => Verdict::warning(error.to_string()),
     }
 }

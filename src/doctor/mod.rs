@@ -13,6 +13,7 @@ mod chat;
 mod config_dir;
 mod context;
 mod create_chat;
+mod fence;
 mod finding;
 mod flags;
 mod login;
@@ -68,6 +69,7 @@ pub const CHECKS: &[Check] = &[
     base("config-directory", 50, |context| {
         config_dir::check(context).boxed()
     }),
+    base("fence", 20, |context| fence::check(context).boxed()),
     base("path", 5, |context| path::check(context).boxed()),
     base("port", 5, |context| port::check(context).boxed()),
     base("server", 5, |context| server::check(context).boxed()),

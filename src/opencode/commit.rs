@@ -18,7 +18,7 @@ use super::wish::Wish;
 /// How long to wait for another open-cursor.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often to start again when some other program writes in between.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// Which file to change, and where to remember it.
 #[derive(Debug, Clone)]
@@ -186,7 +186,7 @@ fn named(rest: &Value, provider: &str) -> BTreeSet<String> {
 }
 
 /// A file's content and mode; `None` if there is none.
-fn read(file: &Path) -> io::Result<Option<(Vec<u8>, std::fs::Permissions)>> {
+pub(super) fn read(file: &Path) -> io::Result<Option<(Vec<u8>, std::fs::Permissions)>> {
     let text = match std::fs::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -196,7 +196,7 @@ fn read(file: &Path) -> io::Result<Option<(Vec<u8>, std::fs::Permissions)>> {
 }
 
 /// The file that a path leads to, also where that does not exist yet.
-fn follow(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = std::path::absolute(path)?;
     // As many links as Linux follows.
     for _ in 0..40 {
@@ -208,7 +208,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-fn lock(state_dir: &Path) -> Result<File, ConfigError> {
+pub(super) fn lock(state_dir: &Path) -> Result<File, ConfigError> {
     let path = state_dir.join("opencode.lock");
     std::fs::create_dir_all(state_dir).map_err(ConfigError::io(state_dir))?;
     let file = File::options()

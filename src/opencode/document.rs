@@ -123,6 +123,29 @@ impl Document {
         Ok(())
     }
 
+    /// Removes a value by its path, and `provider` once it is empty.
+    pub(super) fn remove(&self, path: &[String]) {
+        let Some((leaf, parents)) = path.split_last() else {
+            return;
+        };
+        let root = self.root.object_value();
+        let object = parents
+            .iter()
+            .try_fold(root.clone(), |object, key| Some(object?.object_value(key)))
+            .flatten();
+        if let Some(property) = object.and_then(|object| object.get(leaf)) {
+            property.remove();
+        }
+        let providers = root.and_then(|root| root.get("provider"));
+        if let Some(property) = providers
+            && property
+                .object_value()
+                .is_some_and(|object| object.properties().is_empty())
+        {
+            property.remove();
+        }
+    }
+
     fn no_object(&self, key: &str) -> ConfigError {
         ConfigError::Shape {
             file: self.file.clone(),

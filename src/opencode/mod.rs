@@ -20,6 +20,7 @@ mod inspect;
 mod locate;
 mod plan;
 mod record;
+mod remove;
 mod wish;
 
 pub use commit::{Outcome, Target, commit, preview};
@@ -28,6 +29,7 @@ pub use inline::{Inline, inline};
 pub use inspect::{Inspection, inspect};
 pub use locate::{Places, locate};
 pub use plan::{Edit, Summary, SyncPlan};
+pub use remove::{Removal, remove};
 pub use wish::{Options, Wish};
 
 /// The provider's id in OpenCode's configuration, unless the user wishes another.

@@ -243,7 +243,7 @@ fn summary(edits: &[Edit], kept: usize, wish: &Wish, outcome: &Value) -> Summary
 }
 
 /// Equal as JSON readers see it: 5 is 5.0.
-fn same(a: &Value, b: &Value) -> bool {
+pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => {

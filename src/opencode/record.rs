@@ -55,6 +55,21 @@ impl Record {
         self.write(config, provider, trees)
     }
 
+    /// Notes that nothing of ours is left.
+    pub(super) fn forget(&mut self, config: &Path, provider: &str) -> io::Result<()> {
+        if self.of(config, provider).is_empty() {
+            return Ok(());
+        }
+        let config = config.to_string_lossy();
+        if let Some(Value::Object(of_config)) = self.value.get_mut(&*config) {
+            of_config.shift_remove(provider);
+            if of_config.is_empty() {
+                self.value.shift_remove(&*config);
+            }
+        }
+        replace(&self.file, &serde_json::to_vec_pretty(&self.value)?, None)
+    }
+
     fn write(&mut self, config: &Path, provider: &str, trees: Vec<Value>) -> io::Result<()> {
         let of_config = self
             .value

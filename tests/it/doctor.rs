@@ -33,8 +33,9 @@ fn home() -> Home {
 fn at(port: u16) -> Home {
     let home = Home::new();
     let bin = home.path().join("bin");
-    // So that no test depends on the network.
+    // So that no test depends on the network or the kernel.
     home.env("PATH", bin)
+        .env("CURSOR_ACP_FENCE", "off")
         .env("PORT", port.to_string())
         .env("HTTPS_PROXY", "http://127.0.0.1:9")
 }
@@ -164,10 +165,11 @@ fn a_login_that_needs_its_directory_is_found() {
         "cursor-agent",
         &CLI.replace("status) echo '{\"isAuthenticated\": true}' ;;", script),
     );
-    let (code, found) = findings(&home, &["doctor", "--json"]);
-    assert_eq!(code, 1);
+    let (_, found) = findings(&home, &["doctor", "--json"]);
     assert_eq!(finding(&found, "login").0, "ok");
-    assert!(finding(&found, "config-directory").1.contains("logged out"));
+    let (severity, message) = finding(&found, "config-directory");
+    assert_eq!(severity, "warning");
+    assert!(message.contains("logged out"), "{message}");
 }
 
 #[test]
@@ -236,4 +238,19 @@ fn fix_brings_the_models_and_leaves_the_rest() {
         after["provider"]["cursor-acp"]["options"]["baseURL"],
         "http://127.0.0.1:9/v1"
     );
+}
+
+#[test]
+fn the_fence_is_tried() {
+    let home = home().env("CURSOR_ACP_FENCE", "auto");
+    let (_, found) = findings(&home, &["doctor", "--json"]);
+    let (severity, message) = finding(&found, "fence");
+    match severity.as_str() {
+        "ok" => assert!(message.starts_with("view"), "{message}"),
+        "warning" => assert!(
+            message.contains("no view") || message.contains("no write"),
+            "{message}"
+        ),
+        other => panic!("{other}: {message}"),
+    }
 }

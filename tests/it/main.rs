@@ -37,14 +37,20 @@ mod guards;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
+/// `install`, `uninstall` and `status`.
+mod install;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
+/// What becomes of request parameters.
+mod parameters;
 /// Real recordings, where they are at hand.
 mod recordings;
 /// The `run` command: a client with a server of its own.
 mod run;
 /// The `serve` command as a process.
 mod serve;
+/// Stop sequences, lengths, JSON and several choices.
+mod shape;
 /// `sync-models`: golden configurations, properties, and being killed.
 mod sync_models;
 /// Calls that the model writes out in its answer.

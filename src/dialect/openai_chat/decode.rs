@@ -5,7 +5,7 @@ use crate::{
     dialect::{
         Request, Stamp, choices, content,
         field::{self, Field},
-        limits, openai_responses, parameters, tools,
+        format, limits, openai_responses, parameters, tools,
     },
     turn::{Message, Part, Role, Shape, ToolCall, ToolResult, Turn, TurnError},
 };
@@ -47,6 +47,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
                 &body,
                 &["max_completion_tokens", "max_tokens", "max_output_tokens"],
             )?,
+            format: format::format(body.get("response_format"))?,
         },
     };
     let reply = Box::new(ChatReply::new(

@@ -1,0 +1,183 @@
+//! `open-cursor uninstall`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::{dirs::Dirs, manifest::Manifest, render};
+use crate::opencode::{self, PROVIDER, Removal, Target};
+
+/// Remove what `install` and `sync-models` have written, and nothing else
+///
+/// Values that you changed or added in OpenCode's configuration stay, and are named. A service file
+/// that was changed stays as well.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor uninstall --dry-run
+  open-cursor uninstall --json")]
+pub struct Args {
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The configuration to clean [default: the one that `install` changed]
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+}
+
+/// Removes, and says what it did.
+pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+    let state_dir = dirs
+        .state()
+        .context("no home directory; set XDG_STATE_HOME")?;
+    let mut manifest = Manifest::read(&state_dir);
+    let found = || opencode::locate(&dirs.opencode, PROVIDER);
+    let installed = manifest.config.clone();
+    let config = args.config.clone().or(installed).or_else(found);
+    let target = Target {
+        config: std::path::absolute(config.context("no home directory; use --config")?)?,
+        state_dir: state_dir.clone(),
+    };
+    let created = manifest.created && manifest.config.as_ref() == Some(&target.config);
+    let is_installed = manifest.config.as_ref() == Some(&target.config);
+    let dry_run = args.dry_run;
+    let removal =
+        tokio::task::spawn_blocking(move || opencode::remove(&target, PROVIDER, created, dry_run));
+    let removal = removal.await??;
+    let service = service(&manifest, dirs, dry_run).await?;
+    if !dry_run {
+        if is_installed {
+            manifest.config = None;
+            manifest.created = false;
+        }
+        manifest.service = None;
+        manifest
+            .write(&state_dir)
+            .context("cannot note what was removed")?;
+    }
+    if args.json {
+        render::line(serde_json::to_string_pretty(&as_json(
+            &removal,
+            service.as_ref(),
+            dry_run,
+        ))?);
+    } else {
+        print(&removal, service.as_ref(), dry_run);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What became of the service's file.
+struct ServiceFile {
+    path: PathBuf,
+    removed: bool,
+    /// Why the service could not be stopped.
+    problem: Option<String>,
+}
+
+/// Stops the service and removes its file, if that is as we wrote it.
+async fn service(
+    manifest: &Manifest,
+    dirs: &Dirs,
+    dry_run: bool,
+) -> anyhow::Result<Option<ServiceFile>> {
+    let Some(ours) = &manifest.service else {
+        return Ok(None);
+    };
+    let mut file = ServiceFile {
+        path: ours.path.clone(),
+        removed: false,
+        problem: None,
+    };
+    match tokio::fs::read_to_string(&ours.path).await {
+        Ok(text) if text == ours.text => file.removed = true,
+        _ => return Ok(Some(file)),
+    }
+    if dry_run {
+        return Ok(Some(file));
+    }
+    // With its file gone, the service manager could no longer be told.
+    let program = std::env::current_exe().unwrap_or_default();
+    if let Some(stop) = dirs.service(&program).map(|service| service.stop) {
+        let mut shell = tokio::process::Command::new("sh");
+        let output = shell
+            .args(["-c", &stop])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .await;
+        file.problem = match output {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+    }
+    tokio::fs::remove_file(&ours.path)
+        .await
+        .with_context(|| format!("cannot remove {}", ours.path.display()))?;
+    Ok(Some(file))
+}
+
+fn as_json(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) -> Value {
+    json!({
+        "dryRun": dry_run,
+        "config": {
+            "path": removal.config,
+            "removed": removal.removed,
+            "kept": removal.kept,
+            "deleted": removal.deleted,
+            "backup": removal.backup,
+        },
+        "service": service.map(|file| json!({
+            "path": file.path,
+            "removed": file.removed,
+            "problem": file.problem,
+        })),
+    })
+}
+
+fn print(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) {
+    let would = if dry_run { "would be " } else { "" };
+    let config = removal.config.display();
+    if removal.deleted {
+        render::line(format_args!(
+            "OpenCode: {config} {would}removed: nothing else was in it"
+        ));
+    } else if removal.removed.is_empty() {
+        render::line(format_args!("OpenCode: {config} holds nothing of ours"));
+    } else {
+        render::line(format_args!("OpenCode: {would}removed from {config}:"));
+        for path in &removal.removed {
+            render::line(format_args!("  {path}"));
+        }
+    }
+    for path in &removal.kept {
+        render::line(format_args!("  yours is kept: {path}"));
+    }
+    if let Some(backup) = &removal.backup {
+        render::line(format_args!("  backup: {}", backup.display()));
+    }
+    if let Some(file) = service {
+        let path = file.path.display();
+        if file.removed {
+            render::line(format_args!("Service: {path} {would}stopped and removed"));
+        } else {
+            render::line(format_args!(
+                "Service: {path} is no longer as it was written, and stays"
+            ));
+        }
+        if let Some(problem) = &file.problem {
+            render::note(format_args!(
+                "note: the service could not be stopped: {problem}"
+            ));
+        }
+    }
+    if dry_run {
+        render::line("Dry run: nothing was changed.");
+    }
+}

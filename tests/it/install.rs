@@ -1,0 +1,181 @@
+use serde_json::Value;
+
+use crate::support::{Home, golden, wait_until};
+
+const CLI: &str = r#"#!/bin/sh
+case "$1" in
+--version) echo 2026.10.01-e373342 ;;
+status) echo '{"isAuthenticated": true, "userInfo": {"email": "someone@example.org"}}' ;;
+models) printf 'Available models\n\nauto - Auto (default)\ngpt-5.5-high - GPT-5.5 High\n' ;;
+esac
+"#;
+
+/// Whatever the system's service manager is, it is not to be asked.
+const MANAGER: &str = "#!/bin/sh\necho \"$@\" >> \"$HOME/asked\"\n";
+
+fn home() -> Home {
+    // Nobody listens on the discard port.
+    let home = Home::new().env("PORT", "9");
+    home.program("cursor-agent", CLI);
+    home.program("systemctl", MANAGER);
+    home.program("launchctl", MANAGER);
+    home
+}
+
+/// All files but those that are meant to stay: backups, the cache, our own state.
+fn files(home: &Home) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for (path, content) in home.files() {
+        let path = path
+            .strip_prefix(home.path())
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let own = [".cache/", ".local/state/", "bin/", "asked"];
+        if !own.iter().any(|own| path.starts_with(own)) && !path.contains(".bak-") {
+            files.push((path, String::from_utf8(content).unwrap()));
+        }
+    }
+    files
+}
+
+fn configure(home: &Home, text: &str) {
+    let dir = home.path().join(".config/opencode");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("opencode.jsonc"), text).unwrap();
+}
+
+fn without_times(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.split_once(".bak-") {
+        Some((before, after)) => {
+            let end = after.find('"').map_or("", |at| &after[at..]);
+            format!("{before}.bak-TIME{end}\n")
+        }
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let home = home();
+    let text = home.transcript(&["install", "--service", "--dry-run"])
+        + &home.transcript(&["uninstall", "--dry-run"]);
+    assert_eq!(files(&home), []);
+    if cfg!(target_os = "linux") {
+        golden("install-dry-run.txt", &text);
+    }
+}
+
+#[test]
+fn what_is_installed_is_removed_and_nothing_else() {
+    for before in [None, Some("{\n  // mine\n  \"theme\": \"x\"\n}\n")] {
+        let home = home();
+        if let Some(text) = before {
+            configure(&home, text);
+        }
+        let untouched = files(&home);
+        let installed = home.run(&["install", "--service"]);
+        assert_eq!((installed.code, installed.stderr.as_str()), (0, ""));
+        let both = files(&home);
+        assert_eq!(both.len(), 2, "{both:?}");
+        // A second time changes nothing.
+        assert_eq!(home.run(&["install", "--service"]).code, 0);
+        assert_eq!(files(&home), both);
+        let removed = home.run(&["uninstall"]);
+        assert_eq!(
+            (removed.code, removed.stderr.as_str()),
+            (0, ""),
+            "{removed:?}"
+        );
+        assert_eq!(files(&home), untouched);
+        let asked = std::fs::read_to_string(home.path().join("asked")).unwrap();
+        assert!(
+            asked.contains("open-cursor") && asked.lines().count() == 1,
+            "{asked}"
+        );
+        let state = home.path().join(".local/state/open-cursor");
+        assert!(!state.join("install.json").exists());
+    }
+}
+
+#[test]
+fn the_users_changes_stay() {
+    let home = home();
+    assert_eq!(home.run(&["install", "--service"]).code, 0);
+    let (path, _) = files(&home)
+        .into_iter()
+        .find(|(path, _)| path.contains("open-cursor"))
+        .unwrap();
+    let unit = home.path().join(path);
+    std::fs::write(&unit, "mine").unwrap();
+    let refused = home.run(&["install", "--service"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("hint:"), "{refused:?}");
+    let config = home.path().join(".config/opencode/opencode.jsonc");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(
+        &config,
+        text.replace("\"name\": \"Auto\"", "\"name\": \"Mine\""),
+    )
+    .unwrap();
+    let removed = home.run(&["uninstall", "--json"]);
+    let value: Value = serde_json::from_str(&removed.stdout).unwrap();
+    assert_eq!(
+        value["config"]["kept"][0],
+        "provider.cursor-acp.models.auto.name"
+    );
+    assert_eq!(value["service"]["removed"], false);
+    assert_eq!(std::fs::read_to_string(&unit).unwrap(), "mine");
+    assert!(std::fs::read_to_string(&config).unwrap().contains("Mine"));
+}
+
+#[test]
+fn without_a_login_the_provider_is_there_all_the_same() {
+    let home = home().env("CURSOR_AGENT_EXECUTABLE", "/none/such");
+    let installed = home.run(&["install"]);
+    assert_eq!(installed.code, 0);
+    assert!(installed.stderr.contains("only `auto`"), "{installed:?}");
+    let value: Value = serde_json::from_str(&files(&home)[0].1).unwrap();
+    assert!(value["provider"]["cursor-acp"]["models"]["auto"].is_object());
+}
+
+#[test]
+fn it_says_what_it_did() {
+    let home = home();
+    configure(&home, "{\n  \"theme\": \"x\"\n}\n");
+    let mut text = home.transcript(&["status"]);
+    text += &home.transcript(&["install", "--json"]);
+    text += &home.transcript(&["install"]);
+    text += &home.transcript(&["status"]);
+    text += &home.transcript(&["status", "--json"]);
+    text += &home.transcript(&["uninstall"]);
+    text += &home.transcript(&["uninstall", "--json"]);
+    golden("install.txt", &without_times(&text));
+}
+
+#[tokio::test]
+async fn status_shows_a_running_server() {
+    let home = Home::new();
+    let info = home.path().join("info.json");
+    let start = ["serve", "--agent", "replay", "--port", "0", "--server-info"];
+    let start = [&start[..], &[info.to_str().unwrap()]].concat();
+    let mut serve = home.command(&start).spawn().unwrap();
+    wait_until("the server's start", || info.exists()).await;
+    let served: Value = serde_json::from_slice(&std::fs::read(&info).unwrap()).unwrap();
+    let home = home
+        .env("PORT", served["port"].to_string())
+        .env("CURSOR_AGENT_EXECUTABLE", "replay");
+    let status = home.run(&["status", "--json"]);
+    let value: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(
+        (status.code, &value["ready"]),
+        (0, &Value::Bool(true)),
+        "{value}"
+    );
+    assert_eq!(value["server"]["pid"], serve.id());
+    assert_eq!(value["server"]["url"], served["url"]);
+    serve.kill().unwrap();
+    serve.wait().unwrap();
+}
