@@ -35,6 +35,8 @@ pub struct Boundary {
     open: Vec<NativeCall>,
     /// Native ids of calls that have their place in an answer.
     taken: HashSet<String>,
+    /// Whether the answer has said anything.
+    spoke: bool,
     /// Whether the client demanded a call that has not been made.
     call_due: bool,
     /// Whether an edit is complete whose change the agent's view can tell.
@@ -62,6 +64,7 @@ impl Boundary {
             batch: Batch::new(workspace),
             open: Vec::new(),
             taken: HashSet::new(),
+            spoke: false,
             call_due: matches!(
                 turn.tool_choice,
                 ToolChoice::Required | ToolChoice::Named(_)
@@ -225,6 +228,7 @@ impl Boundary {
                     if let Verdict::End(end) = self.close(usage, out) {
                         return Verdict::End(end);
                     }
+                    self.spoke |= !text.is_empty();
                     push_text(text, out);
                 }
                 Piece::Call(made) if self.refuses(&made) => {
@@ -370,7 +374,7 @@ impl Boundary {
             && let Some(reason) =
                 guard::stop(self.planner.history(), &calls, self.options.max_repeat)
         {
-            push_text(reason, out);
+            self.explain(&reason, out);
             return self.end(TurnEnd::finished(FinishReason::Stop, usage));
         }
         self.call_due = false;
@@ -391,18 +395,22 @@ impl Boundary {
 
     /// Ends the turn over a call that can't be made valid; the valid ones beside it go out.
     fn refuse(&mut self, made: &Made, out: &mut Vec<Delta>) -> Verdict {
-        push_text(
-            format!(
-                "Stopped: the call of `{}` does not fit the tool's schema ({}).",
-                made.name,
-                made.problems.join("; ")
-            ),
-            out,
+        let reason = format!(
+            "Stopped: the call of `{}` does not fit the tool's schema ({}).",
+            made.name,
+            made.problems.join("; ")
         );
+        self.explain(&reason, out);
         match self.close(None, out) {
             Verdict::End(end) => Verdict::End(end),
             _ => self.end(TurnEnd::finished(FinishReason::Stop, None)),
         }
+    }
+
+    /// Says why the turn ends, in a paragraph of its own.
+    fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
+        let space = if self.spoke { "\n\n" } else { "" };
+        push_text(format!("{space}{reason}"), out);
     }
 
     fn end(&mut self, end: TurnEnd) -> Verdict {

@@ -215,10 +215,7 @@ async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Program
     let program = discover(explicit, &process_env()).await?;
     let dir = workspace(settings).await?;
     let is_same = sibling.status == "ok"
-        && sibling.workspace
-            == workspace(settings)
-                .await?
-                .map(|dir| dir.display().to_string())
+        && sibling.workspace == dir.map(|dir| dir.display().to_string())
         && sibling.agent == Some(program.to_string())
         && sibling.settings == resolved.digest();
     Ok(is_same.then(|| (format!("http://{addr}"), program)))

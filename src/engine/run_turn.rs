@@ -59,7 +59,7 @@ async fn answer(
     };
     let model = shared.models.resolve(requested).await;
     let model = model.map_err(unknown_model)?;
-    if !config.client_tools {
+    if !shared.config.client_tools {
         turn.tools.clear();
     }
     let mut shaper = Shaper::new(&turn)?;

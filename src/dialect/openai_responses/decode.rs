@@ -59,7 +59,11 @@ fn reasoning(body: &Field<'_>) -> Result<(Option<String>, bool), TurnError> {
     Ok((effort, shown.is_some_and(|summary| summary.value != "none")))
 }
 
-fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
+/// The conversation in `instructions` and `input`.
+///
+/// # Errors
+/// An input that is missing, empty or can't be passed on.
+pub(in crate::dialect) fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
     let mut messages = Vec::new();
     if let Some(instructions) = body.opt_str("instructions")? {
         messages.push(Message::text(Role::System, instructions));

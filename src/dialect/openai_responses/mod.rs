@@ -10,6 +10,8 @@ mod input;
 mod output;
 mod response;
 
+pub(super) use decode::messages;
+
 use super::{
     Dialect, Parameter, Request, Stamp,
     openai_error::error_object,

@@ -99,12 +99,17 @@ impl Stream {
             );
             self.tool_calls.push(call.clone());
         }
+        let legacy = delta.get("function_call");
+        if let Some(function) = legacy {
+            assert!(self.tool_calls.is_empty(), "the legacy form holds one call");
+            self.tool_calls.push(json!({ "function": function }));
+        }
         self.finish_reason = choice["finish_reason"].as_str().map(str::to_owned);
         if let Some(reason) = &self.finish_reason {
-            let allowed: &[&str] = if self.tool_calls.is_empty() {
-                &["stop", "length"]
-            } else {
-                &["tool_calls"]
+            let allowed: &[&str] = match self.tool_calls.first() {
+                None => &["stop", "length"],
+                Some(call) if call.get("id").is_some() => &["tool_calls"],
+                Some(_) => &["function_call"],
             };
             assert!(allowed.contains(&reason.as_str()), "{reason}");
         }
