@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::alias::{families, fold};
+use super::assumed;
 use super::compat::{self, Arguments};
 use super::native::Asked;
 use super::schema::Schema;
@@ -27,11 +28,13 @@ pub(super) struct Tool {
 impl Tool {
     fn new(spec: &ToolSpec) -> Self {
         let folded = fold(&spec.name);
+        let families: Vec<&str> = families(&folded).collect();
+        let assumed = assumed::schema(&families, &spec.schema);
         Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
-            schema: Schema::new(spec.schema.clone()),
-            families: families(&folded).collect(),
+            schema: Schema::new(assumed.unwrap_or_else(|| spec.schema.clone())),
+            families,
             folded,
         }
     }

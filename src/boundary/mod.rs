@@ -14,6 +14,7 @@
 //! settle when the siblings of an announced call have had time to arrive.
 
 mod alias;
+mod assumed;
 mod batch;
 mod catalog;
 mod change;

@@ -12,6 +12,7 @@ mod choices;
 mod content;
 mod escape;
 mod field;
+mod format;
 mod frame;
 mod limits;
 mod openai_chat;

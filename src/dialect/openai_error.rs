@@ -36,6 +36,7 @@ fn names(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
         ErrorKind::AgentMissing => ("agent_error", Some("agent_not_found")),
         ErrorKind::AgentRefused => ("agent_error", Some("agent_refused")),
         ErrorKind::AgentFailed => ("agent_error", Some("agent_failed")),
+        ErrorKind::BadAnswer => ("agent_error", Some("response_format_not_met")),
         ErrorKind::Timeout => ("agent_error", Some("agent_timeout")),
         ErrorKind::ShuttingDown => ("agent_error", Some("shutting_down")),
         ErrorKind::Internal => ("internal_fault", None),

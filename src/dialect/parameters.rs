@@ -65,6 +65,10 @@ impl Parameter {
 /// Why most parameters are ignored.
 pub const NO_FLAG: &str = "Cursor's CLI has no such setting";
 
+/// How JSON is had from a model that can't be made to write it.
+pub const FORMAT: &str =
+    "asked for in the prompt and checked; one more run if it fails, then an error with the text";
+
 /// The parameters of a request that are ignored, those that the table doesn't know included.
 ///
 /// # Errors

@@ -4,14 +4,19 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Budgets, failure::turn_error, shape::Shaper, stream::Sender};
+use super::{
+    Budgets,
+    failure::turn_error,
+    shape::{Next, Shaper},
+    stream::Sender,
+};
 use crate::{
     agent::{
         AgentError, AgentEvent, FencedRun, classify,
         fence::changes::{Change, Content, Node},
     },
     boundary::{Boundary, FileChange, Verdict},
-    turn::{Delta, ErrorKind, TurnEnd, TurnError, TurnEvent},
+    turn::{Delta, ErrorKind, Message, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long the siblings of an announced tool call have to arrive: parallel calls are announced
@@ -70,7 +75,7 @@ fn file_change(change: Change) -> Option<FileChange> {
 /// The state of one answer.
 pub(super) struct Answer<'a> {
     boundary: &'a mut Boundary,
-    shaper: Shaper,
+    shaper: &'a mut Shaper,
     model: &'a str,
     started: bool,
     settling: bool,
@@ -80,7 +85,7 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// Nothing of the answer is there yet. `model` is the one that the turn asked for.
-    pub fn new(boundary: &'a mut Boundary, shaper: Shaper, model: &'a str) -> Self {
+    pub fn new(boundary: &'a mut Boundary, shaper: &'a mut Shaper, model: &'a str) -> Self {
         Self {
             boundary,
             shaper,
@@ -92,8 +97,14 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Relays the agent's events until the turn ends. All of a read's events are sent as one batch.
-    pub async fn relay(&mut self, run: &mut impl Source, budgets: Budgets, events: &Sender) {
+    /// Relays the agent's events until the run ends. All of a read's events are sent as one batch.
+    /// `Some` if the model is to try again: the turn goes on with these messages.
+    pub async fn relay(
+        &mut self,
+        run: &mut impl Source,
+        budgets: Budgets,
+        events: &Sender,
+    ) -> Option<[Message; 2]> {
         let mut read: Vec<AgentEvent> = Vec::new();
         let begun = Instant::now();
         let deadline = begun + budgets.total.unwrap_or(FOREVER).min(FOREVER);
@@ -121,19 +132,21 @@ impl<'a> Answer<'a> {
                     })
                 })),
             };
-            let ended = end.is_some();
-            if let Some(mut end) = end {
-                if let Some(reason) = self.shaper.flush(&mut self.batch) {
-                    end.outcome = end.outcome.map(|_| reason);
+            let next = end.map(|end| self.shaper.end(end, &mut self.batch));
+            let (ended, again) = match next {
+                None => (false, None),
+                Some(Next::Again(messages)) => (true, Some(messages)),
+                Some(Next::End(end)) => {
+                    self.batch.push(TurnEvent::End(end));
+                    (true, None)
                 }
-                self.batch.push(TurnEvent::End(end));
-            }
+            };
             if !self.batch.is_empty() && events.send(std::mem::take(&mut self.batch)).await.is_err()
             {
-                return;
+                return None;
             }
             if ended {
-                return;
+                return again;
             }
             let wait = if self.settling {
                 SETTLE

@@ -10,7 +10,7 @@ use super::{
     stream::Sender,
 };
 use crate::{
-    agent::RunRequest,
+    agent::{AgentError, RunRequest},
     boundary::{self, Boundary},
     models, prompt,
     turn::{Turn, TurnEnd, TurnEvent},
@@ -39,7 +39,6 @@ async fn answer(shared: &Shared, mut turn: Turn, events: &Sender) {
         Ok(permit) => permit,
         Err(error) => return send_end(events, TurnEnd::failed(error)).await,
     };
-    let config = &shared.config;
     let requested = models::Request {
         model: Some(&turn.model),
         cursor_model: turn.cursor_model.as_deref(),
@@ -49,27 +48,51 @@ async fn answer(shared: &Shared, mut turn: Turn, events: &Sender) {
         Ok(model) => model,
         Err(unknown) => return send_end(events, TurnEnd::failed(unknown_model(unknown))).await,
     };
-    if !config.client_tools {
+    if !shared.config.client_tools {
         turn.tools.clear();
     }
+    let mut shaper = match Shaper::new(&turn) {
+        Ok(shaper) => shaper,
+        Err(error) => return send_end(events, TurnEnd::failed(error)).await,
+    };
+    let mut next = Some(turn);
+    while let Some(turn) = next.take() {
+        match run(shared, turn, &model, &mut shaper, events).await {
+            Ok(again) => next = again,
+            Err(error) => {
+                send_end(events, TurnEnd::failed(turn_error(error, &model))).await;
+            }
+        }
+    }
+}
+
+/// One run of the agent. Returns the turn for another run, if the answer takes one.
+async fn run(
+    shared: &Shared,
+    turn: Turn,
+    model: &str,
+    shaper: &mut Shaper,
+    events: &Sender,
+) -> Result<Option<Turn>, AgentError> {
+    let config = &shared.config;
     let mut boundary = Boundary::new(&turn, &config.workspace, &config.boundary);
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let request = RunRequest {
         prompt: prompt::render(&turn, hint.as_slice()).into(),
-        model: model.clone(),
+        model: model.to_owned(),
         workspace: config.workspace.clone(),
         resume: None,
     };
-    let shaper = Shaper::new(&turn.shape);
-    // A request can be megabytes, and nothing below needs it.
-    drop(turn);
-    let mut run = match shared.agent.start(request).await {
-        Ok(run) => run,
-        Err(error) => return send_end(events, TurnEnd::failed(turn_error(error, &model))).await,
-    };
+    // A request can be megabytes, and little below needs it.
+    let kept = shaper.may_repeat().then_some(turn);
+    let mut run = shared.agent.start(request).await?;
     if !run.has_view() {
         boundary.without_view();
     }
-    let mut answer = Answer::new(&mut boundary, shaper, &model);
-    answer.relay(&mut run, config.budgets, events).await;
+    let mut answer = Answer::new(&mut boundary, shaper, model);
+    let again = answer.relay(&mut run, config.budgets, events).await;
+    Ok(kept.zip(again).map(|(mut turn, messages)| {
+        turn.messages.extend(messages);
+        turn
+    }))
 }

@@ -71,6 +71,7 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::BadAnswer => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::RateLimit => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::AgentMissing | ErrorKind::AgentRefused | ErrorKind::Internal => {
             StatusCode::INTERNAL_SERVER_ERROR

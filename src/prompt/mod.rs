@@ -6,6 +6,7 @@
 //! tools                             what the caller can execute, and how to ask for it
 //! === USER … / ASSISTANT … / TOOL_CALL (…) … / TOOL_RESULT (…) …
 //! continuation                      only if the last message is a tool result
+//! format                            only if the answer must be JSON
 //! ```
 //!
 //! Each block is [fenced](fence) so that no content can pass for a block, and depends on nothing
@@ -13,6 +14,7 @@
 //! provider caches need. This module knows no dialect and no agent, only [`Turn`].
 
 mod fence;
+mod format;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -43,6 +45,7 @@ pub fn render(turn: &Turn, hints: &[String]) -> String {
     if answered {
         out.push_str(CONTINUE);
     }
+    format::section(&turn.shape.format, &mut out);
     for hint in hints {
         out.push('\n');
         out.push_str(hint);

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     AgentRefused,
     /// The agent died or broke off its answer.
     AgentFailed,
+    /// The model's answer does not have the form that the request demands.
+    BadAnswer,
     /// The agent was silent for too long.
     Timeout,
     /// The server is shutting down.

@@ -15,7 +15,7 @@ pub use error::{ErrorKind, TurnError};
 pub use estimate::{BYTES_PER_TOKEN, estimate_tokens};
 pub use event::{Delta, FinishReason, TurnEnd, TurnEvent, Usage};
 pub use message::{Message, Part, Role};
-pub use shape::Shape;
+pub use shape::{Format, Shape};
 pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
 
 /// One request to the model: the whole conversation, and what the client can execute.

@@ -50,6 +50,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-retry", "", "loses its connection and says its first words again", text::retry),
     ("fake-no-usage", "", "a result without usage", text::no_usage),
     ("fake-slow-text", "", "five deltas, 500 ms apart", text::slow),
+    ("fake-json-", "fenced repaired never", "JSON in a code fence; prose, but JSON once told that it can't be used; prose", text::json),
     ("fake-echo", "", "answers with the prompt, byte for byte", text::echo),
     ("fake-argv", "", "answers {argv, env (names only), cwd} as JSON", text::argv),
     ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),

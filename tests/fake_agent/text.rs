@@ -46,6 +46,18 @@ pub fn nopartial(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
+pub fn json(run: &mut Run<'_>, how: &str) -> io::Result<u8> {
+    let (mut out, prompt) = begin_with_prompt(run)?;
+    let is_asked = prompt.contains("it must be one JSON value");
+    let is_told = prompt.contains("That answer can't be used");
+    out.say(match how {
+        "fenced" if is_asked => "```json\n{\"city\": \"Oslo\"}\n```",
+        "repaired" if is_told => "{\"city\": \"Oslo\"}",
+        _ => "The city is Oslo.",
+    })?;
+    finish(out)
+}
+
 pub fn repeat(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     for text in ["la", " la", " la", " la"] {

@@ -37,12 +37,16 @@ mod http;
 mod install;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
+/// What becomes of request parameters.
+mod parameters;
 /// Real recordings, where they are at hand.
 mod recordings;
 /// The `run` command: a client with a server of its own.
 mod run;
 /// The `serve` command as a process.
 mod serve;
+/// Stop sequences, lengths, JSON and several choices.
+mod shape;
 /// `sync-models`: golden configurations, properties, and being killed.
 mod sync_models;
 /// Tool calls.

@@ -137,3 +137,25 @@ async fn the_turn_ends_with_the_call_though_the_agent_goes_on() {
         .await;
     assert_eq!(stream.finish_reason.as_deref(), Some("tool_calls"));
 }
+
+#[tokio::test]
+async fn a_demanded_call_is_made_or_said_to_be_missing() {
+    let server = TestServer::start().await;
+    let mut request = with_tools("fake-tool-read", opencode_tools());
+    request["tool_choice"] = json!("required");
+    assert_eq!(server.stream(&request).await.calls()[0].0, "read");
+    // This agent never calls anything: it is asked twice.
+    let mut request = with_tools("fake-ok", opencode_tools());
+    request["tool_choice"] = json!({"type": "function", "function": {"name": "read"}});
+    for answer in [
+        server.whole(&request).await,
+        server.stream_status(&request).await,
+    ] {
+        assert!(answer.status >= 400, "{}", answer.body);
+        let message = answer.json()["error"]["message"].clone();
+        assert!(
+            message.as_str().unwrap().contains("tool_choice"),
+            "{message}"
+        );
+    }
+}

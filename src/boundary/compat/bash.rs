@@ -45,10 +45,7 @@ pub(super) const TOOL: Compat = Compat {
                 "timeoutsecs",
             ],
         ),
-        field(
-            "description",
-            &["description", "explanation", "justification", "reason"],
-        ),
+        field("description", &["description", "explanation", "reason"]),
         field(
             "background",
             &["runinbackground", "isbackground", "background"],

@@ -5,7 +5,7 @@ use crate::{
     dialect::{
         Request, Stamp, content,
         field::{self, Field},
-        limits, parameters, tools,
+        format, limits, parameters, tools,
     },
     turn::{Message, Role, Shape, Turn, TurnError},
 };
@@ -50,8 +50,16 @@ fn read(body: &Field<'_>) -> Result<Turn, TurnError> {
         shape: Shape {
             stop: limits::stop(body, "stop_sequences")?,
             max_tokens: limits::max_tokens(body, &["max_tokens"])?,
+            format: format::format(output_format(body))?,
         },
     })
+}
+
+/// Where the format stands now, and where it stood in Anthropic's beta.
+fn output_format<'a>(body: &Field<'a>) -> Option<Field<'a>> {
+    body.get("output_config")
+        .and_then(|config| config.get("format"))
+        .or_else(|| body.get("output_format"))
 }
 
 /// Without the parameter, clients expect the text to be the first block.

@@ -36,6 +36,7 @@ fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::AgentMissing
         | ErrorKind::AgentRefused
         | ErrorKind::AgentFailed
+        | ErrorKind::BadAnswer
         | ErrorKind::Internal => "api_error",
     }
 }

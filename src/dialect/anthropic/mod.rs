@@ -11,7 +11,10 @@ mod models;
 
 use serde_json::{Value, json};
 
-use super::{Computed, Dialect, Parameter, Request, Stamp, parameters::NO_FLAG};
+use super::{
+    Computed, Dialect, Parameter, Request, Stamp,
+    parameters::{FORMAT, NO_FLAG},
+};
 use crate::{
     models::Entry,
     turn::{TurnError, estimate_tokens},
@@ -34,6 +37,8 @@ const PARAMETERS: &[Parameter] = &[
         "whether reasoning is shown; its length is the model's",
     ),
     Parameter::honoured("output_config.effort", "where the model has such a variant"),
+    Parameter::honoured("output_config.format", FORMAT),
+    Parameter::honoured("output_format", "as `output_config.format`"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::accepted("metadata", ""),
     Parameter::accepted("cache_control", "Cursor caches by itself"),
@@ -47,7 +52,6 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::ignored("inference_geo", NO_FLAG),
     Parameter::ignored("context_management", NO_FLAG),
     Parameter::ignored("diagnostics", NO_FLAG),
-    Parameter::ignored("output_config.format", NO_FLAG),
     Parameter::refused("container", "nothing runs on Anthropic's servers"),
     Parameter::refused("mcp_servers", "connect MCP servers to the client"),
 ];

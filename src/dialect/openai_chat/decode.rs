@@ -5,7 +5,7 @@ use crate::{
     dialect::{
         Request, Stamp, choices, content,
         field::{self, Field},
-        limits, parameters, tools,
+        format, limits, parameters, tools,
     },
     turn::{Message, Part, Role, Shape, ToolCall, ToolResult, Turn, TurnError},
 };
@@ -44,6 +44,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         shape: Shape {
             stop: limits::stop(&body, "stop")?,
             max_tokens: limits::max_tokens(&body, &["max_completion_tokens", "max_tokens"])?,
+            format: format::format(body.get("response_format"))?,
         },
     };
     let reply = Box::new(ChatReply::new(

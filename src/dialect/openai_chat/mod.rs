@@ -7,7 +7,11 @@ mod calls;
 mod decode;
 mod encode;
 
-use super::{Dialect, Parameter, Request, Stamp, openai_error::error_object, parameters::NO_FLAG};
+use super::{
+    Dialect, Parameter, Request, Stamp,
+    openai_error::error_object,
+    parameters::{FORMAT, NO_FLAG},
+};
 use crate::turn::TurnError;
 
 const PARAMETERS: &[Parameter] = &[
@@ -24,6 +28,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("tool_config", "Gemini's `tool_choice`"),
     Parameter::honoured("reasoning_effort", "where the model has such a variant"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
+    Parameter::honoured("response_format", FORMAT),
     Parameter::honoured("stop", "the run ends there"),
     Parameter::honoured("max_completion_tokens", "by an estimate; text only"),
     Parameter::honoured("max_tokens", "by an estimate; text only"),

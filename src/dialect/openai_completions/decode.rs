@@ -26,6 +26,7 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
         shape: Shape {
             stop: limits::stop(&body, "stop")?,
             max_tokens: limits::max_tokens(&body, &["max_tokens"])?,
+            ..Shape::default()
         },
         ..Turn::default()
     };

@@ -5,7 +5,7 @@ use crate::{
     dialect::{
         Request, Stamp,
         field::{self, Field},
-        limits, parameters, tools,
+        format, limits, parameters, tools,
     },
     turn::{Message, Role, Shape, Turn, TurnError},
 };
@@ -34,6 +34,7 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
         shape: Shape {
             stop: Vec::new(),
             max_tokens: limits::max_tokens(&body, &["max_output_tokens"])?,
+            format: format::format(body.get("text").and_then(|text| text.get("format")))?,
         },
     };
     let head = Head::new(stamp, model, &body)?;

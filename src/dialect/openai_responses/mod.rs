@@ -10,7 +10,11 @@ mod input;
 mod output;
 mod response;
 
-use super::{Dialect, Parameter, Request, Stamp, openai_error::error_object, parameters::NO_FLAG};
+use super::{
+    Dialect, Parameter, Request, Stamp,
+    openai_error::error_object,
+    parameters::{FORMAT, NO_FLAG},
+};
 use crate::turn::TurnError;
 
 const PARAMETERS: &[Parameter] = &[
@@ -27,6 +31,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning.effort", "where the model has such a variant"),
     Parameter::honoured("reasoning.summary", "the reasoning is shown if it is there"),
     Parameter::honoured("max_output_tokens", "by an estimate; text only"),
+    Parameter::honoured("text.format", FORMAT),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::accepted("store", "nothing is stored"),
     Parameter::accepted("include", "there is nothing to include"),
@@ -46,7 +51,6 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::ignored("context_management", NO_FLAG),
     Parameter::ignored("moderation", NO_FLAG),
     Parameter::ignored("text.verbosity", NO_FLAG),
-    Parameter::ignored("text.format", NO_FLAG),
     Parameter::refused(
         "previous_response_id",
         "no responses are stored; send the whole conversation in `input`",

@@ -10,7 +10,7 @@ use crate::{
     agent::{NativeCall, RunResult, Session},
     boundary::Options,
     engine::TurnStream,
-    turn::{Shape, Turn},
+    turn::Turn,
 };
 
 const FIRST: Duration = Duration::from_secs(120);
@@ -60,7 +60,8 @@ async fn play(
     };
     let mut script = Script(script.into_iter().collect());
     let mut boundary = Boundary::new(&Turn::default(), Path::new("/"), &Options::default());
-    let mut answer = Answer::new(&mut boundary, Shaper::new(&Shape::default()), "auto");
+    let mut shaper = Shaper::new(&Turn::default()).unwrap();
+    let mut answer = Answer::new(&mut boundary, &mut shaper, "auto");
     let (sender, mut events) = TurnStream::channel();
     let begun = Instant::now();
     let read = async {

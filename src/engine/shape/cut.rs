@@ -94,6 +94,7 @@ mod tests {
         Shape {
             stop: stop.iter().map(|stop| (*stop).to_owned()).collect(),
             max_tokens,
+            ..Shape::default()
         }
     }
 
@@ -171,7 +172,7 @@ mod tests {
             stop in prop::collection::vec("[ab.é]{1,4}", 0..3),
             max_tokens in prop::option::of(1_u64..6),
         ) {
-            let shape = Shape { stop, max_tokens };
+            let shape = Shape { stop, max_tokens, ..Shape::default() };
             let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
             let whole = pieces.concat();
             let (shown, reason) = run(&shape, &pieces);

@@ -256,3 +256,100 @@ fn what_the_model_wrote_is_coerced_without_loss() {
         json!({"count": "5.5", "note": "n"})
     );
 }
+
+/// F-11: the names are OpenCode's, the rest is as the agent gave it.
+#[test]
+fn tools_without_a_schema_are_called_by_common_names() {
+    let todo = json!({"todos": [{"id": "1", "content": "x", "status": "TODO_STATUS_PENDING"}], "merge": false});
+    let replace = json!({"path": "/a", "strReplace": {"oldText": "x", "newText": "y"}});
+    let questions = json!({"questions": [{"id": "q", "prompt": "Which?", "options": [{"id": "a", "label": "A"}]}]});
+    let cases = [
+        (
+            "bash",
+            "shell",
+            json!({"command": "ls", "timeout": 90000, "workingDirectory": "/tmp"}),
+            json!({"command": "ls", "timeout": 90000, "workdir": "/tmp"}),
+        ),
+        (
+            "execute_command",
+            "shell",
+            json!({"command": "ls"}),
+            json!({"command": "ls"}),
+        ),
+        (
+            "read_file",
+            "read",
+            json!({"path": "a", "limit": 3}),
+            json!({"filePath": "a", "limit": 3}),
+        ),
+        (
+            "write",
+            "write",
+            json!({"path": "/a", "fileText": "x"}),
+            json!({"filePath": "/a", "content": "x"}),
+        ),
+        (
+            "edit",
+            "edit",
+            replace,
+            json!({"filePath": "/a", "oldString": "x", "newString": "y"}),
+        ),
+        ("list", "ls", json!({"path": "src"}), json!({"path": "src"})),
+        (
+            "grep",
+            "grep",
+            json!({"pattern": "x", "glob": "*.rs"}),
+            json!({"pattern": "x", "include": "*.rs"}),
+        ),
+        (
+            "search_files",
+            "glob",
+            json!({"globPattern": "*.rs"}),
+            json!({"pattern": "*.rs"}),
+        ),
+        (
+            "todowrite",
+            "updateTodos",
+            todo,
+            json!({"todos": [{"id": "1", "content": "x", "status": "pending", "priority": "medium"}]}),
+        ),
+        (
+            "question",
+            "askQuestion",
+            questions,
+            json!({"questions": [{"question": "Which?", "header": "Which?", "multiple": false,
+                "options": [{"label": "A", "description": "A"}]}]}),
+        ),
+        (
+            "task",
+            "task",
+            json!({"description": "d", "prompt": "p", "subagentType": {"explore": {}}}),
+            json!({"description": "d", "prompt": "p", "subagent_type": "explore"}),
+        ),
+        (
+            "webfetch",
+            "webFetch",
+            json!({"url": "http://a/"}),
+            json!({"url": "http://a/"}),
+        ),
+        (
+            "delete_file",
+            "delete",
+            json!({"path": "/a"}),
+            json!({"filePath": "/a"}),
+        ),
+    ];
+    for (name, kind, args, want) in cases {
+        let mut spec = tool(name, "", json!({}), &[]);
+        for schema in [
+            json!({"type": "object"}),
+            json!({"type": "object", "properties": {}}),
+        ] {
+            spec.schema = schema;
+            let made = calls(vec![spec.clone()], kind, args.clone());
+            assert_eq!(made, [(name.to_owned(), want.clone())], "{kind}");
+        }
+        spec.schema = json!({"type": "object", "additionalProperties": false});
+        assert_eq!(calls(vec![spec], kind, args), [], "{kind}");
+    }
+}

@@ -8,6 +8,8 @@ mod responses;
 
 use serde_json::Value;
 
+use super::user;
+
 pub use chat::Chat;
 pub use completions::Completions;
 pub use messages::Messages;
@@ -48,6 +50,16 @@ pub trait Wire: Sync {
 
 /// All dialects but chat completions, from which the requests are translated.
 pub const OTHERS: &[&dyn Wire] = &[&Responses, &Completions, &Messages];
+
+/// All dialects with a request for `model` in each.
+pub fn requests(model: &str) -> Vec<(&'static dyn Wire, Value)> {
+    let chat = user(model, "hi");
+    let others = OTHERS.iter().copied();
+    let wires = std::iter::once(&Chat as &dyn Wire).chain(others);
+    wires
+        .filter_map(|wire| Some((wire, wire.request(&chat)?)))
+        .collect()
+}
 
 /// The frames of a stream as (event name, data), comments left out.
 fn frames(body: &str) -> Vec<(Option<&str>, &str)> {

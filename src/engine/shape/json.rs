@@ -1,0 +1,128 @@
+//! Whether a text is the JSON that was asked for.
+
+use serde_json::Value;
+
+use crate::turn::Format;
+
+/// A check of whole texts.
+pub struct Check {
+    schema: Option<jsonschema::Validator>,
+}
+
+/// How many violations of a schema are told.
+const TOLD: usize = 5;
+
+impl Check {
+    /// `None` if any text will do.
+    ///
+    /// # Errors
+    /// Why the schema is none.
+    pub fn new(format: &Format) -> Result<Option<Self>, String> {
+        let schema = match format {
+            Format::Text => return Ok(None),
+            Format::JsonObject => None,
+            Format::JsonSchema(schema) => {
+                Some(jsonschema::validator_for(schema).map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(Some(Self { schema }))
+    }
+
+    /// The JSON in the text, without what models put around it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn json<'a>(&self, text: &'a str) -> Result<&'a str, String> {
+        let read = |json: &'a str| {
+            let value = serde_json::from_str::<Value>(json)?;
+            Ok((json, value))
+        };
+        let (json, value) = read(text.trim())
+            .or_else(|error| fenced(text).map_or(Err(error), read))
+            .map_err(|error: serde_json::Error| format!("it is not JSON: {error}"))?;
+        match &self.schema {
+            None if value.is_object() => Ok(json),
+            None => Err("it is JSON, but not an object".to_owned()),
+            Some(schema) => {
+                let violations: Vec<String> = schema
+                    .iter_errors(&value)
+                    .take(TOLD)
+                    .map(|error| match error.instance_path().as_str() {
+                        "" => error.to_string(),
+                        path => format!("{error} (at {path})"),
+                    })
+                    .collect();
+                if violations.is_empty() {
+                    Ok(json)
+                } else {
+                    Err(format!("it violates the schema: {}", violations.join("; ")))
+                }
+            }
+        }
+    }
+}
+
+/// What is in the text's code fence, if it has one.
+fn fenced(text: &str) -> Option<&str> {
+    let mut fences = text.match_indices("```");
+    let (Some((open, _)), Some((close, _)), None) = (fences.next(), fences.next(), fences.next())
+    else {
+        return None;
+    };
+    let inner = &text[open + 3..close];
+    // The rest of the first line names the language.
+    let body = inner.split_once('\n').map_or(inner, |(_, body)| body);
+    Some(body.trim())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(format: &Format) -> Check {
+        Check::new(format).unwrap().unwrap()
+    }
+
+    #[test]
+    fn json_is_found_in_what_models_write() {
+        let check = check(&Format::JsonObject);
+        for text in [
+            r#"{"a": 1}"#,
+            "\n {\"a\": 1} \n",
+            "```json\n{\"a\": 1}\n```",
+            "```\n{\"a\": 1}```",
+            "Here it is:\n\n```json\n{\"a\": 1}\n```\nAnything else?",
+        ] {
+            assert_eq!(check.json(text).unwrap(), r#"{"a": 1}"#, "{text:?}");
+        }
+        let fence_inside = "{\"a\": \"``` and ```\"}";
+        assert_eq!(check.json(fence_inside).unwrap(), fence_inside);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let object = check(&Format::JsonObject);
+        for (text, said) in [
+            ("Sure!", "not JSON"),
+            ("", "not JSON"),
+            ("{\"a\": 1", "not JSON"),
+            ("[1]", "not an object"),
+        ] {
+            assert!(object.json(text).unwrap_err().contains(said), "{text:?}");
+        }
+        let schema =
+            json!({"type": "object", "required": ["a"], "properties": {"b": {"type": "integer"}}});
+        let schema = check(&Format::JsonSchema(schema));
+        assert!(schema.json(r#"{"a": null}"#).is_ok());
+        let fault = schema.json(r#"{"b": "x"}"#).unwrap_err();
+        assert!(
+            fault.contains("\"a\"") && fault.contains("(at /b)"),
+            "{fault}"
+        );
+        assert!(Check::new(&Format::JsonSchema(json!({"type": "thing"}))).is_err());
+        assert!(Check::new(&Format::Text).unwrap().is_none());
+    }
+}
