@@ -22,7 +22,7 @@ use warp::{
 use super::choices::Choices;
 use crate::{
     dialect::{COMMENT, Reply},
-    turn::{TurnEnd, TurnError, TurnEvent},
+    turn::{Delta, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long headers wait for the agent's first event. It takes 1 to 8 s to start.
@@ -81,7 +81,7 @@ pub async fn stream(
 }
 
 fn is_delta(event: &TurnEvent) -> bool {
-    matches!(event, TurnEvent::Delta(_))
+    matches!(event, TurnEvent::Delta(delta) if !matches!(delta, Delta::Activity(_)))
 }
 
 /// The body of a streamed answer. Dropping it, as the server does when the client hangs up,
@@ -170,7 +170,7 @@ mod tests {
     use crate::{
         dialect::{DIALECTS, Stamp},
         engine::TurnStream,
-        turn::{Delta, ErrorKind, FinishReason},
+        turn::{ErrorKind, FinishReason},
     };
 
     fn reply() -> Box<dyn Reply> {
