@@ -18,7 +18,7 @@ use super::text_calls::{Piece, Recognizer};
 use super::{Mode, OpenTool, Options, Verdict};
 use crate::agent::{AgentEvent, NativeCall, RunUsage};
 use crate::turn::{
-    Delta, ErrorKind, FinishReason, ToolCall, ToolChoice, Turn, TurnEnd, TurnError, Usage,
+    Activity, Delta, ErrorKind, FinishReason, ToolCall, ToolChoice, Turn, TurnEnd, TurnError, Usage,
 };
 
 /// Turns one run's events into what the client sees.
@@ -283,6 +283,13 @@ impl Boundary {
             return self.standing();
         }
         self.batch.break_off();
+        if !self.ended && !self.taken.contains(&call.call_id) {
+            let outcome = call.outcome.map(|outcome| outcome.name);
+            out.push(Delta::Activity(Activity {
+                tool: call.kind,
+                outcome: outcome.unwrap_or_else(|| "unknown".to_owned()),
+            }));
+        }
         verdict
     }
 

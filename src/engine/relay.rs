@@ -16,7 +16,7 @@ use crate::{
         fence::changes::{Change, Content, Node},
     },
     boundary::{Boundary, FileChange, Verdict},
-    turn::{Delta, ErrorKind, Message, TurnEnd, TurnError, TurnEvent},
+    turn::{Activity, Delta, ErrorKind, Message, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long the siblings of an announced tool call have to arrive: parallel calls are announced
@@ -213,6 +213,9 @@ impl<'a> Answer<'a> {
 
     fn take(&mut self, verdict: Verdict) -> Option<TurnEnd> {
         for delta in self.deltas.drain(..) {
+            if let Delta::Activity(Activity { tool, outcome }) = &delta {
+                tracing::debug!(tool, outcome, "a tool ran on Cursor's side");
+            }
             if let Some(reason) = self.shaper.delta(delta, &mut self.batch) {
                 return Some(TurnEnd::finished(reason, None));
             }

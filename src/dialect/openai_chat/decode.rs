@@ -52,19 +52,22 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
             format: format::format(body.get("response_format"))?,
         },
     };
-    let reply = Box::new(ChatReply::new(
+    let mut reply = ChatReply::new(
         &stamp,
         model,
         choices,
         include_usage,
         Calls::new(legacy_functions, offered.forms),
-    ));
+    );
+    if body.opt_bool("x_cursor")? == Some(true) {
+        reply = reply.with_activity();
+    }
     Ok(Request {
         others: vec![turn.clone(); choices - 1],
         turn,
         stream,
         ignored,
-        reply,
+        reply: Box::new(reply),
     })
 }
 

@@ -32,6 +32,10 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning.effort", "Responses' `reasoning_effort`"),
     Parameter::honoured("max_output_tokens", "Responses' `max_tokens`"),
     Parameter::honoured("reasoning_effort", "where the model has such a variant"),
+    Parameter::honoured(
+        "x_cursor",
+        "`true`: the answer's `x_cursor` lists tools run by Cursor",
+    ),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("response_format", FORMAT),
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),

@@ -11,6 +11,7 @@ pub struct Stream {
     pub tool_calls: Vec<Value>,
     pub finish_reason: Option<String>,
     pub usage: Option<Value>,
+    pub x_cursor: Option<Value>,
     pub error: Option<Value>,
     pub chunks: Vec<Value>,
 }
@@ -66,12 +67,22 @@ impl Stream {
         } else {
             assert_eq!(chunk["choices"][0]["delta"]["role"], "assistant");
         }
-        if let Some(usage) = chunk.get("usage") {
-            assert_eq!(chunk["choices"], json!([]), "usage has a chunk of its own");
+        if chunk["choices"] == json!([]) {
             assert!(self.finish_reason.is_some(), "usage comes after the finish");
-            assert!(self.usage.is_none(), "usage comes once");
-            self.usage = Some(usage.clone());
+            assert!(
+                self.usage.is_none() && self.x_cursor.is_none(),
+                "it comes once"
+            );
+            self.usage = chunk.get("usage").cloned();
+            self.x_cursor = chunk.get("x_cursor").cloned();
+            assert!(self.usage.is_some() || self.x_cursor.is_some(), "{chunk}");
         } else {
+            for member in ["usage", "x_cursor"] {
+                assert!(
+                    chunk.get(member).is_none(),
+                    "it has a chunk of its own: {chunk}"
+                );
+            }
             self.add_choice(&chunk["choices"][0]);
         }
         self.chunks.push(chunk);
