@@ -121,13 +121,14 @@ async fn run(
     if let Some(dump) = dump {
         dump.write(Part::Prompt, request.prompt.as_bytes());
     }
+    let meter = shared.estimates.meter(&turn);
     // A request can be megabytes, and little below needs it.
     let kept = shaper.may_repeat().then_some(turn);
     let mut run = shared.agent.start(request, slot).await.map_err(failed)?;
     if !run.has_view() {
         boundary.without_view();
     }
-    let mut answer = Answer::new(&mut boundary, shaper, model);
+    let mut answer = Answer::new(&mut boundary, shaper, meter, model);
     let again = answer.relay(&mut run, config.budgets, events).await;
     Ok(kept.zip(again).map(|(mut turn, messages)| {
         turn.messages.extend(messages);

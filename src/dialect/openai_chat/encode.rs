@@ -9,7 +9,7 @@ use super::calls::Calls;
 use crate::{
     dialect::{
         Answer, Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
-        openai_usage::usage_object,
+        openai_usage::usage_object, x_cursor::mark_estimate,
     },
     turn::{Delta, FinishReason, ToolCall, TurnEnd},
 };
@@ -179,6 +179,7 @@ impl Reply for ChatReply {
                 if let Some(usage) = end.usage.filter(|_| self.include_usage) {
                     let mut chunk = self.chunk(&json!([]));
                     chunk["usage"] = usage_object(&usage);
+                    mark_estimate(&mut chunk, &usage);
                     frame::data(&chunk, out);
                 }
             }
@@ -210,6 +211,7 @@ impl Reply for ChatReply {
         });
         if let Some(usage) = Answer::usage_of(&answers) {
             body["usage"] = usage_object(&usage);
+            mark_estimate(&mut body, &usage);
         }
         body.to_string().into_bytes()
     }
