@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
     ("service", &[]),
-    ("settings", &["agent", "boundary"]),
+    ("settings", &["agent", "boundary", "engine"]),
     ("telemetry", &[]),
     ("dump", &[]),
     ("prompt", &["turn"]),

@@ -445,6 +445,7 @@ fn usage(run: RunUsage) -> Usage {
         cache_write: run.cache_write,
         reasoning: run.reasoning,
         cost: run.cost,
+        estimated: false,
     }
 }
 

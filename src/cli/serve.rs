@@ -154,6 +154,7 @@ impl Running {
                 idle: settings.idle_timeout,
                 total: settings.turn_timeout,
             },
+            estimate_usage: settings.estimate_usage,
             boundary: boundary::Options {
                 mode: settings.provider_boundary,
                 auto_fallback: settings.autofallback,

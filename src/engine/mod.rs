@@ -16,12 +16,14 @@ mod relay;
 mod run_turn;
 mod shape;
 mod stream;
+mod usage;
 mod workspace;
 
 pub use admission::Limits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
 pub use stream::TurnStream;
+pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
 
 use std::{
@@ -33,6 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{agent::Agent, boundary, dump::Dump, models::Catalog, turn::Turn};
 use admission::Admission;
+use usage::Estimates;
 
 /// Turns prompts into answers with one agent program.
 pub struct Engine {
@@ -45,6 +48,7 @@ struct Shared {
     models: Catalog,
     config: Config,
     admission: Admission,
+    estimates: Estimates,
     /// Cancelled when running turns must end.
     stop: CancellationToken,
     turns: TaskTracker,
@@ -59,6 +63,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long the agent may be silent.
     pub budgets: Budgets,
+    /// Which runs get an estimate of their cost.
+    pub estimate_usage: EstimateUsage,
     /// How tool calls are translated.
     pub boundary: boundary::Options,
     /// Whether the client's tools are called at all; else the agent has only its own.
@@ -80,6 +86,7 @@ impl Engine {
                 agent,
                 models: Catalog::new(list, cache_file),
                 admission: Admission::new(config.limits),
+                estimates: Estimates::new(config.estimate_usage),
                 config,
                 stop: CancellationToken::new(),
                 turns: TaskTracker::new(),

@@ -9,6 +9,7 @@ use super::{
     failure::turn_error,
     shape::{Next, Shaper},
     stream::Sender,
+    usage::Meter,
 };
 use crate::{
     agent::{
@@ -76,6 +77,7 @@ fn file_change(change: Change) -> Option<FileChange> {
 pub(super) struct Answer<'a> {
     boundary: &'a mut Boundary,
     shaper: &'a mut Shaper,
+    meter: Meter<'a>,
     model: &'a str,
     started: bool,
     settling: bool,
@@ -85,10 +87,16 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// Nothing of the answer is there yet. `model` is the one that the turn asked for.
-    pub fn new(boundary: &'a mut Boundary, shaper: &'a mut Shaper, model: &'a str) -> Self {
+    pub fn new(
+        boundary: &'a mut Boundary,
+        shaper: &'a mut Shaper,
+        meter: Meter<'a>,
+        model: &'a str,
+    ) -> Self {
         Self {
             boundary,
             shaper,
+            meter,
             model,
             started: false,
             settling: false,
@@ -132,7 +140,10 @@ impl<'a> Answer<'a> {
                     })
                 })),
             };
-            let next = end.map(|end| self.shaper.end(end, &mut self.batch));
+            let next = end.map(|mut end| {
+                self.meter.end(&mut end);
+                self.shaper.end(end, &mut self.batch)
+            });
             let (ended, again) = match next {
                 None => (false, None),
                 Some(Next::Again(messages)) => (true, Some(messages)),
@@ -190,6 +201,7 @@ impl<'a> Answer<'a> {
             let error = classify::error_result(&result.text);
             return Some(TurnEnd::failed(turn_error(error, self.model)));
         }
+        self.meter.event(&event);
         let verdict = self.boundary.on_event(event, &mut self.deltas);
         self.take(verdict)
     }
@@ -216,6 +228,7 @@ impl<'a> Answer<'a> {
             if let Delta::Activity(Activity { tool, outcome }) = &delta {
                 tracing::debug!(tool, outcome, "a tool ran on Cursor's side");
             }
+            self.meter.delta(&delta);
             if let Some(reason) = self.shaper.delta(delta, &mut self.batch) {
                 return Some(TurnEnd::finished(reason, None));
             }

@@ -118,6 +118,7 @@ impl Runs<'_> {
         if let Some(dump) = self.dump {
             dump.write(Part::Prompt, request.prompt.as_bytes());
         }
+        let meter = self.shared.estimates.meter(&turn);
         // A request can be megabytes, and nothing below needs it.
         drop(turn);
         let agent = &self.shared.agent;
@@ -125,7 +126,7 @@ impl Runs<'_> {
         if !run.has_view() {
             boundary.without_view();
         }
-        let mut answer = Answer::new(&mut boundary, shaper, self.model);
+        let mut answer = Answer::new(&mut boundary, shaper, meter, self.model);
         let again = answer.relay(&mut run, config.budgets, self.events).await;
         Ok(kept.zip(again).map(|(mut turn, messages)| {
             turn.messages.extend(messages);

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     agent::fence::FenceMode,
     boundary::{Mode, TextCalls},
+    engine::EstimateUsage,
 };
 
 settings! {
@@ -101,6 +102,9 @@ settings! {
 
     /// Which calls are recovered from answer text: strict, lenient or off
     text_calls "text-calls" "MODE" [CURSOR_ACP_TEXT_CALLS]: TextCalls = "lenient";
+
+    /// Estimate what a run cost: auto where we stopped it, on also where Cursor does not say, or off
+    estimate_usage "estimate-usage" "MODE" [CURSOR_ACP_ESTIMATE_USAGE]: EstimateUsage = "auto";
 
     /// Let reads and searches run on Cursor's side: fewer runs, but the client doesn't see them
     native_reads "native-reads" "BOOL" [CURSOR_ACP_NATIVE_READS]: bool = "false";

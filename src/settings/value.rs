@@ -12,6 +12,7 @@ use std::{
 use crate::{
     agent::fence::FenceMode,
     boundary::{Mode, TextCalls},
+    engine::EstimateUsage,
 };
 
 /// A value that a text can be read as. No text is `None`, where the type has that.
@@ -53,6 +54,7 @@ by_from_str!(
     String,
     PathBuf,
     FenceMode,
+    EstimateUsage,
     Mode,
     TextCalls,
     ToolLoop

@@ -77,7 +77,7 @@ pub enum FinishReason {
     StopSequence(String),
 }
 
-/// Token counts of one agent run, as Cursor reports them.
+/// Token counts of one agent run, as Cursor reports them unless they are an estimate.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     /// Fresh input tokens, cache reads excluded.
@@ -92,6 +92,8 @@ pub struct Usage {
     pub reasoning: Option<u64>,
     /// What the run cost in US dollars.
     pub cost: Option<f64>,
+    /// Whether some of it is our estimate: the agent was stopped before it said.
+    pub estimated: bool,
 }
 
 /// What is unknown of one run is as if it were nothing, as long as it is known of the other.
@@ -113,6 +115,7 @@ impl std::ops::Add for Usage {
                 (None, None) => None,
                 (one, other) => Some(one.unwrap_or(0.0) + other.unwrap_or(0.0)),
             },
+            estimated: self.estimated || other.estimated,
         }
     }
 }

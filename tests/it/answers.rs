@@ -138,3 +138,61 @@ async fn answers_run_at_the_same_time() {
     let (one, other) = tokio::join!(server.stream(&one), server.stream(&other));
     assert_ne!(one.chunks[0]["id"], other.chunks[0]["id"]);
 }
+
+/// OpenCode's read tool, and a question.
+fn with_read(model: &str, messages: serde_json::Value) -> serde_json::Value {
+    json!({"model": model, "messages": messages, "tools": [
+        {"type": "function", "function": {"name": "read", "parameters": {
+            "type": "object", "required": ["filePath"],
+            "properties": {"filePath": {"type": "string"}},
+        }}},
+    ]})
+}
+
+#[tokio::test]
+async fn a_stopped_run_carries_an_estimate_that_goes_on_from_the_last_count() {
+    let server = TestServer::start().await;
+    let question = json!({"role": "user", "content": "read it"});
+    let first = with_read("fake-tool-read", json!([question]));
+    let stream = server.stream(&first).await;
+    assert_eq!(stream.tool_calls.len(), 1);
+    let cold = stream.usage.unwrap()["prompt_tokens"].as_u64().unwrap();
+    assert_eq!(
+        stream.chunks.last().unwrap()["x_cursor"],
+        json!({"usage_estimated": true})
+    );
+
+    let counted = server
+        .whole(&with_read("fake-ok", json!([question])))
+        .await
+        .json();
+    assert_eq!(counted["usage"]["prompt_tokens"], 207);
+    assert!(counted.get("x_cursor").is_none(), "{counted}");
+
+    let longer = json!([question, {"role": "assistant", "content": "12345678"}, question]);
+    let whole = server
+        .whole(&with_read("fake-tool-read", longer))
+        .await
+        .json();
+    assert_eq!(whole["x_cursor"]["usage_estimated"], true);
+    // "12345678" and "read it" are 15 bytes, in tokens of 4.
+    let added = whole["usage"]["prompt_tokens"].as_u64().unwrap() - 207;
+    assert!((3..=4).contains(&added), "{whole}");
+    assert_ne!(cold, 207);
+}
+
+#[tokio::test]
+async fn what_the_agent_ended_without_a_count_has_none() {
+    let server = TestServer::start().await;
+    let whole = server.whole(&user("fake-no-usage", "hi")).await.json();
+    assert!(
+        whole.get("usage").is_none() && whole.get("x_cursor").is_none(),
+        "{whole}"
+    );
+    let server = TestServer::with(|setup| {
+        setup.engine.estimate_usage = open_cursor::engine::EstimateUsage::On;
+    })
+    .await;
+    let whole = server.whole(&user("fake-no-usage", "hi")).await.json();
+    assert_eq!(whole["x_cursor"]["usage_estimated"], true, "{whole}");
+}

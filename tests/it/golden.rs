@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use open_cursor::engine::EstimateUsage;
 use open_cursor::{
     dialect::{DIALECTS, Stamp},
     prompt,
@@ -23,7 +24,11 @@ use crate::support::{
 
 #[tokio::test]
 async fn golden_cases() {
-    let server = TestServer::start().await;
+    let server = TestServer::with(|setup| {
+        // It goes on from what earlier cases cost.
+        setup.engine.estimate_usage = EstimateUsage::Off;
+    })
+    .await;
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/turns");
     let mut cases: Vec<PathBuf> = fs::read_dir(cases)
         .unwrap()

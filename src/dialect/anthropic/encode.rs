@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::error::error_object;
 use crate::{
-    dialect::{Answer, Reply, Stamp, escape::write_json_str, frame},
+    dialect::{Answer, Reply, Stamp, escape::write_json_str, frame, x_cursor::mark_estimate},
     turn::{BYTES_PER_TOKEN, Delta, FinishReason, ToolCall, Turn, TurnEnd, Usage, estimate_tokens},
 };
 
@@ -183,11 +183,14 @@ impl Reply for MessagesReply {
                 self.begin(out);
                 self.close(out);
                 let (stop_reason, stop_sequence) = stop_reason(reason);
-                let delta = json!({
+                let mut delta = json!({
                     "type": "message_delta",
                     "delta": {"stop_reason": stop_reason, "stop_sequence": stop_sequence},
                     "usage": self.usage(end.usage.as_ref()),
                 });
+                if let Some(usage) = &end.usage {
+                    mark_estimate(&mut delta, usage);
+                }
                 frame::event("message_delta", &delta, out);
                 frame::event("message_stop", &json!({"type": "message_stop"}), out);
             }
@@ -221,6 +224,9 @@ impl Reply for MessagesReply {
         message["stop_reason"] = stop_reason.into();
         message["stop_sequence"] = stop_sequence.into();
         message["usage"] = self.usage(answer.usage.as_ref());
+        if let Some(usage) = &answer.usage {
+            mark_estimate(&mut message, usage);
+        }
         message.to_string().into_bytes()
     }
 

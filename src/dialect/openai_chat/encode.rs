@@ -9,7 +9,7 @@ use super::calls::Calls;
 use crate::{
     dialect::{
         Answer, Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
-        openai_usage::usage_object,
+        openai_usage::usage_object, x_cursor::mark_estimate,
     },
     turn::{Activity, Delta, FinishReason, ToolCall, TurnEnd},
 };
@@ -195,9 +195,10 @@ impl Reply for ChatReply {
                 let mut chunk = self.chunk(&json!([]));
                 if let Some(usage) = &usage {
                     chunk["usage"] = usage_object(usage);
+                    mark_estimate(&mut chunk, usage);
                 }
                 if let Some(activity) = &self.activity {
-                    chunk["x_cursor"] = json!({ "activity": activity });
+                    chunk["x_cursor"]["activity"] = json!(activity);
                 }
                 if usage.is_some() || self.activity.is_some() {
                     frame::data(&chunk, out);
@@ -231,11 +232,12 @@ impl Reply for ChatReply {
         });
         if let Some(usage) = Answer::usage_of(&answers) {
             body["usage"] = usage_object(&usage);
+            mark_estimate(&mut body, &usage);
         }
         if self.activity.is_some() {
             let all = answers.iter().flat_map(|answer| &answer.activity);
             let list: Vec<Value> = all.map(activity_object).collect();
-            body["x_cursor"] = json!({ "activity": list });
+            body["x_cursor"]["activity"] = list.into();
         }
         body.to_string().into_bytes()
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     dialect::{
         Answer, Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object,
+        x_cursor::mark_estimate,
     },
     turn::{Delta, FinishReason, TurnEnd},
 };
@@ -72,6 +73,7 @@ impl Reply for CompletionReply {
                 if let Some(usage) = end.usage.filter(|_| self.include_usage) {
                     let mut chunk = self.object(&[]);
                     chunk["usage"] = usage_object(&usage);
+                    mark_estimate(&mut chunk, &usage);
                     frame::data(&chunk, out);
                 }
             }
@@ -90,6 +92,7 @@ impl Reply for CompletionReply {
         let mut body = self.object(&choices);
         if let Some(usage) = Answer::usage_of(&answers) {
             body["usage"] = usage_object(&usage);
+            mark_estimate(&mut body, &usage);
         }
         body.to_string().into_bytes()
     }

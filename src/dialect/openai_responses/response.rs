@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dialect::{Stamp, field::Field},
+    dialect::{Stamp, field::Field, x_cursor::mark_estimate},
     turn::{ErrorKind, FinishReason, TurnEnd, TurnError, Usage},
 };
 
@@ -69,6 +69,9 @@ impl Head {
             }
         };
         object["usage"] = end.usage.as_ref().map_or(Value::Null, usage);
+        if let Some(usage) = &end.usage {
+            mark_estimate(&mut object, usage);
+        }
         (event, object)
     }
 

@@ -9,7 +9,10 @@ use super::*;
 use crate::{
     agent::{NativeCall, RunResult, Session},
     boundary::Options,
-    engine::TurnStream,
+    engine::{
+        TurnStream,
+        usage::{EstimateUsage, Estimates},
+    },
     turn::Turn,
 };
 
@@ -61,7 +64,9 @@ async fn play(
     let mut script = Script(script.into_iter().collect());
     let mut boundary = Boundary::new(&Turn::default(), Path::new("/"), &Options::default());
     let mut shaper = Shaper::new(&Turn::default()).unwrap();
-    let mut answer = Answer::new(&mut boundary, &mut shaper, "auto");
+    let estimates = Estimates::new(EstimateUsage::Auto);
+    let meter = estimates.meter(&Turn::default());
+    let mut answer = Answer::new(&mut boundary, &mut shaper, meter, "auto");
     let (sender, mut events) = TurnStream::channel();
     let begun = Instant::now();
     let read = async {

@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{self, Agent, Env, fence::FenceMode},
     boundary,
-    engine::{Budgets, Config, Engine, Limits, Workspaces},
+    engine::{Budgets, Config, Engine, EstimateUsage, Limits, Workspaces},
     http::{self, App, Server, Shutdown, client},
 };
 use serde_json::{Value, json};
@@ -87,6 +87,7 @@ impl TestServer {
                 },
                 limits: Limits::default(),
                 budgets: Budgets::default(),
+                estimate_usage: EstimateUsage::Auto,
                 boundary: boundary::Options::default(),
                 client_tools: true,
             },

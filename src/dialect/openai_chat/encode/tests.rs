@@ -48,6 +48,7 @@ const USAGE: Usage = Usage {
     cache_write: Some(7),
     reasoning: None,
     cost: None,
+    estimated: false,
 };
 
 #[test]
