@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::*;
 use crate::agent::RunResult;
-use crate::boundary::Mode;
 use crate::boundary::testing::{
     WORKSPACE, calls, done, finished, map, native, opencode, run, tool, turn,
 };
+use crate::boundary::{Mode, OpenTool};
 use crate::turn::{ToolChoice, ToolSpec};
 
 fn text(text: &str) -> AgentEvent {
