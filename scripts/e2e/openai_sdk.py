@@ -134,6 +134,23 @@ def usage(client):
         check(all(chunk.usage is None for chunk in chunks), "usage came though it was declined")
 
 
+def activity(client):
+    """What ran on the agent's side comes in a member of ours, and changes nothing else."""
+    request = {"model": "replay-shell", "messages": QUESTION}
+    wanted = {"activity": [{"tool": "shell", "outcome": "rejected"}]}
+    asking = {"extra_body": {"x_cursor": True}}
+    first, _ = plain(client, **request)
+    for name, way in WAYS.items():
+        message, finish = way(client, **request, **asking)
+        check((message.content, finish) == (first.content, "stop"), f"{name}: {message}")
+    whole = client.chat.completions.create(**request, **asking)
+    check(whole.model_extra.get("x_cursor") == wanted, f"whole: {whole.model_extra}")
+    with client.chat.completions.create(**request, **asking, stream=True) as chunks:
+        *_, last = chunks
+    check(last.model_extra.get("x_cursor") == wanted, f"the last chunk is {last}")
+    check(last.usage and last.choices == [], f"the last chunk is {last}")
+
+
 def tool_loop(client, way, workspace, model, expected):
     """Runs the whole loop as an agent program does; returns the final text and all results."""
     messages, names, ids, results = list(QUESTION), [], set(), []
@@ -255,6 +272,8 @@ def proof(server, _scratch):
         thinking(client)
     with step("usage"):
         usage(client)
+    with step("x_cursor: what ran on Cursor's side"):
+        activity(client)
     for name, way in WAYS.items():
         with step(f"tools, {name}: write a file, read it, answer"):
             files(client, way, server.workspace)

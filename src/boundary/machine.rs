@@ -1,7 +1,9 @@
 //! The state machine of one turn.
 
+mod engine;
+
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -15,10 +17,10 @@ use super::native;
 use super::plan::{Plan, Planner};
 use super::segments::Segments;
 use super::text_calls::{Piece, Recognizer};
-use super::{Mode, OpenTool, Options, Verdict};
+use super::{Mode, Options, Verdict};
 use crate::agent::{AgentEvent, NativeCall, RunUsage};
 use crate::turn::{
-    Activity, Delta, ErrorKind, FinishReason, ToolCall, ToolChoice, Turn, TurnEnd, TurnError, Usage,
+    Activity, Delta, ErrorKind, FinishReason, ToolCall, Turn, TurnEnd, TurnError, Usage,
 };
 
 /// Turns one run's events into what the client sees.
@@ -37,8 +39,6 @@ pub struct Boundary {
     taken: HashSet<String>,
     /// Whether the answer has said anything.
     spoke: bool,
-    /// Whether the client demanded a call that has not been made.
-    call_due: bool,
     /// Whether an edit is complete whose change the agent's view can tell.
     changes_due: bool,
     ended: bool,
@@ -65,19 +65,9 @@ impl Boundary {
             open: Vec::new(),
             taken: HashSet::new(),
             spoke: false,
-            call_due: matches!(
-                turn.tool_choice,
-                ToolChoice::Required | ToolChoice::Named(_)
-            ),
             changes_due: false,
             ended: false,
         }
-    }
-
-    /// Says that the agent has no view of its own: what it edits, it edits for real. An edit whose
-    /// exact call is not known when it is announced is then no call of the client's any more.
-    pub fn without_view(&mut self) {
-        self.planner.without_view();
     }
 
     /// Feeds one agent event; appends what the client is to see. After the end, events are ignored.
@@ -145,63 +135,6 @@ impl Boundary {
             }
         }
         self.close(None, out)
-    }
-
-    /// The file about which the engine should look, before it feeds the event, whether it exists:
-    /// this module can't. If it does not, it says so to [`Boundary::is_absent`].
-    #[must_use]
-    pub fn asks_about(&self, event: &AgentEvent) -> Option<PathBuf> {
-        match event {
-            AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => {
-                self.planner.asks_about(call)
-            }
-            _ => None,
-        }
-    }
-
-    /// Notes a directory whose files came with the request: the client does not know them, so the
-    /// agent reads them itself.
-    pub fn reads_itself(&mut self, dir: PathBuf) {
-        self.planner.reads_itself(dir);
-    }
-
-    /// Notes that a file does not exist.
-    pub fn is_absent(&mut self, file: PathBuf) {
-        self.planner.is_absent(file);
-    }
-
-    /// Whether the client demanded a tool call (`tool_choice`) and the turn has made none.
-    #[must_use]
-    pub fn missing_required(&self) -> bool {
-        self.call_due
-    }
-
-    /// Whether the engine should look into the agent's view before it goes on.
-    #[must_use]
-    pub fn changes_due(&self) -> bool {
-        self.changes_due && !self.ended
-    }
-
-    /// Takes file changes that the agent's view reports. They are the ground truth: what events
-    /// said of the same files gives way.
-    pub fn on_changes(&mut self, changes: Vec<FileChange>) {
-        self.changes_due = false;
-        for change in changes {
-            let is_open = |id: &str| self.open.iter().any(|call| call.call_id == id);
-            self.batch.set_change(change, is_open);
-        }
-    }
-
-    /// The native tool that is being executed; of several the one with the longest limit.
-    #[must_use]
-    pub fn open_tool(&self) -> Option<OpenTool> {
-        self.open
-            .iter()
-            .map(|call| OpenTool {
-                name: call.kind.clone(),
-                timeout: native::timeout(call),
-            })
-            .max_by_key(|tool| tool.timeout)
     }
 
     /// New answer text, which may hold calls.
@@ -384,7 +317,6 @@ impl Boundary {
             self.explain(&reason, out);
             return self.end(TurnEnd::finished(FinishReason::Stop, usage));
         }
-        self.call_due = false;
         for (made, origin) in calls.into_iter().zip(origins) {
             out.push(Delta::ToolCall(ToolCall {
                 id: self.ids.next(&origin),
