@@ -39,6 +39,8 @@ pub struct Boundary {
     taken: HashSet<String>,
     /// Whether the answer has said anything.
     spoke: bool,
+    /// How many calls were found in the text.
+    recovered: u64,
     /// Whether an edit is complete whose change the agent's view can tell.
     changes_due: bool,
     ended: bool,
@@ -65,6 +67,7 @@ impl Boundary {
             open: Vec::new(),
             taken: HashSet::new(),
             spoke: false,
+            recovered: 0,
             changes_due: false,
             ended: false,
         }
@@ -168,6 +171,7 @@ impl Boundary {
                     return self.refuse(&made, out);
                 }
                 Piece::Call(made) => {
+                    self.recovered += 1;
                     let origin = format!("{}{:?}", made.name, made.arguments);
                     self.batch.push(&origin, made, None);
                 }

@@ -18,6 +18,7 @@ mod run;
 mod serve;
 mod status;
 mod sync_models;
+mod tools;
 mod uninstall;
 
 use std::{
@@ -75,6 +76,7 @@ enum Command {
     Logout(auth::LogoutArgs),
     Auth(auth::Args),
     Config(config::Args),
+    Tools(tools::Args),
     Completions(completions::Args),
     #[command(hide = true)]
     Man(completions::ManArgs),
@@ -107,6 +109,7 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,
         Command::Auth(args) => auth::run(args, dirs).await,
         Command::Config(args) => config::run(&args, dirs),
+        Command::Tools(args) => tools::run(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => completions::man(&args),
     }

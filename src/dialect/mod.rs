@@ -27,6 +27,7 @@ mod x_cursor;
 
 pub use answer::Answer;
 pub use parameters::{Parameter, Treatment};
+pub use tools::ToolFormat;
 
 use serde_json::{Value, json};
 
@@ -97,6 +98,20 @@ pub struct Stamp {
     pub id: String,
     /// Seconds since the Unix epoch.
     pub created: u64,
+}
+
+/// The tools of a request body, or of an array of tools in any form, as one vendor writes them.
+///
+/// # Errors
+/// A tool that no request may offer.
+pub fn convert_tools(body: Value, format: ToolFormat) -> Result<Value, TurnError> {
+    let body = if body.is_array() {
+        json!({ "tools": body })
+    } else {
+        body
+    };
+    let offered = tools::offered(&field::Field::root(&body))?;
+    Ok(tools::render(&offered.specs, format))
 }
 
 /// A decoded request.

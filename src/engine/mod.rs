@@ -28,7 +28,10 @@ pub use workspace::Workspaces;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -49,6 +52,8 @@ struct Shared {
     config: Config,
     admission: Admission,
     estimates: Estimates,
+    /// How many calls were found in answer text, since the start.
+    recovered: AtomicU64,
     /// Cancelled when running turns must end.
     stop: CancellationToken,
     turns: TaskTracker,
@@ -88,6 +93,7 @@ impl Engine {
                 admission: Admission::new(config.limits),
                 estimates: Estimates::new(config.estimate_usage),
                 config,
+                recovered: AtomicU64::new(0),
                 stop: CancellationToken::new(),
                 turns: TaskTracker::new(),
             }),
@@ -128,6 +134,13 @@ impl Engine {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.shared.admission.queued()
+    }
+
+    /// How many tool calls were found in answer text since the start: a model that writes many
+    /// out is one that Cursor's own tools don't serve.
+    #[must_use]
+    pub fn recovered(&self) -> u64 {
+        self.shared.recovered.load(Ordering::Relaxed)
     }
 
     /// The models that the agent offers.

@@ -1,6 +1,9 @@
 //! One turn, from the prompt to its end.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{
     Shared, attachments,
@@ -128,6 +131,8 @@ impl Runs<'_> {
         }
         let mut answer = Answer::new(&mut boundary, shaper, meter, self.model);
         let again = answer.relay(&mut run, config.budgets, self.events).await;
+        let recovered = &self.shared.recovered;
+        recovered.fetch_add(boundary.recovered(), Ordering::Relaxed);
         Ok(kept.zip(again).map(|(mut turn, messages)| {
             turn.messages.extend(messages);
             turn

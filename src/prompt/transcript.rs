@@ -11,6 +11,10 @@ const NO_RESULT: &str = "(the caller supplied no result for this call)";
 /// Appends all messages except system messages.
 pub fn section(turn: &Turn, out: &mut String) {
     let mut results = Results::new(turn);
+    if results.doubled > 0 {
+        let doubled = results.doubled;
+        tracing::warn!(doubled, "calls have several results; the last ones count");
+    }
     for message in &turn.messages {
         match message.role {
             Role::System => {}

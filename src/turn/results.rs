@@ -10,6 +10,8 @@ use super::{Message, ToolCall, ToolResult, Turn};
 pub struct Results<'a> {
     /// Those that are left, the next one last.
     by_id: HashMap<&'a str, Vec<&'a ToolResult>>,
+    /// How many were left out, because another answered the same call later.
+    pub doubled: usize,
 }
 
 impl<'a> Results<'a> {
@@ -24,14 +26,16 @@ impl<'a> Results<'a> {
         for call in turn.messages.iter().flat_map(Message::tool_calls) {
             *calls.entry(&call.id).or_default() += 1;
         }
+        let mut doubled = 0;
         for (id, results) in &mut by_id {
             let calls = calls.get(id).copied().unwrap_or(results.len());
             if results.len() > calls {
+                doubled += results.len() - calls;
                 results.drain(calls - 1..results.len() - 1);
             }
             results.reverse();
         }
-        Self { by_id }
+        Self { by_id, doubled }
     }
 
     /// Takes the result of a call: the first call of an id has the first result.
@@ -90,6 +94,7 @@ mod tests {
             ..Turn::default()
         };
         let mut results = Results::new(&turn);
+        assert_eq!(results.doubled, 2);
         let mut claim = |id| results.claim(&call(id)).map(|it| it.content.as_str());
         assert_eq!(claim("a"), Some("new"));
         assert_eq!(claim("name"), Some("1"));

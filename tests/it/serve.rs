@@ -322,3 +322,26 @@ fn the_demo_shows_a_tool_loop() {
     );
     assert!(stdout.contains("executed here: wrote"), "{stdout}");
 }
+
+#[test]
+fn tools_are_converted_from_any_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tools.json");
+    std::fs::write(
+        &file,
+        r#"[{"name": "now", "input_schema": {"type": "object"}}]"#,
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let convert = |to: &str| output(&mut open_cursor(&["tools", "convert", "--to", to, file]));
+    let (code, stdout, _) = convert("openai");
+    let tools: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &tools[0]["function"]["name"]), (0, &"now".into()));
+    let (_, stdout, _) = convert("gemini");
+    let tools: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(tools[0]["functionDeclarations"][0]["name"], "now");
+    std::fs::write(file, r#"[{"description": "nameless"}]"#).unwrap();
+    let (code, _, stderr) = convert("claude");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("tools[0].name"), "{stderr}");
+}

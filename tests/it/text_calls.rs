@@ -200,6 +200,9 @@ async fn the_setting_says_which_styles_count() {
             assert_eq!(calls.len(), count, "{mode:?} {said}");
             assert_eq!(text, if count == 0 { said } else { "" });
         }
+        let health = server.get("/health").await.json();
+        let recovered = health["recoveredCalls"].as_u64().unwrap();
+        assert_eq!(recovered > 0, counts != [0, 0], "{mode:?}");
     }
 }
 

@@ -53,6 +53,12 @@ impl Boundary {
         }
     }
 
+    /// How many calls the model wrote into its text, so far.
+    #[must_use]
+    pub fn recovered(&self) -> u64 {
+        self.recovered
+    }
+
     /// The native tool that is being executed; of several the one with the longest limit.
     #[must_use]
     pub fn open_tool(&self) -> Option<OpenTool> {

@@ -5,8 +5,10 @@
 
 mod choice;
 mod form;
+mod render;
 mod spec;
 
 pub use choice::choice;
 pub use form::{Form, Forms, flat_name};
+pub use render::{ToolFormat, render};
 pub use spec::offered;
