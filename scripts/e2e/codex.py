@@ -143,7 +143,7 @@ def proof(server, scratch):
     with step("not logged in: an error that says so", SECONDS):
         error(codex, "replay-error-login", "log")
     with step("usage limit: an error that says so", 30):
-        error(codex, "replay-error-usage-limit", "limit")
+        error(codex, "replay-error-usage-limit", "quota")
 
 
 if __name__ == "__main__":

@@ -178,3 +178,24 @@ def run(argv, cwd, env, seconds):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return process.returncode, out, err
+
+
+def raises(kind, action, status=None):
+    """Checks the class and status of the SDK error that an action ends with, and returns it."""
+    try:
+        value = action()
+    except kind as error:
+        seen = getattr(error, "status_code", None)
+        check(status in (None, seen), f"{type(error).__name__} has status {seen}, not {status}")
+        check(error.message, f"{type(error).__name__} without a message")
+        return error
+    raise Failed(f"no {kind.__name__}, but {value}")
+
+
+def node(script, directory, server, *arguments):
+    """Runs a script of this directory by Node with the packages that are installed in `directory`."""
+    file = pathlib.Path(__file__).parent / script
+    environment = {"PATH": os.environ["PATH"], "HOME": str(server.home), "CLIENT_DIRECTORY": directory}
+    argv = ["node", str(file), server.url, str(server.workspace), *arguments]
+    status, out, err = run(argv, server.workspace, environment, 60)
+    check(status == 0, f"{script} exited {status}: {out}{err}")

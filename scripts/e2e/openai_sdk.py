@@ -4,8 +4,9 @@ import concurrent.futures
 import sys
 
 import openai
-from harness import Failed, check, main, step
+from harness import Failed, check, main, node, raises, step
 from openai.types.chat import ChatCompletionMessage
+from openai_responses import responses
 from openai_tools import TOOLS, Workspace
 
 QUESTION = [{"role": "user", "content": "say hello"}]
@@ -133,6 +134,23 @@ def usage(client):
         check(all(chunk.usage is None for chunk in chunks), "usage came though it was declined")
 
 
+def activity(client):
+    """What ran on the agent's side comes in a member of ours, and changes nothing else."""
+    request = {"model": "replay-shell", "messages": QUESTION}
+    wanted = {"activity": [{"tool": "shell", "outcome": "rejected"}]}
+    asking = {"extra_body": {"x_cursor": True}}
+    first, _ = plain(client, **request)
+    for name, way in WAYS.items():
+        message, finish = way(client, **request, **asking)
+        check((message.content, finish) == (first.content, "stop"), f"{name}: {message}")
+    whole = client.chat.completions.create(**request, **asking)
+    check(whole.model_extra.get("x_cursor") == wanted, f"whole: {whole.model_extra}")
+    with client.chat.completions.create(**request, **asking, stream=True) as chunks:
+        *_, last = chunks
+    check(last.model_extra.get("x_cursor") == wanted, f"the last chunk is {last}")
+    check(last.usage and last.choices == [], f"the last chunk is {last}")
+
+
 def tool_loop(client, way, workspace, model, expected):
     """Runs the whole loop as an agent program does; returns the final text and all results."""
     messages, names, ids, results = list(QUESTION), [], set(), []
@@ -172,18 +190,6 @@ def parallel(client, way, directory):
     tool_loop(
         client, way, Workspace(directory), "replay-parallel", [call.function.name for call in calls]
     )
-
-
-def raises(kind, action, status=None):
-    """Checks the error class, and that its body is OpenAI's error shape."""
-    try:
-        value = action()
-    except kind as error:
-        seen = getattr(error, "status_code", None)
-        check(status in (None, seen), f"{type(error).__name__} has status {seen}, not {status}")
-        check(error.message, f"{type(error).__name__} without a message")
-        return error
-    raise Failed(f"no {kind.__name__}, but {value}")
 
 
 def fails(client, model, kind, status):
@@ -266,6 +272,8 @@ def proof(server, _scratch):
         thinking(client)
     with step("usage"):
         usage(client)
+    with step("x_cursor: what ran on Cursor's side"):
+        activity(client)
     for name, way in WAYS.items():
         with step(f"tools, {name}: write a file, read it, answer"):
             files(client, way, server.workspace)
@@ -283,9 +291,13 @@ def proof(server, _scratch):
         breaks(client, "replay-error-truncated", openai.InternalServerError, 502, "breaks off")
     with step("a client that hangs up"):
         hang_up(client, server)
+    responses(client, server.workspace)
+    with step("the Node SDK: chat, Responses, streams, tools, errors"):
+        node("openai_sdk.mjs", NODE, server)
     with step("still answering"):
         answers(client)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], proof)
+    BINARY, NODE = sys.argv[1:]
+    main(BINARY, proof)

@@ -2,6 +2,7 @@
 
 import sys
 
+import opencode_run
 import opencode_tools
 from harness import check, main, step
 from opencode_client import SECONDS, OpenCode
@@ -98,6 +99,7 @@ def proof(server, scratch):
     with step("two tools at once: both run", SECONDS):
         parallel(opencode)
     opencode_tools.proof(opencode, server)
+    opencode_run.proof(opencode, BINARY, scratch)
     with step("not logged in: an error that says so, no answer", SECONDS):
         error(opencode, "replay-error-login", "log")
     with step("usage limit: shown at once, not retried for 75 s", 30):

@@ -29,17 +29,23 @@ class Player:
     def __init__(self, served, workspace):
         self.served = served
         self.workspace = workspace
+        self.executed = set()
 
     def play(self, steps, expected, model="replay-script", session=None):
         """Plays the steps; OpenCode must execute exactly the `expected` tools, all of them with
         success. Returns their states."""
         session = session or self.served.session()
-        calls, text = self.served.prompt(session, model, json.dumps(steps))
-        for name, state in calls:
-            check(state["status"] == "completed", f"{name} did not succeed: {state}")
+        calls, text = self.prompt(session, model, steps)
         check([name for name, _ in calls] == expected, f"expected {expected}, got {calls}; {text}")
         check(text.endswith("That was all."), f"the answer does not end as it should: {text!r}")
         return [state for _, state in calls]
+
+    def prompt(self, session, model, steps):
+        calls, text = self.served.prompt(session, model, json.dumps(steps))
+        for name, state in calls:
+            check(state["status"] == "completed", f"{name} did not succeed: {state}")
+        self.executed |= {name for name, _ in calls}
+        return calls, text
 
     def one(self, tool, expected, model="replay-script"):
         """Plays one native call."""
@@ -213,12 +219,9 @@ def changes(player, model, kinds, kept=lambda name, text: text):
             player.file(file, before)
         (kind, arguments), = call.items()
         arguments = {"path": player.path(file), **arguments}
-        session = player.served.session()
-        script = json.dumps(steps([{kind: arguments}]))
-        calls, text = player.served.prompt(session, model, script)
+        calls, text = player.prompt(player.served.session(), model, steps([{kind: arguments}]))
         what = f"{name}: {calls}; {text}"
-        check(calls and all(state["status"] == "completed" for _, state in calls), what)
-        check({tool for tool, _ in calls} <= kinds, what)
+        check(calls and {tool for tool, _ in calls} <= kinds, what)
         path = player.workspace / file
         found = path.read_bytes().decode() if path.exists() else None
         check(found == kept(name, after), f"{what}: {found!r} instead of {after!r}")
@@ -250,7 +253,7 @@ def several_files(player):
             {"write": {"path": str(b), "text": "new\n"}},
             {"delete": {"path": player.path("c.txt")}},
         ]
-        calls, text = player.served.prompt(player.served.session(), model, json.dumps(steps(batch)))
+        calls, text = player.prompt(player.served.session(), model, steps(batch))
         check([name for name, _ in calls] == expected, f"expected {expected}, got {calls}; {text}")
         check((player.workspace / "a.txt").read_text() == "one\n2\n", f"a.txt: {calls}")
         check(b.read_text() == "new\n", f"b.txt: {calls}")
@@ -283,6 +286,19 @@ def ten_in_a_row(player):
     check("3 loop.txt" in states[4]["output"], f"the edit was not there for bash: {states[4]}")
 
 
+def nothing_left_out(player):
+    """OpenCode's own list of what it offers to either model."""
+    for model in ["replay-script", "replay-gpt-script"]:
+        listed = player.served.call(f"/experimental/tool?provider=cursor-acp&model={model}")
+        offered = {tool["id"] for tool in listed} - NEVER_OFFERED
+        check(len(offered) > 8, f"the list is too short: {offered}")
+        left = offered - player.executed
+        check(not left, f"offered to {model} and never executed: {left}")
+
+
+# OpenCode's own answer to a call that is none.
+NEVER_OFFERED = {"invalid"}
+
 STEPS = [
     ("bash", bash),
     ("read, of a file and for ls", read),
@@ -296,11 +312,12 @@ STEPS = [
     (f"apply_patch: {len(CHANGES)} kinds of change", patch),
     ("three files in one batch", several_files),
     ("ten tools in one conversation", ten_in_a_row),
+    ("no tool that OpenCode offers is left out", nothing_left_out),
 ]
 
 
 # Cursor's agent edits by itself, and only in a view may it: the exact calls come from there.
-IN_A_VIEW = {edit_and_write, patch, several_files, ten_in_a_row}
+IN_A_VIEW = {edit_and_write, patch, several_files, ten_in_a_row, nothing_left_out}
 
 
 def proof(opencode, server):

@@ -84,6 +84,13 @@ pub fn places(env: &Env) -> Vec<Place> {
     });
     let mut places: Vec<Place> = in_env.collect();
     let mut seen = HashSet::new();
+    // The CLI does not know this name, so a text of another shape has nowhere to go.
+    if let Some(place) = places
+        .iter_mut()
+        .find(|place| place.kind == Some(Kind::Unknown))
+    {
+        place.note = Some("is neither a key nor a token, and is ignored".to_owned());
+    }
     let files = candidates(env)
         .into_iter()
         .filter(|file| seen.insert(file.clone()));
@@ -176,6 +183,9 @@ impl Place {
     /// What to worry about, now.
     #[must_use]
     pub fn worry(&self, now: SystemTime) -> Option<String> {
+        if self.kind == Some(Kind::Unknown) {
+            return self.note.clone();
+        }
         let left = self.claims.as_ref()?.days_left(now)?;
         match left {
             ..0 => Some("has expired".to_owned()),
@@ -222,7 +232,11 @@ mod tests {
             [
                 (Some(Kind::ApiKey), Some("crsr_…cdef"), None),
                 (None, None, None),
-                (Some(Kind::Unknown), Some("…"), None),
+                (
+                    Some(Kind::Unknown),
+                    Some("…"),
+                    Some("is neither a key nor a token, and is ignored")
+                ),
                 (Some(Kind::Login), Some("eyJ…dXJl"), None),
                 (None, None, Some("holds no credential")),
             ]

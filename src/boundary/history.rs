@@ -3,14 +3,13 @@
 //! The server keeps no state: whatever has to be known of earlier turns is read from the request's
 //! own messages.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::alias::{families, fold};
 use super::guard::{Outcome, classify};
-use crate::turn::{Message, Part, Role, ToolResult, Turn};
+use crate::turn::{Part, Results, Role, Turn};
 
 /// One earlier call and how it went.
 #[derive(Debug, Clone)]
@@ -43,12 +42,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(turn: &Turn) -> Self {
-        let results: HashMap<&str, &ToolResult> = turn
-            .messages
-            .iter()
-            .flat_map(Message::tool_results)
-            .map(|result| (result.call_id.as_str(), result))
-            .collect();
+        let mut results = Results::new(turn);
         let mut history = Self::default();
         for message in &turn.messages {
             let speaks = message.role == Role::User
@@ -62,7 +56,7 @@ impl History {
             let round: Vec<Past> = message
                 .tool_calls()
                 .map(|call| {
-                    let result = results.get(call.id.as_str()).copied();
+                    let result = results.claim(call);
                     Past {
                         name: call.name.clone(),
                         args: serde_json::from_str(&call.arguments).unwrap_or_default(),

@@ -1,7 +1,9 @@
 //! The state machine of one turn.
 
+mod engine;
+
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -15,10 +17,10 @@ use super::native;
 use super::plan::{Plan, Planner};
 use super::segments::Segments;
 use super::text_calls::{Piece, Recognizer};
-use super::{Mode, OpenTool, Options, Verdict};
+use super::{Mode, Options, Verdict};
 use crate::agent::{AgentEvent, NativeCall, RunUsage};
 use crate::turn::{
-    Delta, ErrorKind, FinishReason, ToolCall, ToolChoice, Turn, TurnEnd, TurnError, Usage,
+    Activity, Delta, ErrorKind, FinishReason, ToolCall, Turn, TurnEnd, TurnError, Usage,
 };
 
 /// Turns one run's events into what the client sees.
@@ -35,8 +37,8 @@ pub struct Boundary {
     open: Vec<NativeCall>,
     /// Native ids of calls that have their place in an answer.
     taken: HashSet<String>,
-    /// Whether the client demanded a call that has not been made.
-    call_due: bool,
+    /// Whether the answer has said anything.
+    spoke: bool,
     /// Whether an edit is complete whose change the agent's view can tell.
     changes_due: bool,
     ended: bool,
@@ -62,19 +64,10 @@ impl Boundary {
             batch: Batch::new(workspace),
             open: Vec::new(),
             taken: HashSet::new(),
-            call_due: matches!(
-                turn.tool_choice,
-                ToolChoice::Required | ToolChoice::Named(_)
-            ),
+            spoke: false,
             changes_due: false,
             ended: false,
         }
-    }
-
-    /// Says that the agent has no view of its own: what it edits, it edits for real. An edit whose
-    /// exact call is not known when it is announced is then no call of the client's any more.
-    pub fn without_view(&mut self) {
-        self.planner.without_view();
     }
 
     /// Feeds one agent event; appends what the client is to see. After the end, events are ignored.
@@ -144,63 +137,6 @@ impl Boundary {
         self.close(None, out)
     }
 
-    /// The file about which the engine should look, before it feeds the event, whether it exists:
-    /// this module can't. If it does not, it says so to [`Boundary::is_absent`].
-    #[must_use]
-    pub fn asks_about(&self, event: &AgentEvent) -> Option<PathBuf> {
-        match event {
-            AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => {
-                self.planner.asks_about(call)
-            }
-            _ => None,
-        }
-    }
-
-    /// Notes a directory whose files came with the request: the client does not know them, so the
-    /// agent reads them itself.
-    pub fn reads_itself(&mut self, dir: PathBuf) {
-        self.planner.reads_itself(dir);
-    }
-
-    /// Notes that a file does not exist.
-    pub fn is_absent(&mut self, file: PathBuf) {
-        self.planner.is_absent(file);
-    }
-
-    /// Whether the client demanded a tool call (`tool_choice`) and the turn has made none.
-    #[must_use]
-    pub fn missing_required(&self) -> bool {
-        self.call_due
-    }
-
-    /// Whether the engine should look into the agent's view before it goes on.
-    #[must_use]
-    pub fn changes_due(&self) -> bool {
-        self.changes_due && !self.ended
-    }
-
-    /// Takes file changes that the agent's view reports. They are the ground truth: what events
-    /// said of the same files gives way.
-    pub fn on_changes(&mut self, changes: Vec<FileChange>) {
-        self.changes_due = false;
-        for change in changes {
-            let is_open = |id: &str| self.open.iter().any(|call| call.call_id == id);
-            self.batch.set_change(change, is_open);
-        }
-    }
-
-    /// The native tool that is being executed; of several the one with the longest limit.
-    #[must_use]
-    pub fn open_tool(&self) -> Option<OpenTool> {
-        self.open
-            .iter()
-            .map(|call| OpenTool {
-                name: call.kind.clone(),
-                timeout: native::timeout(call),
-            })
-            .max_by_key(|tool| tool.timeout)
-    }
-
     /// New answer text, which may hold calls.
     fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
         if text.is_empty() {
@@ -225,6 +161,7 @@ impl Boundary {
                     if let Verdict::End(end) = self.close(usage, out) {
                         return Verdict::End(end);
                     }
+                    self.spoke |= !text.is_empty();
                     push_text(text, out);
                 }
                 Piece::Call(made) if self.refuses(&made) => {
@@ -279,6 +216,13 @@ impl Boundary {
             return self.standing();
         }
         self.batch.break_off();
+        if !self.ended && !self.taken.contains(&call.call_id) {
+            let outcome = call.outcome.map(|outcome| outcome.name);
+            out.push(Delta::Activity(Activity {
+                tool: call.kind,
+                outcome: outcome.unwrap_or_else(|| "unknown".to_owned()),
+            }));
+        }
         verdict
     }
 
@@ -370,10 +314,9 @@ impl Boundary {
             && let Some(reason) =
                 guard::stop(self.planner.history(), &calls, self.options.max_repeat)
         {
-            push_text(reason, out);
+            self.explain(&reason, out);
             return self.end(TurnEnd::finished(FinishReason::Stop, usage));
         }
-        self.call_due = false;
         for (made, origin) in calls.into_iter().zip(origins) {
             out.push(Delta::ToolCall(ToolCall {
                 id: self.ids.next(&origin),
@@ -391,18 +334,22 @@ impl Boundary {
 
     /// Ends the turn over a call that can't be made valid; the valid ones beside it go out.
     fn refuse(&mut self, made: &Made, out: &mut Vec<Delta>) -> Verdict {
-        push_text(
-            format!(
-                "Stopped: the call of `{}` does not fit the tool's schema ({}).",
-                made.name,
-                made.problems.join("; ")
-            ),
-            out,
+        let reason = format!(
+            "Stopped: the call of `{}` does not fit the tool's schema ({}).",
+            made.name,
+            made.problems.join("; ")
         );
+        self.explain(&reason, out);
         match self.close(None, out) {
             Verdict::End(end) => Verdict::End(end),
             _ => self.end(TurnEnd::finished(FinishReason::Stop, None)),
         }
+    }
+
+    /// Says why the turn ends, in a paragraph of its own.
+    fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
+        let space = if self.spoke { "\n\n" } else { "" };
+        push_text(format!("{space}{reason}"), out);
     }
 
     fn end(&mut self, end: TurnEnd) -> Verdict {

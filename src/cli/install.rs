@@ -15,10 +15,10 @@ use super::{
     render,
 };
 use crate::{
-    models::Origin,
+    models,
     opencode::{self, Options, Outcome, PROVIDER, Target, Wish},
     service::Service,
-    settings::Flags,
+    settings::{Flags, Origin, ROWS, Resolved},
 };
 
 /// Configure OpenCode, and optionally keep the server running
@@ -60,7 +60,8 @@ pub struct Args {
 
 /// Installs, and says what it did.
 pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let base_url = base_url(&dirs.settings(&Flags::new())?.settings);
+    let resolved = dirs.settings(&Flags::new())?;
+    let base_url = base_url(&resolved.settings);
     let state = dirs
         .state()
         .context("no home directory; set XDG_STATE_HOME")?;
@@ -68,6 +69,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let config = args.config.clone().or_else(found);
     let config = std::path::absolute(config.context("no home directory; use --config")?)?;
     let service = if args.service {
+        unseen(&resolved);
         let program = std::env::current_exe().context("cannot find our own executable")?;
         let service = dirs.service(&program);
         Some(service.context("this system has no service manager that we know")?)
@@ -75,7 +77,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         None
     };
     let listing = catalog(dirs)?.list().await;
-    if let (Origin::Builtin, Some(problem)) = (listing.origin, &listing.problem) {
+    if let (models::Origin::Builtin, Some(problem)) = (listing.origin, &listing.problem) {
         render::note(format_args!(
             "note: only `auto` is added, run `open-cursor sync-models` later: {problem}"
         ));
@@ -102,6 +104,25 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         done.print(args.dry_run);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what of the environment the service will not have.
+fn unseen(resolved: &Resolved) {
+    for (row, found) in ROWS.iter().zip(&resolved.found) {
+        if let (Origin::Env(name), Some(text)) = (&found.origin, &found.text) {
+            render::note(format_args!(
+                "note: the service does not see {name}; set `{}` to {text:?} in config.toml",
+                row.name
+            ));
+        }
+    }
+    for name in ["CURSOR_API_KEY", "CURSOR_AUTH_TOKEN", "CURSOR_ACCESS_TOKEN"] {
+        if std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
+            render::note(format_args!(
+                "note: the service does not see {name}; it uses the login of `open-cursor login`"
+            ));
+        }
+    }
 }
 
 struct Plan {

@@ -70,7 +70,8 @@ pub fn piece(text: impl fmt::Display) {
 pub fn progress(text: &str) {
     use std::io::{IsTerminal as _, Write as _};
     let mut out = std::io::stderr().lock();
-    if out.is_terminal() {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if out.is_terminal() && !is_dumb {
         // One line of a narrow terminal; a longer text would leave its first lines behind.
         let text: String = text.chars().take(72).collect();
         let _ = write!(out, "\r\u{1b}[K{text}");

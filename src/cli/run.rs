@@ -153,6 +153,10 @@ impl Backend {
         }
         resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         resolved.settings.port = 0;
+        // The command's directory is what it works on, unless a setting says otherwise.
+        if resolved.settings.workspace.is_none() {
+            resolved.settings.workspace = std::env::current_dir().ok();
+        }
         let site = Site::find(&resolved.settings).await?;
         let running = Running::start(&resolved, site, None, None).await?;
         let shutdown = Shutdown {

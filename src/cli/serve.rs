@@ -108,12 +108,12 @@ impl Site {
     }
 }
 
-/// Where the agent works, absolute and without links, if the settings say.
+/// Where the agent works, absolute and without links, if that is one place.
 pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<Option<PathBuf>> {
-    Ok(match &settings.workspace {
-        Some(dir) => Some(canonical("--workspace", dir).await?),
-        None => None,
-    })
+    match &settings.workspace {
+        Some(dir) => canonical("--workspace", dir).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// A server that is bound and ready to run.

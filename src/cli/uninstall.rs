@@ -164,12 +164,14 @@ fn print(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) {
     }
     if let Some(file) = service {
         let path = file.path.display();
-        if file.removed {
-            render::line(format_args!("Service: {path} {would}stopped and removed"));
-        } else {
-            render::line(format_args!(
+        match (file.removed, &file.problem) {
+            (true, None) => {
+                render::line(format_args!("Service: {path} {would}stopped and removed"))
+            }
+            (true, Some(_)) => render::line(format_args!("Service: {path} removed")),
+            (false, _) => render::line(format_args!(
                 "Service: {path} is no longer as it was written, and stays"
-            ));
+            )),
         }
         if let Some(problem) = &file.problem {
             render::note(format_args!(

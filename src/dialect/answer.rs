@@ -1,6 +1,6 @@
 //! A turn's deltas collected into one answer, for requests that don't stream.
 
-use crate::turn::{Delta, FinishReason, ToolCall, Usage};
+use crate::turn::{Activity, Delta, FinishReason, ToolCall, Usage};
 
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,8 @@ pub struct Answer {
     pub reasoning: String,
     /// The tool calls, in order.
     pub tool_calls: Vec<ToolCall>,
+    /// The tools that ran on the agent's side, in order.
+    pub activity: Vec<Activity>,
     /// Why the model stopped.
     pub finish_reason: FinishReason,
     /// What the turn cost, if the agent said so.
@@ -25,6 +27,7 @@ impl Answer {
             text: String::new(),
             reasoning: String::new(),
             tool_calls: Vec::new(),
+            activity: Vec::new(),
             finish_reason: FinishReason::Stop,
             usage: None,
         }
@@ -42,6 +45,7 @@ impl Answer {
             Delta::Text(text) => self.text.push_str(&text),
             Delta::Reasoning(text) => self.reasoning.push_str(&text),
             Delta::ToolCall(call) => self.tool_calls.push(call),
+            Delta::Activity(activity) => self.activity.push(activity),
         }
     }
 }

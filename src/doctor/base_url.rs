@@ -32,7 +32,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     };
     for addr in addresses {
         if let Some(sibling) = http::identify(addr).await {
-            return Verdict::ok(format!("{url} is {sibling}'s"));
+            return Verdict::ok(format!("{sibling} answers at {url}"));
         }
     }
     Verdict::warning(format!("no open-cursor answers at {url}"))

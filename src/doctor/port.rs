@@ -10,7 +10,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
         return Verdict::info("any free port is used, so clients can't be configured for one");
     }
     if let Some(sibling) = context.sibling().await {
-        return Verdict::ok(format!("{addr} is {sibling}'s"));
+        return Verdict::ok(format!("{addr} belongs to {sibling}"));
     }
     match TcpListener::bind(addr).await {
         Ok(_) => Verdict::ok(format!("{addr} is free")),

@@ -9,8 +9,8 @@ pub(super) async fn check(context: &Context) -> Verdict {
         return Verdict::warning("the credential files could not be read");
     };
     let with_token = places.iter().filter(|place| place.claims.is_some());
-    let worries: Vec<String> = with_token
-        .clone()
+    let worries: Vec<String> = places
+        .iter()
         .filter_map(|place| Some(format!("{} {}", place.name, place.worry(context.now)?)))
         .collect();
     if !worries.is_empty() {

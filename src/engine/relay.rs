@@ -17,7 +17,7 @@ use crate::{
         fence::changes::{Change, Content, Node},
     },
     boundary::{Boundary, FileChange, Verdict},
-    turn::{Delta, ErrorKind, Message, TurnEnd, TurnError, TurnEvent},
+    turn::{Activity, Delta, ErrorKind, Message, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long the siblings of an announced tool call have to arrive: parallel calls are announced
@@ -36,41 +36,41 @@ pub(super) trait Source: Send {
     ) -> impl Future<Output = Result<(), AgentError>> + Send;
 
     /// What the agent has changed in its view up to now.
-    fn changes(&self) -> impl Future<Output = Vec<FileChange>> + Send;
+    fn changes(&self) -> impl Future<Output = Vec<Told>> + Send;
 }
+
+/// A change that the client can be told in a tool call, or the path of one that it can't.
+type Told = Result<FileChange, String>;
 
 impl Source for FencedRun {
     async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
         FencedRun::next(self, events).await
     }
 
-    async fn changes(&self) -> Vec<FileChange> {
+    async fn changes(&self) -> Vec<Told> {
         let changes = FencedRun::changes(self).await;
-        changes.into_iter().filter_map(file_change).collect()
+        changes.into_iter().filter_map(told).collect()
     }
 }
 
-/// The change of a text file; others can't be told in a tool call.
-fn file_change(change: Change) -> Option<FileChange> {
-    let path = change.path.to_str()?.to_owned();
+/// What the client is told of a change; nothing if only permissions differ.
+fn told(change: Change) -> Option<Told> {
+    let path = change.path.to_string_lossy().into_owned();
     let text = |node: Option<Node>| match node.map(|node| node.content) {
         None => Some(None),
         Some(Content::Text(text)) => Some(Some(text)),
         Some(_) => None,
     };
     let sides = text(change.before).zip(text(change.after));
-    if sides.is_none() {
-        tracing::warn!(
-            path,
-            "the agent changed something that is no text file; left out"
-        );
-    }
-    let (before, after) = sides?;
-    (before != after).then_some(FileChange {
+    let Some((before, after)) = sides.filter(|_| change.path.to_str().is_some()) else {
+        tracing::warn!(path, "the agent changed what is no text file; left out");
+        return Some(Err(path));
+    };
+    (before != after).then_some(Ok(FileChange {
         path,
         before,
         after,
-    })
+    }))
 }
 
 /// The state of one answer.
@@ -209,7 +209,18 @@ impl<'a> Answer<'a> {
     /// Tells the boundary what the agent really changed, once an edit is complete.
     async fn look_into_view(&mut self, run: &impl Source) {
         if self.boundary.changes_due() {
-            self.boundary.on_changes(run.changes().await);
+            let mut changes = Vec::new();
+            for told in run.changes().await {
+                match told {
+                    Ok(change) => changes.push(change),
+                    // The model believes that it was done, so the user has to know.
+                    Err(path) => self.deltas.push(Delta::Text(format!(
+                        "\n\n[open-cursor: the change of {path} was not made: it is no text file of \
+                         moderate size, so no tool call can carry it]\n\n"
+                    ))),
+                }
+            }
+            self.boundary.on_changes(changes);
         }
     }
 
@@ -225,6 +236,9 @@ impl<'a> Answer<'a> {
 
     fn take(&mut self, verdict: Verdict) -> Option<TurnEnd> {
         for delta in self.deltas.drain(..) {
+            if let Delta::Activity(Activity { tool, outcome }) = &delta {
+                tracing::debug!(tool, outcome, "a tool ran on Cursor's side");
+            }
             self.meter.delta(&delta);
             if let Some(reason) = self.shaper.delta(delta, &mut self.batch) {
                 return Some(TurnEnd::finished(reason, None));

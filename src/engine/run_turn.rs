@@ -1,6 +1,6 @@
 //! One turn, from the prompt to its end.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::{
     Shared, attachments,
@@ -58,80 +58,79 @@ async fn answer(
         reasoning_effort: turn.reasoning_effort.as_deref(),
     };
     let model = shared.models.resolve(requested).await;
-    let place = Place {
-        workspace,
-        model: model.map_err(unknown_model)?,
-        dump,
-    };
+    let model = model.map_err(unknown_model)?;
     if !shared.config.client_tools {
         turn.tools.clear();
     }
     let mut shaper = Shaper::new(&turn)?;
+    let runs = Runs {
+        shared,
+        model: &model,
+        workspace: workspace.as_deref(),
+        dump: dump.as_ref(),
+        events,
+    };
     let mut next = Some(turn);
     while let Some(turn) = next.take() {
-        next = run(shared, turn, &place, &mut shaper, events).await?;
+        next = runs.run(turn, &mut shaper).await?;
     }
     Ok(())
 }
 
-/// What is the same for all runs of a turn.
-struct Place {
-    /// The directory, if the turn is about one.
-    workspace: Option<PathBuf>,
-    model: String,
-    dump: Option<Dump>,
+/// What the runs of one answer share.
+struct Runs<'a> {
+    shared: &'a Shared,
+    model: &'a str,
+    /// Where the agent works; `None` is a directory of its slot.
+    workspace: Option<&'a Path>,
+    dump: Option<&'a Dump>,
+    events: &'a Sender,
 }
 
-/// One run of the agent. Returns the turn for another run, if the answer takes one.
-async fn run(
-    shared: &Shared,
-    mut turn: Turn,
-    place: &Place,
-    shaper: &mut Shaper,
-    events: &Sender,
-) -> Result<Option<Turn>, TurnError> {
-    let config = &shared.config;
-    let Place {
-        workspace,
-        model,
-        dump,
-    } = place;
-    let failed = |error| turn_error(error, model);
-    // Whatever lies in it is removed with the run.
-    let slot = shared.agent.slot().await.map_err(failed)?;
-    let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
-    let own = || slot.dirs().workspace();
-    let workspace = workspace.clone().unwrap_or_else(own);
-    let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
-    if let Some(files) = files {
-        boundary.reads_itself(files);
+impl Runs<'_> {
+    /// One run of the agent. Returns the turn for another run, if the answer takes one.
+    async fn run(&self, mut turn: Turn, shaper: &mut Shaper) -> Result<Option<Turn>, TurnError> {
+        let config = &self.shared.config;
+        let failed = |error| turn_error(error, self.model);
+        // Whatever lies in it is removed with the run.
+        let slot = self.shared.agent.slot().await.map_err(failed)?;
+        let kept = shaper.may_repeat().then(|| turn.clone());
+        let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
+        let workspace = match self.workspace {
+            Some(dir) => dir.to_owned(),
+            None => slot.dirs().workspace(),
+        };
+        let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
+        if let Some(files) = files {
+            boundary.reads_itself(files);
+        }
+        let hint = boundary::hint(&turn, config.boundary.max_repeat);
+        let request = RunRequest {
+            prompt: prompt::render(&turn, hint.as_slice()).into(),
+            model: self.model.to_owned(),
+            workspace,
+            resume: None,
+            tap: self
+                .dump
+                .cloned()
+                .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
+        };
+        if let Some(dump) = self.dump {
+            dump.write(Part::Prompt, request.prompt.as_bytes());
+        }
+        let meter = self.shared.estimates.meter(&turn);
+        // A request can be megabytes, and nothing below needs it.
+        drop(turn);
+        let agent = &self.shared.agent;
+        let mut run = agent.start(request, slot).await.map_err(failed)?;
+        if !run.has_view() {
+            boundary.without_view();
+        }
+        let mut answer = Answer::new(&mut boundary, shaper, meter, self.model);
+        let again = answer.relay(&mut run, config.budgets, self.events).await;
+        Ok(kept.zip(again).map(|(mut turn, messages)| {
+            turn.messages.extend(messages);
+            turn
+        }))
     }
-    let hint = boundary::hint(&turn, config.boundary.max_repeat);
-    let tap = |dump: &Dump| {
-        let dump = dump.clone();
-        Tap::new(move |line| dump.line(Part::Events, line))
-    };
-    let request = RunRequest {
-        prompt: prompt::render(&turn, hint.as_slice()).into(),
-        model: model.clone(),
-        workspace,
-        resume: None,
-        tap: dump.as_ref().map(tap),
-    };
-    if let Some(dump) = dump {
-        dump.write(Part::Prompt, request.prompt.as_bytes());
-    }
-    let meter = shared.estimates.meter(&turn);
-    // A request can be megabytes, and little below needs it.
-    let kept = shaper.may_repeat().then_some(turn);
-    let mut run = shared.agent.start(request, slot).await.map_err(failed)?;
-    if !run.has_view() {
-        boundary.without_view();
-    }
-    let mut answer = Answer::new(&mut boundary, shaper, meter, model);
-    let again = answer.relay(&mut run, config.budgets, events).await;
-    Ok(kept.zip(again).map(|(mut turn, messages)| {
-        turn.messages.extend(messages);
-        turn
-    }))
 }

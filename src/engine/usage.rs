@@ -117,6 +117,7 @@ impl Meter<'_> {
         self.written += match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text.len(),
             Delta::ToolCall(call) => call.name.len() + call.arguments.len(),
+            Delta::Activity(_) => 0,
         };
     }
 

@@ -23,7 +23,7 @@ use super::choices::Choices;
 use crate::{
     dialect::{COMMENT, Reply},
     dump::{Dump, Part},
-    turn::{TurnEnd, TurnError, TurnEvent},
+    turn::{Delta, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long headers wait for the agent's first event. It takes 1 to 8 s to start.
@@ -84,7 +84,7 @@ pub async fn stream(
 }
 
 fn is_delta(event: &TurnEvent) -> bool {
-    matches!(event, TurnEvent::Delta(_))
+    matches!(event, TurnEvent::Delta(delta) if !matches!(delta, Delta::Activity(_)))
 }
 
 /// The body of a streamed answer. Dropping it, as the server does when the client hangs up,
@@ -177,7 +177,7 @@ mod tests {
     use crate::{
         dialect::{DIALECTS, Stamp},
         engine::TurnStream,
-        turn::{Delta, ErrorKind, FinishReason},
+        turn::{ErrorKind, FinishReason},
     };
 
     fn reply() -> Box<dyn Reply> {

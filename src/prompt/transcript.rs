@@ -1,9 +1,9 @@
 //! The conversation so far, with each tool result right after the call that it answers.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use super::fence::{attribute, block};
-use crate::turn::{Attachment, Message, Part, Role, ToolCall, ToolResult, Turn};
+use crate::turn::{Attachment, Message, Part, Results, Role, ToolResult, Turn};
 
 /// What stands in for a result that the client never sent.
 const NO_RESULT: &str = "(the caller supplied no result for this call)";
@@ -17,7 +17,7 @@ pub fn section(turn: &Turn, out: &mut String) {
             Role::User => user(message, &mut results, out),
             Role::Assistant => assistant(message, &mut results, out),
             Role::Tool => {
-                results.append_unclaimed(message, out);
+                append_unclaimed(message, &mut results, out);
                 text_blocks("TOOL_FILES", message, out);
             }
         }
@@ -60,7 +60,7 @@ fn note(file: &Attachment) -> String {
 
 /// Results that came in a user's message stand before what the user says to them.
 fn user(message: &Message, results: &mut Results<'_>, out: &mut String) {
-    results.append_unclaimed(message, out);
+    append_unclaimed(message, results, out);
     text_blocks("USER", message, out);
 }
 
@@ -98,37 +98,11 @@ fn result_header(call_id: &str, name: &str) -> String {
     )
 }
 
-/// All results of the conversation by call id. A client may send them in any order.
-struct Results<'a> {
-    by_id: HashMap<&'a str, Vec<&'a ToolResult>>,
-}
-
-impl<'a> Results<'a> {
-    fn new(turn: &'a Turn) -> Self {
-        let mut by_id: HashMap<&str, Vec<&ToolResult>> = HashMap::new();
-        for result in turn.messages.iter().flat_map(Message::tool_results) {
-            by_id.entry(&result.call_id).or_default().push(result);
-        }
-        // Taken from the end: the first call of an id gets the first result.
-        by_id.values_mut().for_each(|results| results.reverse());
-        Self { by_id }
-    }
-
-    /// The result of a call, once. Ids may repeat: legacy functions and Gemini have only names.
-    fn claim(&mut self, call: &ToolCall) -> Option<&'a ToolResult> {
-        self.by_id.get_mut(call.id.as_str())?.pop()
-    }
-
-    /// Appends those of the message's results that belong to no call we know.
-    fn append_unclaimed(&mut self, message: &Message, out: &mut String) {
-        for result in message.tool_results() {
-            let Some(left) = self.by_id.get_mut(result.call_id.as_str()) else {
-                continue;
-            };
-            if let Some(at) = left.iter().position(|other| std::ptr::eq(*other, result)) {
-                left.remove(at);
-                append(result, result.name.as_deref().unwrap_or("unknown"), out);
-            }
+/// Appends those of the message's results that belong to no call we know.
+fn append_unclaimed(message: &Message, results: &mut Results<'_>, out: &mut String) {
+    for result in message.tool_results() {
+        if let Some(result) = results.take(result) {
+            append(result, result.name.as_deref().unwrap_or("unknown"), out);
         }
     }
 }

@@ -22,6 +22,17 @@ pub enum Delta {
     Reasoning(String),
     /// A whole tool call for the client to execute.
     ToolCall(ToolCall),
+    /// A tool ran on the agent's side. Nothing to show, unless the client asked for it.
+    Activity(Activity),
+}
+
+/// A tool that the agent ran itself, without what it was about: contents are the user's business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// The agent's name for the tool, such as `read`.
+    pub tool: String,
+    /// How it went, in the agent's word: `success`, `error`, `rejected`, ...
+    pub outcome: String,
 }
 
 /// How a turn ended.

@@ -8,13 +8,15 @@ mod error;
 mod estimate;
 mod event;
 mod message;
+mod results;
 mod shape;
 mod tool;
 
 pub use error::{ErrorKind, TurnError};
 pub use estimate::{BYTES_PER_TOKEN, estimate_tokens};
-pub use event::{Delta, FinishReason, TurnEnd, TurnEvent, Usage};
+pub use event::{Activity, Delta, FinishReason, TurnEnd, TurnEvent, Usage};
 pub use message::{Attachment, Message, Part, Role};
+pub use results::Results;
 pub use shape::{Format, Shape};
 pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
 

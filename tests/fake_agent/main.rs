@@ -63,6 +63,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-completed-only-error", "", "a failed call that was never announced, without arguments", tools::completed_only_error),
     ("fake-write", "", "announces fake-write.txt, writes it in the workspace 100 ms later, answers", tools::write),
     ("fake-edit", "", "announces an edit of fake-edit.txt, makes it, says whether it could", tools::edit_for_real),
+    ("fake-edit-binary", "", "as fake-edit, and writes image.bin, which is no text", tools::edit_and_binary),
     ("fake-rampage", "", "writes all over its workspace and beside it, unannounced", tools::rampage),
     ("fake-huge-line", "", "a read's result of 20 MB, then text", tools::huge_line),
 

@@ -276,3 +276,8 @@ pub fn attachments(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     }
     finish(out)
 }
+
+pub fn edit_and_binary(run: &mut Run<'_>, argument: &str) -> io::Result<u8> {
+    fs::write(run.workspace.join("image.bin"), [0xff, 0xfe, 0x00])?;
+    edit_for_real(run, argument)
+}

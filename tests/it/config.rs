@@ -55,3 +55,30 @@ fn completions_and_manual_pages() {
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("Examples"), "{page}");
 }
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let home = Home::new();
+    let help = home.run(&["--help"]).stdout;
+    let list = help.split("Commands:").nth(1).unwrap();
+    // What is indented more goes on from the line before.
+    let lines = list.lines().skip(1).take_while(|line| !line.is_empty());
+    let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = lines.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<&str> = names
+        .filter(|name| !matches!(*name, "help" | "auth"))
+        .collect();
+    assert!(names.len() > 10 && !names.contains(&"man"), "{help}");
+    for name in names {
+        let ended = home.run(&[name, "--help"]);
+        assert!(
+            ended.code == 0 && ended.stdout.contains("Examples:"),
+            "{name}: {ended:?}"
+        );
+    }
+    assert!(
+        home.run(&["auth", "status", "--help"])
+            .stdout
+            .contains("Examples:")
+    );
+}

@@ -74,6 +74,23 @@ async fn an_edit_becomes_the_clients_exact_call_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_change_that_no_call_can_carry_is_said() {
+    let server = server(FenceMode::Auto).await;
+    if !has_view(&server).await {
+        return;
+    }
+    let mut request = user("fake-edit-binary", "go");
+    request["tools"] = opencode_tools();
+    let stream = server.stream(&request).await;
+    assert_eq!(stream.calls().len(), 1);
+    assert!(
+        stream.text.contains("image.bin was not made"),
+        "{}",
+        stream.text
+    );
+}
+
+#[tokio::test]
 async fn an_unannounced_rampage_changes_nothing() {
     let server = server(FenceMode::Auto).await;
     if !has_view(&server).await {

@@ -2,7 +2,7 @@
 //! stream and the whole answer must be as recorded. `OPEN_CURSOR_BLESS=1` records them anew.
 //!
 //! The same request in every other dialect must mean the same turn, and its answer must say the
-//! same.
+//! same. Cases named `forms-…` are chat requests in another vendor's form, and are not translated.
 
 use std::{
     fs,
@@ -46,7 +46,13 @@ async fn golden_cases() {
 
         server.play(&case.join("agent.ndjson"));
         let wanted = run(&server, &Chat, &chat, &case, &mut wrong).await;
-        for wire in OTHERS {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let others = if name.starts_with("forms-") {
+            &[]
+        } else {
+            OTHERS
+        };
+        for wire in others {
             let Some(request) = wire.request(&chat) else {
                 continue;
             };
@@ -107,7 +113,8 @@ async fn run(
     request["model"] = "fake-play".into();
     let workspace = server.workspace.path().canonicalize().unwrap();
     // Responses repeat the request.
-    let tools = request["tools"].to_string();
+    let tools = request.get("tools").map(Value::to_string);
+    let tools = tools.as_deref().unwrap_or("\"no tools\"");
     let mut said = [Said::default(), Said::default()];
     for (at, stream) in [true, false].into_iter().enumerate() {
         request["stream"] = stream.into();
@@ -115,7 +122,7 @@ async fn run(
         let body = answer
             .body
             .replace("fake-play", &model)
-            .replace(&tools, "\"TOOLS\"")
+            .replace(tools, "\"TOOLS\"")
             .replace(workspace.to_str().unwrap(), "/workspace");
         let ending = if stream { "sse" } else { "json" };
         let file = case.join(format!("{}.{ending}", wire.name()));

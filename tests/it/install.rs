@@ -14,8 +14,11 @@ esac
 const MANAGER: &str = "#!/bin/sh\necho \"$@\" >> \"$HOME/asked\"\n";
 
 fn home() -> Home {
+    let home = Home::new();
     // Nobody listens on the discard port.
-    let home = Home::new().env("PORT", "9");
+    let dir = home.path().join(".config/open-cursor");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("config.toml"), "port = 9\n").unwrap();
     home.program("cursor-agent", CLI);
     home.program("systemctl", MANAGER);
     home.program("launchctl", MANAGER);
@@ -32,7 +35,13 @@ fn files(home: &Home) -> Vec<(String, String)> {
             .to_str()
             .unwrap()
             .to_owned();
-        let own = [".cache/", ".local/state/", "bin/", "asked"];
+        let own = [
+            ".config/open-cursor/",
+            ".cache/",
+            ".local/state/",
+            "bin/",
+            "asked",
+        ];
         if !own.iter().any(|own| path.starts_with(own)) && !path.contains(".bak-") {
             files.push((path, String::from_utf8(content).unwrap()));
         }
@@ -139,6 +148,21 @@ fn without_a_login_the_provider_is_there_all_the_same() {
     assert!(installed.stderr.contains("only `auto`"), "{installed:?}");
     let value: Value = serde_json::from_str(&files(&home)[0].1).unwrap();
     assert!(value["provider"]["cursor-acp"]["models"]["auto"].is_object());
+}
+
+#[test]
+fn the_service_is_told_what_it_lacks() {
+    let home = home()
+        .env("PORT", "4000")
+        .env("CURSOR_API_KEY", "crsr_secret");
+    let planned = home.run(&["install", "--service", "--dry-run"]);
+    for words in [
+        "does not see PORT; set `port`",
+        "does not see CURSOR_API_KEY",
+    ] {
+        assert!(planned.stderr.contains(words), "{planned:?}");
+    }
+    assert!(!planned.stderr.contains("crsr_secret"));
 }
 
 #[test]

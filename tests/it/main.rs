@@ -31,8 +31,12 @@ mod dumps;
 mod failures;
 /// The agent's own writes.
 mod fence;
+/// Every form in which clients speak of tools.
+mod forms;
 /// Golden cases: `fixtures/turns`.
 mod golden;
+/// Loops, and what only looks like one.
+mod guards;
 /// Agents that misbehave.
 mod hostile;
 /// Paths, methods, bodies, headers.
@@ -55,6 +59,8 @@ mod serve;
 mod shape;
 /// `sync-models`: golden configurations, properties, and being killed.
 mod sync_models;
+/// Calls that the model writes out in its answer.
+mod text_calls;
 /// Tool calls.
 mod tools;
 /// Which directory a turn is about.

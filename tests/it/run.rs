@@ -157,3 +157,36 @@ async fn a_server_that_runs_already_is_used_if_it_is_the_same() {
     signal(&serve, "-TERM");
     assert!(serve.wait().unwrap().success());
 }
+
+/// Asks a model that never ends, waits for the head of the answer, and goes away.
+const IMPATIENT: &str = r#"
+    exec 3<>"/dev/tcp/127.0.0.1/$(echo "$OPENAI_BASE_URL" | sed 's/.*:\([0-9]*\).*/\1/')"
+    body='{"model":"replay-error-hang","stream":true,"messages":[{"role":"user","content":"x"}]}'
+    printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' >&3
+    printf 'Content-Length: %d\r\n\r\n%s' "${#body}" "$body" >&3
+    read -r line <&3 && echo "$line"
+    ps -axww -o args= | grep -c "[r]eplay-agent.*$PWD"
+"#;
+
+#[test]
+fn no_agent_outlives_the_command() {
+    let home = Home::new();
+    let ended = home.run(&["run", "--agent", "replay", "--", "bash", "-c", IMPATIENT]);
+    let mut lines = ended.stdout.lines();
+    assert_eq!(
+        lines.next().map(str::trim),
+        Some("HTTP/1.1 200 OK"),
+        "{ended:?}"
+    );
+    let running: u32 = lines.next().unwrap().parse().unwrap();
+    assert!(running > 0, "{ended:?}");
+    let project = home.path().join("project");
+    let listing = std::process::Command::new("ps")
+        .args(["-axww", "-o", "args="])
+        .output();
+    let listing = String::from_utf8(listing.unwrap().stdout).unwrap();
+    let left = listing
+        .lines()
+        .filter(|line| line.contains(project.to_str().unwrap()));
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}

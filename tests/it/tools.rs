@@ -159,3 +159,46 @@ async fn a_demanded_call_is_made_or_said_to_be_missing() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_runs_on_cursors_side_is_told_only_if_asked_for() {
+    let server = TestServer::start().await;
+    let one = |tool: &str, outcome: &str| json!({"activity": [{"tool": tool, "outcome": outcome}]});
+    for (model, wanted) in [
+        ("fake-ok", json!({"activity": []})),
+        ("fake-completed-only", one("read", "success")),
+        ("fake-completed-only-error", one("task", "error")),
+        ("fake-tool-shell", one("shell", "rejected")),
+    ] {
+        let mut request = user(model, "go");
+        let silent = server.stream(&request).await;
+        assert_eq!(silent.x_cursor, None);
+        assert!(
+            server
+                .whole(&request)
+                .await
+                .json()
+                .get("x_cursor")
+                .is_none()
+        );
+        request["x_cursor"] = true.into();
+        let stream = server.stream(&request).await;
+        assert_eq!(stream.x_cursor.as_ref(), Some(&wanted), "{model}");
+        assert_eq!(stream.text, silent.text);
+        let whole = server.whole(&request).await;
+        whole.message();
+        assert_eq!(whole.json()["x_cursor"], wanted, "{model}");
+        // A chunk of its own where no usage is wanted.
+        request["stream_options"] = json!({"include_usage": false});
+        let stream = server.stream(&request).await;
+        assert_eq!((stream.usage, stream.x_cursor), (None, Some(wanted)));
+    }
+    // What the client executes did not run on Cursor's side.
+    let mut request = with_tools("fake-tool-read", opencode_tools());
+    request["x_cursor"] = true.into();
+    let stream = server.stream(&request).await;
+    assert_eq!(stream.calls().len(), 1);
+    assert_eq!(stream.x_cursor.unwrap()["activity"], json!([]));
+    request["x_cursor"] = "yes".into();
+    assert_eq!(server.whole(&request).await.status, 400);
+}

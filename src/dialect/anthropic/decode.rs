@@ -7,15 +7,17 @@ use crate::{
         field::{self, Field},
         format, limits, parameters, tools,
     },
-    turn::{Message, Role, Shape, Turn, TurnError},
+    turn::{Message, Role, Shape, ToolSpec, Turn, TurnError},
 };
 
 /// Reads a request body.
 pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
-    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
-    let turn = read(&body)?;
+    let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
+    let offered = tools::offered(&body)?;
+    ignored.extend(offered.left_out);
+    let turn = read(&body, offered.specs)?;
     let reply = MessagesReply::new(stamp, &turn, shows_thinking(&body)?);
     Ok(Request {
         others: Vec::new(),
@@ -29,11 +31,12 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
 /// Reads what a body asks, without the way in which it is to be answered.
 pub fn turn(body: &[u8]) -> Result<Turn, TurnError> {
     let value = field::parse(body)?;
-    read(&Field::root(&value))
+    let body = Field::root(&value);
+    let offered = tools::offered(&body)?;
+    read(&body, offered.specs)
 }
 
-fn read(body: &Field<'_>) -> Result<Turn, TurnError> {
-    let tools = tools::offered(body)?.specs;
+fn read(body: &Field<'_>, tools: Vec<ToolSpec>) -> Result<Turn, TurnError> {
     let choice = tools::choice(body, &tools)?;
     let effort = match body.get("output_config") {
         Some(config) => config.opt_str("effort")?,

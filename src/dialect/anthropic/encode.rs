@@ -172,7 +172,7 @@ impl Reply for MessagesReply {
         match delta {
             Delta::Text(text) => self.grow(Block::Text, text, out),
             Delta::Reasoning(text) if self.shows_thinking => self.grow(Block::Thinking, text, out),
-            Delta::Reasoning(_) => {}
+            Delta::Reasoning(_) | Delta::Activity(_) => {}
             Delta::ToolCall(call) => self.call(call, out),
         }
     }

@@ -23,5 +23,10 @@ pub fn one(model: &Entry) -> Value {
         "created_at": "1970-01-01T00:00:00Z",
         "max_input_tokens": model.context_length,
         "max_tokens": model.max_output_tokens,
+        "lifecycle": "active",
+        "deprecated_at": null,
+        "retires_at": null,
+        "line": null,
+        "capabilities": null,
     })
 }

@@ -5,7 +5,7 @@ use crate::{
     dialect::{
         Request, Stamp, choices, content,
         field::{self, Field},
-        format, limits, parameters, tools,
+        format, limits, openai_responses, parameters, tools,
     },
     turn::{Message, Part, Role, Shape, ToolCall, ToolResult, Turn, TurnError},
 };
@@ -15,7 +15,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
 
-    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
+    let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let model = body.opt_str("model")?.unwrap_or("auto");
     let stream = body.opt_bool("stream")?.unwrap_or(false);
     let include_usage = body
@@ -25,6 +25,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let choices = choices::count(&body, "n")?;
 
     let offered = tools::offered(&body)?;
+    ignored.extend(offered.left_out);
     let mut tools = offered.specs;
     let choice = tools::choice(&body, &tools)?;
     if let Some(allowed) = &choice.allowed {
@@ -41,36 +42,63 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         tool_choice: choice.tool_choice,
         // The legacy form has room for one call only.
         parallel_tool_calls: choice.parallel.unwrap_or(true) && !legacy_functions,
-        reasoning_effort: body.opt_str("reasoning_effort")?.map(str::to_owned),
+        reasoning_effort: effort(&body)?,
         shape: Shape {
             stop: limits::stop(&body, "stop")?,
-            max_tokens: limits::max_tokens(&body, &["max_completion_tokens", "max_tokens"])?,
+            max_tokens: limits::max_tokens(
+                &body,
+                &["max_completion_tokens", "max_tokens", "max_output_tokens"],
+            )?,
             format: format::format(body.get("response_format"))?,
         },
     };
-    let reply = Box::new(ChatReply::new(
+    let mut reply = ChatReply::new(
         &stamp,
         model,
         choices,
         include_usage,
         Calls::new(legacy_functions, offered.forms),
-    ));
+    );
+    if body.opt_bool("x_cursor")? == Some(true) {
+        reply = reply.with_activity();
+    }
     Ok(Request {
         others: vec![turn.clone(); choices - 1],
         turn,
         stream,
         ignored,
-        reply,
+        reply: Box::new(reply),
     })
 }
 
+/// The effort under this dialect's name, or under that of Responses.
+fn effort(body: &Field<'_>) -> Result<Option<String>, TurnError> {
+    let effort = match body.opt_str("reasoning_effort")? {
+        None => match body.get("reasoning").filter(|it| it.value.is_object()) {
+            Some(reasoning) => reasoning.opt_str("effort")?,
+            None => None,
+        },
+        given => given,
+    };
+    Ok(effort.map(str::to_owned))
+}
+
+/// The conversation; some clients send that of Responses to this path.
 fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
+    if body.get("messages").is_none() && body.get("input").is_some() {
+        return openai_responses::messages(body);
+    }
+    let mut messages = Vec::new();
+    // Claude's place for instructions.
+    if let Some(system) = body.get("system") {
+        messages.push(Message::of(Role::System, content::parts(&system)?));
+    }
     let list = body.require("messages")?;
-    let messages = list
-        .items()?
-        .map(|item| message(&item))
-        .collect::<Result<Vec<_>, _>>()?;
-    if messages.is_empty() {
+    let before = messages.len();
+    for item in list.items()? {
+        messages.push(message(&item)?);
+    }
+    if messages.len() == before {
         return Err(list.fail("must hold at least one message"));
     }
     Ok(messages)

@@ -11,7 +11,7 @@ use crate::{
         Answer, Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
         openai_usage::usage_object, x_cursor::mark_estimate,
     },
-    turn::{Delta, FinishReason, ToolCall, TurnEnd},
+    turn::{Activity, Delta, FinishReason, ToolCall, TurnEnd},
 };
 
 /// Writes one chat completion.
@@ -22,6 +22,8 @@ pub struct ChatReply {
     include_usage: bool,
     calls: Calls,
     choices: Vec<Choice>,
+    /// What ran on the agent's side, as JSON, if the request asks for it.
+    activity: Option<Vec<Value>>,
     /// The choice that is being written.
     current: usize,
 }
@@ -62,6 +64,7 @@ impl ChatReply {
         };
         Self {
             choices: (0..choices).map(choice).collect(),
+            activity: None,
             id,
             created: stamp.created,
             model: model.to_owned(),
@@ -69,6 +72,13 @@ impl ChatReply {
             calls,
             current: 0,
         }
+    }
+
+    /// The same, with the member `x_cursor` that tells what ran on the agent's side. It is ours:
+    /// clients pass over members that they don't know.
+    pub fn with_activity(mut self) -> Self {
+        self.activity = Some(Vec::new());
+        self
     }
 
     fn chunk(&self, choices: &Value) -> Value {
@@ -156,6 +166,11 @@ impl Reply for ChatReply {
             Delta::Text(text) => choice.text(br#""content":"#, text, out),
             Delta::Reasoning(text) => choice.text(br#""reasoning_content":"#, text, out),
             Delta::ToolCall(call) => choice.call(call, &self.calls, out),
+            Delta::Activity(activity) => {
+                if let Some(list) = &mut self.activity {
+                    list.push(activity_object(activity));
+                }
+            }
         }
     }
 
@@ -176,10 +191,16 @@ impl Reply for ChatReply {
         match &end.outcome {
             Ok(reason) => {
                 self.end_choice(reason, out);
-                if let Some(usage) = end.usage.filter(|_| self.include_usage) {
-                    let mut chunk = self.chunk(&json!([]));
-                    chunk["usage"] = usage_object(&usage);
-                    mark_estimate(&mut chunk, &usage);
+                let usage = end.usage.filter(|_| self.include_usage);
+                let mut chunk = self.chunk(&json!([]));
+                if let Some(usage) = &usage {
+                    chunk["usage"] = usage_object(usage);
+                    mark_estimate(&mut chunk, usage);
+                }
+                if let Some(activity) = &self.activity {
+                    chunk["x_cursor"]["activity"] = json!(activity);
+                }
+                if usage.is_some() || self.activity.is_some() {
                     frame::data(&chunk, out);
                 }
             }
@@ -213,8 +234,17 @@ impl Reply for ChatReply {
             body["usage"] = usage_object(&usage);
             mark_estimate(&mut body, &usage);
         }
+        if self.activity.is_some() {
+            let all = answers.iter().flat_map(|answer| &answer.activity);
+            let list: Vec<Value> = all.map(activity_object).collect();
+            body["x_cursor"]["activity"] = list.into();
+        }
         body.to_string().into_bytes()
     }
+}
+
+fn activity_object(activity: &Activity) -> Value {
+    json!({"tool": activity.tool, "outcome": activity.outcome})
 }
 
 #[cfg(test)]

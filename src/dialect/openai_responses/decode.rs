@@ -14,8 +14,9 @@ use crate::{
 pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
-    let ignored = parameters::ignored(&body, super::PARAMETERS)?;
+    let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let offered = tools::offered(&body)?;
+    ignored.extend(offered.left_out);
     let mut tools = offered.specs;
     let choice = tools::choice(&body, &tools)?;
     if let Some(allowed) = &choice.allowed {
@@ -58,7 +59,11 @@ fn reasoning(body: &Field<'_>) -> Result<(Option<String>, bool), TurnError> {
     Ok((effort, shown.is_some_and(|summary| summary.value != "none")))
 }
 
-fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
+/// The conversation in `instructions` and `input`.
+///
+/// # Errors
+/// An input that is missing, empty or can't be passed on.
+pub(in crate::dialect) fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
     let mut messages = Vec::new();
     if let Some(instructions) = body.opt_str("instructions")? {
         messages.push(Message::text(Role::System, instructions));
@@ -132,7 +137,7 @@ mod tests {
         }))
         .unwrap();
         assert!(request.stream);
-        assert_eq!(request.ignored, ["temperature"]);
+        assert_eq!(request.ignored, ["temperature", "tools.web_search"]);
         let turn = request.turn;
         let roles: Vec<Role> = turn.messages.iter().map(|message| message.role).collect();
         assert_eq!(

@@ -238,7 +238,7 @@ impl Reply for ResponsesReply {
         match delta {
             Delta::Text(text) => self.grow(Kind::Message, text, out),
             Delta::Reasoning(text) if self.shows_reasoning => self.grow(Kind::Reasoning, text, out),
-            Delta::Reasoning(_) => {}
+            Delta::Reasoning(_) | Delta::Activity(_) => {}
             Delta::ToolCall(call) => self.call(call, out),
         }
     }

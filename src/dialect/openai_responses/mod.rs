@@ -10,6 +10,8 @@ mod input;
 mod output;
 mod response;
 
+pub(super) use decode::messages;
+
 use super::{
     Dialect, Parameter, Request, Stamp,
     openai_error::error_object,
@@ -24,7 +26,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("stream", ""),
     Parameter::honoured(
         "tools",
-        "functions, custom tools, namespaces; hosted tools are refused",
+        "functions, custom tools, namespaces; web and tool search are left out, other hosted tools refused",
     ),
     Parameter::honoured("tool_choice", ""),
     Parameter::honoured("parallel_tool_calls", ""),

@@ -15,6 +15,8 @@ pub struct Offered {
     pub specs: Vec<ToolSpec>,
     /// By name, those of which calls are not written as plain functions.
     pub forms: Forms,
+    /// The vendors' own tools that are left out, as `tools.<type>`.
+    pub left_out: Vec<String>,
 }
 
 /// Reads `tools` and the legacy `functions` of a request body.
@@ -58,7 +60,9 @@ fn add(tool: &Field<'_>, namespace: Option<&str>, offered: &mut Offered) -> Resu
         }
         return Ok(());
     }
-    if is_web_search(tool.opt_str("type")?.unwrap_or_default()) {
+    let kind = tool.opt_str("type")?.unwrap_or_default();
+    if is_dispensable(kind) {
+        offered.left_out.push(format!("tools.{kind}"));
         return Ok(());
     }
     let mut spec = definition(tool)?;
@@ -155,10 +159,10 @@ fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, Turn
     }
 }
 
-/// A vendor's own web search is an offer that Cursor's agent needs no tool for: it searches by
-/// itself. Codex makes that offer in every request.
-fn is_web_search(kind: &str) -> bool {
-    kind.starts_with("web_search")
+/// Offers that can be left out: Cursor's agent searches the web by itself, and a search among
+/// tools serves models that don't see them all. Codex makes both in every request.
+fn is_dispensable(kind: &str) -> bool {
+    kind.starts_with("web_search") || kind.starts_with("tool_search")
 }
 
 fn hosted(tool: &Field<'_>, kind: &str) -> TurnError {
@@ -297,8 +301,13 @@ mod tests {
         let hosted =
             json!({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]});
         assert_eq!(read(&hosted).unwrap_err().param.unwrap(), "tools[0]");
-        let search = json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]});
-        assert_eq!(read(&search).unwrap(), []);
+        let search = json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}, {"type": "tool_search"}]});
+        let offered = offered(&Field::root(&search)).unwrap();
+        assert_eq!(offered.specs, []);
+        assert_eq!(
+            offered.left_out,
+            ["tools.web_search_20250305", "tools.tool_search"]
+        );
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Source for Script {
         Ok(())
     }
 
-    async fn changes(&self) -> Vec<FileChange> {
+    async fn changes(&self) -> Vec<Told> {
         Vec::new()
     }
 }

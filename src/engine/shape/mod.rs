@@ -103,6 +103,10 @@ impl Shaper {
 
     /// Takes a delta and appends what of it may be shown. `Some` if the answer ends with that.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<TurnEvent>) -> Option<FinishReason> {
+        if matches!(delta, Delta::Activity(_)) {
+            out.push(TurnEvent::Delta(delta));
+            return None;
+        }
         let Delta::Text(text) = delta else {
             // What comes after the text shows that no stop sequence went on.
             let reason = self.flush(out);

@@ -134,6 +134,26 @@ impl TestServer {
         std::fs::copy(file, self.workspace.path().join("play.ndjson")).unwrap();
     }
 
+    /// From now on, the scenario `fake-play` answers with these deltas.
+    pub fn say(&self, deltas: &[&str]) {
+        let text =
+            |text: &str| json!({"role": "assistant", "content": [{"type": "text", "text": text}]});
+        let mut lines = vec![
+            json!({"type": "system", "subtype": "init", "session_id": "s", "cwd": "/", "model": "m"}),
+        ];
+        lines.extend(deltas.iter().map(|delta| {
+            json!({"type": "assistant", "message": text(delta), "session_id": "s", "timestamp_ms": 1})
+        }));
+        let whole = deltas.concat();
+        lines.push(json!({"type": "assistant", "message": text(&whole), "session_id": "s"}));
+        lines.push(json!({
+            "type": "result", "subtype": "success", "is_error": false, "result": whole,
+            "duration_ms": 1, "session_id": "s",
+        }));
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(self.workspace.path().join("play.ndjson"), lines).unwrap();
+    }
+
     /// POST to chat completions.
     pub async fn post(&self, body: &Value) -> hyper::Response<hyper::body::Incoming> {
         client::send(self.addr, "/v1/chat/completions", Some(body.to_string()))

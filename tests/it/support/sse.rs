@@ -11,6 +11,7 @@ pub struct Stream {
     pub tool_calls: Vec<Value>,
     pub finish_reason: Option<String>,
     pub usage: Option<Value>,
+    pub x_cursor: Option<Value>,
     pub error: Option<Value>,
     pub chunks: Vec<Value>,
 }
@@ -66,12 +67,22 @@ impl Stream {
         } else {
             assert_eq!(chunk["choices"][0]["delta"]["role"], "assistant");
         }
-        if let Some(usage) = chunk.get("usage") {
-            assert_eq!(chunk["choices"], json!([]), "usage has a chunk of its own");
+        if chunk["choices"] == json!([]) {
             assert!(self.finish_reason.is_some(), "usage comes after the finish");
-            assert!(self.usage.is_none(), "usage comes once");
-            self.usage = Some(usage.clone());
+            assert!(
+                self.usage.is_none() && self.x_cursor.is_none(),
+                "it comes once"
+            );
+            self.usage = chunk.get("usage").cloned();
+            self.x_cursor = chunk.get("x_cursor").cloned();
+            assert!(self.usage.is_some() || self.x_cursor.is_some(), "{chunk}");
         } else {
+            for member in ["usage", "x_cursor"] {
+                assert!(
+                    chunk.get(member).is_none(),
+                    "it has a chunk of its own: {chunk}"
+                );
+            }
             self.add_choice(&chunk["choices"][0]);
         }
         self.chunks.push(chunk);
@@ -99,12 +110,17 @@ impl Stream {
             );
             self.tool_calls.push(call.clone());
         }
+        let legacy = delta.get("function_call");
+        if let Some(function) = legacy {
+            assert!(self.tool_calls.is_empty(), "the legacy form holds one call");
+            self.tool_calls.push(json!({ "function": function }));
+        }
         self.finish_reason = choice["finish_reason"].as_str().map(str::to_owned);
         if let Some(reason) = &self.finish_reason {
-            let allowed: &[&str] = if self.tool_calls.is_empty() {
-                &["stop", "length"]
-            } else {
-                &["tool_calls"]
+            let allowed: &[&str] = match self.tool_calls.first() {
+                None => &["stop", "length"],
+                Some(call) if call.get("id").is_some() => &["tool_calls"],
+                Some(_) => &["function_call"],
             };
             assert!(allowed.contains(&reason.as_str()), "{reason}");
         }

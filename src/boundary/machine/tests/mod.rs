@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::*;
 use crate::agent::RunResult;
-use crate::boundary::Mode;
 use crate::boundary::testing::{
     WORKSPACE, calls, done, finished, map, native, opencode, run, tool, turn,
 };
+use crate::boundary::{Mode, OpenTool};
 use crate::turn::{ToolChoice, ToolSpec};
 
 fn text(text: &str) -> AgentEvent {
@@ -306,27 +306,6 @@ fn native_reads_leave_looking_to_the_agent() {
     }
     let acts = [started("shell", "a", json!({"command": "ls"}))];
     assert_eq!(run(&turn(opencode()), &options, acts).calls().len(), 1);
-}
-
-#[test]
-fn a_demanded_call_is_missed() {
-    let mut turn = with_weather();
-    for (choice, answer, missing) in [
-        (ToolChoice::Auto, "Hi.".to_owned(), false),
-        (ToolChoice::Required, "Hi.".to_owned(), true),
-        (ToolChoice::Required, written("Oslo"), false),
-        (
-            ToolChoice::Named(vec!["read".to_owned()]),
-            written("Oslo"),
-            true,
-        ),
-    ] {
-        turn.tool_choice = choice;
-        let mut boundary = Boundary::new(&turn, Path::new(WORKSPACE), &Options::default());
-        let verdict = boundary.on_event(finished(&answer), &mut Vec::new());
-        assert!(matches!(verdict, Verdict::End(_)));
-        assert_eq!(boundary.missing_required(), missing, "{answer}");
-    }
 }
 
 /// A run for each interception, and the last one: what a task costs in starts of the agent.

@@ -35,12 +35,13 @@ impl Wire for Chat {
         let choice = &body["choices"][0];
         let message = &choice["message"];
         let calls = message["tool_calls"].as_array().into_iter().flatten();
+        let calls = calls.map(|call| &call["function"]);
         Said {
             text: string(&message["content"]),
             reasoning: string(&message["reasoning_content"]),
             calls: calls
-                .map(|call| {
-                    let function = &call["function"];
+                .chain(message.get("function_call"))
+                .map(|function| {
                     (
                         string(&function["name"]),
                         json(&string(&function["arguments"])),
