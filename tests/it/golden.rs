@@ -204,13 +204,27 @@ fn replace_each(
     belongs: fn(char) -> bool,
     mut new: impl FnMut(&str) -> String,
 ) -> String {
-    let mut parts = text.split(marker);
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(|c| !belongs(c)).unwrap_or(part.len());
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(marker) {
+        let (before, after) = rest.split_at(at);
+        out += before;
         out += marker;
-        out += &new(&part[..end]);
-        out += &part[end..];
+        rest = &after[marker.len()..];
+        // The end of an id may look like the beginning of another.
+        if before.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+            continue;
+        }
+        let end = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+        out += &new(&rest[..end]);
+        rest = &rest[end..];
     }
+    out += rest;
     out
+}
+
+#[test]
+fn an_id_that_ends_like_a_prefix_is_one_id() {
+    assert_eq!(number_ids("\"fc_18eafc_0\""), "\"fc_ID_0\"");
+    assert_eq!(number_ids("fc_1 fc_2"), "fc_ID fc_ID");
 }
