@@ -60,11 +60,11 @@ fn by_definition(stream: &[u8], limit: usize) -> Read {
 fuzz_target!(|input: &[u8]| {
     let chunks: Vec<&[u8]> = input.split(|byte| *byte == CUT).collect();
     let stream = chunks.concat();
-    let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-    for limit in [16, 256, 1 << 20] {
+    for limit in [64, 1 << 20] {
         let expected = by_definition(&stream, limit);
-        for chunks in [&[&stream[..]][..], &chunks, &bytes] {
-            assert_eq!(read(chunks, limit), expected);
-        }
+        assert_eq!(read(&[&stream], limit), expected);
+        assert_eq!(read(&chunks, limit), expected);
     }
+    let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(read(&bytes, 64), by_definition(&stream, 64));
 });
