@@ -57,10 +57,13 @@ impl Scene {
     }
 
     pub async fn prepare(&self, workspace: &Path) -> Enclosure {
-        self.fence
+        let run = self
+            .fence
             .prepare(self.slot.dirs(), workspace, Vec::new())
             .await
-            .unwrap()
+            .unwrap();
+        self.slot.configure(run.rules()).await.unwrap();
+        run
     }
 
     /// From now on the workspace has no view, as if the kernel had refused it.

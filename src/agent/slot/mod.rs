@@ -3,7 +3,7 @@
 //! ```text
 //! <root>/chats            shared by all slots, so that a resumed chat is found from any of them
 //! <root>/0.lock           held while a server uses slot 0
-//! <root>/0/config         CURSOR_CONFIG_DIR, seeded anew for every turn
+//! <root>/0/config         CURSOR_CONFIG_DIR, seeded anew after every turn
 //!         /tmp            TMPDIR
 //!         /workspace      the working directory of requests that have none; stays empty
 //!         /layers/0/upper, work    what the agent writes in its view
@@ -15,14 +15,16 @@
 mod config;
 mod places;
 mod pool;
+mod seed;
 mod strays;
 mod sweep;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub use places::Places;
 pub use pool::{Slot, SlotError, Slots};
+pub use seed::Rules;
 
 /// The paths of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,25 +86,6 @@ impl SlotDirs {
         sweep::empty(&self.slot.join("layers"))
     }
 
-    /// Fills the configuration directory: the user's own settings with our deny rules added. The
-    /// user's files are only read. Blocking.
-    ///
-    /// # Errors
-    /// If the slot's directory cannot be written.
-    pub(super) fn seed_config(&self, deny: &[&str]) -> io::Result<()> {
-        let config = self.config();
-        sweep::empty(&config)?;
-        std::os::unix::fs::symlink(&self.chats, config.join("chats"))?;
-        let users = std::fs::read_to_string(self.user_config.join(config::FILE)).ok();
-        let merged = config::merged(users.as_deref(), deny);
-        write_new(&config.join(config::FILE), merged.as_bytes())?;
-        // Feature flags that Cursor would fetch again; no part of any turn.
-        match std::fs::read(self.user_config.join(config::FLAGS)) {
-            Ok(flags) => write_new(&config.join(config::FLAGS), &flags),
-            Err(_) => Ok(()),
-        }
-    }
-
     /// Leaves the slot as new. Blocking.
     fn clean(&self) -> io::Result<()> {
         private_directory(&self.slot)?;
@@ -136,9 +119,4 @@ pub(super) fn private_directory(path: &Path) -> io::Result<()> {
         );
         Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
     }
-}
-
-/// Never writes through a symlink that a stray of the last turn may have put there.
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    std::fs::File::create_new(path)?.write_all(content)
 }

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::strays::{self, Process};
-use super::{SlotDirs, private_directory};
+use super::{
+    SlotDirs, private_directory,
+    seed::{Rules, Seed},
+};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
 const MOST_SLOTS: usize = 256;
@@ -69,6 +72,8 @@ struct Idle {
     index: usize,
     dirs: SlotDirs,
     clean: bool,
+    /// What its configuration holds; nothing before its first run.
+    seed: Option<Seed>,
     /// Held as long as the server lives; other servers skip the slot.
     _lock: File,
 }
@@ -78,6 +83,7 @@ struct Idle {
 #[derive(Debug)]
 pub struct Slot {
     dirs: SlotDirs,
+    seed: Arc<Mutex<Option<Seed>>>,
     strays: Mutex<Vec<Process>>,
     idle: Option<Idle>,
     pool: Arc<Pool>,
@@ -113,6 +119,7 @@ impl Slots {
                     index,
                     dirs: SlotDirs::new(root, index, user_config),
                     clean: false,
+                    seed: None,
                     _lock: lock,
                 }),
                 Err(TryLockError::WouldBlock) => {}
@@ -152,6 +159,7 @@ impl Slots {
         let clean = idle.clean;
         let slot = Slot {
             dirs: idle.dirs.clone(),
+            seed: Arc::new(Mutex::new(idle.seed)),
             strays: Mutex::default(),
             idle: Some(idle),
             pool: Arc::clone(&self.pool),
@@ -183,8 +191,12 @@ impl Slots {
 
 impl Pool {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Slot {
@@ -194,13 +206,26 @@ impl Slot {
         &self.dirs
     }
 
+    /// Sees to it that the configuration directory holds the user's settings with these rules.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub async fn configure(&self, rules: Rules) -> io::Result<()> {
+        let (dirs, seed) = (self.dirs.clone(), Arc::clone(&self.seed));
+        let configured =
+            tokio::task::spawn_blocking(move || Seed::update(&mut lock(&seed), &dirs, rules));
+        match configured.await {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
     /// Remembers the descendants of a running agent, so that those which outlive it are ended with
     /// the slot. To be called when a turn ends, before the agent is. Blocking, about a millisecond.
     pub fn note_descendants(&self, agent: u32) {
         if let Ok(agent) = i32::try_from(agent) {
             let found = strays::descendants(agent);
-            let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
-            strays.extend(found);
+            lock(&self.strays).extend(found);
         }
     }
 }
@@ -210,21 +235,20 @@ impl Drop for Slot {
         let Some(mut idle) = self.idle.take() else {
             return;
         };
-        let strays = std::mem::take(
-            self.strays
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let strays = std::mem::take(&mut *lock(&self.strays));
+        idle.seed = *lock(&self.seed);
         let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());
         let finish = move || {
             strays::reap(&strays);
-            idle.clean = match idle.dirs.clean() {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
-                    false
-                }
-            };
+            let seed = idle.seed.take();
+            let ready = idle.dirs.clean().and_then(|()| {
+                idle.seed = seed.map(|seed| seed.again(&idle.dirs)).transpose()?;
+                Ok(())
+            });
+            if let Err(error) = &ready {
+                tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
+            }
+            idle.clean = ready.is_ok();
             let mut slots = pool.idle();
             slots.push(idle);
             slots.sort_by_key(|idle| std::cmp::Reverse(idle.index));
