@@ -1,7 +1,8 @@
 //! A slot: the private directories of one running agent.
 //!
 //! ```text
-//! <root>/chats            shared by all slots, so that a resumed chat is found from any of them
+//! <root>/chats            shared by all slots, so that a resumed chat is found from any of them;
+//!                         those that were not used for a day are removed
 //! <root>/0.lock           held while a server uses slot 0
 //! <root>/0/config         CURSOR_CONFIG_DIR, seeded anew after every turn
 //!         /tmp            TMPDIR
@@ -12,6 +13,7 @@
 //! The paths of a slot never change: Cursor keeps a folder per workspace path. Nothing of one turn
 //! is left for the next. Knows no fence: it only says where things are.
 
+mod chats;
 mod config;
 mod places;
 mod pool;
@@ -65,6 +67,15 @@ impl SlotDirs {
     #[must_use]
     pub fn chats(&self) -> &Path {
         &self.chats
+    }
+
+    /// Whether Cursor keeps a chat of this id; among the `users` own, or among the slots'. Blocking.
+    pub(super) fn has_chat(&self, id: &str, users: bool) -> bool {
+        if users {
+            chats::has(&self.user_config.join("chats"), id)
+        } else {
+            chats::has(&self.chats, id)
+        }
     }
 
     /// A directory of the slot that the agent may not write, for trying just that.

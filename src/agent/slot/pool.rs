@@ -3,10 +3,13 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::chats;
 use super::strays::{self, Process};
 use super::{
     SlotDirs, private_directory,
@@ -15,6 +18,9 @@ use super::{
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
 const MOST_SLOTS: usize = 256;
+
+/// How often old chats are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// Why there is no slot.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +142,7 @@ impl Slots {
         Ok(Self {
             pool: Arc::new(Pool {
                 count,
-                cleaner: cleaner().map_err(failed(root))?,
+                cleaner: cleaner(root.join("chats")).map_err(failed(root))?,
                 permits,
                 idle,
             }),
@@ -261,13 +267,25 @@ impl Drop for Slot {
     }
 }
 
-/// Runs jobs one after the other on a thread of its own, until the sender is dropped. Not the
-/// runtime's pool: a slot may be dropped outside of one, and while one shuts down.
-fn cleaner() -> io::Result<mpsc::Sender<Job>> {
+/// Runs jobs one after the other on a thread of its own, until the sender is dropped, and removes
+/// old chats now and then. Not the runtime's pool: a slot may be dropped outside of one, and while
+/// one shuts down.
+fn cleaner(chats: PathBuf) -> io::Result<mpsc::Sender<Job>> {
     let (sender, jobs) = mpsc::channel::<Job>();
+    let mut due = Instant::now();
+    let work = move || loop {
+        match jobs.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(job) => job(),
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                chats::prune(&chats, SystemTime::now() - chats::AGE);
+                due = Instant::now() + PRUNE_EVERY;
+            }
+        }
+    };
     std::thread::Builder::new()
         .name("slot-cleaner".into())
-        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+        .spawn(work)?;
     Ok(sender)
 }
 
