@@ -124,7 +124,6 @@ impl Agent {
             .prepare(slot.dirs(), &request.workspace, Vec::new())
             .await
             .map_err(refused)?;
-        slot.configure(enclosure.rules()).await.map_err(refused)?;
         if let Some(warning) = enclosure.warning() {
             tracing::warn!("{warning}");
         }

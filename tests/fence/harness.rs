@@ -57,13 +57,10 @@ impl Scene {
     }
 
     pub async fn prepare(&self, workspace: &Path) -> Enclosure {
-        let run = self
-            .fence
+        self.fence
             .prepare(self.slot.dirs(), workspace, Vec::new())
             .await
-            .unwrap();
-        self.slot.configure(run.rules()).await.unwrap();
-        run
+            .unwrap()
     }
 
     /// From now on the workspace has no view, as if the kernel had refused it.

@@ -10,7 +10,7 @@ use super::launcher::{Launch, Overlay};
 use super::policy::{FenceError, FenceMode, Inner, exposed};
 use super::{deny, seatbelt};
 use crate::agent::process::SpawnSpec;
-use crate::agent::slot::{Rules, SlotDirs};
+use crate::agent::slot::SlotDirs;
 
 /// More mounts than this below a workspace, and it gets no view.
 #[cfg(target_os = "linux")]
@@ -53,7 +53,6 @@ pub struct Enclosure {
     tmp: PathBuf,
     wall: Wall,
     ours: Vec<PathBuf>,
-    rules: Rules,
     warning: Option<String>,
 }
 
@@ -97,7 +96,6 @@ impl Enclosure {
             tmp: slot.tmp(),
             wall: Wall::Open,
             ours: Vec::new(),
-            rules: &[],
             warning,
             workspace,
         };
@@ -107,15 +105,13 @@ impl Enclosure {
                 run.ours = place(files, &run.workspace, &slot.layer(0).0)
                     .map_err(failed(&slot.layer(0).0))?;
             }
-            run.rules = deny::rules(run.has_view());
         }
+        let rules = match mode {
+            FenceMode::Off => &[],
+            _ => deny::rules(run.has_view()),
+        };
+        slot.configure(rules).map_err(failed(&run.config))?;
         Ok(run)
-    }
-
-    /// What Cursor itself is to deny the agent.
-    #[must_use]
-    pub fn rules(&self) -> Rules {
-        self.rules
     }
 
     fn wall(&self, inner: &Inner, slot: &SlotDirs) -> io::Result<Wall> {

@@ -133,8 +133,8 @@ impl Fence {
         &self.inner.status
     }
 
-    /// Makes a clean slot ready for one run in `workspace`, with fresh layers; its configuration is
-    /// to be made with [`Enclosure::rules`]. `files` are shown to the agent in its view, and nowhere else. May be called
+    /// Makes a clean slot ready for one run in `workspace`: the configuration with our rules, and
+    /// fresh layers. `files` are shown to the agent in its view, and nowhere else. May be called
     /// again for the next run in the same slot, or after [`Fence::fall_back`].
     ///
     /// # Errors

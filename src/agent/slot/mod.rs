@@ -23,17 +23,22 @@ mod sweep;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use seed::Seed;
 
 pub use places::Places;
 pub use pool::{Slot, SlotError, Slots};
 pub use seed::Rules;
 
 /// The paths of one slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SlotDirs {
     slot: PathBuf,
     chats: PathBuf,
     user_config: PathBuf,
+    /// What the configuration directory holds, if it is ready for a run.
+    seed: Arc<Mutex<Option<Seed>>>,
 }
 
 impl SlotDirs {
@@ -42,6 +47,7 @@ impl SlotDirs {
             slot: root.join(index.to_string()),
             chats: root.join("chats"),
             user_config: user_config.to_owned(),
+            seed: Arc::default(),
         }
     }
 
@@ -97,15 +103,33 @@ impl SlotDirs {
         sweep::empty(&self.slot.join("layers"))
     }
 
-    /// Leaves the slot as new. Blocking.
+    /// Sees to it that the configuration directory holds the user's settings with these rules.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(super) fn configure(&self, rules: Rules) -> io::Result<()> {
+        Seed::update(&mut lock(&self.seed), self, rules)
+    }
+
+    /// Leaves the slot as new, and ready for a run by the same rules as the last one. Blocking.
     fn clean(&self) -> io::Result<()> {
+        let seed = lock(&self.seed).take();
         private_directory(&self.slot)?;
         sweep::empty(&self.slot)?;
         for directory in [self.config(), self.tmp(), self.workspace()] {
             private_directory(&directory)?;
         }
-        private_directory(&self.chats)
+        private_directory(&self.chats)?;
+        match seed {
+            Some(seed) => self.configure(seed.rules),
+            None => Ok(()),
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a directory that only we can enter, or finds it. One that is not ours alone is refused:

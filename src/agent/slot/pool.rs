@@ -4,17 +4,14 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::chats;
 use super::strays::{self, Process};
-use super::{
-    SlotDirs, private_directory,
-    seed::{Rules, Seed},
-};
+use super::{SlotDirs, lock, private_directory};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
 const MOST_SLOTS: usize = 256;
@@ -78,8 +75,6 @@ struct Idle {
     index: usize,
     dirs: SlotDirs,
     clean: bool,
-    /// What its configuration holds; nothing before its first run.
-    seed: Option<Seed>,
     /// Held as long as the server lives; other servers skip the slot.
     _lock: File,
 }
@@ -89,7 +84,6 @@ struct Idle {
 #[derive(Debug)]
 pub struct Slot {
     dirs: SlotDirs,
-    seed: Arc<Mutex<Option<Seed>>>,
     strays: Mutex<Vec<Process>>,
     idle: Option<Idle>,
     pool: Arc<Pool>,
@@ -125,7 +119,6 @@ impl Slots {
                     index,
                     dirs: SlotDirs::new(root, index, user_config),
                     clean: false,
-                    seed: None,
                     _lock: lock,
                 }),
                 Err(TryLockError::WouldBlock) => {}
@@ -165,7 +158,6 @@ impl Slots {
         let clean = idle.clean;
         let slot = Slot {
             dirs: idle.dirs.clone(),
-            seed: Arc::new(Mutex::new(idle.seed)),
             strays: Mutex::default(),
             idle: Some(idle),
             pool: Arc::clone(&self.pool),
@@ -201,29 +193,11 @@ impl Pool {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Slot {
     /// Where its directories are.
     #[must_use]
     pub fn dirs(&self) -> &SlotDirs {
         &self.dirs
-    }
-
-    /// Sees to it that the configuration directory holds the user's settings with these rules.
-    ///
-    /// # Errors
-    /// If it can't be written.
-    pub async fn configure(&self, rules: Rules) -> io::Result<()> {
-        let (dirs, seed) = (self.dirs.clone(), Arc::clone(&self.seed));
-        let configured =
-            tokio::task::spawn_blocking(move || Seed::update(&mut lock(&seed), &dirs, rules));
-        match configured.await {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
     }
 
     /// Remembers the descendants of a running agent, so that those which outlive it are ended with
@@ -242,19 +216,14 @@ impl Drop for Slot {
             return;
         };
         let strays = std::mem::take(&mut *lock(&self.strays));
-        idle.seed = *lock(&self.seed);
         let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());
         let finish = move || {
             strays::reap(&strays);
-            let seed = idle.seed.take();
-            let ready = idle.dirs.clean().and_then(|()| {
-                idle.seed = seed.map(|seed| seed.again(&idle.dirs)).transpose()?;
-                Ok(())
-            });
-            if let Err(error) = &ready {
+            let cleaned = idle.dirs.clean();
+            if let Err(error) = &cleaned {
                 tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
             }
-            idle.clean = ready.is_ok();
+            idle.clean = cleaned.is_ok();
             let mut slots = pool.idle();
             slots.push(idle);
             slots.sort_by_key(|idle| std::cmp::Reverse(idle.index));

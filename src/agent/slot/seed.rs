@@ -17,7 +17,7 @@ pub type Rules = &'static [&'static str];
 /// What a configuration directory was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seed {
-    rules: Rules,
+    pub(super) rules: Rules,
     users: [Option<Stamp>; 2],
 }
 
@@ -30,13 +30,21 @@ impl Seed {
         Self { rules, users }
     }
 
-    /// Empties and fills the configuration directory. Blocking.
+    /// Empties and fills the directory unless it holds just that, as `present` says. Blocking.
     ///
     /// # Errors
     /// If the slot's directory cannot be written.
-    pub(super) fn write(dirs: &SlotDirs, rules: Rules) -> io::Result<Self> {
+    pub(super) fn update(
+        present: &mut Option<Self>,
+        dirs: &SlotDirs,
+        rules: Rules,
+    ) -> io::Result<()> {
         // Looked at before they are read: a change meanwhile is found the next time.
         let seed = Self::now(dirs, rules);
+        if *present == Some(seed) {
+            return Ok(());
+        }
+        *present = None;
         let config = dirs.config();
         sweep::empty(&config)?;
         symlink(&dirs.chats, config.join("chats"))?;
@@ -47,28 +55,8 @@ impl Seed {
         if let Ok(flags) = fs::read(dirs.user_config.join(config::FLAGS)) {
             write_new(&config.join(config::FLAGS), &flags)?;
         }
-        Ok(seed)
-    }
-
-    /// Fills the directory unless it holds just that. Blocking.
-    ///
-    /// # Errors
-    /// See [`write`](Self::write).
-    pub(super) fn update(
-        present: &mut Option<Self>,
-        dirs: &SlotDirs,
-        rules: Rules,
-    ) -> io::Result<()> {
-        if *present != Some(Self::now(dirs, rules)) {
-            *present = None;
-            *present = Some(Self::write(dirs, rules)?);
-        }
+        *present = Some(seed);
         Ok(())
-    }
-
-    /// The same from the user's files as they are now. Blocking.
-    pub(super) fn again(self, dirs: &SlotDirs) -> io::Result<Self> {
-        Self::write(dirs, self.rules)
     }
 }
 

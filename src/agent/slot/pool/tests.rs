@@ -36,7 +36,7 @@ async fn nothing_of_one_turn_reaches_the_next() {
     let slots = open(root.path(), 1);
     let slot = slots.acquire().await.unwrap();
     let dirs = slot.dirs().clone();
-    slot.configure(&[]).await.unwrap();
+    slot.dirs().configure(&[]).unwrap();
     fs::create_dir_all(dirs.layer(0).0).unwrap();
     for secret in [
         dirs.tmp().join("deep/secret"),
@@ -52,7 +52,7 @@ async fn nothing_of_one_turn_reaches_the_next() {
     drop(slot);
 
     let slot = slots.acquire().await.unwrap();
-    assert_eq!(slot.dirs(), &dirs, "the names are stable");
+    assert_eq!(slot.dirs().slot, dirs.slot, "the names are stable");
     assert_eq!(
         files(&dirs.slot),
         [
@@ -122,7 +122,7 @@ async fn the_users_configuration_is_only_read() {
     fs::write(&users, own).unwrap();
     let slot = slots.acquire().await.unwrap();
     for _ in 0..2 {
-        slot.configure(&["Shell(**)"]).await.unwrap();
+        slot.dirs().configure(&["Shell(**)"]).unwrap();
     }
     let config = slot.dirs().config();
     let seeded = fs::read_to_string(config.join("cli-config.json")).unwrap();
@@ -145,7 +145,7 @@ async fn a_run_has_the_users_configuration_of_now_and_its_own_rules() {
         let text = fs::read_to_string(&config).unwrap();
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     };
-    slot.configure(&["Shell(**)"]).await.unwrap();
+    slot.dirs().configure(&["Shell(**)"]).unwrap();
     has(["first", r#""deny":["Shell(**)"]"#]);
     fs::write(&config, "what the agent made of it").unwrap();
     drop(slot);
@@ -153,9 +153,9 @@ async fn a_run_has_the_users_configuration_of_now_and_its_own_rules() {
     let slot = slots.acquire().await.unwrap();
     has(["first", r#""deny":["Shell(**)"]"#]);
     fs::write(&users, r#"{"model":"second choice"}"#).unwrap();
-    slot.configure(&["Shell(**)"]).await.unwrap();
+    slot.dirs().configure(&["Shell(**)"]).unwrap();
     has(["second choice", r#""deny":["Shell(**)"]"#]);
-    slot.configure(&["Mcp(*:*)"]).await.unwrap();
+    slot.dirs().configure(&["Mcp(*:*)"]).unwrap();
     has(["second choice", r#""deny":["Mcp(*:*)"]"#]);
     end(slots, slot).await;
 }
