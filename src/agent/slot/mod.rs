@@ -114,14 +114,17 @@ impl SlotDirs {
 
     /// Leaves the slot as new, and ready for a run by the same rules as the last one. Blocking.
     fn clean(&self) -> io::Result<()> {
-        let seed = lock(&self.seed).take();
         private_directory(&self.slot)?;
-        sweep::empty(&self.slot)?;
-        for directory in [self.config(), self.tmp(), self.workspace()] {
-            private_directory(&directory)?;
-        }
         private_directory(&self.chats)?;
-        match seed {
+        let [config, tmp, workspace] = [self.config(), self.tmp(), self.workspace()];
+        sweep::all_but(&self.slot, &[&config, &tmp, &workspace])?;
+        sweep::renew(&tmp)?;
+        sweep::renew(&workspace)?;
+        let last = lock(&self.seed).take_if(|seed| !seed.is_intact(self));
+        if lock(&self.seed).is_none() {
+            sweep::renew(&config)?;
+        }
+        match last {
             Some(seed) => self.configure(seed.rules),
             None => Ok(()),
         }

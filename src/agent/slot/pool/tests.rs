@@ -70,6 +70,60 @@ async fn nothing_of_one_turn_reaches_the_next() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_a_run_has_changed_is_written_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    fs::write(root.path().join("user/statsig-cache.json"), "{}").unwrap();
+    let changes: [fn(&Path); 8] = [
+        |_| {},
+        |config| fs::write(config.join("cli-config.json"), "{}").unwrap(),
+        |config| fs::write(config.join("mcp.json"), "{}").unwrap(),
+        |config| fs::remove_file(config.join("statsig-cache.json")).unwrap(),
+        |config| fs::remove_file(config.join("chats")).unwrap(),
+        |config| {
+            fs::remove_file(config.join("chats")).unwrap();
+            std::os::unix::fs::symlink("/", config.join("chats")).unwrap();
+        },
+        |config| {
+            let moved = config.with_file_name("moved");
+            fs::rename(config, &moved).unwrap();
+            std::os::unix::fs::symlink(&moved, config).unwrap();
+        },
+        |config| fs::set_permissions(config, fs::Permissions::from_mode(0o755)).unwrap(),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let slot = slots.acquire().await.unwrap();
+        let dirs = slot.dirs().clone();
+        dirs.configure(&["Shell(**)"]).unwrap();
+        change(&dirs.config());
+        drop(slot);
+        slots.drained().await;
+        let mode = fs::symlink_metadata(dirs.config()).unwrap().permissions();
+        assert_eq!(mode.mode(), 0o040_700, "{at}");
+        let names = files(&dirs.slot);
+        let names = names
+            .iter()
+            .map(|path| path.strip_prefix(&dirs.slot).unwrap());
+        let names: Vec<&str> = names.map(|path| path.to_str().unwrap()).collect();
+        let expected = [
+            "config/chats",
+            "config/cli-config.json",
+            "config/statsig-cache.json",
+        ];
+        assert_eq!(names, expected, "{at}");
+        let config = dirs.config();
+        let text = |name: &str| fs::read_to_string(config.join(name)).unwrap();
+        assert!(text("cli-config.json").contains("Shell(**)"), "{at}");
+        assert_eq!(text("statsig-cache.json"), "{}", "{at}");
+        assert_eq!(
+            fs::read_link(config.join("chats")).unwrap(),
+            dirs.chats(),
+            "{at}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_a_crashed_server_left_is_removed() {
     let root = tempfile::tempdir().unwrap();
     let tmp = root.path().join("cache/slots/0/tmp");
