@@ -79,11 +79,12 @@ def main(binary, body, *options):
 
 
 class Server:
-    """`open-cursor serve` with the replay agent, on a free port, in an empty workspace and home."""
+    """`open-cursor serve` with the replay agent, or another, on a free port, in an empty workspace and home."""
 
-    def __init__(self, binary, scratch, options=()):
+    def __init__(self, binary, scratch, options=(), agent="replay"):
         self.binary = binary
         self.options = options
+        self.agent = agent
         self.workspace = scratch / "workspace"
         self.home = scratch / "server-home"
         self.log = scratch / "server.log"
@@ -93,7 +94,7 @@ class Server:
         self.workspace.mkdir()
         self.home.mkdir()
         argv = [self.binary, "serve", "--port", "0", "--server-info", str(self.info)]
-        argv += ["--agent", "replay", "--workspace", str(self.workspace), *self.options]
+        argv += ["--agent", str(self.agent), "--workspace", str(self.workspace), *self.options]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
         with step("start open-cursor", 20, fatal=True), self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    models::Entry,
+    models::{Entry, Listing},
     turn::{Delta, FinishReason, Turn, TurnEnd, TurnError},
 };
 
@@ -75,14 +75,15 @@ pub trait Dialect: Send + Sync {
         &[]
     }
 
-    /// A header that only this dialect's clients send: it tells whose shape the answer of a shared
-    /// path, such as `/models`, must have.
-    fn header(&self) -> Option<&'static str> {
+    /// What only this dialect's clients send: it tells whose shape the answer of a shared path,
+    /// such as `/models`, must have.
+    fn sign(&self) -> Option<Sign> {
         None
     }
 
     /// The list of all models.
-    fn models(&self, models: &[Entry]) -> Value {
+    fn models(&self, listing: &Listing) -> Value {
+        let models: Vec<Entry> = listing.entries().collect();
         json!({"object": "list", "data": models})
     }
 
@@ -90,6 +91,15 @@ pub trait Dialect: Send + Sync {
     fn model(&self, model: &Entry) -> Value {
         json!(model)
     }
+}
+
+/// By what a dialect's clients are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// A header of this name.
+    Header(&'static str),
+    /// A parameter of this name in the address.
+    Query(&'static str),
 }
 
 /// A path that needs no model.

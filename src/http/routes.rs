@@ -1,6 +1,6 @@
 //! Methods and paths.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use futures::Stream;
@@ -14,7 +14,7 @@ use warp::{
 
 use super::{ApiKey, chat, cors, models, origin, reply, unserved};
 use crate::{
-    dialect::{Computed, Dialect},
+    dialect::{Computed, Dialect, Sign},
     dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
@@ -131,10 +131,11 @@ impl Route {
     }
 }
 
-/// The dialect that the client of a request speaks: the one whose path it asks for or whose header
-/// it sends.
+/// The dialect that the client of a request speaks: the one whose path it asks for or whose sign it
+/// sends.
 fn spoken<'a>(
     path: &str,
+    query: &str,
     headers: &HeaderMap,
     dialects: &'a [Arc<dyn Dialect>],
 ) -> &'a dyn Dialect {
@@ -143,12 +144,15 @@ fn spoken<'a>(
         let rest = path.strip_prefix(dialect.path());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let sends_its_header = |dialect: &&Arc<dyn Dialect>| {
-        let header = dialect.header();
-        header.is_some_and(|header| headers.contains_key(header))
+    let sends_its_sign = |dialect: &&Arc<dyn Dialect>| match dialect.sign() {
+        Some(Sign::Header(name)) => headers.contains_key(name),
+        Some(Sign::Query(name)) => query
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(name)),
+        None => false,
     };
     let found = dialects.iter().find(is_its_path);
-    let found = found.or_else(|| dialects.iter().find(sends_its_header));
+    let found = found.or_else(|| dialects.iter().find(sends_its_sign));
     found.unwrap_or(&dialects[0]).as_ref()
 }
 
@@ -158,23 +162,30 @@ pub fn routes(
 ) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
     warp::method()
         .and(warp::path::full())
+        .and(query())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .and_then(move |method, path, headers, body| {
+        .and_then(move |method, path, query, headers, body| {
             let app = Arc::clone(&app);
-            async move { dispatch(&app, method, path, headers, body).await }
+            async move { dispatch(&app, method, path, query, headers, body).await }
         })
+}
+
+/// What stands behind the question mark; empty without one.
+fn query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
+    warp::query::raw().or(warp::any().map(String::new)).unify()
 }
 
 async fn dispatch<B: Buf>(
     app: &App,
     method: Method,
     path: FullPath,
+    query: String,
     headers: HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, warp::Rejection> {
     let route = Route::find(path.as_str(), &app.dialects);
-    let dialect = spoken(path.as_str(), &headers, &app.dialects);
+    let dialect = spoken(path.as_str(), &query, &headers, &app.dialects);
     let result = handle(app, &method, path.as_str(), route, dialect, &headers, body).await;
     let mut response = result.unwrap_or_else(|error| {
         tracing::info!(kind = ?error.kind, path = path.as_str(), "refused or failed");

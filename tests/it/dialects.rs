@@ -128,6 +128,25 @@ async fn models_have_the_shape_that_the_client_knows() {
 }
 
 #[tokio::test]
+async fn codex_is_told_the_models_in_its_own_shape() {
+    let server = TestServer::start().await;
+    let codex = server.get("/v1/models?client_version=0.169.0").await.json();
+    assert!(codex.get("data").is_none(), "{codex}");
+    let slugs: Vec<&str> = codex["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| model["slug"].as_str().unwrap())
+        .collect();
+    for path in ["/v1/models", "/v1/models?after=client_version"] {
+        let list = server.get(path).await.json();
+        for model in list["data"].as_array().unwrap() {
+            assert!(slugs.contains(&model["id"].as_str().unwrap()), "{model}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_rest_of_the_apis_is_said_not_to_be_here() {
     let server = TestServer::start().await;
     for path in [

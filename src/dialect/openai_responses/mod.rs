@@ -2,11 +2,12 @@
 //!
 //! Formats as in the types of OpenAI's SDK (`openai` 6.49 for Node, `resources/responses`).
 //! `decode` reads the request and `input` its items, `encode` writes the stream's events, `response`
-//! the response object, `output` its items; `store` keeps responses that others continue.
+//! the response object, `output` its items, `models` the list for Codex; `store` keeps responses that others continue.
 
 mod decode;
 mod encode;
 mod input;
+mod models;
 mod output;
 mod response;
 mod store;
@@ -15,11 +16,13 @@ pub(super) use decode::messages;
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::Value;
+
 use super::{
-    Dialect, Parameter, Request, Stamp,
+    Dialect, Parameter, Request, Sign, Stamp,
     parameters::{FORMAT, NO_FLAG},
 };
-use crate::turn::TurnError;
+use crate::{models::Listing, turn::TurnError};
 use store::{Bounds, Store};
 
 const PARAMETERS: &[Parameter] = &[
@@ -108,5 +111,13 @@ impl Dialect for Responses {
 
     fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp, self.store.as_ref())
+    }
+
+    fn sign(&self) -> Option<Sign> {
+        Some(Sign::Query("client_version"))
+    }
+
+    fn models(&self, listing: &Listing) -> Value {
+        models::list(listing)
     }
 }
