@@ -83,6 +83,32 @@ async fn calls_have_the_form_in_which_the_tool_was_offered() {
 }
 
 #[tokio::test]
+async fn hosted_tools_are_refused_or_named() {
+    let server = TestServer::start().await;
+    for (wire, mut request) in requests("fake-ok") {
+        // Legacy completions know no tools.
+        if wire.path() == "/v1/completions" {
+            continue;
+        }
+        request["tools"] = json!([{"type": "web_search"}, {"type": "file_search"}]);
+        let answer = server.post_to(wire.path(), &request).await;
+        assert_eq!(answer.status, 400, "{}", wire.path());
+        let message = wire.error(&answer.json());
+        for named in ["`tools[1]`", "`file_search`"] {
+            assert!(message.contains(named), "{message}");
+        }
+        request["tools"].as_array_mut().unwrap().pop();
+        let answer = server.post_to(wire.path(), &request).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.headers["x-open-cursor-ignored"], "tools.web_search");
+        request["tool_choice"] = json!({"type": "web_search"});
+        let answer = server.post_to(wire.path(), &request).await;
+        assert_eq!(answer.status, 400, "{}", wire.path());
+        assert!(wire.error(&answer.json()).contains("`web_search`"));
+    }
+}
+
+#[tokio::test]
 async fn tokens_are_counted_by_estimate() {
     let server = TestServer::start().await;
     let path = "/v1/messages/count_tokens";

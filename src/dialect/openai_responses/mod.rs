@@ -32,7 +32,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("stream", ""),
     Parameter::honoured(
         "tools",
-        "functions, custom tools, namespaces; web and tool search are left out, other hosted tools refused",
+        "functions, custom tools, namespaces; `web_search` and `tool_search` are left out, other hosted tools refused",
     ),
     Parameter::honoured("tool_choice", ""),
     Parameter::honoured("parallel_tool_calls", ""),

@@ -159,15 +159,17 @@ fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, Turn
     }
 }
 
-/// Offers that can be left out: Cursor's agent searches the web by itself, and a search among
-/// tools serves models that don't see them all. Codex makes both in every request.
+/// Offers that Codex makes unasked, and that can be left out: Cursor's agent searches the web by
+/// itself, and a search among tools serves models that don't see them all.
 fn is_dispensable(kind: &str) -> bool {
-    kind.starts_with("web_search") || kind.starts_with("tool_search")
+    matches!(kind, "web_search" | "tool_search")
 }
 
+/// Whoever offers one counts on it, so it is not left out in silence.
 fn hosted(tool: &Field<'_>, kind: &str) -> TurnError {
     tool.fail(format_args!(
-        "has the type `{kind}`, which runs on the vendor's own servers; offer a function instead"
+        "is the vendor's own tool `{kind}`, which Cursor's agent does not have; \
+         offer a function instead"
     ))
 }
 
@@ -298,16 +300,44 @@ mod tests {
             read(&custom).unwrap()[0].schema["required"],
             json!(["input"])
         );
-        let hosted =
-            json!({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]});
-        assert_eq!(read(&hosted).unwrap_err().param.unwrap(), "tools[0]");
-        let search = json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}, {"type": "tool_search"}]});
+    }
+
+    #[test]
+    fn hosted_tools_are_refused_by_name() {
+        for tool in [
+            json!({"type": "file_search", "vector_store_ids": ["vs_1"]}),
+            json!({"type": "code_interpreter", "container": {"type": "auto"}}),
+            json!({"type": "image_generation"}),
+            json!({"type": "computer"}),
+            json!({"type": "computer_use_preview", "display_width": 1, "display_height": 1, "environment": "linux"}),
+            json!({"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example"}),
+            json!({"type": "local_shell"}),
+            json!({"type": "shell", "environment": {"type": "local"}}),
+            json!({"type": "apply_patch"}),
+            json!({"type": "programmatic_tool_calling"}),
+            json!({"type": "web_search_preview"}),
+            json!({"type": "web_search_2025_08_26"}),
+            json!({"type": "web_search_20250305", "name": "web_search"}),
+            json!({"type": "web_fetch_20250910", "name": "web_fetch"}),
+            json!({"type": "code_execution_20250825", "name": "code_execution"}),
+            json!({"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"}),
+        ] {
+            let body = json!({"tools": [{"name": "mine"}, tool]});
+            let error = read(&body).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("tools[1]"));
+            let kind = tool["type"].as_str().unwrap();
+            let told = format!("`tools[1]` is the vendor's own tool `{kind}`");
+            assert!(error.message.contains(&told), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn what_codex_offers_unasked_is_left_out() {
+        let search = json!({"tools": [{"type": "web_search", "external_web_access": false},
+            {"type": "tool_search", "execution": "client", "parameters": {}}]});
         let offered = offered(&Field::root(&search)).unwrap();
         assert_eq!(offered.specs, []);
-        assert_eq!(
-            offered.left_out,
-            ["tools.web_search_20250305", "tools.tool_search"]
-        );
+        assert_eq!(offered.left_out, ["tools.web_search", "tools.tool_search"]);
     }
 
     #[test]
