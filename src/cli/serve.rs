@@ -155,6 +155,7 @@ impl Running {
                 total: settings.turn_timeout,
             },
             estimate_usage: settings.estimate_usage,
+            resume: settings.resume,
             boundary: boundary::Options {
                 mode: settings.provider_boundary,
                 auto_fallback: settings.autofallback,

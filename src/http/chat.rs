@@ -68,12 +68,17 @@ async fn run(
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
     let request = off_runtime(body.len(), move || dialect.decode(&body, stamp)).await?;
-    let workspace = headers.get("x-cursor-workspace");
-    let workspace = workspace.map(|dir| String::from_utf8_lossy(dir.as_bytes()).into_owned());
+    let header = |name: &str| {
+        let value = headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let workspace = header("x-cursor-workspace");
+    let conversation = header("x-session-id");
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);
         }
+        turn.conversation.clone_from(&conversation);
         app.engine().start(turn, dump)
     };
     let first = start(request.turn, dump.cloned());

@@ -109,6 +109,10 @@ settings! {
     /// Estimate what a run cost: auto where we stopped it, on also where Cursor does not say, or off
     estimate_usage "estimate-usage" "MODE" [CURSOR_ACP_ESTIMATE_USAGE]: EstimateUsage = "auto";
 
+    /// Go on with Cursor's own chat where it is proven to hold the conversation so far, and tell it
+    /// only the rest
+    resume "resume" "BOOL" [CURSOR_SESSION_REUSE]: bool = "false";
+
     /// Let reads and searches run on Cursor's side: fewer runs, but the client doesn't see them
     native_reads "native-reads" "BOOL" [CURSOR_ACP_NATIVE_READS]: bool = "false";
 

@@ -55,6 +55,8 @@ mod run;
 mod security;
 /// The `serve` command as a process.
 mod serve;
+/// Cursor's own chats, gone on with.
+mod sessions;
 /// Stop sequences, lengths, JSON and several choices.
 mod shape;
 /// Responses that are kept and continued.

@@ -46,6 +46,7 @@ fn read(body: &Field<'_>, tools: Vec<ToolSpec>) -> Result<Turn, TurnError> {
         model: body.opt_str("model")?.unwrap_or("auto").to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
         workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
+        conversation: None,
         messages: messages(body)?,
         tools,
         tool_choice: choice.tool_choice,

@@ -37,6 +37,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         model: model.to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
         workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
+        conversation: None,
         messages: messages(&body)?,
         tools,
         tool_choice: choice.tool_choice,

@@ -51,6 +51,7 @@ pub fn request(
         model: model.to_owned(),
         cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
         workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
+        conversation: None,
         messages,
         tools,
         tool_choice: choice.tool_choice,

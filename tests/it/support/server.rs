@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
 use open_cursor::{
     agent::{self, Agent, Env, fence::FenceMode},
     boundary, dialect,
@@ -22,7 +23,7 @@ use super::{Stream, fake_agent::fake_agent};
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
     /// Where the agent's slots and Cursor's own state are.
-    _home: tempfile::TempDir,
+    pub home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
@@ -90,6 +91,7 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 estimate_usage: EstimateUsage::Auto,
+                resume: false,
                 boundary: boundary::Options::default(),
                 client_tools: true,
             },
@@ -123,7 +125,7 @@ impl TestServer {
         };
         let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
         Self {
-            _home: home,
+            home,
             addr,
             app,
             workspace,
@@ -155,6 +157,24 @@ impl TestServer {
         }));
         let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(self.workspace.path().join("play.ndjson"), lines).unwrap();
+    }
+
+    /// POST to chat completions with further headers, not streamed.
+    pub async fn whole_with(&self, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let stream = tokio::net::TcpStream::connect(self.addr).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let mut request = hyper::Request::post("/v1/chat/completions")
+            .header("host", "localhost")
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Full::new(bytes::Bytes::from(body.to_string()));
+        let request = request.body(body).unwrap();
+        finish(sender.send_request(request).await.unwrap()).await
     }
 
     /// POST to chat completions.

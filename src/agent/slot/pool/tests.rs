@@ -26,6 +26,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
             found.push(entry.path());
         }
     }
+    found.sort();
     found
 }
 
@@ -35,7 +36,7 @@ async fn nothing_of_one_turn_reaches_the_next() {
     let slots = open(root.path(), 1);
     let slot = slots.acquire().await.unwrap();
     let dirs = slot.dirs().clone();
-    dirs.seed_config(&[]).unwrap();
+    slot.dirs().configure(&[]).unwrap();
     fs::create_dir_all(dirs.layer(0).0).unwrap();
     for secret in [
         dirs.tmp().join("deep/secret"),
@@ -51,8 +52,15 @@ async fn nothing_of_one_turn_reaches_the_next() {
     drop(slot);
 
     let slot = slots.acquire().await.unwrap();
-    assert_eq!(slot.dirs(), &dirs, "the names are stable");
-    assert_eq!(files(&dirs.slot), [""; 0].map(PathBuf::from));
+    assert_eq!(slot.dirs().slot, dirs.slot, "the names are stable");
+    assert_eq!(
+        files(&dirs.slot),
+        [
+            dirs.config().join("chats"),
+            dirs.config().join("cli-config.json")
+        ],
+        "ready for the next run, and nothing else"
+    );
     for directory in [dirs.tmp(), dirs.config(), dirs.workspace()] {
         let mode = fs::metadata(&directory).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
@@ -114,7 +122,7 @@ async fn the_users_configuration_is_only_read() {
     fs::write(&users, own).unwrap();
     let slot = slots.acquire().await.unwrap();
     for _ in 0..2 {
-        slot.dirs().seed_config(&["Shell(**)"]).unwrap();
+        slot.dirs().configure(&["Shell(**)"]).unwrap();
     }
     let config = slot.dirs().config();
     let seeded = fs::read_to_string(config.join("cli-config.json")).unwrap();
@@ -122,6 +130,33 @@ async fn the_users_configuration_is_only_read() {
     assert_eq!(fs::read_to_string(&users).unwrap(), own);
     fs::write(config.join("chats/id"), "").unwrap();
     assert!(slot.dirs().chats().join("id").exists());
+    end(slots, slot).await;
+}
+
+#[tokio::test]
+async fn a_run_has_the_users_configuration_of_now_and_its_own_rules() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    let users = root.path().join("user/cli-config.json");
+    fs::write(&users, r#"{"model":"first"}"#).unwrap();
+    let slot = slots.acquire().await.unwrap();
+    let config = slot.dirs().config().join("cli-config.json");
+    let has = |parts: [&str; 2]| {
+        let text = fs::read_to_string(&config).unwrap();
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+    slot.dirs().configure(&["Shell(**)"]).unwrap();
+    has(["first", r#""deny":["Shell(**)"]"#]);
+    fs::write(&config, "what the agent made of it").unwrap();
+    drop(slot);
+
+    let slot = slots.acquire().await.unwrap();
+    has(["first", r#""deny":["Shell(**)"]"#]);
+    fs::write(&users, r#"{"model":"second choice"}"#).unwrap();
+    slot.dirs().configure(&["Shell(**)"]).unwrap();
+    has(["second choice", r#""deny":["Shell(**)"]"#]);
+    slot.dirs().configure(&["Mcp(*:*)"]).unwrap();
+    has(["second choice", r#""deny":["Mcp(*:*)"]"#]);
     end(slots, slot).await;
 }
 
