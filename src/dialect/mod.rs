@@ -10,6 +10,7 @@ mod answer;
 mod anthropic;
 mod attachment;
 mod choices;
+mod common;
 mod content;
 mod escape;
 mod field;

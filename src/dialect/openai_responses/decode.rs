@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        Request, Stamp,
+        Request, Stamp, common,
         field::{self, Field},
         format, limits, parameters, tools,
     },
@@ -26,13 +26,9 @@ pub fn request(
     let value = field::parse(body)?;
     let body = Field::root(&value);
     let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
-    let offered = tools::offered(&body)?;
-    ignored.extend(offered.left_out);
-    let mut tools = offered.specs;
-    let choice = tools::choice(&body, &tools)?;
-    if let Some(allowed) = &choice.allowed {
-        tools.retain(|tool| allowed.contains(&tool.name));
-    }
+    let mut turn = common::turn(&body)?;
+    let (forms, left_out) = tools::read(&body, &mut turn)?;
+    ignored.extend(left_out);
     let mut messages = Vec::from_iter(instructions(&body)?);
     let said = said(&body)?;
     let before = continued(&body, store)?;
@@ -46,35 +42,23 @@ pub fn request(
     });
     join(&mut messages, said);
     let (effort, shows_reasoning) = reasoning(&body)?;
-    let model = body.opt_str("model")?.unwrap_or("auto");
     let turn = Turn {
-        model: model.to_owned(),
-        cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
-        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
-        conversation: None,
         messages,
-        tools,
-        tool_choice: choice.tool_choice,
-        parallel_tool_calls: choice.parallel.unwrap_or(true),
         reasoning_effort: effort,
         shape: Shape {
             stop: Vec::new(),
             max_tokens: limits::max_tokens(&body, &["max_output_tokens"])?,
             format: format::format(body.get("text").and_then(|text| text.get("format")))?,
         },
+        ..turn
     };
-    let head = Head::new(stamp, model, keep.is_some(), &body)?;
+    let head = Head::new(stamp, &turn.model, keep.is_some(), &body)?;
     Ok(Request {
         turn,
         others: Vec::new(),
-        stream: body.opt_bool("stream")?.unwrap_or(false),
+        stream: common::stream(&body)?,
         ignored,
-        reply: Box::new(ResponsesReply::new(
-            head,
-            shows_reasoning,
-            offered.forms,
-            keep,
-        )),
+        reply: Box::new(ResponsesReply::new(head, shows_reasoning, forms, keep)),
     })
 }
 
