@@ -31,6 +31,7 @@ pub mod dialect;
 pub mod doctor;
 pub mod dump;
 pub mod engine;
+pub mod file;
 pub mod http;
 pub mod models;
 pub mod opencode;

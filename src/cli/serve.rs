@@ -19,6 +19,7 @@ use crate::{
     boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
+    file,
     http::{self, ApiKey, App, Server, Shutdown},
     settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
@@ -279,14 +280,7 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
 
 /// Written whole or not at all: whoever waits for the file reads it at once.
 fn write_server_info(path: &Path, url: &str, port: u16) -> anyhow::Result<()> {
-    use std::io::Write as _;
     let info = json!({"url": url, "port": port, "pid": std::process::id()});
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or_else(|| ".".as_ref()))?;
-        writeln!(file, "{info}")?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("--server-info {}", path.display()))
+    file::replace(path, format!("{info}\n").as_bytes(), None)
+        .with_context(|| format!("--server-info {}", path.display()))
 }
