@@ -25,7 +25,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("/messages/batches", "batches"),
     ("/moderations", "moderation"),
     ("/realtime", "realtime sessions"),
-    ("/responses/", "stored responses"),
+    ("/responses/", "looking up or changing stored responses"),
     ("/skills", "stored skills"),
     ("/threads", "stored threads"),
     ("/uploads", "stored files"),

@@ -63,11 +63,9 @@ impl ResponsesReply {
     /// The whole response, with the event that carries it. One that ended well is kept before
     /// anybody can continue it.
     fn finish(mut self, end: &TurnEnd) -> (&'static str, Value) {
-        if end.outcome.is_ok()
-            && let Some(keep) = self.keep.take()
-        {
-            keep.put(self.head.response_id(), &self.output);
-        }
+        let keep = self.keep.filter(|_| end.outcome.is_ok());
+        let put = |keep: Keep| keep.put(self.head.response_id(), &self.output);
+        self.head.stored = keep.is_some_and(put);
         self.head.finished(self.output, end)
     }
 

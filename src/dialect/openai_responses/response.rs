@@ -13,8 +13,8 @@ pub struct Head {
     pub id: String,
     created: u64,
     model: String,
-    /// Whether later requests can continue it, if it ends well.
-    stored: bool,
+    /// Whether later requests can continue it, as far as is known.
+    pub stored: bool,
     /// The request's parameters, which the object repeats.
     echo: Map<String, Value>,
 }
@@ -77,7 +77,6 @@ impl Head {
             Ok(_) => ("response.completed", self.object("completed", output)),
             Err(error) => {
                 let mut object = self.object("failed", output);
-                object["store"] = false.into();
                 object["error"] = json!({"code": code(error.kind), "message": error.message});
                 ("response.failed", object)
             }

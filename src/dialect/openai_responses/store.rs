@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::input;
 use crate::{
     dialect::field::Field,
-    turn::{Message, Part, Role, TurnError},
+    turn::{Message, Part, Role},
 };
 
 /// How much is kept.
@@ -55,6 +55,8 @@ pub struct Exchange {
     before: Option<Arc<Exchange>>,
     messages: Vec<Message>,
     weight: usize,
+    /// What the conversation up to its end weighs.
+    whole: usize,
     /// The sum that it is part of.
     bytes: Arc<AtomicUsize>,
 }
@@ -70,16 +72,12 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Keeps it with the items of its output, read as if the client had sent them back.
-    pub fn put(mut self, id: String, output: &[Value]) {
+    /// Keeps it with the items of its output, read as if the client had sent them back. Says whether
+    /// it could.
+    pub fn put(mut self, id: String, output: &[Value]) -> bool {
         let mut items = output.iter();
         let read = items.try_for_each(|item| input::add(&Field::root(item), &mut self.messages));
-        match read {
-            Ok(()) => self.store.put(id, self.before, self.messages),
-            Err(TurnError { message, .. }) => {
-                tracing::error!(message, "a response could not be stored");
-            }
-        }
+        read.is_ok() && self.store.put(id, self.before, self.messages)
     }
 }
 
@@ -100,24 +98,31 @@ impl Store {
         kept.found.get(id).cloned()
     }
 
-    /// Keeps a response that continues `before`, at the cost of the oldest.
-    pub fn put(&self, id: String, before: Option<Arc<Exchange>>, messages: Vec<Message>) {
+    /// Keeps a response that continues `before`, at the cost of the oldest, unless its conversation
+    /// alone is too large. Says whether it does.
+    pub fn put(&self, id: String, before: Option<Arc<Exchange>>, messages: Vec<Message>) -> bool {
         let weight = id.len() + messages.iter().map(weight).sum::<usize>();
+        let whole = before.as_ref().map_or(0, |before| before.whole) + weight;
+        if whole > self.bounds.bytes {
+            return false;
+        }
         self.bytes.fetch_add(weight, Ordering::Relaxed);
         let exchange = Arc::new(Exchange {
             before,
             messages,
             weight,
+            whole,
             bytes: Arc::clone(&self.bytes),
         });
         let mut kept = self.kept();
         kept.order.push_back((Instant::now(), id.clone()));
-        kept.found.insert(id, exchange);
+        kept.found.insert(id.clone(), exchange);
         kept.shrink(|kept| {
             kept.order.len() > self.bounds.count
                 || self.bytes.load(Ordering::Relaxed) > self.bounds.bytes
                 || kept.is_older(self.bounds.age)
         });
+        kept.found.contains_key(&id)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -252,10 +257,14 @@ mod tests {
         assert!(told(&store, "a").is_some());
         continued(&store, "c", "", &half);
         assert!(told(&store, "a").is_none() && told(&store, "c").is_some());
-        // One that is too large in itself is not kept at all.
+        // One that is too large in itself, or with what it continues, displaces no other.
         continued(&store, "d", "", &"x".repeat(100_000));
-        assert!(told(&store, "d").is_none());
-        assert_eq!(bytes(&store), 0);
+        continued(&store, "e", "c", &"x".repeat(70_000));
+        assert!(told(&store, "d").is_none() && told(&store, "e").is_none());
+        assert!(told(&store, "b").is_some() && told(&store, "c").is_some());
+        let sum = Arc::clone(&store.bytes);
+        drop(store);
+        assert_eq!(sum.load(Ordering::Relaxed), 0);
     }
 
     #[test]
