@@ -14,7 +14,7 @@
 //! | a tool alias | one row in `boundary/alias.rs` |
 //! | an argument repair | `boundary/compat/<tool>.rs` |
 //! | a guard | `boundary/guard/<name>.rs` |
-//! | a dialect | `dialect/<name>/` and a line in [`dialect::DIALECTS`] |
+//! | a dialect | `dialect/<name>/` and a line in [`dialect::all`] |
 //! | a scenario of the replay agent | `agent/replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
 //! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
     agent::{Agent, Env, Setup},
-    boundary,
+    boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
     file,
@@ -169,7 +169,8 @@ impl Running {
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let app = Arc::new(App::new(engine, http));
+        let dialects = dialect::all(settings.responses_store);
+        let app = Arc::new(App::new(engine, http, dialects));
         Ok(Self { server, app })
     }
 

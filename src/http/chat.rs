@@ -1,7 +1,10 @@
 //! Answers one request of any dialect.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -29,7 +32,7 @@ const LARGE: usize = 256 * 1024;
 /// Reads the request, runs the turn and answers.
 pub async fn answer<B: Buf>(
     app: &App,
-    dialect: &'static dyn Dialect,
+    dialect: Arc<dyn Dialect>,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
@@ -41,7 +44,15 @@ pub async fn answer<B: Buf>(
     if let Some(dump) = &dump {
         dump.write(Part::Request, &body);
     }
-    let result = run(app, dialect, headers, body, stamp, dump.as_ref()).await;
+    let result = run(
+        app,
+        Arc::clone(&dialect),
+        headers,
+        body,
+        stamp,
+        dump.as_ref(),
+    )
+    .await;
     if let (Err(error), Some(dump)) = (&result, dump) {
         dump.line(Part::Response, &dialect.error(error));
     }
@@ -50,7 +61,7 @@ pub async fn answer<B: Buf>(
 
 async fn run(
     app: &App,
-    dialect: &'static dyn Dialect,
+    dialect: Arc<dyn Dialect>,
     headers: &HeaderMap,
     body: Bytes,
     stamp: Stamp,

@@ -59,6 +59,8 @@ mod serve;
 mod sessions;
 /// Stop sequences, lengths, JSON and several choices.
 mod shape;
+/// Responses that are kept and continued.
+mod stored;
 /// `sync-models`: golden configurations, properties, and being killed.
 mod sync_models;
 /// Calls that the model writes out in its answer.

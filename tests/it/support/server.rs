@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use open_cursor::{
     agent::{self, Agent, Env, fence::FenceMode},
-    boundary,
+    boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Workspaces},
     http::{self, App, Server, Shutdown, client},
 };
@@ -36,6 +36,8 @@ pub struct Setup {
     pub agent: agent::Setup,
     pub engine: Config,
     pub http: http::Config,
+    /// How many responses are kept.
+    pub stored: usize,
 }
 
 /// A complete answer.
@@ -94,6 +96,7 @@ impl TestServer {
                 client_tools: true,
             },
             http: http::Config::new(host),
+            stored: 0,
             agent: agent::Setup {
                 fence: FenceMode::Auto,
                 slots: 8,
@@ -114,7 +117,7 @@ impl TestServer {
         let server = Server::bind(host, 0).await.unwrap();
         let addr = server.addr();
         let engine = Engine::new(agent, setup.engine, None);
-        let app = Arc::new(App::new(engine, setup.http));
+        let app = Arc::new(App::new(engine, setup.http, dialect::all(setup.stored)));
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
