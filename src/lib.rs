@@ -14,7 +14,7 @@
 //! | a tool alias | one row in `boundary/alias.rs` |
 //! | an argument repair | `boundary/compat/<tool>.rs` |
 //! | a guard | `boundary/guard/<name>.rs` |
-//! | a dialect | `dialect/<name>/` and a line in [`dialect::DIALECTS`] |
+//! | a dialect | `dialect/<name>/` and a line in [`dialect::all`] |
 //! | a scenario of the replay agent | `agent/replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
 //! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |
@@ -31,6 +31,7 @@ pub mod dialect;
 pub mod doctor;
 pub mod dump;
 pub mod engine;
+pub mod file;
 pub mod http;
 pub mod models;
 pub mod opencode;

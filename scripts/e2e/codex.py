@@ -4,12 +4,26 @@ import json
 import os
 import sys
 
-from harness import check, main, run, step
+from harness import Server, check, main, run, step
 
 SECONDS = 60
 
-# Codex offers its patch tool for models that its catalogue says can use it.
-CATALOGUED = "replay-files"
+# A model of Codex's own catalogue whose tools are pieces of code.
+CODE_MODE = "gpt-6-sol"
+
+# The replay agent, with that model, which is its `replay-files`.
+AGENT = """\
+#!/bin/sh
+case " $* " in
+    *" models "*) "{binary}" replay-agent "$@" && echo "{model} - Replay" ; exit ;;
+esac
+for argument; do
+    shift
+    [ "$argument" = "{model}" ] && argument=replay-files
+    set -- "$@" "$argument"
+done
+exec "{binary}" replay-agent "$@"
+"""
 
 
 class Codex:
@@ -39,38 +53,37 @@ class Codex:
             f'{provider}.name="open-cursor"',
             f'{provider}.base_url="{self.url}/v1"',
             f'{provider}.env_key="OPEN_CURSOR_API_KEY"',
+            f'{provider}.model_catalog_url="{self.url}/v1/models"',
             f'{provider}.wire_api="responses"',
             f"{provider}.request_max_retries=0",
             f"{provider}.stream_max_retries=0",
         ]
         return [option for setting in settings for option in ("-c", setting)]
 
-    def run(self, model, prompt, *options):
+    def run(self, model, prompt):
         """(exit status, events, stderr) of one prompt."""
-        argv = [CODEX, "exec", "--json", "--skip-git-repo-check", "-m", model, *self.options()]
+        return self.execute([CODEX], *self.options(), "-m", model, prompt)
+
+    def execute(self, argv, *arguments):
+        argv = [*argv, "exec", "--json", "--skip-git-repo-check"]
         # The workspace is a scratch directory, and the commands are the replay agent's.
-        argv += ["--dangerously-bypass-approvals-and-sandbox", *options, prompt]
+        argv += ["--dangerously-bypass-approvals-and-sandbox", *arguments]
         status, out, err = run(argv, self.workspace, self.environment, SECONDS)
         return status, [json.loads(line) for line in out.splitlines() if line.startswith("{")], err
 
-    def items(self, model, prompt, *options):
+    def items(self, model, prompt):
         """The completed items of a turn that must succeed."""
-        status, events, err = self.run(model, prompt, *options)
+        return self.completed(*self.run(model, prompt))
+
+    @staticmethod
+    def completed(status, events, err):
         check(status == 0, f"codex exited {status}: {events} {err}")
         check(events[-1]["type"] == "turn.completed", f"the last event is {events[-1]}")
-        return [event["item"] for event in events if event["type"] == "item.completed"]
-
-    def catalogue(self):
-        """Codex's own entry of a model with the patch tool, under the replay model's name."""
-        status, out, err = run([CODEX, "debug", "models"], self.workspace, self.environment, SECONDS)
-        check(status == 0, f"codex debug models exited {status}: {err}")
-        models = json.loads(out)["models"]
-        able = [m for m in models if m["apply_patch_tool_type"] == "freeform" and not m.get("tool_mode")]
-        check(able, "Codex knows no model with its patch tool and without code mode")
-        able[0]["slug"] = CATALOGUED
-        file = self.home / "models.json"
-        file.write_text(json.dumps({"models": able[:1]}))
-        return ["-c", f'model_catalog_json="{file}"']
+        items = [event["item"] for event in events if event["type"] == "item.completed"]
+        # Codex warns so of models that it does not know, among others.
+        warnings = [item for item in items if item["type"] == "error"]
+        check(not warnings and "ERROR" not in err, f"codex warns: {warnings} {err}")
+        return items
 
 
 def texts(items):
@@ -101,14 +114,31 @@ def shell(codex):
     check(output in texts(items)[-1], f"the answer does not quote it: {texts(items)}")
 
 
-def patch(codex):
+def patch(codex, model="replay-files"):
     file = codex.workspace / "hello-open-cursor.txt"
     check(not file.exists(), f"{file} is there before the test")
-    items = codex.items(CATALOGUED, "write a file", *codex.catalogue())
+    items = codex.items(model, "write a file")
     changes = [item for item in items if item["type"] == "file_change"]
     check(len(changes) == 1 and changes[0]["status"] == "completed", f"no patch was made: {items}")
     lines = file.read_text().splitlines()
     check(lines[0] == "Hello from open-cursor!" and len(lines) == 2, f"the file holds {lines}")
+
+
+def other_tools(codex):
+    """A model for which Codex's own catalogue has other tools gets the plain ones all the same."""
+    argv = [CODEX, "debug", "models", "--bundled"]
+    status, out, err = run(argv, codex.workspace, codex.environment, SECONDS)
+    check(status == 0, f"codex debug models exited {status}: {err}")
+    modes = {model["slug"]: model.get("tool_mode") for model in json.loads(out)["models"]}
+    check(modes.get(CODE_MODE), f"Codex no longer has other tools for {CODE_MODE}: {modes}")
+    patch(codex, CODE_MODE)
+
+
+def started(codex):
+    """`open-cursor run` starts Codex with nothing set up."""
+    argv = [BINARY, "run", "--agent", "replay", "--reuse", "false", "--", CODEX]
+    items = codex.completed(*codex.execute(argv, "say hello"))
+    check("say hello" in texts(items)[-1], f"codex got {items}")
 
 
 def resumed(codex):
@@ -140,10 +170,20 @@ def proof(server, scratch):
         resumed(codex)
     with step("patch: codex applies its own tool's grammar", SECONDS):
         patch(codex)
+    with step("open-cursor run -- codex: nothing to set up", SECONDS):
+        started(codex)
     with step("not logged in: an error that says so", SECONDS):
         error(codex, "replay-error-login", "log")
     with step("usage limit: an error that says so", 30):
         error(codex, "replay-error-usage-limit", "quota")
+    scratch /= "other-tools"
+    scratch.mkdir()
+    agent = scratch / "agent"
+    agent.write_text(AGENT.format(binary=BINARY, model=CODE_MODE))
+    agent.chmod(0o755)
+    with Server(BINARY, scratch, agent=agent) as server:
+        with step("patch: also by a model for which codex has other tools", SECONDS):
+            other_tools(Codex(server, scratch))
 
 
 if __name__ == "__main__":

@@ -63,11 +63,11 @@ def step(title, seconds=60, fatal=False):
         signal.alarm(0)
 
 
-def main(binary, body):
-    """Runs `body(server, scratch)` against a fresh server; exits 0, or 1 if a step failed."""
+def main(binary, body, *options):
+    """Runs `body(server, scratch)` against a fresh server with these options; exits 0, or 1 if a step failed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="open-cursor-e2e-")).resolve()
-    server = Server(binary, scratch)
+    server = Server(binary, scratch, options)
     try:
         with contextlib.suppress(Fatal), server:
             body(server, scratch)
@@ -79,10 +79,12 @@ def main(binary, body):
 
 
 class Server:
-    """`open-cursor serve` with the replay agent, on a free port, in an empty workspace and home."""
+    """`open-cursor serve` with the replay agent, or another, on a free port, in an empty workspace and home."""
 
-    def __init__(self, binary, scratch):
+    def __init__(self, binary, scratch, options=(), agent="replay"):
         self.binary = binary
+        self.options = options
+        self.agent = agent
         self.workspace = scratch / "workspace"
         self.home = scratch / "server-home"
         self.log = scratch / "server.log"
@@ -92,7 +94,7 @@ class Server:
         self.workspace.mkdir()
         self.home.mkdir()
         argv = [self.binary, "serve", "--port", "0", "--server-info", str(self.info)]
-        argv += ["--agent", "replay", "--workspace", str(self.workspace)]
+        argv += ["--agent", str(self.agent), "--workspace", str(self.workspace), *self.options]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
         with step("start open-cursor", 20, fatal=True), self.log.open("wb") as log:
             self.process = subprocess.Popen(

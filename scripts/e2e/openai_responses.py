@@ -94,6 +94,43 @@ def tool_loop(client, way, directory):
     check(line in response.output_text, f"the answer does not quote {line!r}")
 
 
+def continued(client, way, directory):
+    """A tool loop whose requests hold only what is new: the server keeps the rest."""
+    file = directory / "hello-open-cursor.txt"
+    file.unlink(missing_ok=True)
+    workspace, names = Workspace(directory), []
+    request = {"model": "replay-files", "tools": FLAT}
+    response = way(client, input="write a file and read it", **request)
+    for _turn in range(8):
+        calls = [item for item in response.output if item.type == "function_call"]
+        if not calls:
+            break
+        items = [
+            {"type": "function_call_output", "call_id": call.call_id, "output": workspace.execute(call)}
+            for call in calls
+        ]
+        names += [call.name for call in calls]
+        previous = response.id
+        response = way(client, input=items, previous_response_id=previous, **request)
+        check(response.previous_response_id == previous, f"it continues {response.previous_response_id}")
+    check(names == ["write", "read"], f"the calls were {names}")
+    line = file.read_text().splitlines()[0]
+    check(line in response.output_text, f"the answer does not quote {line!r}")
+
+
+def unknown(client):
+    """What the SDK makes of a response that is not stored."""
+    unkept = client.responses.create(model="auto", input="hi", store=False)
+    for previous in ("resp_1", unkept.id):
+        error = raises(
+            openai.BadRequestError,
+            lambda: client.responses.create(model="auto", input="hi", previous_response_id=previous),
+            400,
+        )
+        told = (error.code, error.param)
+        check(told == ("previous_response_not_found", "previous_response_id"), f"it says {error.body}")
+
+
 def errors(client):
     def ask(stream=False, **request):
         return list(client.responses.create(stream=stream, **{"input": "hi", "model": "auto", **request}))
@@ -102,9 +139,9 @@ def errors(client):
         raises(openai.AuthenticationError, lambda: ask(stream, model="replay-error-login"), 401)
         raises(openai.RateLimitError, lambda: ask(stream, model="replay-error-rate-limit"), 429)
         raises(openai.NotFoundError, lambda: ask(stream, model="no-such-model"), 404)
-    for bad in ({"previous_response_id": "resp_1"}, {"tools": [{"type": "file_search", "vector_store_ids": []}]}):
+    for bad in ({"background": True}, {"tools": [{"type": "file_search", "vector_store_ids": []}]}):
         error = raises(openai.BadRequestError, lambda: ask(**bad), 400)
-        check(error.param in ("previous_response_id", "tools[0]"), f"the body is {error.body}")
+        check(error.param in ("background", "tools[0]"), f"the body is {error.body}")
     last = ask(True, model="replay-error-truncated")[-1]
     check(last.type == "response.failed", f"the last event is {last}")
     EVENT.validate_python(last.to_dict())
@@ -139,6 +176,10 @@ def responses(client, directory):
     for name, way in WAYS.items():
         with step(f"Responses: tools, {name}: write a file, read it, answer"):
             tool_loop(client, way, directory)
+        with step(f"Responses: continued by previous_response_id, {name}"):
+            continued(client, way, directory)
+    with step("Responses: one that is not stored"):
+        unknown(client)
     with step("Responses: errors"):
         errors(client)
     with step("Responses: an answer that is not the JSON asked for"):

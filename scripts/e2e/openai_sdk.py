@@ -300,4 +300,4 @@ def proof(server, _scratch):
 
 if __name__ == "__main__":
     BINARY, NODE = sys.argv[1:]
-    main(BINARY, proof)
+    main(BINARY, proof, "--responses-store", "100")

@@ -115,17 +115,38 @@ impl FencedRun {
     }
 }
 
+impl FencedRun {
+    /// After its result, lets the agent save its chat and exit, and then calls `saved`; an agent
+    /// that takes too long is ended as by a drop.
+    pub fn leave(mut self, saved: impl FnOnce() + Send + 'static) {
+        let Some(Inside { mut run, slot }) = self.inside.take() else {
+            return;
+        };
+        self.agent.reaper().spawn(async move {
+            note_descendants(&run, &slot).await;
+            if run.exit().await.status.is_some() {
+                saved();
+            }
+            drop(slot);
+        });
+    }
+}
+
 impl Drop for FencedRun {
     fn drop(&mut self) {
         let Some(Inside { run, slot }) = self.inside.take() else {
             return;
         };
         self.agent.reaper().spawn(async move {
-            let (noting, pid) = (Arc::clone(&slot), run.pid());
-            // Descendants that leave the group can only be found while the agent lives.
-            let _ = tokio::task::spawn_blocking(move || noting.note_descendants(pid)).await;
+            note_descendants(&run, &slot).await;
             run.end().await;
             drop(slot);
         });
     }
+}
+
+/// Descendants that leave the group can only be found while the agent lives.
+async fn note_descendants(run: &AgentRun, slot: &Arc<Slot>) {
+    let (noting, pid) = (Arc::clone(slot), run.pid());
+    let _ = tokio::task::spawn_blocking(move || noting.note_descendants(pid)).await;
 }

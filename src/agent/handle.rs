@@ -181,6 +181,14 @@ impl Agent {
         status.get("isAuthenticated")?.as_bool()
     }
 
+    /// Whether Cursor keeps a chat of this id that a run in the slot finds again.
+    pub async fn has_chat(&self, id: &str, slot: &Slot) -> bool {
+        let users = self.shared.shares_config.load(Ordering::Relaxed);
+        let (id, dirs) = (id.to_owned(), slot.dirs().clone());
+        let looked = tokio::task::spawn_blocking(move || dirs.has_chat(&id, users));
+        looked.await.unwrap_or(false)
+    }
+
     /// The output of `cursor-agent models`.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(turn: &Turn) -> Self {
-        let mut results = Results::new(turn);
+        let mut results = Results::new(&turn.messages);
         let mut history = Self::default();
         for message in &turn.messages {
             let speaks = message.role == Role::User

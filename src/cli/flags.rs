@@ -60,10 +60,14 @@ fn arg(row: &'static Row) -> Arg {
     if let Some(default) = row.default {
         help += &format!(" [default: {default}]");
     }
+    // A switch that is named is on.
+    let values = usize::from(row.value_name != "BOOL");
     let check = |text: &str| (row.check)(text).map(|()| text.to_owned());
     Arg::new(row.name)
         .long(row.name)
         .value_name(row.value_name)
+        .num_args(values..=1)
+        .default_missing_value("true")
         .help(help)
         .value_parser(check)
 }

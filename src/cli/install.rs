@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::{
     base_url, catalog,
     dirs::Dirs,
-    manifest::{self, File, Manifest},
+    manifest::{File, Manifest},
     render,
 };
 use crate::{
-    models,
+    file, models,
     opencode::{self, Options, Outcome, PROVIDER, Target, Wish},
     service::Service,
     settings::{Flags, Origin, ROWS, Resolved},
@@ -163,7 +163,7 @@ impl Plan {
             manifest.config = Some(self.target.config.clone());
             if let Some((service, changed)) = &service {
                 if *changed {
-                    manifest::write(&service.path, &service.text)
+                    file::replace(&service.path, service.text.as_bytes(), None)
                         .with_context(|| format!("cannot write {}", service.path.display()))?;
                 }
                 manifest.service = Some(File {

@@ -1,10 +1,12 @@
 //! What `install` has made, so that `uninstall` removes just that. Which values of OpenCode's
 //! configuration are ours, [`crate::opencode`] knows by itself.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::file::replace;
 
 /// What `install` has made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,17 +45,6 @@ impl Manifest {
                 _ => Ok(()),
             };
         }
-        write(&file, &serde_json::to_string_pretty(self)?)
+        replace(&file, &serde_json::to_vec_pretty(self)?, None)
     }
-}
-
-/// Writes a whole file or none.
-pub fn write(file: &Path, text: &str) -> io::Result<()> {
-    let dir = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
-    temporary.write_all(text.as_bytes())?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(file)?;
-    Ok(())
 }

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
     agent::{Agent, Env, Setup},
-    boundary,
+    boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
+    file,
     http::{self, ApiKey, App, Server, Shutdown},
     settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
@@ -155,6 +156,7 @@ impl Running {
                 total: settings.turn_timeout,
             },
             estimate_usage: settings.estimate_usage,
+            resume: settings.resume,
             boundary: boundary::Options {
                 mode: settings.provider_boundary,
                 auto_fallback: settings.autofallback,
@@ -167,7 +169,8 @@ impl Running {
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
         let engine = Engine::new(agent, config, models_cache);
-        let app = Arc::new(App::new(engine, http));
+        let dialects = dialect::all(settings.responses_store);
+        let app = Arc::new(App::new(engine, http, dialects));
         Ok(Self { server, app })
     }
 
@@ -277,14 +280,7 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
 
 /// Written whole or not at all: whoever waits for the file reads it at once.
 fn write_server_info(path: &Path, url: &str, port: u16) -> anyhow::Result<()> {
-    use std::io::Write as _;
     let info = json!({"url": url, "port": port, "pid": std::process::id()});
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or_else(|| ".".as_ref()))?;
-        writeln!(file, "{info}")?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("--server-info {}", path.display()))
+    file::replace(path, format!("{info}\n").as_bytes(), None)
+        .with_context(|| format!("--server-info {}", path.display()))
 }

@@ -1,5 +1,6 @@
 //! Codex, which reads its server from its configuration only; `-c` overrides that for one process.
-//! The key goes by the environment all the same.
+//! The key goes by the environment all the same. Without the address of a catalogue it asks nobody
+//! for models, and takes ours for ones that it does not know.
 
 use super::{Client, Endpoint, Setup};
 use crate::opencode::ConfigError;
@@ -23,6 +24,10 @@ fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
             endpoint.openai()
         ),
         format!("model_providers.open-cursor.env_key=\"{KEY}\""),
+        format!(
+            "model_providers.open-cursor.model_catalog_url=\"{}/models\"",
+            endpoint.openai()
+        ),
         "model_providers.open-cursor.wire_api=\"responses\"".to_owned(),
         format!("model=\"{}\"", endpoint.model()),
     ];

@@ -57,6 +57,7 @@ fn what_each_client_is_given() {
          -c model_providers.open-cursor.name=\"open-cursor\" \
          -c model_providers.open-cursor.base_url=\"http://127.0.0.1:5/v1\" \
          -c model_providers.open-cursor.env_key=\"OPEN_CURSOR_API_KEY\" \
+         -c model_providers.open-cursor.model_catalog_url=\"http://127.0.0.1:5/v1/models\" \
          -c model_providers.open-cursor.wire_api=\"responses\" -c model=\"m\""
     );
     assert_eq!(

@@ -4,12 +4,13 @@
 //! A dialect knows nothing of agents, processes or HTTP: it maps bytes to a [`Turn`] and events to
 //! bytes. What several dialects share is here: [`Field`](field::Field) (JSON with the path to each
 //! value), content parts, the many shapes of tools, the tables of parameters, stream frames. To add
-//! one, write `dialect/<name>/` and list it in [`DIALECTS`].
+//! one, write `dialect/<name>/` and list it in [`all`].
 
 mod answer;
 mod anthropic;
 mod attachment;
 mod choices;
+mod common;
 mod content;
 mod escape;
 mod field;
@@ -29,20 +30,27 @@ pub use answer::Answer;
 pub use parameters::{Parameter, Treatment};
 pub use tools::ToolFormat;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::{
-    models::Entry,
+    models::{Entry, Listing},
     turn::{Delta, FinishReason, Turn, TurnEnd, TurnError},
 };
 
-/// Every dialect that the server speaks. The first one answers where none is meant.
-pub const DIALECTS: &[&dyn Dialect] = &[
-    &openai_chat::OpenAiChat,
-    &openai_responses::Responses,
-    &openai_completions::Completions,
-    &anthropic::Messages,
-];
+/// Every dialect that a server speaks. The first one answers where none is meant.
+///
+/// `stored` is how many responses are kept for requests that continue them.
+#[must_use]
+pub fn all(stored: usize) -> Vec<Arc<dyn Dialect>> {
+    vec![
+        Arc::new(openai_chat::OpenAiChat),
+        Arc::new(openai_responses::Responses::new(stored)),
+        Arc::new(openai_completions::Completions),
+        Arc::new(anthropic::Messages),
+    ]
+}
 
 /// One wire format.
 pub trait Dialect: Send + Sync {
@@ -58,22 +66,25 @@ pub trait Dialect: Send + Sync {
     /// `InvalidRequest` that names the field at fault by its path.
     fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError>;
 
-    /// The body of an answer that is an error.
-    fn error(&self, error: &TurnError) -> Vec<u8>;
+    /// The body of an answer that is an error; OpenAI's, if nothing else is said.
+    fn error(&self, error: &TurnError) -> Vec<u8> {
+        openai_error::error_object(error).to_string().into_bytes()
+    }
 
     /// Paths whose answers are computed from the request alone.
     fn computed(&self) -> &'static [Computed] {
         &[]
     }
 
-    /// A header that only this dialect's clients send: it tells whose shape the answer of a shared
-    /// path, such as `/models`, must have.
-    fn header(&self) -> Option<&'static str> {
+    /// What only this dialect's clients send: it tells whose shape the answer of a shared path,
+    /// such as `/models`, must have.
+    fn sign(&self) -> Option<Sign> {
         None
     }
 
     /// The list of all models.
-    fn models(&self, models: &[Entry]) -> Value {
+    fn models(&self, listing: &Listing) -> Value {
+        let models: Vec<Entry> = listing.entries().collect();
         json!({"object": "list", "data": models})
     }
 
@@ -81,6 +92,15 @@ pub trait Dialect: Send + Sync {
     fn model(&self, model: &Entry) -> Value {
         json!(model)
     }
+}
+
+/// By what a dialect's clients are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// A header of this name.
+    Header(&'static str),
+    /// A parameter of this name in the address.
+    Query(&'static str),
 }
 
 /// A path that needs no model.

@@ -33,6 +33,9 @@ fn names(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
         ErrorKind::UsageLimit => ("insufficient_quota", Some("insufficient_quota")),
         ErrorKind::RateLimit => ("rate_limit_error", Some("rate_limit_exceeded")),
         ErrorKind::UnknownModel => ("invalid_request_error", Some("model_not_found")),
+        ErrorKind::UnknownResponse => {
+            ("invalid_request_error", Some("previous_response_not_found"))
+        }
         ErrorKind::ContextTooLong => ("invalid_request_error", Some("context_length_exceeded")),
         ErrorKind::AgentMissing => ("agent_error", Some("agent_not_found")),
         ErrorKind::AgentRefused => ("agent_error", Some("agent_refused")),

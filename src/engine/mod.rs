@@ -11,9 +11,11 @@
 mod admission;
 mod attachments;
 mod budget;
+mod chat;
 mod failure;
 mod relay;
 mod run_turn;
+mod sessions;
 mod shape;
 mod stream;
 mod usage;
@@ -38,6 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{agent::Agent, boundary, dump::Dump, models::Catalog, turn::Turn};
 use admission::Admission;
+use sessions::Sessions;
 use usage::Estimates;
 
 /// Turns prompts into answers with one agent program.
@@ -52,6 +55,7 @@ struct Shared {
     config: Config,
     admission: Admission,
     estimates: Estimates,
+    sessions: Arc<Sessions>,
     /// How many calls were found in answer text, since the start.
     recovered: AtomicU64,
     /// Cancelled when running turns must end.
@@ -70,6 +74,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// Which runs get an estimate of their cost.
     pub estimate_usage: EstimateUsage,
+    /// Whether Cursor's own chats are gone on with where it is safe.
+    pub resume: bool,
     /// How tool calls are translated.
     pub boundary: boundary::Options,
     /// Whether the client's tools are called at all; else the agent has only its own.
@@ -92,6 +98,7 @@ impl Engine {
                 models: Catalog::new(list, cache_file),
                 admission: Admission::new(config.limits),
                 estimates: Estimates::new(config.estimate_usage),
+                sessions: Arc::new(Sessions::new(config.resume)),
                 config,
                 recovered: AtomicU64::new(0),
                 stop: CancellationToken::new(),

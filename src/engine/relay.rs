@@ -6,7 +6,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Budgets,
+    chat::Chat,
     failure::turn_error,
+    sessions::Note,
     shape::{Next, Shaper},
     stream::Sender,
     usage::Meter,
@@ -17,7 +19,7 @@ use crate::{
         fence::changes::{Change, Content, Node},
     },
     boundary::{Boundary, FileChange, Verdict},
-    turn::{Activity, Delta, ErrorKind, Message, TurnEnd, TurnError, TurnEvent},
+    turn::{Activity, Delta, ErrorKind, FinishReason, Message, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long the siblings of an announced tool call have to arrive: parallel calls are announced
@@ -73,12 +75,26 @@ fn told(change: Change) -> Option<Told> {
     }))
 }
 
+/// What follows a run.
+pub(super) enum After {
+    /// Nothing.
+    End,
+    /// Nothing, and its chat holds all that was noted.
+    Chat { id: String, note: Box<Note> },
+    /// A run that goes on with these messages: the model is to try again.
+    Again([Message; 2]),
+    /// A run that is told everything: this one did not go on with its chat. The client has seen
+    /// nothing of it.
+    Afresh,
+}
+
 /// The state of one answer.
 pub(super) struct Answer<'a> {
     boundary: &'a mut Boundary,
     shaper: &'a mut Shaper,
     meter: Meter<'a>,
     model: &'a str,
+    chat: Chat,
     started: bool,
     settling: bool,
     deltas: Vec<Delta>,
@@ -92,12 +108,14 @@ impl<'a> Answer<'a> {
         shaper: &'a mut Shaper,
         meter: Meter<'a>,
         model: &'a str,
+        chat: Chat,
     ) -> Self {
         Self {
             boundary,
             shaper,
             meter,
             model,
+            chat,
             started: false,
             settling: false,
             deltas: Vec::new(),
@@ -106,13 +124,12 @@ impl<'a> Answer<'a> {
     }
 
     /// Relays the agent's events until the run ends. All of a read's events are sent as one batch.
-    /// `Some` if the model is to try again: the turn goes on with these messages.
     pub async fn relay(
         &mut self,
         run: &mut impl Source,
         budgets: Budgets,
         events: &Sender,
-    ) -> Option<[Message; 2]> {
+    ) -> After {
         let mut read: Vec<AgentEvent> = Vec::new();
         let begun = Instant::now();
         let deadline = begun + budgets.total.unwrap_or(FOREVER).min(FOREVER);
@@ -122,6 +139,9 @@ impl<'a> Answer<'a> {
             let end = tokio::select! {
                 biased;
                 step = run.next(&mut read) => {
+                    if !self.started && !self.chat.is_right(&read) {
+                        return After::Afresh;
+                    }
                     let end = self.on_events(&mut read, run).await;
                     match (step, end) {
                         (Ok(()), end) | (Err(_), end @ Some(_)) => end,
@@ -144,20 +164,22 @@ impl<'a> Answer<'a> {
                 self.meter.end(&mut end);
                 self.shaper.end(end, &mut self.batch)
             });
-            let (ended, again) = match next {
-                None => (false, None),
-                Some(Next::Again(messages)) => (true, Some(messages)),
-                Some(Next::End(end)) => {
+            let after = next.map(|next| match next {
+                Next::Again(messages) => After::Again(messages),
+                Next::End(end) => {
+                    // One that waits for tools is not at its end.
+                    let said_all = end.outcome == Ok(FinishReason::Stop);
                     self.batch.push(TurnEvent::End(end));
-                    (true, None)
+                    let chat = self.chat.take().filter(|_| said_all);
+                    chat.map_or(After::End, |(id, note)| After::Chat { id, note })
                 }
-            };
+            });
             if !self.batch.is_empty() && events.send(std::mem::take(&mut self.batch)).await.is_err()
             {
-                return None;
+                return After::End;
             }
-            if ended {
-                return again;
+            if let Some(after) = after {
+                return after;
             }
             let wait = if self.settling {
                 SETTLE
@@ -202,6 +224,7 @@ impl<'a> Answer<'a> {
             return Some(TurnEnd::failed(turn_error(error, self.model)));
         }
         self.meter.event(&event);
+        self.chat.event(&event);
         let verdict = self.boundary.on_event(event, &mut self.deltas);
         self.take(verdict)
     }
@@ -240,6 +263,7 @@ impl<'a> Answer<'a> {
                 tracing::debug!(tool, outcome, "a tool ran on Cursor's side");
             }
             self.meter.delta(&delta);
+            self.chat.delta(&delta);
             if let Some(reason) = self.shaper.delta(delta, &mut self.batch) {
                 return Some(TurnEnd::finished(reason, None));
             }

@@ -7,13 +7,15 @@ use std::{
 
 use super::{
     Shared, attachments,
+    chat::Chat,
     failure::{shutting_down, turn_error, unknown_model},
-    relay::Answer,
+    relay::{After, Answer},
+    sessions::Resumed,
     shape::Shaper,
     stream::Sender,
 };
 use crate::{
-    agent::{RunRequest, Tap},
+    agent::{RunRequest, Tap, slot::Slot},
     boundary::{self, Boundary},
     dump::{Dump, Part},
     models, prompt,
@@ -73,11 +75,28 @@ async fn answer(
         dump: dump.as_ref(),
         events,
     };
-    let mut next = Some(turn);
-    while let Some(turn) = next.take() {
-        next = runs.run(turn, &mut shaper).await?;
+    // The client will not see what a repeated run is told.
+    let chats = if shaper.may_repeat() {
+        Chats::Ignore
+    } else {
+        Chats::Use
+    };
+    let mut next = Some((turn, chats));
+    while let Some((turn, chats)) = next.take() {
+        next = runs.run(turn, chats, &mut shaper).await?;
     }
     Ok(())
+}
+
+/// What a run has to do with Cursor's chats.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chats {
+    /// It may go on with one.
+    Use,
+    /// It makes one that may be gone on with.
+    Make,
+    /// Nothing.
+    Ignore,
 }
 
 /// What the runs of one answer share.
@@ -92,27 +111,46 @@ struct Runs<'a> {
 
 impl Runs<'_> {
     /// One run of the agent. Returns the turn for another run, if the answer takes one.
-    async fn run(&self, mut turn: Turn, shaper: &mut Shaper) -> Result<Option<Turn>, TurnError> {
+    async fn run(
+        &self,
+        mut turn: Turn,
+        chats: Chats,
+        shaper: &mut Shaper,
+    ) -> Result<Option<(Turn, Chats)>, TurnError> {
         let config = &self.shared.config;
         let failed = |error| turn_error(error, self.model);
         // Whatever lies in it is removed with the run.
         let slot = self.shared.agent.slot().await.map_err(failed)?;
-        let kept = shaper.may_repeat().then(|| turn.clone());
-        let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
         let workspace = match self.workspace {
             Some(dir) => dir.to_owned(),
             None => slot.dirs().workspace(),
         };
+        let resumed = match chats {
+            Chats::Use => self.chat(&turn, &workspace, &slot).await,
+            _ => None,
+        };
+        let sessions = &self.shared.sessions;
+        let note = match chats {
+            Chats::Ignore => None,
+            _ => sessions.note(&turn, &workspace, self.model),
+        };
+        let kept = (shaper.may_repeat() || resumed.is_some()).then(|| turn.clone());
+        let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
         let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
         if let Some(files) = files {
             boundary.reads_itself(files);
         }
         let hint = boundary::hint(&turn, config.boundary.max_repeat);
+        let prompt = match &resumed {
+            Some(resumed) => prompt::render_rest(&turn, resumed.messages, hint.as_slice()),
+            None => prompt::render(&turn, hint.as_slice()),
+        };
+        let expected = resumed.map(|resumed| resumed.chat);
         let request = RunRequest {
-            prompt: prompt::render(&turn, hint.as_slice()).into(),
+            prompt: prompt.into(),
             model: self.model.to_owned(),
             workspace,
-            resume: None,
+            resume: expected.clone(),
             tap: self
                 .dump
                 .cloned()
@@ -129,13 +167,37 @@ impl Runs<'_> {
         if !run.has_view() {
             boundary.without_view();
         }
-        let mut answer = Answer::new(&mut boundary, shaper, meter, self.model);
-        let again = answer.relay(&mut run, config.budgets, self.events).await;
+        let chat = Chat::new(expected, note);
+        let mut answer = Answer::new(&mut boundary, shaper, meter, self.model, chat);
+        let after = answer.relay(&mut run, config.budgets, self.events).await;
         let recovered = &self.shared.recovered;
         recovered.fetch_add(boundary.recovered(), Ordering::Relaxed);
-        Ok(kept.zip(again).map(|(mut turn, messages)| {
-            turn.messages.extend(messages);
-            turn
-        }))
+        Ok(match after {
+            After::End => None,
+            After::Chat { id, note } => {
+                let sessions = Arc::clone(sessions);
+                run.leave(move || sessions.learn(id, note));
+                None
+            }
+            After::Again(messages) => kept.map(|mut turn| {
+                turn.messages.extend(messages);
+                (turn, Chats::Ignore)
+            }),
+            After::Afresh => {
+                tracing::info!("Cursor did not go on with its chat: a new one is told everything");
+                kept.map(|turn| (turn, Chats::Make))
+            }
+        })
+    }
+
+    /// The chat that can be gone on with.
+    async fn chat(&self, turn: &Turn, workspace: &Path, slot: &Slot) -> Option<Resumed> {
+        let resumed = self.shared.sessions.take(turn, workspace, self.model)?;
+        // Cursor takes an id that it does not know for a new chat's, without a word.
+        let is_there = self.shared.agent.has_chat(&resumed.chat, slot).await;
+        if !is_there {
+            tracing::info!("Cursor has no such chat any more: a new one is told everything");
+        }
+        is_there.then_some(resumed)
     }
 }

@@ -1,7 +1,10 @@
 //! Answers one request of any dialect.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -29,7 +32,7 @@ const LARGE: usize = 256 * 1024;
 /// Reads the request, runs the turn and answers.
 pub async fn answer<B: Buf>(
     app: &App,
-    dialect: &'static dyn Dialect,
+    dialect: Arc<dyn Dialect>,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
@@ -41,7 +44,15 @@ pub async fn answer<B: Buf>(
     if let Some(dump) = &dump {
         dump.write(Part::Request, &body);
     }
-    let result = run(app, dialect, headers, body, stamp, dump.as_ref()).await;
+    let result = run(
+        app,
+        Arc::clone(&dialect),
+        headers,
+        body,
+        stamp,
+        dump.as_ref(),
+    )
+    .await;
     if let (Err(error), Some(dump)) = (&result, dump) {
         dump.line(Part::Response, &dialect.error(error));
     }
@@ -50,19 +61,24 @@ pub async fn answer<B: Buf>(
 
 async fn run(
     app: &App,
-    dialect: &'static dyn Dialect,
+    dialect: Arc<dyn Dialect>,
     headers: &HeaderMap,
     body: Bytes,
     stamp: Stamp,
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
     let request = off_runtime(body.len(), move || dialect.decode(&body, stamp)).await?;
-    let workspace = headers.get("x-cursor-workspace");
-    let workspace = workspace.map(|dir| String::from_utf8_lossy(dir.as_bytes()).into_owned());
+    let header = |name: &str| {
+        let value = headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let workspace = header("x-cursor-workspace");
+    let conversation = header("x-session-id");
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);
         }
+        turn.conversation.clone_from(&conversation);
         app.engine().start(turn, dump)
     };
     let first = start(request.turn, dump.cloned());

@@ -13,8 +13,7 @@ use crate::{
 /// All models of the account.
 pub async fn list(app: &App, dialect: &dyn Dialect) -> Response {
     let listing = app.engine().models().list().await;
-    let entries: Vec<Entry> = listing.entries().collect();
-    let body = dialect.models(&entries);
+    let body = dialect.models(&listing);
     reply::json(StatusCode::OK, body.to_string().into_bytes())
 }
 

@@ -66,7 +66,9 @@ pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
 /// the meaning of the status weighs more (a misconfigured agent is no fault of the request).
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
-        ErrorKind::InvalidRequest | ErrorKind::ContextTooLong => StatusCode::BAD_REQUEST,
+        ErrorKind::InvalidRequest | ErrorKind::UnknownResponse | ErrorKind::ContextTooLong => {
+            StatusCode::BAD_REQUEST
+        }
         ErrorKind::Unauthorized | ErrorKind::NotLoggedIn => StatusCode::UNAUTHORIZED,
         ErrorKind::UsageLimit => StatusCode::PAYMENT_REQUIRED,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,

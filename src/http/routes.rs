@@ -1,6 +1,6 @@
 //! Methods and paths.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use futures::Stream;
@@ -14,7 +14,7 @@ use warp::{
 
 use super::{ApiKey, chat, cors, models, origin, reply, unserved};
 use crate::{
-    dialect::{Computed, DIALECTS, Dialect},
+    dialect::{Computed, Dialect, Sign},
     dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
@@ -24,6 +24,7 @@ use crate::{
 pub struct App {
     engine: Engine,
     config: Config,
+    dialects: Vec<Arc<dyn Dialect>>,
 }
 
 /// How the server treats its clients.
@@ -67,10 +68,15 @@ impl Config {
 }
 
 impl App {
-    /// Serves what the engine answers.
+    /// Serves what the engine answers, in these dialects: at least one, the first where none is
+    /// meant.
     #[must_use]
-    pub fn new(engine: Engine, config: Config) -> Self {
-        Self { engine, config }
+    pub fn new(engine: Engine, config: Config, dialects: Vec<Arc<dyn Dialect>>) -> Self {
+        Self {
+            engine,
+            config,
+            dialects,
+        }
     }
 
     /// Answers requests.
@@ -86,7 +92,7 @@ impl App {
 
 /// What a path leads to.
 enum Route {
-    Answer(&'static dyn Dialect),
+    Answer(Arc<dyn Dialect>),
     Compute(&'static Computed),
     Models,
     Model(String),
@@ -96,13 +102,13 @@ enum Route {
 
 impl Route {
     /// Every path also exists without `/v1`, which some clients leave out of their base URL.
-    fn find(path: &str) -> Option<Self> {
+    fn find(path: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
         let path = path.strip_prefix("/v1").unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
-        if let Some(dialect) = DIALECTS.iter().find(|dialect| dialect.path() == path) {
-            return Some(Self::Answer(*dialect));
+        if let Some(dialect) = dialects.iter().find(|dialect| dialect.path() == path) {
+            return Some(Self::Answer(Arc::clone(dialect)));
         }
-        let mut computed = DIALECTS.iter().flat_map(|dialect| dialect.computed());
+        let mut computed = dialects.iter().flat_map(|dialect| dialect.computed());
         if let Some(computed) = computed.find(|computed| computed.path == path) {
             return Some(Self::Compute(computed));
         }
@@ -125,21 +131,29 @@ impl Route {
     }
 }
 
-/// The dialect that the client of a request speaks: the one whose path it asks for or whose header
-/// it sends.
-fn spoken(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
+/// The dialect that the client of a request speaks: the one whose path it asks for or whose sign it
+/// sends.
+fn spoken<'a>(
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    dialects: &'a [Arc<dyn Dialect>],
+) -> &'a dyn Dialect {
     let path = path.strip_prefix("/v1").unwrap_or(path);
-    let is_its_path = |dialect: &&&dyn Dialect| {
+    let is_its_path = |dialect: &&Arc<dyn Dialect>| {
         let rest = path.strip_prefix(dialect.path());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let sends_its_header = |dialect: &&&dyn Dialect| {
-        let header = dialect.header();
-        header.is_some_and(|header| headers.contains_key(header))
+    let sends_its_sign = |dialect: &&Arc<dyn Dialect>| match dialect.sign() {
+        Some(Sign::Header(name)) => headers.contains_key(name),
+        Some(Sign::Query(name)) => query
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(name)),
+        None => false,
     };
-    let found = DIALECTS.iter().find(is_its_path);
-    let found = found.or_else(|| DIALECTS.iter().find(sends_its_header));
-    *found.unwrap_or(&DIALECTS[0])
+    let found = dialects.iter().find(is_its_path);
+    let found = found.or_else(|| dialects.iter().find(sends_its_sign));
+    found.unwrap_or(&dialects[0]).as_ref()
 }
 
 /// All routes as one filter that never rejects.
@@ -148,23 +162,30 @@ pub fn routes(
 ) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone + Send + Sync + 'static {
     warp::method()
         .and(warp::path::full())
+        .and(query())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .and_then(move |method, path, headers, body| {
+        .and_then(move |method, path, query, headers, body| {
             let app = Arc::clone(&app);
-            async move { dispatch(&app, method, path, headers, body).await }
+            async move { dispatch(&app, method, path, query, headers, body).await }
         })
+}
+
+/// What stands behind the question mark; empty without one.
+fn query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
+    warp::query::raw().or(warp::any().map(String::new)).unify()
 }
 
 async fn dispatch<B: Buf>(
     app: &App,
     method: Method,
     path: FullPath,
+    query: String,
     headers: HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, warp::Rejection> {
-    let route = Route::find(path.as_str());
-    let dialect = spoken(path.as_str(), &headers);
+    let route = Route::find(path.as_str(), &app.dialects);
+    let dialect = spoken(path.as_str(), &query, &headers, &app.dialects);
     let result = handle(app, &method, path.as_str(), route, dialect, &headers, body).await;
     let mut response = result.unwrap_or_else(|error| {
         tracing::info!(kind = ?error.kind, path = path.as_str(), "refused or failed");
@@ -184,7 +205,7 @@ async fn handle<B: Buf>(
     method: &Method,
     path: &str,
     route: Option<Route>,
-    dialect: &'static dyn Dialect,
+    dialect: &dyn Dialect,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
@@ -206,7 +227,7 @@ async fn handle<B: Buf>(
         authorized?;
     }
     let Some(route) = route else {
-        return Err(unserved::error(path));
+        return Err(unserved::error(path, &app.dialects));
     };
     let allowed = route.method();
     if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
@@ -225,14 +246,14 @@ async fn handle<B: Buf>(
         Route::Compute(computed) => chat::compute(computed, headers, body).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
-        Route::Parameters => Ok(parameters()),
+        Route::Parameters => Ok(parameters(&app.dialects)),
         Route::Health => Ok(health(app, trusted)),
     }
 }
 
 /// `GET /v1/parameters`: what becomes of each parameter of each dialect.
-fn parameters() -> Response {
-    let data: Vec<_> = DIALECTS
+fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
+    let data: Vec<_> = dialects
         .iter()
         .map(|dialect| {
             let path = format!("/v1{}", dialect.path());

@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        dialect::{DIALECTS, Stamp},
+        dialect::{self, Stamp},
         engine::TurnStream,
         turn::{ErrorKind, FinishReason},
     };
@@ -186,7 +186,7 @@ mod tests {
             created: 1,
         };
         let body = br#"{"messages": [{"role": "user", "content": "hi"}]}"#;
-        DIALECTS[0].decode(body, stamp).unwrap().reply
+        dialect::all(0)[0].decode(body, stamp).unwrap().reply
     }
 
     async fn frame(response: &mut Response) -> String {

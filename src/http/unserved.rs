@@ -1,7 +1,9 @@
 //! What is said of paths that are not served.
 
+use std::sync::Arc;
+
 use crate::{
-    dialect::DIALECTS,
+    dialect::Dialect,
     turn::{ErrorKind, TurnError},
 };
 
@@ -23,7 +25,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("/messages/batches", "batches"),
     ("/moderations", "moderation"),
     ("/realtime", "realtime sessions"),
-    ("/responses/", "stored responses"),
+    ("/responses/", "looking up or changing stored responses"),
     ("/skills", "stored skills"),
     ("/threads", "stored threads"),
     ("/uploads", "stored files"),
@@ -32,7 +34,7 @@ const KNOWN: &[(&str, &str)] = &[
 ];
 
 /// The error for a path that leads nowhere.
-pub fn error(path: &str) -> TurnError {
+pub fn error(path: &str, dialects: &[Arc<dyn Dialect>]) -> TurnError {
     let inner = path.strip_prefix("/v1").unwrap_or(path);
     let lacking = KNOWN
         .iter()
@@ -42,7 +44,7 @@ pub fn error(path: &str) -> TurnError {
                 ": open-cursor answers by running Cursor's agent, which has nothing to offer for {what}"
             )
         });
-    let served: Vec<String> = DIALECTS
+    let served: Vec<String> = dialects
         .iter()
         .map(|dialect| format!("/v1{}", dialect.path()))
         .collect();
@@ -65,6 +67,10 @@ fn begins_with(path: &str, beginning: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn error(path: &str) -> TurnError {
+        super::error(path, &crate::dialect::all(0))
+    }
 
     #[test]
     fn what_is_known_is_explained() {

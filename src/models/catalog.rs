@@ -21,6 +21,7 @@ use super::entry::Entry;
 use super::family::{Family, group};
 use super::list::{Listed, parse};
 use super::resolve::{AUTO, Request, UnknownModel, resolve};
+use crate::file;
 
 /// How long a list is served without asking again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
@@ -222,10 +223,11 @@ impl Catalog {
     }
 
     async fn keep(&self, text: String) {
-        let Some(file) = self.cache_file.clone() else {
+        let Some(path) = self.cache_file.clone() else {
             return;
         };
-        let written = tokio::task::spawn_blocking(move || write_whole(&file, &text)).await;
+        let write = move || file::replace(&path, text.as_bytes(), None);
+        let written = tokio::task::spawn_blocking(write).await;
         if let Ok(Err(error)) = written {
             tracing::debug!(%error, "the model list could not be kept");
         }
@@ -242,17 +244,6 @@ impl Held {
         };
         self.asked.elapsed() < age
     }
-}
-
-/// Replaces a file so that readers see the old or the new text, whole.
-fn write_whole(file: &std::path::Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let directory = file.parent().unwrap_or(std::path::Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(directory)?;
-    temporary.write_all(text.as_bytes())?;
-    temporary.persist(file)?;
-    Ok(())
 }
 
 #[cfg(test)]

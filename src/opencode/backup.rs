@@ -1,17 +1,15 @@
-//! Writes a file so that whoever is killed or loses power leaves the old or the new one, whole; and
-//! keeps the last few old ones.
+//! Keeps the last few old versions of a file, and sweeps up what killed runs have left.
 
 use std::ffi::OsString;
-use std::fs::{File, Permissions};
-use std::io::{self, Write as _};
+use std::fs::Permissions;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::file::{TEMPORARY, replace};
+
 /// How many backups of a file are kept.
 const KEEP: usize = 5;
-
-/// How temporary files begin.
-const TEMPORARY: &str = ".open-cursor-";
 
 /// Removes what killed runs have left beside `file`. Only under the lock: a run may be at work.
 pub(super) fn sweep(file: &Path) {
@@ -24,36 +22,6 @@ pub(super) fn sweep(file: &Path) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
-}
-
-/// Replaces `file` by way of a temporary beside it, synced before and after. Without a `mode` it gets
-/// that of any new file. `file` must be no symbolic link: it would be replaced itself.
-pub(super) fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Result<()> {
-    let directory = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
-    // As any new file, not as a secret one.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder.tempfile_in(directory)?;
-    temporary.write_all(text)?;
-    if let Some(mode) = mode {
-        temporary.as_file().set_permissions(mode)?;
-    }
-    temporary.as_file().sync_all()?;
-    temporary.persist(file)?;
-    sync_directory(directory)
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Keeps `text`, which `file` holds, as `<file>.bak-<time>` and drops the oldest of these.

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::backup::{back_up, replace, sweep};
+use super::backup::{back_up, sweep};
 use super::document::{Document, EMPTY};
 use super::error::ConfigError;
 use super::plan::{SyncPlan, plan};
 use super::record::Record;
 use super::wish::Wish;
+use crate::file::replace;
 
 /// How long to wait for another open-cursor.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::backup::replace;
+use crate::file::replace;
 
 pub(super) struct Record {
     file: PathBuf,

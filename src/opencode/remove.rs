@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::backup::{back_up, replace};
+use super::backup::back_up;
 use super::commit::{ATTEMPTS, Target, follow, lock, read};
 use super::document::{Document, EMPTY};
 use super::error::ConfigError;
 use super::plan::same;
 use super::record::Record;
+use crate::file::replace;
 
 /// What was taken out, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -85,6 +85,9 @@ settings! {
     /// How many turns the dump directory keeps
     dump_keep "dump-keep" "N": NonZeroUsize = "50";
 
+    /// Responses kept in memory, for `previous_response_id` to continue them; 0 keeps none
+    responses_store "responses-store" "N": usize = "0";
+
     /// Keep the agent from changing files itself: require, auto or off
     fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";
 
@@ -105,6 +108,10 @@ settings! {
 
     /// Estimate what a run cost: auto where we stopped it, on also where Cursor does not say, or off
     estimate_usage "estimate-usage" "MODE" [CURSOR_ACP_ESTIMATE_USAGE]: EstimateUsage = "auto";
+
+    /// Go on with Cursor's own chat where it is proven to hold the conversation so far, and tell it
+    /// only the rest
+    resume "resume" "BOOL" [CURSOR_SESSION_REUSE]: bool = "false";
 
     /// Let reads and searches run on Cursor's side: fewer runs, but the client doesn't see them
     native_reads "native-reads" "BOOL" [CURSOR_ACP_NATIVE_READS]: bool = "false";

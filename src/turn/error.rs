@@ -27,6 +27,8 @@ pub enum ErrorKind {
     RateLimit,
     /// The model is not one that the agent offers.
     UnknownModel,
+    /// The response that the request continues is not, or no longer, stored.
+    UnknownResponse,
     /// The conversation is longer than the model's context.
     ContextTooLong,
     /// There is no agent program to run.

@@ -30,6 +30,8 @@ pub struct Turn {
     pub cursor_model: Option<String>,
     /// The directory that the request names, as the client wrote it.
     pub workspace: Option<String>,
+    /// The client's name for the conversation, where it sends one.
+    pub conversation: Option<String>,
     /// The conversation in order, system messages included.
     pub messages: Vec<Message>,
     /// The tools that the client executes, under the client's own names.

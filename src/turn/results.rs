@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Message, ToolCall, ToolResult, Turn};
+use super::{Message, ToolCall, ToolResult};
 
 /// All results of a conversation, by the id of the call. A client may send them in any order, and
 /// ids may repeat: legacy functions and Gemini have only names.
@@ -15,15 +15,15 @@ pub struct Results<'a> {
 }
 
 impl<'a> Results<'a> {
-    /// The results of a turn's conversation. Of results beyond the number of calls the last counts.
+    /// The results in a conversation, or in a part of one. Of results beyond the number of calls the last counts.
     #[must_use]
-    pub fn new(turn: &'a Turn) -> Self {
+    pub fn new(messages: &'a [Message]) -> Self {
         let mut by_id: HashMap<&str, Vec<&ToolResult>> = HashMap::new();
-        for result in turn.messages.iter().flat_map(Message::tool_results) {
+        for result in messages.iter().flat_map(Message::tool_results) {
             by_id.entry(&result.call_id).or_default().push(result);
         }
         let mut calls: HashMap<&str, usize> = HashMap::new();
-        for call in turn.messages.iter().flat_map(Message::tool_calls) {
+        for call in messages.iter().flat_map(Message::tool_calls) {
             *calls.entry(&call.id).or_default() += 1;
         }
         let mut doubled = 0;
@@ -54,7 +54,7 @@ impl<'a> Results<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::turn::{Part, Role};
+    use crate::turn::{Part, Role, Turn};
 
     fn call(id: &str) -> ToolCall {
         ToolCall {
@@ -93,7 +93,7 @@ mod tests {
             ],
             ..Turn::default()
         };
-        let mut results = Results::new(&turn);
+        let mut results = Results::new(&turn.messages);
         assert_eq!(results.doubled, 2);
         let mut claim = |id| results.claim(&call(id)).map(|it| it.content.as_str());
         assert_eq!(claim("a"), Some("new"));

@@ -9,6 +9,7 @@
 
 mod failures;
 mod hostile;
+mod memory;
 mod processes;
 mod text;
 mod tools;
@@ -55,6 +56,10 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-argv", "", "answers {argv, env (names only), cwd} as JSON", text::argv),
     ("fake-attachments", "", "reads the attached files natively, then says path, size and beginning of each", tools::attachments),
     ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),
+
+    ("fake-memory", "", "keeps chats; answers {resumed, before, prompt}", memory::keeps),
+    ("fake-memory-elsewhere", "", "as fake-memory, but a chat to go on with is another one", memory::elsewhere),
+    ("fake-memory-refuses", "", "as fake-memory, but refuses to go on with a chat", memory::refuses),
 
     ("fake-tool-hang", "", "announces a read, then silence", tools::hang),
     ("fake-tool-", tools::KINDS, "one call of that kind, refused after 300 ms; text once the prompt holds a result", tools::one),

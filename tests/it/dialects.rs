@@ -83,6 +83,32 @@ async fn calls_have_the_form_in_which_the_tool_was_offered() {
 }
 
 #[tokio::test]
+async fn hosted_tools_are_refused_or_named() {
+    let server = TestServer::start().await;
+    for (wire, mut request) in requests("fake-ok") {
+        // Legacy completions know no tools.
+        if wire.path() == "/v1/completions" {
+            continue;
+        }
+        request["tools"] = json!([{"type": "web_search"}, {"type": "file_search"}]);
+        let answer = server.post_to(wire.path(), &request).await;
+        assert_eq!(answer.status, 400, "{}", wire.path());
+        let message = wire.error(&answer.json());
+        for named in ["`tools[1]`", "`file_search`"] {
+            assert!(message.contains(named), "{message}");
+        }
+        request["tools"].as_array_mut().unwrap().pop();
+        let answer = server.post_to(wire.path(), &request).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.headers["x-open-cursor-ignored"], "tools.web_search");
+        request["tool_choice"] = json!({"type": "web_search"});
+        let answer = server.post_to(wire.path(), &request).await;
+        assert_eq!(answer.status, 400, "{}", wire.path());
+        assert!(wire.error(&answer.json()).contains("`web_search`"));
+    }
+}
+
+#[tokio::test]
 async fn tokens_are_counted_by_estimate() {
     let server = TestServer::start().await;
     let path = "/v1/messages/count_tokens";
@@ -125,6 +151,25 @@ async fn models_have_the_shape_that_the_client_knows() {
         (status, &none["error"]["type"]),
         (404, &json!("not_found_error"))
     );
+}
+
+#[tokio::test]
+async fn codex_is_told_the_models_in_its_own_shape() {
+    let server = TestServer::start().await;
+    let codex = server.get("/v1/models?client_version=0.169.0").await.json();
+    assert!(codex.get("data").is_none(), "{codex}");
+    let slugs: Vec<&str> = codex["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| model["slug"].as_str().unwrap())
+        .collect();
+    for path in ["/v1/models", "/v1/models?after=client_version"] {
+        let list = server.get(path).await.json();
+        for model in list["data"].as_array().unwrap() {
+            assert!(slugs.contains(&model["id"].as_str().unwrap()), "{model}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -395,12 +395,15 @@ async fn tool_choice_in_every_form() {
 
 /// The prompt by the same way as the server, where the agent can't be asked for it.
 fn dialect_prompt(request: &Value) -> String {
-    use open_cursor::dialect::{DIALECTS, Stamp};
+    use open_cursor::dialect::{self, Stamp};
     let stamp = Stamp {
         id: "1".to_owned(),
         created: 1,
     };
     let body = request.to_string();
-    let turn = DIALECTS[0].decode(body.as_bytes(), stamp).unwrap().turn;
+    let turn = dialect::all(0)[0]
+        .decode(body.as_bytes(), stamp)
+        .unwrap()
+        .turn;
     open_cursor::prompt::render(&turn, &[])
 }

@@ -11,7 +11,7 @@ use std::{
 
 use open_cursor::engine::EstimateUsage;
 use open_cursor::{
-    dialect::{DIALECTS, Stamp},
+    dialect::{self, Stamp},
     prompt,
     turn::Turn,
 };
@@ -88,8 +88,8 @@ async fn golden_cases() {
 }
 
 fn decode(wire: &dyn Wire, request: &Value) -> Turn {
-    let dialect = DIALECTS
-        .iter()
+    let dialect = dialect::all(0)
+        .into_iter()
         .find(|dialect| wire.path().strip_prefix("/v1") == Some(dialect.path()))
         .unwrap();
     let stamp = Stamp {

@@ -56,8 +56,12 @@ mod run;
 mod security;
 /// The `serve` command as a process.
 mod serve;
+/// Cursor's own chats, gone on with.
+mod sessions;
 /// Stop sequences, lengths, JSON and several choices.
 mod shape;
+/// Responses that are kept and continued.
+mod stored;
 /// `sync-models`: golden configurations, properties, and being killed.
 mod sync_models;
 /// Calls that the model writes out in its answer.

@@ -1,8 +1,6 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::rt::TokioIo;
 use open_cursor::engine::{Limits, Workspaces};
 use serde_json::{Value, json};
 
@@ -30,25 +28,9 @@ async fn open(limits: Limits) -> (TestServer, PathBuf, [PathBuf; 2]) {
 
 /// Sends a request with the header, if any: the status, and the answer's text or the error.
 async fn send(server: &TestServer, header: Option<&Path>, body: &Value) -> (u16, String) {
-    let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    let mut request = hyper::Request::post("/v1/chat/completions")
-        .header("host", "localhost")
-        .header("content-type", "application/json");
-    if let Some(header) = header {
-        request = request.header("x-cursor-workspace", header.to_str().unwrap());
-    }
-    let request = request
-        .body(Full::new(bytes::Bytes::from(body.to_string())))
-        .unwrap();
-    let response: hyper::Response<hyper::body::Incoming> =
-        sender.send_request(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let headers = header.map(|dir| ("x-cursor-workspace", dir.to_str().unwrap()));
+    let answer = server.whole_with(headers.as_slice(), body).await;
+    let (status, body) = (answer.status, answer.json());
     let text = match status {
         200 => &body["choices"][0]["message"]["content"],
         _ => &body["error"]["message"],

@@ -110,7 +110,7 @@ impl Enclosure {
             FenceMode::Off => &[],
             _ => deny::rules(run.has_view()),
         };
-        slot.seed_config(rules).map_err(failed(&run.config))?;
+        slot.configure(rules).map_err(failed(&run.config))?;
         Ok(run)
     }
 

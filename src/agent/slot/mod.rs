@@ -1,9 +1,10 @@
 //! A slot: the private directories of one running agent.
 //!
 //! ```text
-//! <root>/chats            shared by all slots, so that a resumed chat is found from any of them
+//! <root>/chats            shared by all slots, so that a resumed chat is found from any of them;
+//!                         those that were not used for a day are removed
 //! <root>/0.lock           held while a server uses slot 0
-//! <root>/0/config         CURSOR_CONFIG_DIR, seeded anew for every turn
+//! <root>/0/config         CURSOR_CONFIG_DIR, seeded anew after every turn
 //!         /tmp            TMPDIR
 //!         /workspace      the working directory of requests that have none; stays empty
 //!         /layers/0/upper, work    what the agent writes in its view
@@ -12,24 +13,32 @@
 //! The paths of a slot never change: Cursor keeps a folder per workspace path. Nothing of one turn
 //! is left for the next. Knows no fence: it only says where things are.
 
+mod chats;
 mod config;
 mod places;
 mod pool;
+mod seed;
 mod strays;
 mod sweep;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use seed::Seed;
 
 pub use places::Places;
 pub use pool::{Slot, SlotError, Slots};
+pub use seed::Rules;
 
 /// The paths of one slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SlotDirs {
     slot: PathBuf,
     chats: PathBuf,
     user_config: PathBuf,
+    /// What the configuration directory holds, if it is ready for a run.
+    seed: Arc<Mutex<Option<Seed>>>,
 }
 
 impl SlotDirs {
@@ -38,6 +47,7 @@ impl SlotDirs {
             slot: root.join(index.to_string()),
             chats: root.join("chats"),
             user_config: user_config.to_owned(),
+            seed: Arc::default(),
         }
     }
 
@@ -65,6 +75,15 @@ impl SlotDirs {
         &self.chats
     }
 
+    /// Whether Cursor keeps a chat of this id; among the `users` own, or among the slots'. Blocking.
+    pub(super) fn has_chat(&self, id: &str, users: bool) -> bool {
+        if users {
+            chats::has(&self.user_config.join("chats"), id)
+        } else {
+            chats::has(&self.chats, id)
+        }
+    }
+
     /// A directory of the slot that the agent may not write, for trying just that.
     pub(super) fn forbidden(&self) -> &Path {
         &self.slot
@@ -84,34 +103,36 @@ impl SlotDirs {
         sweep::empty(&self.slot.join("layers"))
     }
 
-    /// Fills the configuration directory: the user's own settings with our deny rules added. The
-    /// user's files are only read. Blocking.
+    /// Sees to it that the configuration directory holds the user's settings with these rules.
+    /// Blocking.
     ///
     /// # Errors
-    /// If the slot's directory cannot be written.
-    pub(super) fn seed_config(&self, deny: &[&str]) -> io::Result<()> {
-        let config = self.config();
-        sweep::empty(&config)?;
-        std::os::unix::fs::symlink(&self.chats, config.join("chats"))?;
-        let users = std::fs::read_to_string(self.user_config.join(config::FILE)).ok();
-        let merged = config::merged(users.as_deref(), deny);
-        write_new(&config.join(config::FILE), merged.as_bytes())?;
-        // Feature flags that Cursor would fetch again; no part of any turn.
-        match std::fs::read(self.user_config.join(config::FLAGS)) {
-            Ok(flags) => write_new(&config.join(config::FLAGS), &flags),
-            Err(_) => Ok(()),
-        }
+    /// If it can't be written.
+    pub(super) fn configure(&self, rules: Rules) -> io::Result<()> {
+        Seed::update(&mut lock(&self.seed), self, rules)
     }
 
-    /// Leaves the slot as new. Blocking.
+    /// Leaves the slot as new, and ready for a run by the same rules as the last one. Blocking.
     fn clean(&self) -> io::Result<()> {
         private_directory(&self.slot)?;
-        sweep::empty(&self.slot)?;
-        for directory in [self.config(), self.tmp(), self.workspace()] {
-            private_directory(&directory)?;
+        private_directory(&self.chats)?;
+        let [config, tmp, workspace] = [self.config(), self.tmp(), self.workspace()];
+        sweep::all_but(&self.slot, &[&config, &tmp, &workspace])?;
+        sweep::renew(&tmp)?;
+        sweep::renew(&workspace)?;
+        let last = lock(&self.seed).take_if(|seed| !seed.is_intact(self));
+        if lock(&self.seed).is_none() {
+            sweep::renew(&config)?;
         }
-        private_directory(&self.chats)
+        match last {
+            Some(seed) => self.configure(seed.rules),
+            None => Ok(()),
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a directory that only we can enter, or finds it. One that is not ours alone is refused:
@@ -136,9 +157,4 @@ pub(super) fn private_directory(path: &Path) -> io::Result<()> {
         );
         Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
     }
-}
-
-/// Never writes through a symlink that a stray of the last turn may have put there.
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    std::fs::File::create_new(path)?.write_all(content)
 }

@@ -3,15 +3,21 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::chats;
 use super::strays::{self, Process};
-use super::{SlotDirs, private_directory};
+use super::{SlotDirs, lock, private_directory};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
 const MOST_SLOTS: usize = 256;
+
+/// How often old chats are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// Why there is no slot.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +135,7 @@ impl Slots {
         Ok(Self {
             pool: Arc::new(Pool {
                 count,
-                cleaner: cleaner().map_err(failed(root))?,
+                cleaner: cleaner(root.join("chats")).map_err(failed(root))?,
                 permits,
                 idle,
             }),
@@ -183,7 +189,7 @@ impl Slots {
 
 impl Pool {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 
@@ -199,8 +205,7 @@ impl Slot {
     pub fn note_descendants(&self, agent: u32) {
         if let Ok(agent) = i32::try_from(agent) {
             let found = strays::descendants(agent);
-            let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
-            strays.extend(found);
+            lock(&self.strays).extend(found);
         }
     }
 }
@@ -210,21 +215,15 @@ impl Drop for Slot {
         let Some(mut idle) = self.idle.take() else {
             return;
         };
-        let strays = std::mem::take(
-            self.strays
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let strays = std::mem::take(&mut *lock(&self.strays));
         let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());
         let finish = move || {
             strays::reap(&strays);
-            idle.clean = match idle.dirs.clean() {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
-                    false
-                }
-            };
+            let cleaned = idle.dirs.clean();
+            if let Err(error) = &cleaned {
+                tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
+            }
+            idle.clean = cleaned.is_ok();
             let mut slots = pool.idle();
             slots.push(idle);
             slots.sort_by_key(|idle| std::cmp::Reverse(idle.index));
@@ -237,13 +236,25 @@ impl Drop for Slot {
     }
 }
 
-/// Runs jobs one after the other on a thread of its own, until the sender is dropped. Not the
-/// runtime's pool: a slot may be dropped outside of one, and while one shuts down.
-fn cleaner() -> io::Result<mpsc::Sender<Job>> {
+/// Runs jobs one after the other on a thread of its own, until the sender is dropped, and removes
+/// old chats now and then. Not the runtime's pool: a slot may be dropped outside of one, and while
+/// one shuts down.
+fn cleaner(chats: PathBuf) -> io::Result<mpsc::Sender<Job>> {
     let (sender, jobs) = mpsc::channel::<Job>();
+    let mut due = Instant::now();
+    let work = move || loop {
+        match jobs.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(job) => job(),
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                chats::prune(&chats, SystemTime::now() - chats::AGE);
+                due = Instant::now() + PRUNE_EVERY;
+            }
+        }
+    };
     std::thread::Builder::new()
         .name("slot-cleaner".into())
-        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+        .spawn(work)?;
     Ok(sender)
 }
 

@@ -16,31 +16,42 @@ pub(super) struct Process {
 #[cfg(target_os = "linux")]
 impl Process {
     pub(super) fn is_running(&self) -> bool {
-        read(self.pid).is_some_and(|(now, _)| now == *self)
+        read(self.pid).is_some_and(|now| now == *self)
     }
 }
 
-/// The children of `root` and theirs, without `root` itself. Blocking, some milliseconds at most.
+/// The children of `root` and theirs, without `root` itself. Blocking, a millisecond at most.
 #[cfg(target_os = "linux")]
 pub(super) fn descendants(root: pid_t) -> Vec<Process> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let processes: Vec<(Process, pid_t)> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(read)
-        .collect();
     let mut found: Vec<Process> = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        for (process, _) in processes.iter().filter(|(_, ppid)| *ppid == parent) {
-            if !found.contains(process) {
-                found.push(*process);
-                parents.push(process.pid);
+        for child in children(parent).into_iter().filter_map(read) {
+            if !found.contains(&child) {
+                found.push(child);
+                parents.push(child.pid);
             }
         }
     }
     found
+}
+
+/// The pids of a process's children, which the kernel lists by the thread that made them
+/// (`CONFIG_PROC_CHILDREN`, as in every common distribution). To look at the parent of each process
+/// of the machine instead would cost some milliseconds a turn.
+#[cfg(target_os = "linux")]
+fn children(parent: pid_t) -> Vec<pid_t> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{parent}/task")) else {
+        return Vec::new();
+    };
+    let lists = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            let pids = list.split_ascii_whitespace();
+            pids.filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Kills those of `processes` that are still there.
@@ -69,23 +80,21 @@ pub(super) fn descendants(_: pid_t) -> Vec<Process> {
 pub(super) fn reap(_: &[Process]) {}
 
 #[cfg(target_os = "linux")]
-fn read(pid: pid_t) -> Option<(Process, pid_t)> {
+fn read(pid: pid_t) -> Option<Process> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (started, parent) = parse(&stat)?;
-    Some((Process { pid, started }, parent))
+    let started = parse(&stat)?;
+    Some(Process { pid, started })
 }
 
-/// Start time and parent from `/proc/PID/stat` (fields 22 and 4). The name in parentheses may hold
-/// anything, so counting begins after its end. A zombie is no process any more.
+/// The time of start from `/proc/PID/stat` (field 22). The name in parentheses may hold anything,
+/// so counting begins after its end. A zombie is no process any more.
 #[cfg(target_os = "linux")]
-fn parse(stat: &str) -> Option<(u64, pid_t)> {
+fn parse(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     if matches!(fields.next()?, "Z" | "X") {
         return None;
     }
-    let parent = fields.next()?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
-    Some((started, parent))
+    fields.nth(18)?.parse().ok()
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -98,7 +107,7 @@ mod tests {
     #[test]
     fn stat_is_read_behind_any_name() {
         let stat = "12 (a) b) S 7 12 12 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4711 99 5";
-        assert_eq!(parse(stat), Some((4711, 7)));
+        assert_eq!(parse(stat), Some(4711));
         assert_eq!(parse(&stat.replace(" S ", " Z ")), None);
         assert_eq!(parse("12 (cut"), None);
     }
@@ -124,7 +133,7 @@ mod tests {
         );
         child.kill().unwrap();
         child.wait().unwrap();
-        let alive = read(stray).unwrap().0;
+        let alive = read(stray).unwrap();
 
         reap(&[Process {
             started: alive.started + 1,

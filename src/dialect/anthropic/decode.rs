@@ -3,11 +3,11 @@
 use super::encode::MessagesReply;
 use crate::{
     dialect::{
-        Request, Stamp, content,
+        Request, Stamp, common, content,
         field::{self, Field},
         format, limits, parameters, tools,
     },
-    turn::{Message, Role, Shape, ToolSpec, Turn, TurnError},
+    turn::{Message, Role, Shape, Turn, TurnError},
 };
 
 /// Reads a request body.
@@ -15,13 +15,12 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
     let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
-    let offered = tools::offered(&body)?;
-    ignored.extend(offered.left_out);
-    let turn = read(&body, offered.specs)?;
+    let (turn, left_out) = read(&body)?;
+    ignored.extend(left_out);
     let reply = MessagesReply::new(stamp, &turn, shows_thinking(&body)?);
     Ok(Request {
         others: Vec::new(),
-        stream: body.opt_bool("stream")?.unwrap_or(false),
+        stream: common::stream(&body)?,
         ignored,
         reply: Box::new(reply),
         turn,
@@ -31,32 +30,29 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
 /// Reads what a body asks, without the way in which it is to be answered.
 pub fn turn(body: &[u8]) -> Result<Turn, TurnError> {
     let value = field::parse(body)?;
-    let body = Field::root(&value);
-    let offered = tools::offered(&body)?;
-    read(&body, offered.specs)
+    Ok(read(&Field::root(&value))?.0)
 }
 
-fn read(body: &Field<'_>, tools: Vec<ToolSpec>) -> Result<Turn, TurnError> {
-    let choice = tools::choice(body, &tools)?;
+/// The turn, and the tools that are left out.
+fn read(body: &Field<'_>) -> Result<(Turn, Vec<String>), TurnError> {
+    let mut turn = common::turn(body)?;
+    // Calls are written alike, whatever form their tool was offered in.
+    let (_forms, left_out) = tools::read(body, &mut turn)?;
     let effort = match body.get("output_config") {
         Some(config) => config.opt_str("effort")?,
         None => None,
     };
-    Ok(Turn {
-        model: body.opt_str("model")?.unwrap_or("auto").to_owned(),
-        cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
-        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
-        messages: messages(body)?,
-        tools,
-        tool_choice: choice.tool_choice,
-        parallel_tool_calls: choice.parallel.unwrap_or(true),
+    let turn = Turn {
+        messages: common::messages(body, message)?,
         reasoning_effort: effort.map(str::to_owned),
         shape: Shape {
             stop: limits::stop(body, "stop_sequences")?,
             max_tokens: limits::max_tokens(body, &["max_tokens"])?,
             format: format::format(output_format(body))?,
         },
-    })
+        ..turn
+    };
+    Ok((turn, left_out))
 }
 
 /// Where the format stands now, and where it stood in Anthropic's beta.
@@ -73,25 +69,6 @@ fn shows_thinking(body: &Field<'_>) -> Result<bool, TurnError> {
     };
     let is_on = thinking.require("type")?.str()? != "disabled";
     Ok(is_on && thinking.opt_str("display")? != Some("omitted"))
-}
-
-fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
-    let mut messages = Vec::new();
-    if let Some(system) = body.get("system") {
-        messages.push(Message {
-            role: Role::System,
-            parts: content::parts(&system)?,
-        });
-    }
-    let list = body.require("messages")?;
-    let before = messages.len();
-    for item in list.items()? {
-        messages.push(message(&item)?);
-    }
-    if messages.len() == before {
-        return Err(list.fail("must hold at least one message"));
-    }
-    Ok(messages)
 }
 
 fn message(item: &Field<'_>) -> Result<Message, TurnError> {

@@ -22,6 +22,7 @@ pub fn error_object(error: &TurnError) -> Value {
 fn kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidRequest
+        | ErrorKind::UnknownResponse
         | ErrorKind::MethodNotAllowed
         | ErrorKind::UnsupportedMediaType
         | ErrorKind::ContextTooLong => "invalid_request_error",

@@ -12,11 +12,11 @@ mod models;
 use serde_json::{Value, json};
 
 use super::{
-    Computed, Dialect, Parameter, Request, Stamp,
+    Computed, Dialect, Parameter, Request, Sign, Stamp,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::{
-    models::Entry,
+    models::{Entry, Listing},
     turn::{TurnError, estimate_tokens},
 };
 
@@ -84,12 +84,12 @@ impl Dialect for Messages {
         }]
     }
 
-    fn header(&self) -> Option<&'static str> {
-        Some("anthropic-version")
+    fn sign(&self) -> Option<Sign> {
+        Some(Sign::Header("anthropic-version"))
     }
 
-    fn models(&self, models: &[Entry]) -> Value {
-        models::list(models)
+    fn models(&self, listing: &Listing) -> Value {
+        models::list(listing)
     }
 
     fn model(&self, model: &Entry) -> Value {

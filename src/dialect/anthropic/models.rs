@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::models::Entry;
+use crate::models::{Entry, Listing};
 
 /// All models on one page.
-pub fn list(models: &[Entry]) -> Value {
+pub fn list(listing: &Listing) -> Value {
+    let models: Vec<Entry> = listing.entries().collect();
     json!({
         "data": models.iter().map(one).collect::<Vec<_>>(),
         "first_id": models.first().map(|model| &model.id),

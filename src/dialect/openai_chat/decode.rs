@@ -3,7 +3,7 @@
 use super::{calls::Calls, encode::ChatReply};
 use crate::{
     dialect::{
-        Request, Stamp, choices, content,
+        Request, Stamp, choices, common, content,
         field::{self, Field},
         format, limits, openai_responses, parameters, tools,
     },
@@ -16,32 +16,15 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     let body = Field::root(&value);
 
     let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
-    let model = body.opt_str("model")?.unwrap_or("auto");
-    let stream = body.opt_bool("stream")?.unwrap_or(false);
-    let include_usage = body
-        .get("stream_options")
-        .map_or(Ok(None), |options| options.opt_bool("include_usage"))?
-        .unwrap_or(true);
+    let mut turn = common::turn(&body)?;
+    let (forms, left_out) = tools::read(&body, &mut turn)?;
+    ignored.extend(left_out);
     let choices = choices::count(&body, "n")?;
-
-    let offered = tools::offered(&body)?;
-    ignored.extend(offered.left_out);
-    let mut tools = offered.specs;
-    let choice = tools::choice(&body, &tools)?;
-    if let Some(allowed) = &choice.allowed {
-        tools.retain(|tool| allowed.contains(&tool.name));
-    }
     let legacy_functions = body.get("functions").is_some() && body.get("tools").is_none();
-
     let turn = Turn {
-        model: model.to_owned(),
-        cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
-        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
         messages: messages(&body)?,
-        tools,
-        tool_choice: choice.tool_choice,
         // The legacy form has room for one call only.
-        parallel_tool_calls: choice.parallel.unwrap_or(true) && !legacy_functions,
+        parallel_tool_calls: turn.parallel_tool_calls && !legacy_functions,
         reasoning_effort: effort(&body)?,
         shape: Shape {
             stop: limits::stop(&body, "stop")?,
@@ -51,13 +34,14 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
             )?,
             format: format::format(body.get("response_format"))?,
         },
+        ..turn
     };
     let mut reply = ChatReply::new(
         &stamp,
-        model,
+        &turn.model,
         choices,
-        include_usage,
-        Calls::new(legacy_functions, offered.forms),
+        common::include_usage(&body)?,
+        Calls::new(legacy_functions, forms),
     );
     if body.opt_bool("x_cursor")? == Some(true) {
         reply = reply.with_activity();
@@ -65,7 +49,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
     Ok(Request {
         others: vec![turn.clone(); choices - 1],
         turn,
-        stream,
+        stream: common::stream(&body)?,
         ignored,
         reply: Box::new(reply),
     })
@@ -88,20 +72,7 @@ fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
     if body.get("messages").is_none() && body.get("input").is_some() {
         return openai_responses::messages(body);
     }
-    let mut messages = Vec::new();
-    // Claude's place for instructions.
-    if let Some(system) = body.get("system") {
-        messages.push(Message::of(Role::System, content::parts(&system)?));
-    }
-    let list = body.require("messages")?;
-    let before = messages.len();
-    for item in list.items()? {
-        messages.push(message(&item)?);
-    }
-    if messages.len() == before {
-        return Err(list.fail("must hold at least one message"));
-    }
-    Ok(messages)
+    common::messages(body, message)
 }
 
 fn message(item: &Field<'_>) -> Result<Message, TurnError> {

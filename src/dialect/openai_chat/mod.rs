@@ -9,7 +9,6 @@ mod encode;
 
 use super::{
     Dialect, Parameter, Request, Stamp,
-    openai_error::error_object,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::turn::TurnError;
@@ -78,9 +77,5 @@ impl Dialect for OpenAiChat {
 
     fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, stamp)
-    }
-
-    fn error(&self, error: &TurnError) -> Vec<u8> {
-        error_object(error).to_string().into_bytes()
     }
 }

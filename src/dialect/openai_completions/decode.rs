@@ -3,7 +3,7 @@
 use super::encode::CompletionReply;
 use crate::{
     dialect::{
-        Request, Stamp, choices,
+        Request, Stamp, choices, common,
         field::{self, Field},
         limits, parameters,
     },
@@ -15,21 +15,13 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
     let ignored = parameters::ignored(&body, super::PARAMETERS)?;
-    let model = body.opt_str("model")?.unwrap_or("auto");
-    let include_usage = body
-        .get("stream_options")
-        .map_or(Ok(None), |options| options.opt_bool("include_usage"))?
-        .unwrap_or(true);
     let base = Turn {
-        model: model.to_owned(),
-        cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
-        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
         shape: Shape {
             stop: limits::stop(&body, "stop")?,
             max_tokens: limits::max_tokens(&body, &["max_tokens"])?,
             ..Shape::default()
         },
-        ..Turn::default()
+        ..common::turn(&body)?
     };
     let n = choices::count(&body, "n")?;
     let prompts = prompts(&body, n)?;
@@ -41,11 +33,11 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
         };
         std::iter::repeat_n(turn, n)
     });
-    let reply = CompletionReply::new(stamp, model, include_usage);
+    let reply = CompletionReply::new(stamp, &base.model, common::include_usage(&body)?);
     Ok(Request {
         turn: turns.next().unwrap_or_default(),
         others: turns.collect(),
-        stream: body.opt_bool("stream")?.unwrap_or(false),
+        stream: common::stream(&body)?,
         ignored,
         reply: Box::new(reply),
     })

@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 
-use super::{Dialect, Parameter, Request, Stamp, openai_error::error_object, parameters::NO_FLAG};
+use super::{Dialect, Parameter, Request, Stamp, parameters::NO_FLAG};
 use crate::turn::TurnError;
 
 const PARAMETERS: &[Parameter] = &[
@@ -46,9 +46,5 @@ impl Dialect for Completions {
 
     fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp)
-    }
-
-    fn error(&self, error: &TurnError) -> Vec<u8> {
-        error_object(error).to_string().into_bytes()
     }
 }

@@ -1,51 +1,64 @@
 //! A Responses request as a [`Turn`].
 
-use super::{encode::ResponsesReply, input, response::Head};
+use std::sync::Arc;
+
+use super::{
+    encode::ResponsesReply,
+    input,
+    response::Head,
+    store::{Exchange, Keep, Store, join},
+};
 use crate::{
     dialect::{
-        Request, Stamp,
+        Request, Stamp, common,
         field::{self, Field},
         format, limits, parameters, tools,
     },
-    turn::{Message, Role, Shape, Turn, TurnError},
+    turn::{ErrorKind, Message, Role, Shape, Turn, TurnError},
 };
 
-/// Reads a request body.
-pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
+/// Reads a request body, which may continue a response of the store.
+pub fn request(
+    body: &[u8],
+    stamp: &Stamp,
+    store: Option<&Arc<Store>>,
+) -> Result<Request, TurnError> {
     let value = field::parse(body)?;
     let body = Field::root(&value);
     let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
-    let offered = tools::offered(&body)?;
-    ignored.extend(offered.left_out);
-    let mut tools = offered.specs;
-    let choice = tools::choice(&body, &tools)?;
-    if let Some(allowed) = &choice.allowed {
-        tools.retain(|tool| allowed.contains(&tool.name));
+    let mut turn = common::turn(&body)?;
+    let (forms, left_out) = tools::read(&body, &mut turn)?;
+    ignored.extend(left_out);
+    let mut messages = Vec::from_iter(instructions(&body)?);
+    let said = said(&body)?;
+    let before = continued(&body, store)?;
+    if let Some(before) = &before {
+        before.conversation(&mut messages);
     }
+    let keep = store.filter(|_| wants_store(&body)).map(|store| Keep {
+        store: Arc::clone(store),
+        before,
+        messages: said.clone(),
+    });
+    join(&mut messages, said);
     let (effort, shows_reasoning) = reasoning(&body)?;
-    let model = body.opt_str("model")?.unwrap_or("auto");
     let turn = Turn {
-        model: model.to_owned(),
-        cursor_model: body.opt_str("cursorModel")?.map(str::to_owned),
-        workspace: body.opt_str("cursorWorkspace")?.map(str::to_owned),
-        messages: messages(&body)?,
-        tools,
-        tool_choice: choice.tool_choice,
-        parallel_tool_calls: choice.parallel.unwrap_or(true),
+        messages,
         reasoning_effort: effort,
         shape: Shape {
             stop: Vec::new(),
             max_tokens: limits::max_tokens(&body, &["max_output_tokens"])?,
             format: format::format(body.get("text").and_then(|text| text.get("format")))?,
         },
+        ..turn
     };
-    let head = Head::new(stamp, model, &body)?;
+    let head = Head::new(stamp, &turn.model, keep.is_some(), &body)?;
     Ok(Request {
         turn,
         others: Vec::new(),
-        stream: body.opt_bool("stream")?.unwrap_or(false),
+        stream: common::stream(&body)?,
         ignored,
-        reply: Box::new(ResponsesReply::new(head, shows_reasoning, offered.forms)),
+        reply: Box::new(ResponsesReply::new(head, shows_reasoning, forms, keep)),
     })
 }
 
@@ -59,25 +72,63 @@ fn reasoning(body: &Field<'_>) -> Result<(Option<String>, bool), TurnError> {
     Ok((effort, shown.is_some_and(|summary| summary.value != "none")))
 }
 
+/// The response that the request continues.
+fn continued(
+    body: &Field<'_>,
+    store: Option<&Arc<Store>>,
+) -> Result<Option<Arc<Exchange>>, TurnError> {
+    let field = body.get("previous_response_id");
+    let Some(field) = field.filter(|field| field.value != "") else {
+        return Ok(None);
+    };
+    let Some(store) = store else {
+        return Err(field.fail(
+            "is not supported: this server stores no responses; start it with \
+             `--responses-store 100`, or send the whole conversation in `input`",
+        ));
+    };
+    let id = field.str()?;
+    let found = store.find(id).ok_or_else(|| TurnError {
+        kind: ErrorKind::UnknownResponse,
+        ..field.fail(format_args!(
+            "previous response with id '{id}' not found: it was never stored, or is too old; \
+             send the whole conversation in `input`"
+        ))
+    });
+    found.map(Some)
+}
+
+/// As at OpenAI, a response is stored unless the request says no.
+fn wants_store(body: &Field<'_>) -> bool {
+    body.get("store").is_none_or(|field| field.value != false)
+}
+
 /// The conversation in `instructions` and `input`.
 ///
 /// # Errors
 /// An input that is missing, empty or can't be passed on.
 pub(in crate::dialect) fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
+    let instructions = instructions(body)?.into_iter();
+    Ok(instructions.chain(said(body)?).collect())
+}
+
+fn instructions(body: &Field<'_>) -> Result<Option<Message>, TurnError> {
+    let text = body.opt_str("instructions")?;
+    Ok(text.map(|text| Message::text(Role::System, text)))
+}
+
+/// The conversation in `input`.
+fn said(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
     let mut messages = Vec::new();
-    if let Some(instructions) = body.opt_str("instructions")? {
-        messages.push(Message::text(Role::System, instructions));
-    }
     let list = body.require("input")?;
     if list.value.is_string() {
         messages.push(Message::text(Role::User, list.str()?));
         return Ok(messages);
     }
-    let before = messages.len();
     for item in list.items()? {
         input::add(&item, &mut messages)?;
     }
-    if messages.len() == before {
+    if messages.is_empty() {
         return Err(list.fail("must hold at least one message"));
     }
     Ok(messages)
@@ -96,7 +147,7 @@ mod tests {
             id: "1".to_owned(),
             created: 1,
         };
-        request(body.to_string().as_bytes(), &stamp)
+        request(body.to_string().as_bytes(), &stamp, None)
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{
     output::{self, Call, Kind},
     response::Head,
+    store::Keep,
 };
 use crate::{
     dialect::{Answer, Reply, escape::write_json_str, frame, tools::Forms},
@@ -31,6 +32,8 @@ pub struct ResponsesReply {
     open: Option<Open>,
     /// The items that are complete.
     output: Vec<Value>,
+    /// Where it is kept, if it is.
+    keep: Option<Keep>,
 }
 
 /// The item that grows.
@@ -44,7 +47,7 @@ struct Open {
 
 impl ResponsesReply {
     /// `forms` says how the calls of tools that aren't plain functions are written.
-    pub fn new(head: Head, shows_reasoning: bool, forms: Forms) -> Self {
+    pub fn new(head: Head, shows_reasoning: bool, forms: Forms, keep: Option<Keep>) -> Self {
         Self {
             head,
             shows_reasoning,
@@ -53,17 +56,23 @@ impl ResponsesReply {
             begun: false,
             open: None,
             output: Vec::new(),
+            keep,
         }
+    }
+
+    /// The whole response, with the event that carries it. One that ended well is kept before
+    /// anybody can continue it.
+    fn finish(mut self, end: &TurnEnd) -> (&'static str, Value) {
+        let keep = self.keep.filter(|_| end.outcome.is_ok());
+        let put = |keep: Keep| keep.put(self.head.response_id(), &self.output);
+        self.head.stored = keep.is_some_and(put);
+        self.head.finished(self.output, end)
     }
 
     /// Appends an event; `members` are those beside its type and number.
     fn event(&mut self, kind: &str, members: Value, out: &mut Vec<u8>) {
-        let mut event = json!({"type": kind, "sequence_number": self.sequence});
+        write_event(kind, self.sequence, members, out);
         self.sequence += 1;
-        if let (Some(event), Value::Object(members)) = (event.as_object_mut(), members) {
-            event.extend(members);
-        }
-        frame::event(kind, &event, out);
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
@@ -178,6 +187,14 @@ impl ResponsesReply {
     }
 }
 
+fn write_event(kind: &str, sequence: u64, members: Value, out: &mut Vec<u8>) {
+    let mut event = json!({"type": kind, "sequence_number": sequence});
+    if let (Some(event), Value::Object(members)) = (event.as_object_mut(), members) {
+        event.extend(members);
+    }
+    frame::event(kind, &event, out);
+}
+
 /// What the events of one kind of item are called.
 struct Names {
     prefix: &'static str,
@@ -246,9 +263,9 @@ impl Reply for ResponsesReply {
     fn end(mut self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>) {
         self.begin(out);
         self.close(status(end), out);
-        let output = std::mem::take(&mut self.output);
-        let (event, response) = self.head.finished(output, end);
-        self.event(event, json!({ "response": response }), out);
+        let sequence = self.sequence;
+        let (kind, response) = self.finish(end);
+        write_event(kind, sequence, json!({ "response": response }), out);
     }
 
     fn whole(mut self: Box<Self>, answer: &Answer, _others: &[Answer]) -> Vec<u8> {
@@ -267,8 +284,7 @@ impl Reply for ResponsesReply {
             let item = self.item(call).full;
             self.output.push(item);
         }
-        let output = std::mem::take(&mut self.output);
-        let (_, response) = self.head.finished(output, &end);
+        let (_, response) = self.finish(&end);
         response.to_string().into_bytes()
     }
 }

@@ -29,7 +29,8 @@ pub fn add(item: &Field<'_>, messages: &mut Vec<Message>) -> Result<(), TurnErro
         "reasoning" | "web_search_call" => {}
         "item_reference" => {
             return Err(item.fail(
-                "refers to an earlier response, but no responses are stored; send the item itself",
+                "refers to an item of an earlier response; send the item itself, or continue that \
+                 response with `previous_response_id`",
             ));
         }
         kind => {

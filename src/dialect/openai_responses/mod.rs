@@ -2,22 +2,28 @@
 //!
 //! Formats as in the types of OpenAI's SDK (`openai` 6.49 for Node, `resources/responses`).
 //! `decode` reads the request and `input` its items, `encode` writes the stream's events, `response`
-//! the response object, `output` its items.
+//! the response object, `output` its items, `models` the list for Codex; `store` keeps responses that others continue.
 
 mod decode;
 mod encode;
 mod input;
+mod models;
 mod output;
 mod response;
+mod store;
 
 pub(super) use decode::messages;
 
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+
 use super::{
-    Dialect, Parameter, Request, Stamp,
-    openai_error::error_object,
+    Dialect, Parameter, Request, Sign, Stamp,
     parameters::{FORMAT, NO_FLAG},
 };
-use crate::turn::TurnError;
+use crate::{models::Listing, turn::TurnError};
+use store::{Bounds, Store};
 
 const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("model", "`auto` if missing"),
@@ -26,7 +32,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("stream", ""),
     Parameter::honoured(
         "tools",
-        "functions, custom tools, namespaces; web and tool search are left out, other hosted tools refused",
+        "functions, custom tools, namespaces; `web_search` and `tool_search` are left out, other hosted tools refused",
     ),
     Parameter::honoured("tool_choice", ""),
     Parameter::honoured("parallel_tool_calls", ""),
@@ -34,9 +40,16 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning.summary", "the reasoning is shown if it is there"),
     Parameter::honoured("max_output_tokens", "by an estimate; text only"),
     Parameter::honoured("text.format", FORMAT),
+    Parameter::honoured(
+        "store",
+        "where the server has a `--responses-store`; else nothing is stored",
+    ),
+    Parameter::honoured(
+        "previous_response_id",
+        "where the server has a `--responses-store`; else refused",
+    ),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
-    Parameter::accepted("store", "nothing is stored"),
     Parameter::accepted("include", "there is nothing to include"),
     Parameter::accepted("metadata", "returned"),
     Parameter::accepted("client_metadata", ""),
@@ -55,10 +68,6 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::ignored("moderation", NO_FLAG),
     Parameter::ignored("text.verbosity", NO_FLAG),
     Parameter::refused(
-        "previous_response_id",
-        "no responses are stored; send the whole conversation in `input`",
-    ),
-    Parameter::refused(
         "conversation",
         "no conversations are stored; send the whole of it in `input`",
     ),
@@ -67,8 +76,29 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::refused("top_logprobs", "Cursor's CLI reports none"),
 ];
 
+/// What the stored responses may take together.
+const STORED_BYTES: usize = 64 * 1024 * 1024;
+/// How long one may be continued.
+const STORED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The dialect.
-pub struct Responses;
+pub struct Responses {
+    store: Option<Arc<Store>>,
+}
+
+impl Responses {
+    /// One that keeps so many responses.
+    pub fn new(stored: usize) -> Self {
+        let bounds = Bounds {
+            count: stored,
+            bytes: STORED_BYTES,
+            age: STORED_AGE,
+        };
+        Self {
+            store: (stored > 0).then(|| Arc::new(Store::new(bounds))),
+        }
+    }
+}
 
 impl Dialect for Responses {
     fn path(&self) -> &'static str {
@@ -80,10 +110,14 @@ impl Dialect for Responses {
     }
 
     fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
-        decode::request(body, &stamp)
+        decode::request(body, &stamp, self.store.as_ref())
     }
 
-    fn error(&self, error: &TurnError) -> Vec<u8> {
-        error_object(error).to_string().into_bytes()
+    fn sign(&self) -> Option<Sign> {
+        Some(Sign::Query("client_version"))
+    }
+
+    fn models(&self, listing: &Listing) -> Value {
+        models::list(listing)
     }
 }

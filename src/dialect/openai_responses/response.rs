@@ -13,6 +13,8 @@ pub struct Head {
     pub id: String,
     created: u64,
     model: String,
+    /// Whether later requests can continue it, as far as is known.
+    pub stored: bool,
     /// The request's parameters, which the object repeats.
     echo: Map<String, Value>,
 }
@@ -33,7 +35,12 @@ const ECHOED: &[(&str, &str)] = &[
 impl Head {
     /// # Errors
     /// None in practice: the body is known to be an object.
-    pub fn new(stamp: &Stamp, model: &str, body: &Field<'_>) -> Result<Self, TurnError> {
+    pub fn new(
+        stamp: &Stamp,
+        model: &str,
+        stored: bool,
+        body: &Field<'_>,
+    ) -> Result<Self, TurnError> {
         let members = body.object()?;
         let echo = ECHOED.iter().map(|(name, missing)| {
             let given = members.get(*name).filter(|value| !value.is_null()).cloned();
@@ -44,8 +51,14 @@ impl Head {
             id: stamp.id.clone(),
             created: stamp.created,
             model: model.to_owned(),
+            stored,
             echo: echo.collect(),
         })
+    }
+
+    /// What the response is called.
+    pub fn response_id(&self) -> String {
+        format!("resp_{}", self.id)
     }
 
     /// The object before the answer.
@@ -77,7 +90,7 @@ impl Head {
 
     fn object(&self, status: &str, output: Vec<Value>) -> Value {
         let mut object = json!({
-            "id": format!("resp_{}", self.id),
+            "id": self.response_id(),
             "object": "response",
             "created_at": self.created,
             "status": status,
@@ -86,7 +99,7 @@ impl Head {
             "incomplete_details": null,
             "model": self.model,
             "output": output,
-            "store": false,
+            "store": self.stored,
             "temperature": null,
             "top_p": null,
             "truncation": "disabled",

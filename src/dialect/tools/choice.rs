@@ -63,22 +63,27 @@ fn read(field: &Field<'_>, choice: &mut Choice) -> Result<(), TurnError> {
                 choice.tool_choice = ToolChoice::Named(names);
             }
         }
-        Some("function" | "tool" | "custom") | None => {
-            choice.tool_choice = ToolChoice::Named(vec![name(field)?.to_owned()]);
-        }
-        Some(other) => choice.tool_choice = mode(field, other)?,
+        Some(other) if !CALLABLE.contains(&other) => choice.tool_choice = mode(field, other)?,
+        _ => choice.tool_choice = ToolChoice::Named(vec![name(field)?.to_owned()]),
     }
     Ok(())
 }
 
-/// A tool's name, nested as OpenAI's chat format has it or flat as all others.
+/// A tool's name, nested as OpenAI's chat format has it or flat as all others. Hosted tools have
+/// none.
 fn name<'a>(field: &Field<'a>) -> Result<&'a str, TurnError> {
-    field
-        .get_any(&["function", "custom"])
-        .unwrap_or_else(|| field.clone())
-        .require("name")?
-        .str()
+    let inner = field.get_any(&["function", "custom"]);
+    let inner = inner.unwrap_or_else(|| field.clone());
+    match (inner.get("name"), field.opt_str("type")?) {
+        (None, Some(kind)) if !CALLABLE.contains(&kind) => Err(field.fail(format_args!(
+            "must be a tool that the client runs, not `{kind}`"
+        ))),
+        _ => inner.require("name")?.str(),
+    }
 }
+
+/// The types of tools that clients run.
+const CALLABLE: &[&str] = &["function", "tool", "custom"];
 
 fn mode(field: &Field<'_>, mode: &str) -> Result<ToolChoice, TurnError> {
     match mode {
@@ -86,7 +91,7 @@ fn mode(field: &Field<'_>, mode: &str) -> Result<ToolChoice, TurnError> {
         "none" => Ok(ToolChoice::None),
         "required" | "any" => Ok(ToolChoice::Required),
         other => Err(field.fail(format_args!(
-            "must be auto, none, required or a tool, not `{other}`"
+            "must be auto, none, required or a tool that the client runs, not `{other}`"
         ))),
     }
 }
@@ -125,7 +130,9 @@ fn check(field: &Field<'_>, choice: &Choice, tools: &[ToolSpec]) -> Result<(), T
     let allowed = choice.allowed.iter().flatten();
     for name in named.iter().chain(allowed) {
         if !tools.iter().any(|tool| tool.name == *name) {
-            return Err(field.fail(format_args!("names `{name}`, which is not in `tools`")));
+            return Err(field.fail(format_args!(
+                "names `{name}`, which is no tool of the client's in `tools`"
+            )));
         }
     }
     Ok(())
@@ -226,5 +233,34 @@ mod tests {
         }
         let body = json!({"tool_choice": "required"});
         assert!(choice(&Field::root(&body), &[]).is_err());
+    }
+
+    #[test]
+    fn no_hosted_tool_can_be_forced() {
+        let allowed = |mode: &str| json!({"type": "allowed_tools", "mode": mode, "tools": [{"type": "mcp", "server_label": "x"}]});
+        for (forced, path, named) in [
+            (json!({"type": "web_search"}), "tool_choice", "`web_search`"),
+            (
+                json!({"type": "file_search"}),
+                "tool_choice",
+                "`file_search`",
+            ),
+            (
+                json!({"type": "mcp", "server_label": "x", "name": "y"}),
+                "tool_choice",
+                "`mcp`",
+            ),
+            (
+                json!({"type": "tool", "name": "web_search"}),
+                "tool_choice",
+                "`web_search`",
+            ),
+            (allowed("required"), "tool_choice.tools[0]", "`mcp`"),
+            (allowed("auto"), "tool_choice.tools[0]", "`mcp`"),
+        ] {
+            let error = read_choice(&json!({"tool_choice": forced})).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some(path), "{forced}");
+            assert!(error.message.contains(named), "{}", error.message);
+        }
     }
 }

@@ -8,7 +8,26 @@ mod form;
 mod render;
 mod spec;
 
-pub use choice::choice;
 pub use form::{Form, Forms, flat_name};
 pub use render::{ToolFormat, render};
 pub use spec::offered;
+
+use super::field::Field;
+use crate::turn::{Turn, TurnError};
+
+/// Reads the tools of a request into a turn, those that may be called at all, and whether one may or
+/// must be. Returns the forms of those that aren't plain functions, and what is left out.
+///
+/// # Errors
+/// See [`offered`] and [`choice::choice`].
+pub fn read(body: &Field<'_>, turn: &mut Turn) -> Result<(Forms, Vec<String>), TurnError> {
+    let offered = offered(body)?;
+    let choice = choice::choice(body, &offered.specs)?;
+    turn.tools = offered.specs;
+    if let Some(allowed) = choice.allowed {
+        turn.tools.retain(|tool| allowed.contains(&tool.name));
+    }
+    turn.tool_choice = choice.tool_choice;
+    turn.parallel_tool_calls = choice.parallel.unwrap_or(true);
+    Ok((offered.forms, offered.left_out))
+}

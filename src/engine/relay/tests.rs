@@ -66,7 +66,7 @@ async fn play(
     let mut shaper = Shaper::new(&Turn::default()).unwrap();
     let estimates = Estimates::new(EstimateUsage::Auto);
     let meter = estimates.meter(&Turn::default());
-    let mut answer = Answer::new(&mut boundary, &mut shaper, meter, "auto");
+    let mut answer = Answer::new(&mut boundary, &mut shaper, meter, "auto", Chat::default());
     let (sender, mut events) = TurnStream::channel();
     let begun = Instant::now();
     let read = async {

@@ -8,5 +8,5 @@ pub mod tls;
 pub mod wire;
 
 pub use cli::{Home, ended, golden};
-pub use server::{TestServer, call_count, process_exists, user, wait_until};
+pub use server::{Answer, TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;

@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
 use open_cursor::{
     agent::{self, Agent, Env, fence::FenceMode},
-    boundary,
+    boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Workspaces},
     http::{self, App, Server, Shutdown, client},
 };
@@ -22,7 +23,7 @@ use super::{Stream, fake_agent::fake_agent};
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
     /// Where the agent's slots and Cursor's own state are.
-    _home: tempfile::TempDir,
+    pub home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
@@ -35,6 +36,8 @@ pub struct Setup {
     pub agent: agent::Setup,
     pub engine: Config,
     pub http: http::Config,
+    /// How many responses are kept.
+    pub stored: usize,
 }
 
 /// A complete answer.
@@ -88,10 +91,12 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 estimate_usage: EstimateUsage::Auto,
+                resume: false,
                 boundary: boundary::Options::default(),
                 client_tools: true,
             },
             http: http::Config::new(host),
+            stored: 0,
             agent: agent::Setup {
                 fence: FenceMode::Auto,
                 slots: 8,
@@ -112,7 +117,7 @@ impl TestServer {
         let server = Server::bind(host, 0).await.unwrap();
         let addr = server.addr();
         let engine = Engine::new(agent, setup.engine, None);
-        let app = Arc::new(App::new(engine, setup.http));
+        let app = Arc::new(App::new(engine, setup.http, dialect::all(setup.stored)));
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
@@ -120,7 +125,7 @@ impl TestServer {
         };
         let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
         Self {
-            _home: home,
+            home,
             addr,
             app,
             workspace,
@@ -152,6 +157,24 @@ impl TestServer {
         }));
         let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(self.workspace.path().join("play.ndjson"), lines).unwrap();
+    }
+
+    /// POST to chat completions with further headers, not streamed.
+    pub async fn whole_with(&self, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let stream = tokio::net::TcpStream::connect(self.addr).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let mut request = hyper::Request::post("/v1/chat/completions")
+            .header("host", "localhost")
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Full::new(bytes::Bytes::from(body.to_string()));
+        let request = request.body(body).unwrap();
+        finish(sender.send_request(request).await.unwrap()).await
     }
 
     /// POST to chat completions.

@@ -26,6 +26,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
             found.push(entry.path());
         }
     }
+    found.sort();
     found
 }
 
@@ -35,7 +36,7 @@ async fn nothing_of_one_turn_reaches_the_next() {
     let slots = open(root.path(), 1);
     let slot = slots.acquire().await.unwrap();
     let dirs = slot.dirs().clone();
-    dirs.seed_config(&[]).unwrap();
+    slot.dirs().configure(&[]).unwrap();
     fs::create_dir_all(dirs.layer(0).0).unwrap();
     for secret in [
         dirs.tmp().join("deep/secret"),
@@ -51,14 +52,75 @@ async fn nothing_of_one_turn_reaches_the_next() {
     drop(slot);
 
     let slot = slots.acquire().await.unwrap();
-    assert_eq!(slot.dirs(), &dirs, "the names are stable");
-    assert_eq!(files(&dirs.slot), [""; 0].map(PathBuf::from));
+    assert_eq!(slot.dirs().slot, dirs.slot, "the names are stable");
+    assert_eq!(
+        files(&dirs.slot),
+        [
+            dirs.config().join("chats"),
+            dirs.config().join("cli-config.json")
+        ],
+        "ready for the next run, and nothing else"
+    );
     for directory in [dirs.tmp(), dirs.config(), dirs.workspace()] {
         let mode = fs::metadata(&directory).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
     }
     assert!(dirs.chats().join("kept").exists(), "chats are shared");
     end(slots, slot).await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_a_run_has_changed_is_written_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    fs::write(root.path().join("user/statsig-cache.json"), "{}").unwrap();
+    let changes: [fn(&Path); 8] = [
+        |_| {},
+        |config| fs::write(config.join("cli-config.json"), "{}").unwrap(),
+        |config| fs::write(config.join("mcp.json"), "{}").unwrap(),
+        |config| fs::remove_file(config.join("statsig-cache.json")).unwrap(),
+        |config| fs::remove_file(config.join("chats")).unwrap(),
+        |config| {
+            fs::remove_file(config.join("chats")).unwrap();
+            std::os::unix::fs::symlink("/", config.join("chats")).unwrap();
+        },
+        |config| {
+            let moved = config.with_file_name("moved");
+            fs::rename(config, &moved).unwrap();
+            std::os::unix::fs::symlink(&moved, config).unwrap();
+        },
+        |config| fs::set_permissions(config, fs::Permissions::from_mode(0o755)).unwrap(),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let slot = slots.acquire().await.unwrap();
+        let dirs = slot.dirs().clone();
+        dirs.configure(&["Shell(**)"]).unwrap();
+        change(&dirs.config());
+        drop(slot);
+        slots.drained().await;
+        let mode = fs::symlink_metadata(dirs.config()).unwrap().permissions();
+        assert_eq!(mode.mode(), 0o040_700, "{at}");
+        let names = files(&dirs.slot);
+        let names = names
+            .iter()
+            .map(|path| path.strip_prefix(&dirs.slot).unwrap());
+        let names: Vec<&str> = names.map(|path| path.to_str().unwrap()).collect();
+        let expected = [
+            "config/chats",
+            "config/cli-config.json",
+            "config/statsig-cache.json",
+        ];
+        assert_eq!(names, expected, "{at}");
+        let config = dirs.config();
+        let text = |name: &str| fs::read_to_string(config.join(name)).unwrap();
+        assert!(text("cli-config.json").contains("Shell(**)"), "{at}");
+        assert_eq!(text("statsig-cache.json"), "{}", "{at}");
+        assert_eq!(
+            fs::read_link(config.join("chats")).unwrap(),
+            dirs.chats(),
+            "{at}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -114,7 +176,7 @@ async fn the_users_configuration_is_only_read() {
     fs::write(&users, own).unwrap();
     let slot = slots.acquire().await.unwrap();
     for _ in 0..2 {
-        slot.dirs().seed_config(&["Shell(**)"]).unwrap();
+        slot.dirs().configure(&["Shell(**)"]).unwrap();
     }
     let config = slot.dirs().config();
     let seeded = fs::read_to_string(config.join("cli-config.json")).unwrap();
@@ -122,6 +184,33 @@ async fn the_users_configuration_is_only_read() {
     assert_eq!(fs::read_to_string(&users).unwrap(), own);
     fs::write(config.join("chats/id"), "").unwrap();
     assert!(slot.dirs().chats().join("id").exists());
+    end(slots, slot).await;
+}
+
+#[tokio::test]
+async fn a_run_has_the_users_configuration_of_now_and_its_own_rules() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    let users = root.path().join("user/cli-config.json");
+    fs::write(&users, r#"{"model":"first"}"#).unwrap();
+    let slot = slots.acquire().await.unwrap();
+    let config = slot.dirs().config().join("cli-config.json");
+    let has = |parts: [&str; 2]| {
+        let text = fs::read_to_string(&config).unwrap();
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+    slot.dirs().configure(&["Shell(**)"]).unwrap();
+    has(["first", r#""deny":["Shell(**)"]"#]);
+    fs::write(&config, "what the agent made of it").unwrap();
+    drop(slot);
+
+    let slot = slots.acquire().await.unwrap();
+    has(["first", r#""deny":["Shell(**)"]"#]);
+    fs::write(&users, r#"{"model":"second choice"}"#).unwrap();
+    slot.dirs().configure(&["Shell(**)"]).unwrap();
+    has(["second choice", r#""deny":["Shell(**)"]"#]);
+    slot.dirs().configure(&["Mcp(*:*)"]).unwrap();
+    has(["second choice", r#""deny":["Mcp(*:*)"]"#]);
     end(slots, slot).await;
 }
 

@@ -62,7 +62,7 @@ pub fn requests(model: &str) -> Vec<(&'static dyn Wire, Value)> {
 }
 
 /// The frames of a stream as (event name, data), comments left out.
-fn frames(body: &str) -> Vec<(Option<&str>, &str)> {
+pub fn frames(body: &str) -> Vec<(Option<&str>, &str)> {
     assert!(
         body.is_empty() || body.ends_with("\n\n"),
         "cut off: {body:?}"

@@ -1,0 +1,67 @@
+//! Writing a file whole: whoever reads it, is killed or loses power finds the old or the new one.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// How the names of temporary files begin.
+pub const TEMPORARY: &str = ".open-cursor-";
+
+/// Replaces `file` by way of a temporary beside it, synced before and after; its directory is made if
+/// it is missing. Without a `mode` it gets that of any new file. `file` must be no symbolic link: it
+/// would be replaced itself. Blocking.
+///
+/// # Errors
+/// What the operating system says; the old file is there then.
+pub fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Result<()> {
+    let directory = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    // As any new file, not as a secret one.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut temporary = builder.tempfile_in(directory)?;
+    temporary.write_all(text)?;
+    if let Some(mode) = mode {
+        temporary.as_file().set_permissions(mode)?;
+    }
+    temporary.as_file().sync_all()?;
+    temporary.persist(file)?;
+    sync_directory(directory)
+}
+
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_and_replaced_and_nothing_else_is_left() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("new/deep");
+        let file = directory.join("file");
+        for text in ["one", "two"] {
+            replace(&file, text.as_bytes(), None).unwrap();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+        assert!(replace(&directory, b"no file", None).is_err());
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "two");
+        let left = std::fs::read_dir(root.path().join("new")).unwrap();
+        assert_eq!(left.count(), 1);
+    }
+}
