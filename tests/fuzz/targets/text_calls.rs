@@ -24,7 +24,7 @@ fn tool(name: &str, arguments: &[&str]) -> ToolSpec {
     ToolSpec {
         name: name.to_owned(),
         description: String::new(),
-        schema: json!({"type": "object", "properties": properties, "required": arguments}),
+        schema: json!({"type": "object", "properties": properties, "required": arguments}).into(),
     }
 }
 
