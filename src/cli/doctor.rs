@@ -170,15 +170,16 @@ async fn sync_models(resolved: &Resolved, dirs: &Dirs) -> anyhow::Result<String>
             "nothing: the account's models are not known ({why})"
         ));
     }
-    let variants = opencode::inspect(&config, PROVIDER)?.has_variants();
-    let options = Options {
-        provider: PROVIDER.to_owned(),
-        base_url: base_url(&resolved.settings),
-        variants,
-        compact: variants,
+    let base_url = base_url(&resolved.settings);
+    let target = Target { config, state_dir };
+    let work = move || {
+        let options = Options {
+            provider: PROVIDER.to_owned(),
+            base_url,
+            shape: opencode::shape(&target, PROVIDER)?,
+        };
+        opencode::commit(&target, &Wish::new(&listing, &options))
     };
-    let wish = Wish::new(&listing, &options);
-    let work = move || opencode::commit(&Target { config, state_dir }, &wish);
     let outcome = tokio::task::spawn_blocking(work).await??;
     Ok(format!(
         "{}: {} changes",

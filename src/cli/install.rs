@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -13,12 +14,14 @@ use super::{
     dirs::Dirs,
     manifest::{File, Manifest},
     render,
+    shape::{Chosen, ShapeFlags},
 };
 use crate::{
-    file, models,
-    opencode::{self, Options, Outcome, PROVIDER, Target, Wish},
+    file,
+    models::{Listing, Origin},
+    opencode::{self, Options, Outcome, PROVIDER, Shape, Target, Wish},
     service::Service,
-    settings::{Flags, Origin, ROWS, Resolved},
+    settings::{self, Flags, ROWS, Resolved},
 };
 
 /// Configure OpenCode, and optionally keep the server running
@@ -37,13 +40,8 @@ pub struct Args {
     #[arg(long)]
     service: bool,
 
-    /// Add an entry per family, with its members as OpenCode variants
-    #[arg(long)]
-    variants: bool,
-
-    /// Hide the members behind their family's entry
-    #[arg(long, requires = "variants")]
-    compact: bool,
+    #[command(flatten)]
+    shape: ShapeFlags,
 
     /// Show what would be done, and do nothing
     #[arg(long)]
@@ -76,28 +74,26 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     } else {
         None
     };
-    let listing = catalog(dirs)?.list().await;
-    if let (models::Origin::Builtin, Some(problem)) = (listing.origin, &listing.problem) {
-        render::note(format_args!(
-            "note: only `auto` is added, run `open-cursor sync-models` later: {problem}"
-        ));
-    }
-    let options = Options {
-        provider: PROVIDER.to_owned(),
-        base_url,
-        variants: args.variants,
-        compact: args.compact,
+    let target = Target {
+        config,
+        state_dir: state,
     };
+    let listing = catalog(dirs)?.list().await;
     let plan = Plan {
-        wish: Wish::new(&listing, &options),
-        target: Target {
-            config,
-            state_dir: state,
-        },
+        listing: Arc::clone(&listing),
+        base_url,
+        shape: args.shape,
+        target,
         service,
         dry_run: args.dry_run,
     };
     let done = tokio::task::spawn_blocking(move || plan.carry_out()).await??;
+    if let (Origin::Builtin, Some(problem)) = (listing.origin, &listing.problem) {
+        render::note(format_args!(
+            "note: only `auto` is added, run `open-cursor sync-models{}` later: {problem}",
+            done.chosen.flags()
+        ));
+    }
     if args.json {
         render::line(serde_json::to_string_pretty(&done.json(args.dry_run))?);
     } else {
@@ -109,7 +105,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
 /// Says what of the environment the service will not have.
 fn unseen(resolved: &Resolved) {
     for (row, found) in ROWS.iter().zip(&resolved.found) {
-        if let (Origin::Env(name), Some(text)) = (&found.origin, &found.text) {
+        if let (settings::Origin::Env(name), Some(text)) = (&found.origin, &found.text) {
             render::note(format_args!(
                 "note: the service does not see {name}; set `{}` to {text:?} in config.toml",
                 row.name
@@ -126,7 +122,9 @@ fn unseen(resolved: &Resolved) {
 }
 
 struct Plan {
-    wish: Wish,
+    listing: Arc<Listing>,
+    base_url: String,
+    shape: ShapeFlags,
     target: Target,
     service: Option<Service>,
     dry_run: bool,
@@ -134,6 +132,7 @@ struct Plan {
 
 struct Done {
     outcome: Outcome,
+    chosen: Chosen,
     created: bool,
     service: Option<(Service, bool)>,
 }
@@ -156,7 +155,13 @@ impl Plan {
         } else {
             opencode::commit
         };
-        let outcome = act(&self.target, &self.wish)?;
+        let chosen = self.shape.choose(&self.target, PROVIDER)?;
+        let options = Options {
+            provider: PROVIDER.to_owned(),
+            base_url: self.base_url,
+            shape: chosen.shape,
+        };
+        let outcome = act(&self.target, &Wish::new(&self.listing, &options))?;
         if !self.dry_run {
             manifest.created =
                 created || (manifest.created && is_of(&manifest, &self.target.config));
@@ -177,6 +182,7 @@ impl Plan {
         }
         Ok(Done {
             outcome,
+            chosen,
             created,
             service,
         })
@@ -231,6 +237,8 @@ impl Done {
                 "changed": !plan.edits.is_empty(),
                 "summary": plan.summary,
                 "kept": plan.kept,
+                "variants": self.chosen.shape.has_variants(),
+                "compact": self.chosen.shape == Shape::Compact,
                 "backup": backup,
             },
             "service": service,
@@ -252,6 +260,9 @@ impl Done {
                 summary.updated,
                 summary.removed
             ));
+        }
+        if let Some(note) = self.chosen.note() {
+            render::line(format_args!("  entries: {note}"));
         }
         for path in &self.outcome.plan.kept {
             render::line(format_args!("  yours is kept: {path}"));

@@ -16,6 +16,7 @@ mod models;
 pub mod render;
 mod run;
 mod serve;
+mod shape;
 mod status;
 mod sync_models;
 mod tools;

@@ -13,7 +13,7 @@ use crate::models::{
     Catalog, ExplainedFamily, ExplainedModel, Explanation, Listing, Origin, explain, lacks_price,
     parse,
 };
-use crate::opencode::{Options, Wish};
+use crate::opencode::{Options, Shape, Wish};
 
 const NAME: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -187,12 +187,11 @@ fn print_family(family: &ExplainedFamily) {
 
 /// How many entries `sync-models` writes: plain, with `--variants`, with `--compact` as well.
 fn entries_written(listing: &Listing) -> [usize; 3] {
-    [(false, false), (true, false), (true, true)].map(|(variants, compact)| {
+    [Shape::Plain, Shape::Variants, Shape::Compact].map(|shape| {
         let options = Options {
             provider: String::new(),
             base_url: String::new(),
-            variants,
-            compact,
+            shape,
         };
         Wish::new(listing, &options)
             .models()

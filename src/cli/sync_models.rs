@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::dirs::Dirs;
+use super::shape::{Chosen, ShapeFlags};
 use super::{models, render};
 use crate::models::{Catalog, Listing};
-use crate::opencode::{self, Edit, Options, Outcome, Target, Wish};
+use crate::opencode::{self, ConfigError, Edit, Options, Outcome, Shape, Target, Wish};
 
 const ADDED: Style = AnsiColor::Green.on_default();
 const CHANGED: Style = AnsiColor::Yellow.on_default();
@@ -19,7 +21,8 @@ const REMOVED: Style = AnsiColor::Red.on_default();
 /// Write the account's models into OpenCode's configuration
 ///
 /// Changes only its own provider's entry, and there only what it wrote itself: your comments, your
-/// own models, names, prices and base URL stay. Keeps the last five versions beside the file.
+/// own models, names, prices and base URL stay. Without --variants or --plain, families stay grouped,
+/// or not, as they are. Keeps the last five versions beside the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,13 +30,8 @@ Examples:
   open-cursor sync-models --variants --compact
   open-cursor sync-models --config ./opencode.jsonc --json")]
 pub struct Args {
-    /// Add an entry per family, with its members as OpenCode variants
-    #[arg(long)]
-    variants: bool,
-
-    /// Hide the members behind their family's entry
-    #[arg(long, requires = "variants")]
-    compact: bool,
+    #[command(flatten)]
+    shape: ShapeFlags,
 
     /// Show what would change, and change nothing
     #[arg(long)]
@@ -64,14 +62,7 @@ pub async fn run(
     base_url: String,
 ) -> anyhow::Result<ExitCode> {
     let listing = models::listing(args.fixture.as_deref(), catalog).await?;
-    let options = Options {
-        provider: args.provider.clone(),
-        base_url,
-        variants: args.variants,
-        compact: args.compact,
-    };
-    let wish = Wish::new(&listing, &options);
-    let found = || opencode::locate(&dirs.opencode, &options.provider);
+    let found = || opencode::locate(&dirs.opencode, &args.provider);
     let target = Target {
         config: args
             .config
@@ -87,18 +78,24 @@ pub async fn run(
     } else {
         opencode::commit
     };
-    let worker = {
-        let wish = wish.clone();
-        tokio::task::spawn_blocking(move || act(&target, &wish))
-    };
-    let outcome = worker.await.context("the change was cut short")??;
-    let report = Report {
-        args: &args,
-        listing: &listing,
-        wish: &wish,
-        outcome: &outcome,
-    };
-    if args.json {
+    let worker = tokio::task::spawn_blocking(move || {
+        let chosen = args.shape.choose(&target, &args.provider)?;
+        let options = Options {
+            provider: args.provider.clone(),
+            base_url,
+            shape: chosen.shape,
+        };
+        let wish = Wish::new(&listing, &options);
+        Ok::<_, ConfigError>(Report {
+            outcome: act(&target, &wish)?,
+            args,
+            listing,
+            wish,
+            chosen,
+        })
+    });
+    let report = worker.await.context("the change was cut short")??;
+    if report.args.json {
         render::line(serde_json::to_string_pretty(&report.json())?);
     } else {
         report.print();
@@ -106,14 +103,15 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-struct Report<'a> {
-    args: &'a Args,
-    listing: &'a Listing,
-    wish: &'a Wish,
-    outcome: &'a Outcome,
+struct Report {
+    args: Args,
+    listing: Arc<Listing>,
+    wish: Wish,
+    outcome: Outcome,
+    chosen: Chosen,
 }
 
-impl Report<'_> {
+impl Report {
     fn synced(&self) -> usize {
         self.wish.models().map_or(0, serde_json::Map::len)
     }
@@ -124,7 +122,7 @@ impl Report<'_> {
             .listing
             .families
             .iter()
-            .filter(|f| self.args.variants && f.has_variants());
+            .filter(|f| self.chosen.shape.has_variants() && f.has_variants());
         families.map(|family| family.members.len()).sum()
     }
 
@@ -133,7 +131,7 @@ impl Report<'_> {
             plan,
             config,
             backup,
-        } = self.outcome;
+        } = &self.outcome;
         json!({
             "provider": self.args.provider,
             "source": self.listing.origin,
@@ -147,8 +145,8 @@ impl Report<'_> {
             "configPath": config,
             "backupPath": backup,
             "dryRun": self.args.dry_run,
-            "variants": self.args.variants,
-            "compact": self.args.compact,
+            "variants": self.chosen.shape.has_variants(),
+            "compact": self.chosen.shape == Shape::Compact,
         })
     }
 
@@ -157,7 +155,7 @@ impl Report<'_> {
             plan,
             config,
             backup,
-        } = self.outcome;
+        } = &self.outcome;
         if self.args.dry_run {
             plan.edits.iter().for_each(print_edit);
         }
@@ -166,8 +164,11 @@ impl Report<'_> {
         }
         let summary = plan.summary;
         render::line(format_args!("Models synced: {}", self.synced()));
-        if self.args.variants {
+        if self.chosen.shape.has_variants() {
             render::line(format_args!("Grouped Cursor models: {}", self.grouped()));
+        }
+        if let Some(note) = self.chosen.note() {
+            render::line(format_args!("Entries: {note}"));
         }
         render::line("Sync summary:");
         for (name, count) in [

@@ -3,7 +3,7 @@
 //! Its other providers stay as they are, so no variable that they read is touched.
 
 use super::{Client, Endpoint, Setup};
-use crate::opencode::{ConfigError, Inline, PROVIDER, Wish, inline};
+use crate::opencode::{ConfigError, Inline, PROVIDER, Shape, Wish, inline};
 
 pub(super) const CLIENT: Client = Client {
     name: "opencode",
@@ -23,8 +23,7 @@ fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
         &crate::opencode::Options {
             provider: PROVIDER.to_owned(),
             base_url: endpoint.openai(),
-            variants: true,
-            compact: true,
+            shape: Shape::Compact,
         },
     );
     let theirs = (endpoint.env)(CONTENT);

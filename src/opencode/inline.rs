@@ -86,7 +86,7 @@ fn merge(under: &mut Value, over: Value) {
 mod tests {
     use super::*;
     use crate::models::{Listing, parse};
-    use crate::opencode::{Options, PROVIDER};
+    use crate::opencode::{Options, PROVIDER, Shape};
 
     fn made(model: Option<&str>, theirs: Option<&str>, file: &str) -> Value {
         let home = tempfile::tempdir().unwrap();
@@ -97,8 +97,7 @@ mod tests {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: "http://127.0.0.1:5/v1".to_owned(),
-            variants: true,
-            compact: true,
+            shape: Shape::Compact,
         };
         let content = inline(&Inline {
             wish: &Wish::new(&Listing::live(&listed), &options),
@@ -167,8 +166,7 @@ mod tests {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: String::new(),
-            variants: false,
-            compact: false,
+            shape: Shape::Plain,
         };
         let error = inline(&Inline {
             wish: &Wish::new(&Listing::live(&listed), &options),

@@ -16,7 +16,7 @@ pub struct Inspection {
     pub config: PathBuf,
     /// Whether it is there.
     pub exists: bool,
-    entry: Option<Value>,
+    pub(super) entry: Option<Value>,
 }
 
 /// Reads the entry of a provider.
@@ -68,8 +68,8 @@ impl Inspection {
     /// Whether a model has variants of ours.
     #[must_use]
     pub fn has_variants(&self) -> bool {
-        let targets = |model: &Value| variants(model).any(|v| v["cursorModel"].is_string());
-        self.entries().any(|(_, model)| targets(model))
+        let targets = |model| targets_of_variants(model).next();
+        self.entries().any(|(_, model)| targets(model).is_some())
     }
 
     /// Every model of Cursor's that a choice in OpenCode can ask for.
@@ -79,8 +79,7 @@ impl Inspection {
         for (id, model) in self.entries() {
             let own = model["options"]["cursorModel"].as_str().unwrap_or(id);
             targets.insert(own.to_owned());
-            let variants = variants(model).filter_map(|v| v["cursorModel"].as_str());
-            targets.extend(variants.map(str::to_owned));
+            targets.extend(targets_of_variants(model).map(str::to_owned));
         }
         targets
     }
@@ -94,9 +93,10 @@ impl Inspection {
     }
 }
 
-fn variants(model: &Value) -> impl Iterator<Item = &Value> {
-    let variants = model["variants"].as_object();
-    variants.into_iter().flat_map(|variants| variants.values())
+/// The models of Cursor's that a model's variants stand for.
+pub(super) fn targets_of_variants(model: &Value) -> impl Iterator<Item = &str> {
+    let variants = model["variants"].as_object().into_iter().flatten();
+    variants.filter_map(|(_, variant)| variant["cursorModel"].as_str())
 }
 
 #[cfg(test)]

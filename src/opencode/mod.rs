@@ -21,6 +21,7 @@ mod locate;
 mod plan;
 mod record;
 mod remove;
+mod shape;
 mod wish;
 
 pub use commit::{Outcome, Target, commit, preview};
@@ -30,7 +31,8 @@ pub use inspect::{Inspection, inspect};
 pub use locate::{Places, locate};
 pub use plan::{Edit, Summary, SyncPlan};
 pub use remove::{Removal, remove};
-pub use wish::{Options, Wish};
+pub use shape::shape;
+pub use wish::{Options, Shape, Wish};
 
 /// The provider's id in OpenCode's configuration, unless the user wishes another.
 pub const PROVIDER: &str = "cursor-acp";

@@ -20,6 +20,26 @@ use serde_json::{Map, Value, json};
 
 use crate::models::{Family, Listing, Member, Origin, limits_of, price_of};
 
+/// How the account's models become entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// One entry per model.
+    #[default]
+    Plain,
+    /// Also one per family, its members as variants.
+    Variants,
+    /// The same without the members' own entries.
+    Compact,
+}
+
+impl Shape {
+    /// Whether families have entries.
+    #[must_use]
+    pub fn has_variants(self) -> bool {
+        self != Self::Plain
+    }
+}
+
 /// How to present the models.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -27,10 +47,8 @@ pub struct Options {
     pub provider: String,
     /// Where the server is, with `/v1`.
     pub base_url: String,
-    /// One entry per family, its members as variants.
-    pub variants: bool,
-    /// With `variants`: no entries for the members.
-    pub compact: bool,
+    /// Which entries there are.
+    pub shape: Shape,
 }
 
 /// The wanted content of `provider.<id>`.
@@ -52,7 +70,7 @@ impl Wish {
         let mut models = Map::new();
         let mut folded = Vec::new();
         for family in &listing.families {
-            let grouped = options.variants && family.has_variants();
+            let grouped = options.shape.has_variants() && family.has_variants();
             if grouped {
                 models.insert(family.name.clone(), grouped_entry(family));
             }
@@ -62,7 +80,7 @@ impl Wish {
                 .filter(|m| !grouped || !m.variant.is_empty())
             {
                 let id = member.model.id.clone();
-                if grouped && options.compact {
+                if grouped && options.shape == Shape::Compact {
                     folded.push(id);
                 } else {
                     let entry = Value::Object(entry(&member.model.label, family, member));

@@ -3,9 +3,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use open_cursor::models::{Listing, Origin, parse};
-use open_cursor::opencode::{ConfigError, Options, Target, Wish, commit, preview};
+use open_cursor::opencode::{ConfigError, Options, Shape, Target, Wish, commit, preview};
 use serde_json::{Value, json};
 
+mod kept;
 mod killed;
 mod properties;
 
@@ -15,12 +16,11 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/opencode")
 }
 
-pub(super) fn options(variants: bool, compact: bool) -> Options {
+pub(super) fn options(shape: Shape) -> Options {
     Options {
         provider: "cursor-acp".into(),
         base_url: "http://127.0.0.1:32124/v1".into(),
-        variants,
-        compact,
+        shape,
     }
 }
 
@@ -95,7 +95,12 @@ fn golden(case: &Path) {
     let expected: Value =
         serde_json::from_slice(&fs::read(case.join("case.json")).unwrap()).unwrap();
     let flag = |name: &str| expected[name].as_bool().unwrap_or(false);
-    let wish = wish(LIST, &options(flag("variants"), flag("compact")));
+    let shape = match (flag("variants"), flag("compact")) {
+        (false, _) => Shape::Plain,
+        (true, false) => Shape::Variants,
+        (true, true) => Shape::Compact,
+    };
+    let wish = wish(LIST, &options(shape));
 
     let place = Place::new(before.as_deref());
     let target = place.target();
@@ -146,7 +151,7 @@ fn golden(case: &Path) {
 
 #[test]
 fn invalid_files_are_refused_with_their_place_and_left_alone() {
-    let wish = wish(LIST, &options(false, false));
+    let wish = wish(LIST, &options(Shape::Plain));
     let fails = |text: &str| {
         let place = Place::new(Some(text.as_bytes()));
         let error = commit(&place.target(), &wish).unwrap_err();
@@ -195,16 +200,16 @@ fn invalid_files_are_refused_with_their_place_and_left_alone() {
 #[test]
 fn a_list_of_another_day_removes_nothing() {
     let place = Place::new(None);
-    commit(&place.target(), &wish(LIST, &options(false, false))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
     let mut listing = Listing::live(&parse("auto - Auto\n").unwrap());
     listing.origin = Origin::Earlier;
-    let earlier = Wish::new(&listing, &options(false, false));
+    let earlier = Wish::new(&listing, &options(Shape::Plain));
     let before = place.text();
     assert_eq!(commit(&place.target(), &earlier).unwrap().plan.edits, []);
     assert_eq!(place.text(), before);
     // What stayed is still known to be ours.
     listing.origin = Origin::Live;
-    let live = Wish::new(&listing, &options(false, false));
+    let live = Wish::new(&listing, &options(Shape::Plain));
     assert_eq!(
         commit(&place.target(), &live).unwrap().plan.summary.removed,
         11
@@ -224,7 +229,7 @@ fn links_are_followed_and_modes_kept() {
     let place = Place::new(None);
     symlink(&middle, place.config()).unwrap();
 
-    let done = commit(&place.target(), &wish(LIST, &options(false, false))).unwrap();
+    let done = commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
     assert_eq!(done.config, real.canonicalize().unwrap());
     assert!(place.config().is_symlink() && middle.is_symlink());
     assert!(fs::read_to_string(&real).unwrap().contains("cursor-acp"));
@@ -240,7 +245,7 @@ fn links_are_followed_and_modes_kept() {
     let place = Place::new(None);
     let to = dotfiles.path().join("new/config.jsonc");
     symlink(&to, place.config()).unwrap();
-    commit(&place.target(), &wish(LIST, &options(false, false))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
     assert!(to.is_file() && place.config().is_symlink());
     // It gets the mode of any new file, whatever the umask is.
     let plain = dotfiles.path().join("plain");
@@ -256,7 +261,7 @@ fn a_held_lock_is_waited_for_and_then_reported() {
     fs::create_dir_all(&target.state_dir).unwrap();
     let lock = fs::File::create(target.state_dir.join("opencode.lock")).unwrap();
     lock.lock().unwrap();
-    let wish = wish(LIST, &options(false, false));
+    let wish = wish(LIST, &options(Shape::Plain));
     assert!(matches!(commit(&target, &wish), Err(ConfigError::Busy)));
     assert!(!place.config().exists());
     drop(lock);

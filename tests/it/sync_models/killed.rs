@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn the_file_is_whole_at_any_moment() {
     let place = Place::new(Some(b"{ /* mine */ }\n"));
-    let shapes: [&[&str]; 2] = [&[], &["--variants", "--compact"]];
+    let shapes: [&[&str]; 2] = [&["--plain"], &["--variants", "--compact"]];
     let command = |shape: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_open-cursor"));
         command
