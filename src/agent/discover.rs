@@ -127,7 +127,7 @@ fn missing(name: &OsStr, env: &Env, foreign: &[PathBuf]) -> AgentError {
         searched += &format!(" ({} is not Cursor's)", list(foreign, ", "));
     }
     searched += ". Install Cursor's CLI with `curl https://cursor.com/install -fsS | bash`, or name \
-                 the program with --agent or CURSOR_AGENT_EXECUTABLE";
+                 the program in CURSOR_AGENT_EXECUTABLE or as `agent` in config.toml";
     AgentError::Missing { searched }
 }
 

@@ -66,7 +66,11 @@ impl Agent {
     ) -> Result<Self, AgentError> {
         let program = discover(explicit, env).await?;
         let get = |name: &str| env.get(name).map(OsStr::to_owned);
-        let places = Places::from_env(get, &std::env::temp_dir());
+        let mut places = Places::from_env(get, &std::env::temp_dir());
+        if program.is_built_in() {
+            // It keeps nothing of Cursor's.
+            places.state.clear();
+        }
         let (fence, slots) = Fence::start(
             setup.fence,
             &setup.launcher,

@@ -59,6 +59,12 @@ impl Reply {
 }
 
 impl Program {
+    /// Whether it is the replay agent, which is ourselves.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        !self.leading_args.is_empty()
+    }
+
     pub(super) fn at(path: PathBuf) -> Self {
         Self {
             path,

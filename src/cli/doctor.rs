@@ -145,15 +145,10 @@ fn print(findings: &[Finding], fixed: &[String]) {
     for fix in fixed {
         render::line(format_args!("{OK}fixed:{OK:#} {fix}"));
     }
-    let plural = |count: usize, thing: &str| match count {
-        0 => format!("no {thing}s"),
-        1 => format!("1 {thing}"),
-        more => format!("{more} {thing}s"),
-    };
     render::line(format_args!(
         "{}, {}",
-        plural(count(findings, Severity::Problem), "problem"),
-        plural(count(findings, Severity::Warning), "warning")
+        render::plural(count(findings, Severity::Problem), "problem"),
+        render::plural(count(findings, Severity::Warning), "warning")
     ));
 }
 

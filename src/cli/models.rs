@@ -93,7 +93,7 @@ pub(super) async fn listing(
         Origin::Builtin => {
             return Err(render::hinted(
                 format_args!("there is no list of models: {problem}"),
-                "run `cursor-agent models` to see whether Cursor's CLI works and is logged in",
+                "run `open-cursor doctor` to see whether Cursor's CLI works and is logged in",
             ));
         }
     }

@@ -79,6 +79,15 @@ pub fn progress(text: &str) {
     }
 }
 
+/// `no things`, `1 thing`, `2 things`.
+pub fn plural(count: usize, thing: &str) -> String {
+    match count {
+        0 => format!("no {thing}s"),
+        1 => format!("1 {thing}"),
+        more => format!("{more} {thing}s"),
+    }
+}
+
 /// Prints a line that is not data.
 pub fn note(text: impl fmt::Display) {
     anstream::eprintln!("{text}");

@@ -132,6 +132,7 @@ fn as_json(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) -> V
             "kept": removal.kept,
             "deleted": removal.deleted,
             "backup": removal.backup,
+            "backups": removal.backups,
         },
         "service": service.map(|file| json!({
             "path": file.path,
@@ -161,6 +162,12 @@ fn print(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) {
     }
     if let Some(backup) = &removal.backup {
         render::line(format_args!("  backup: {}", backup.display()));
+    }
+    if !removal.backups.is_empty() {
+        render::line(format_args!(
+            "  stays with you: {}, {config}.bak-*",
+            render::plural(removal.backups.len(), "backup")
+        ));
     }
     if let Some(file) = service {
         let path = file.path.display();

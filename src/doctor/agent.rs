@@ -11,7 +11,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
         }
     };
     let path = program.path.display();
-    if !program.leading_args.is_empty() {
+    if program.is_built_in() {
         return Verdict::info("the built-in replay agent: it answers from a script");
     }
     let reply = match context.query(program, &["--version"], 10).await {

@@ -12,7 +12,9 @@ pub(super) async fn check(context: &Context) -> Verdict {
         return Verdict::info("turned off: the agent may change your files itself");
     }
     let get = |name: &str| context.env.get(name).map(ToOwned::to_owned);
-    let places = Places::from_env(get, &std::env::temp_dir());
+    let mut places = Places::from_env(get, &std::env::temp_dir());
+    // Nothing is run that would need the others, and a look makes no directories of Cursor's.
+    places.state.retain(|dir| dir.is_dir());
     let Ok(launcher) = std::env::current_exe() else {
         return Verdict::warning("cannot find our own executable, which sets up the fence");
     };

@@ -17,7 +17,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     let Ok(program) = &context.program else {
         return Verdict::no_agent();
     };
-    if !program.leading_args.is_empty() {
+    if program.is_built_in() {
         return Verdict::ok("the replay agent takes what the CLI takes");
     }
     let help = match context.query(program, &["--help"], 10).await {

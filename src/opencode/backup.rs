@@ -33,8 +33,7 @@ pub(super) fn back_up(file: &Path, text: &[u8], mode: Permissions) -> io::Result
     name.push(stamp(now.as_secs(), now.subsec_millis()));
     let backup = file.with_file_name(name);
     replace(&backup, text, Some(mode))?;
-    let mut all = backups(file)?;
-    all.sort();
+    let all = backups(file)?;
     for old in all.iter().rev().skip(KEEP) {
         std::fs::remove_file(old)?;
     }
@@ -47,8 +46,8 @@ fn prefix(file: &Path) -> OsString {
     name
 }
 
-/// The backups that we made: what else has a like name is left alone.
-fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
+/// The backups that we made, oldest first: what else has a like name is left alone.
+pub(super) fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
     let prefix = prefix(file);
     let prefix = prefix.to_string_lossy();
     let ours = |name: &str| {
@@ -64,7 +63,9 @@ fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
     let directory = std::fs::read_dir(file.parent().unwrap_or(Path::new(".")))?;
     let entries = directory.filter_map(Result::ok);
     let found = entries.filter(|entry| ours(&entry.file_name().to_string_lossy()).is_some());
-    Ok(found.map(|entry| entry.path()).collect())
+    let mut found: Vec<PathBuf> = found.map(|entry| entry.path()).collect();
+    found.sort();
+    Ok(found)
 }
 
 /// `20261121T033409.120Z`, which sorts as it was.
@@ -114,9 +115,7 @@ mod tests {
                 made.push(backup);
             }
         }
-        let mut left = backups(&file).unwrap();
-        left.sort();
-        assert_eq!(left, made[3..]);
+        assert_eq!(backups(&file).unwrap(), made[3..]);
         assert!(foreign.exists() && file.exists());
     }
 }

@@ -67,7 +67,10 @@ impl Record {
                 self.value.shift_remove(&*config);
             }
         }
-        replace(&self.file, &serde_json::to_vec_pretty(&self.value)?, None)
+        if self.value.is_empty() {
+            return std::fs::remove_file(&self.file);
+        }
+        self.save()
     }
 
     fn write(&mut self, config: &Path, provider: &str, trees: Vec<Value>) -> io::Result<()> {
@@ -76,6 +79,10 @@ impl Record {
             .entry(config.to_string_lossy())
             .or_insert(Value::Null);
         of_config[provider] = trees.into();
+        self.save()
+    }
+
+    fn save(&self) -> io::Result<()> {
         replace(&self.file, &serde_json::to_vec_pretty(&self.value)?, None)
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::backup::back_up;
+use super::backup::{back_up, backups};
 use super::commit::{ATTEMPTS, Target, follow, lock, read};
 use super::document::{Document, EMPTY};
 use super::error::ConfigError;
@@ -26,6 +26,8 @@ pub struct Removal {
     pub kept: Vec<String>,
     /// Where the old content is kept.
     pub backup: Option<PathBuf>,
+    /// Every backup that is there now, oldest first; they are the user's.
+    pub backups: Vec<PathBuf>,
     /// Whether nothing was left of a file that we had made, so that it went as well.
     pub deleted: bool,
 }
@@ -124,6 +126,8 @@ impl Draft {
 
     fn into_removal(self, config: PathBuf, created: bool, backup: Option<PathBuf>) -> Removal {
         Removal {
+            // Only to name them.
+            backups: backups(&config).unwrap_or_default(),
             config,
             deleted: created && self.after == EMPTY,
             removed: self.removed,

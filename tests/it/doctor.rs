@@ -106,6 +106,18 @@ fn a_machine_without_anything() {
     assert_eq!(home.files(), before);
 }
 
+/// What only looks, or plays a script, makes none of Cursor's directories; nor with a fence.
+#[test]
+fn without_a_run_cursor_gets_no_directories() {
+    let home = Home::new();
+    for command in [&["doctor"][..], &["demo", "--agent", "replay"]] {
+        home.run(command);
+        for dir in [".cursor", ".config", ".cache/cursor-compile-cache"] {
+            assert!(!home.path().join(dir).exists(), "{command:?} made {dir}");
+        }
+    }
+}
+
 #[test]
 fn a_machine_where_all_is_well() {
     let (home, proxy) = online(home());

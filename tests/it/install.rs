@@ -104,9 +104,41 @@ fn what_is_installed_is_removed_and_nothing_else() {
             asked.contains("open-cursor") && asked.lines().count() == 1,
             "{asked}"
         );
-        let state = home.path().join(".local/state/open-cursor");
-        assert!(!state.join("install.json").exists());
+        // No record of nothing: but for the lock, which is nobody's.
+        let state = std::fs::read_dir(home.path().join(".local/state/open-cursor")).unwrap();
+        let left: Vec<_> = state.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["opencode.lock"]);
     }
+}
+
+#[test]
+fn backups_stay_and_are_named() {
+    let home = home();
+    configure(&home, "{}\n");
+    assert_eq!(home.run(&["install"]).code, 0);
+    assert_eq!(home.run(&["sync-models", "--variants"]).code, 0);
+    let removed = home.run(&["uninstall", "--json"]);
+    let value: Value = serde_json::from_str(&removed.stdout).unwrap();
+    let named: Vec<_> = value["config"]["backups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
+    let backups = || home.files().into_iter().map(|(path, _)| path);
+    let there: Vec<_> = backups()
+        .filter(|path| path.to_string_lossy().contains(".bak-"))
+        .collect();
+    assert_eq!(
+        named,
+        there
+            .iter()
+            .map(|path| path.to_str().unwrap())
+            .collect::<Vec<_>>()
+    );
+    assert!(there.len() > 1, "{there:?}");
+    let again = home.run(&["uninstall"]);
+    let line = format!("stays with you: {} backups, ", there.len());
+    assert!(again.stdout.contains(&line), "{again:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::Home;
 use open_cursor::models::{Listed, Request, group, parse, resolve};
 
 fn fixture(name: &str) -> PathBuf {
@@ -153,5 +154,20 @@ fn the_real_list() {
         grouped.sort_by(|a, b| a.name.cmp(&b.name));
         restricted.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(grouped, restricted, "every {step}th");
+    }
+}
+
+#[test]
+fn without_an_agent_the_hint_helps() {
+    let home = Home::new().env("CURSOR_AGENT_EXECUTABLE", "no-such-agent");
+    for command in ["models", "sync-models"] {
+        let ended = home.run(&[command]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{command}");
+        let (error, hint) = ended.stderr.split_once("hint:").unwrap();
+        assert!(error.contains("curl https://cursor.com/install"), "{error}");
+        // What this command cannot be given is no help.
+        assert!(!error.contains("--agent"), "{error}");
+        assert!(!hint.contains("cursor-agent models"), "{hint}");
+        assert!(hint.contains("open-cursor doctor"), "{hint}");
     }
 }

@@ -49,7 +49,7 @@ impl fmt::Display for Host {
 
 pub(super) async fn check(context: &Context) -> Verdict {
     let program = context.program.as_ref();
-    if program.is_ok_and(|program| !program.leading_args.is_empty()) {
+    if program.is_ok_and(|program| program.is_built_in()) {
         return Verdict::info("not checked: the replay agent needs no network");
     }
     let get = |name: &str| context.env.get(name).and_then(|value| value.to_str());
