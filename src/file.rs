@@ -5,7 +5,17 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// How the names of temporary files begin.
-pub const TEMPORARY: &str = ".open-cursor-";
+const TEMPORARY: &str = ".open-cursor-";
+
+/// How many letters and digits follow.
+const RANDOM: usize = 6;
+
+/// Whether [`replace`] may have named a temporary file so.
+#[must_use]
+pub fn is_temporary(name: &str) -> bool {
+    let random = name.strip_prefix(TEMPORARY).map(str::as_bytes);
+    random.is_some_and(|bytes| bytes.len() == RANDOM && bytes.iter().all(u8::is_ascii_alphanumeric))
+}
 
 /// Replaces `file` by way of a temporary beside it, synced before and after; its directory is made if
 /// it is missing. Without a `mode` it gets that of any new file. `file` must be no symbolic link: it
@@ -20,7 +30,7 @@ pub fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Resul
     let directory = directory.unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
+    builder.prefix(TEMPORARY).rand_bytes(RANDOM);
     // As any new file, not as a secret one.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -22,6 +22,9 @@ use super::{
 /// The longest reply to a query, in bytes. The list of models has some 20 kB.
 const REPLY: usize = 1 << 20;
 
+/// The longest line that is shown, in characters.
+const LINE: usize = 60;
+
 /// How long the list of models may take.
 const LIST: Duration = Duration::from_secs(30);
 
@@ -46,6 +49,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The first line that says something, fit to be shown whatever the program is.
+    #[must_use]
+    pub fn first_line(&self) -> Option<String> {
+        let mut lines = self.stdout.lines().map(|line| {
+            let shown = line.chars().filter(|c| !c.is_control());
+            shown.take(LINE).collect::<String>().trim().to_owned()
+        });
+        lines.find(|line| !line.is_empty())
+    }
+
     /// What the reply means if it is not the one that was asked for.
     #[must_use]
     pub fn error(&self) -> AgentError {

@@ -79,16 +79,8 @@ async fn agent(dirs: &Dirs, env: &Env) -> Result<Agent, String> {
         program.query(&["--version"], &env, Path::new("/"), limit),
         auth::ask(&program, &env)
     );
-    let version = version.ok().and_then(|reply| {
-        let line = reply
-            .stdout
-            .lines()
-            .map(str::trim)
-            .find(|line| !line.is_empty());
-        line.map(str::to_owned)
-    });
     Ok(Agent {
-        version,
+        version: version.ok().and_then(|reply| reply.first_line()),
         login: login.unwrap_or(Login::Unknown),
         program,
     })

@@ -181,10 +181,11 @@ impl Report {
         ] {
             render::line(format_args!("  {name}: {count}"));
         }
+        if plan.edits.is_empty() {
+            render::line("Nothing to change.");
+        }
         if self.args.dry_run {
             render::line("Dry run: no changes written.");
-        } else if plan.edits.is_empty() {
-            render::line("Nothing to change.");
         }
         if let Some(backup) = backup {
             render::line(format_args!("Backup written: {}", backup.display()));

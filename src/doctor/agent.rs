@@ -7,7 +7,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
         Ok(program) => program,
         Err(error) => {
             return Verdict::problem(error.to_string())
-                .hint("without Cursor, `--agent replay` is there to try things out");
+                .hint("`open-cursor demo` shows how it works without Cursor");
         }
     };
     let path = program.path.display();
@@ -20,15 +20,10 @@ pub(super) async fn check(context: &Context) -> Verdict {
             return Verdict::problem(error.to_string()).hint(format!("try `{path} --version`"));
         }
     };
-    let version = reply
-        .stdout
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty());
-    match version {
-        Some(version) if is_version(version) => Verdict::ok(format!("{path}, version {version}")),
+    match reply.first_line() {
+        Some(version) if is_version(&version) => Verdict::ok(format!("{path}, version {version}")),
         Some(other) => Verdict::warning(format!(
-            "{path} calls itself `{other:.60}`, which is no version of Cursor's CLI"
+            "{path} calls itself `{other}`, which is no version of Cursor's CLI"
         ))
         .hint("name the right program with `agent` in config.toml or CURSOR_AGENT_EXECUTABLE"),
         None => Verdict::problem(format!(

@@ -21,6 +21,14 @@ pub(super) async fn check(context: &Context) -> Verdict {
         return Verdict::ok("the replay agent takes what the CLI takes");
     }
     let help = match context.query(program, &["--help"], 10).await {
+        Ok(reply) if reply.stdout.trim().is_empty() => {
+            return Verdict::problem(format!(
+                "{} does not tell its options: {}",
+                program.path.display(),
+                reply.error()
+            ))
+            .hint("reinstall Cursor's CLI if `--help` fails");
+        }
         Ok(reply) => reply.stdout,
         Err(error) => return Verdict::problem(error.to_string()),
     };

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::file::{TEMPORARY, replace};
+use crate::file::{is_temporary, replace};
 
 /// How many backups of a file are kept.
 const KEEP: usize = 5;
@@ -17,7 +17,7 @@ pub(super) fn sweep(file: &Path) {
         .parent()
         .and_then(|directory| std::fs::read_dir(directory).ok());
     for entry in directory.into_iter().flatten().filter_map(Result::ok) {
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+        if is_temporary(&entry.file_name().to_string_lossy()) {
             // What cannot be removed now will be swept the next time.
             let _ = std::fs::remove_file(entry.path());
         }

@@ -271,6 +271,22 @@ async fn a_running_server_is_recognised() {
 }
 
 #[test]
+fn an_agent_that_fails_is_not_taken_for_another_vendors() {
+    let home = home();
+    home.program(
+        "cursor-agent",
+        "#!/bin/sh\necho 'Error: boom' >&2\nexit 1\n",
+    );
+    let (_, found) = findings(&home, &["doctor", "--json"]);
+    let (severity, message) = finding(&found, "agent-flags");
+    assert_eq!(severity, "problem");
+    assert!(
+        message.contains("Error: boom") && !message.contains("not Cursor's"),
+        "{message}"
+    );
+}
+
+#[test]
 fn fix_brings_the_models_and_leaves_the_rest() {
     let home = home();
     home.program("cursor-agent", CLI);

@@ -211,6 +211,19 @@ fn it_says_what_it_did() {
     golden("install.txt", &without_times(&text));
 }
 
+#[test]
+fn a_talkative_agent_does_not_flood_the_status() {
+    let home = home();
+    let junk = "#!/bin/sh\nprintf '\\a\\f'; head -c 100000 /dev/zero | tr '\\0' x; exit 7\n";
+    home.program("cursor-agent", junk);
+    for args in [&["status"][..], &["status", "--json"]] {
+        let ended = home.run(args);
+        assert!(ended.stdout.len() < 1000, "{}", ended.stdout.len());
+        let is_odd = |c: char| c.is_control() && c != '\n';
+        assert!(!ended.stdout.contains(is_odd), "{ended:?}");
+    }
+}
+
 #[tokio::test]
 async fn status_shows_a_running_server() {
     let home = Home::new();

@@ -255,6 +255,23 @@ fn links_are_followed_and_modes_kept() {
 }
 
 #[test]
+fn only_our_own_litter_is_swept() {
+    let place = Place::new(Some(b"{}"));
+    let beside = |name: &str| place.config().with_file_name(name);
+    // The first is named as killed runs name theirs.
+    let names = [
+        ".open-cursor-a1B2c3",
+        ".open-cursor-notes.md",
+        ".open-cursor-",
+    ];
+    for name in names {
+        fs::write(beside(name), "").unwrap();
+    }
+    commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
+    assert_eq!(names.map(|name| beside(name).exists()), [false, true, true]);
+}
+
+#[test]
 fn a_held_lock_is_waited_for_and_then_reported() {
     let place = Place::new(None);
     let target = place.target();

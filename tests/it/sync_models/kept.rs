@@ -92,6 +92,19 @@ fn json_tells_the_shape_that_was_kept() {
     assert_eq!(value["config"]["variants"], false);
 }
 
+#[test]
+fn doctor_mends_without_regrouping() {
+    let home = home().env("HTTPS_PROXY", "http://127.0.0.1:9");
+    run(&home, &["sync-models"], &["--variants"]);
+    let fewer = "#!/bin/sh\nprintf 'Available models\\n\\nauto - Auto\\n";
+    let fewer = format!("{fewer}gpt-5.2 - GPT-5.2\\ngpt-5.2-high - GPT-5.2 High\\n'\n");
+    home.program("cursor-agent", &fewer);
+    let ended = home.run(&["doctor", "--deep", "--no-chat", "--fix", "--json"]);
+    let value: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(value["fixed"].as_array().unwrap().len(), 1, "{value}");
+    assert_eq!(shape(&home), (true, true));
+}
+
 /// A lost record leaves the configuration itself to go by.
 #[test]
 fn the_configuration_tells_where_the_record_does_not() {
