@@ -209,7 +209,7 @@ fn print_edit(edit: &Edit) {
 }
 
 /// A provider id is a key and the part of a model's name before the slash.
-fn provider_id(text: &str) -> Result<String, String> {
+pub(super) fn provider_id(text: &str) -> Result<String, String> {
     let right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !text.is_empty() && text.chars().all(right) {
         return Ok(text.to_owned());

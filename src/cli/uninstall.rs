@@ -5,13 +5,14 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{dirs::Dirs, manifest::Manifest, render};
-use crate::opencode::{self, PROVIDER, Removal, Target};
+use super::{dirs::Dirs, manifest::Manifest, render, sync_models::provider_id};
+use crate::opencode::{self, PROVIDER, Removal, Target, Written};
 
 /// Remove what `install` and `sync-models` have written, and nothing else
 ///
 /// Values that you changed or added in OpenCode's configuration stay, and are named. A service file
-/// that was changed stays as well.
+/// that was changed stays as well. What `sync-models` wrote into other files, or for another provider,
+/// is named with the command that removes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,6 +30,10 @@ pub struct Args {
     /// The configuration to clean [default: the one that `install` changed]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
+
+    /// The provider's id in the configuration
+    #[arg(long, value_name = "ID", default_value = PROVIDER, value_parser = provider_id)]
+    provider: String,
 }
 
 /// Removes, and says what it did.
@@ -36,39 +41,48 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let state_dir = dirs
         .state()
         .context("no home directory; set XDG_STATE_HOME")?;
-    let mut manifest = Manifest::read(&state_dir);
-    let found = || opencode::locate(&dirs.opencode, PROVIDER);
-    let installed = manifest.config.clone();
+    let manifest = Manifest::read(&state_dir);
+    let found = || opencode::locate(&dirs.opencode, &args.provider);
+    let is_ours = args.provider == PROVIDER;
+    let installed = manifest.config.clone().filter(|_| is_ours);
     let config = args.config.clone().or(installed).or_else(found);
     let target = Target {
         config: std::path::absolute(config.context("no home directory; use --config")?)?,
         state_dir: state_dir.clone(),
     };
-    let created = manifest.created && manifest.config.as_ref() == Some(&target.config);
     let is_installed = manifest.config.as_ref() == Some(&target.config);
+    let created = manifest.created && is_installed;
+    // The service is for what `install` configured, and goes with that.
+    let goes = is_ours && (is_installed || manifest.config.is_none());
     let dry_run = args.dry_run;
-    let removal =
-        tokio::task::spawn_blocking(move || opencode::remove(&target, PROVIDER, created, dry_run));
-    let removal = removal.await??;
-    let service = service(&manifest, dirs, dry_run).await?;
-    if !dry_run {
-        if is_installed {
-            manifest.config = None;
-            manifest.created = false;
-        }
-        manifest.service = None;
-        manifest
+    let provider = args.provider;
+    let work = move || {
+        let removal = opencode::remove(&target, &provider, created, dry_run)?;
+        let gone = |it: &Written| it.config == removal.config && it.provider == provider;
+        let mut left = opencode::written(&target.state_dir);
+        left.retain(|it| !gone(it));
+        Ok::<_, opencode::ConfigError>((removal, left))
+    };
+    let (removal, left) = tokio::task::spawn_blocking(work).await??;
+    let service = if goes {
+        service(&manifest, dirs, dry_run).await?
+    } else {
+        None
+    };
+    if goes && !dry_run {
+        Manifest::default()
             .write(&state_dir)
             .context("cannot note what was removed")?;
     }
     if args.json {
         render::line(serde_json::to_string_pretty(&as_json(
             &removal,
+            &left,
             service.as_ref(),
             dry_run,
         ))?);
     } else {
-        print(&removal, service.as_ref(), dry_run);
+        print(&removal, &left, service.as_ref(), dry_run);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -123,7 +137,12 @@ async fn service(
     Ok(Some(file))
 }
 
-fn as_json(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) -> Value {
+fn as_json(
+    removal: &Removal,
+    left: &[Written],
+    service: Option<&ServiceFile>,
+    dry_run: bool,
+) -> Value {
     json!({
         "dryRun": dry_run,
         "config": {
@@ -134,6 +153,7 @@ fn as_json(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) -> V
             "backup": removal.backup,
             "backups": removal.backups,
         },
+        "left": left,
         "service": service.map(|file| json!({
             "path": file.path,
             "removed": file.removed,
@@ -142,7 +162,7 @@ fn as_json(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) -> V
     })
 }
 
-fn print(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) {
+fn print(removal: &Removal, left: &[Written], service: Option<&ServiceFile>, dry_run: bool) {
     let would = if dry_run { "would be " } else { "" };
     let config = removal.config.display();
     if removal.deleted {
@@ -167,6 +187,13 @@ fn print(removal: &Removal, service: Option<&ServiceFile>, dry_run: bool) {
         render::line(format_args!(
             "  stays with you: {}, {config}.bak-*",
             render::plural(removal.backups.len(), "backup")
+        ));
+    }
+    for Written { config, provider } in left {
+        render::line(format_args!(
+            "Still there: provider.{provider} in {0}; \
+             `open-cursor uninstall --config {0} --provider {provider}` removes it",
+            config.display()
         ));
     }
     if let Some(file) = service {

@@ -30,7 +30,7 @@ pub use inline::{Inline, inline};
 pub use inspect::{Inspection, inspect};
 pub use locate::{Places, locate};
 pub use plan::{Edit, Summary, SyncPlan};
-pub use remove::{Removal, remove};
+pub use remove::{Removal, Written, remove, written};
 pub use shape::shape;
 pub use wish::{Options, Shape, Wish};
 

@@ -28,6 +28,15 @@ impl Record {
         }
     }
 
+    /// Where there is something of ours: configuration and provider.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let configs = self.value.iter();
+        configs.flat_map(|(config, providers)| {
+            let providers = providers.as_object().into_iter().flatten();
+            providers.map(move |(provider, _)| (Path::new(config), provider.as_str()))
+        })
+    }
+
     /// What we wrote, or may have written.
     pub(super) fn of(&self, config: &Path, provider: &str) -> Vec<Value> {
         let of_config = self.value.get(&*config.to_string_lossy());

@@ -5,12 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::backup::{back_up, backups};
 use super::commit::{ATTEMPTS, Target, follow, lock, read};
 use super::document::{Document, EMPTY};
 use super::error::ConfigError;
+use super::inspect::inspect;
 use super::plan::same;
 use super::record::Record;
 use crate::file::replace;
@@ -71,6 +73,31 @@ pub fn remove(
         return Ok(draft.into_removal(config, created, backup));
     }
     Err(ConfigError::Unsteady(config))
+}
+
+/// Something of ours in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// The file, links followed.
+    pub config: PathBuf,
+    /// The provider's id in it.
+    pub provider: String,
+}
+
+/// All that we wrote and that is still there. Blocking.
+#[must_use]
+pub fn written(state_dir: &Path) -> Vec<Written> {
+    let record = Record::read(state_dir);
+    let is_there = |(config, provider): &(&Path, &str)| {
+        inspect(config, provider).is_ok_and(|inspection| inspection.has_provider())
+    };
+    let there = record.places().filter(is_there);
+    there
+        .map(|(config, provider)| Written {
+            config: config.to_owned(),
+            provider: provider.to_owned(),
+        })
+        .collect()
 }
 
 struct Draft {

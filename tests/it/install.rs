@@ -141,6 +141,38 @@ fn backups_stay_and_are_named() {
     assert!(again.stdout.contains(&line), "{again:?}");
 }
 
+/// What was written elsewhere, or under another name, is not forgotten, nor the rest gone with it.
+#[test]
+fn what_is_still_there_is_named_and_can_be_removed() {
+    let home = home();
+    let elsewhere = home.path().join("elsewhere.json").display().to_string();
+    assert_eq!(home.run(&["install", "--service"]).code, 0);
+    assert_eq!(home.run(&["sync-models", "--provider", "cursor"]).code, 0);
+    assert_eq!(home.run(&["sync-models", "--config", &elsewhere]).code, 0);
+    let whole = files(&home).len();
+
+    let first = home.run(&["uninstall", "--provider", "cursor", "--json"]);
+    let value: Value = serde_json::from_str(&first.stdout).unwrap();
+    let left = value["left"].as_array().unwrap();
+    assert_eq!(left.len(), 2, "{value}");
+    assert_eq!(left[0]["provider"], "cursor-acp");
+    assert_eq!(left[1]["config"].as_str(), Some(elsewhere.as_str()));
+    assert_eq!(value["service"], Value::Null);
+    assert_eq!(files(&home).len(), whole);
+
+    let planned = home.run(&["uninstall", "--dry-run"]);
+    let how = format!("open-cursor uninstall --config {elsewhere} --provider cursor-acp");
+    assert!(planned.stdout.contains(&how), "{planned:?}");
+    let second = home.run(&["uninstall", "--config", &elsewhere]);
+    assert!(!second.stdout.contains("Service"), "{second:?}");
+    let last = home.run(&["uninstall"]);
+    assert!(last.stdout.contains("Service"), "{last:?}");
+    assert!(!last.stdout.contains("Still there"), "{last:?}");
+    for (path, text) in files(&home) {
+        assert!(!text.contains("baseURL"), "{path}: {text}");
+    }
+}
+
 #[test]
 fn the_users_changes_stay() {
     let home = home();
