@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use crate::support::{Home, golden};
 
 fn with_file(text: &str) -> Home {
@@ -54,6 +56,29 @@ fn completions_and_manual_pages() {
     let page = home.path().join("project/pages/open-cursor-run.1");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("Examples"), "{page}");
+}
+
+/// The README names every key that scripts may rely on.
+#[test]
+fn json_is_documented() {
+    let readme = include_str!("../../README.md");
+    let home = Home::new().env("CURSOR_AGENT_EXECUTABLE", "replay");
+    for command in [
+        &["models"][..],
+        &["sync-models", "--dry-run"],
+        &["install", "--dry-run"],
+        &["uninstall", "--dry-run"],
+        &["status"],
+        &["doctor"],
+        &["config"],
+        &["auth", "status"],
+    ] {
+        let ended = home.run(&[command, &["--json"]].concat());
+        let value: Value = serde_json::from_str(&ended.stdout).unwrap();
+        for key in value.as_object().unwrap().keys() {
+            assert!(readme.contains(&format!("`{key}`")), "{command:?}: {key}");
+        }
+    }
 }
 
 #[test]
