@@ -12,7 +12,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
 };
@@ -20,9 +21,9 @@ use std::{
 /// The largest file, in bytes.
 const FILE: u64 = 64 << 20;
 
-/// The largest piece that waits to be written, and how many do.
+/// The largest piece that waits to be written, and how much does in all, in bytes.
 const PIECE: usize = 1 << 20;
-const PIECES: usize = 64;
+const WAITING: usize = 64 << 20;
 
 const PREFIX: &str = "turn-";
 
@@ -55,14 +56,24 @@ impl Part {
 /// A directory that keeps the dumps of the last turns.
 #[derive(Debug, Clone)]
 pub struct Dumps {
-    pieces: SyncSender<Piece>,
+    queue: Queue,
+}
+
+/// What waits to be written.
+#[derive(Debug, Clone)]
+struct Queue {
+    pieces: Sender<Piece>,
+    /// How many bytes.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// The dump of one turn. Clones write to the same one.
 #[derive(Debug, Clone)]
 pub struct Dump {
     turn: Arc<str>,
-    pieces: SyncSender<Piece>,
+    queue: Queue,
+    /// Whether something was left out.
+    has_gaps: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -70,6 +81,13 @@ struct Piece {
     turn: Arc<str>,
     part: Part,
     bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// What it takes in memory.
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
 }
 
 impl Dumps {
@@ -90,7 +108,9 @@ impl Dumps {
         }
         // Ids begin with the time.
         turns.sort();
-        let (pieces, receiver) = sync_channel(PIECES);
+        let (pieces, receiver) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let written = Arc::clone(&waiting);
         let mut ring = Ring {
             dir: dir.to_owned(),
             keep: keep.max(1),
@@ -98,8 +118,10 @@ impl Dumps {
         };
         thread::Builder::new()
             .name("dump".to_owned())
-            .spawn(move || ring.run(&receiver))?;
-        Ok(Self { pieces })
+            .spawn(move || ring.run(&receiver, &written))?;
+        Ok(Self {
+            queue: Queue { pieces, waiting },
+        })
     }
 
     /// The dump of a turn. Ids must be valid file names and sort by time.
@@ -107,7 +129,8 @@ impl Dumps {
     pub fn turn(&self, id: &str) -> Dump {
         Dump {
             turn: id.into(),
-            pieces: self.pieces.clone(),
+            queue: self.queue.clone(),
+            has_gaps: Arc::default(),
         }
     }
 }
@@ -121,8 +144,13 @@ impl Dump {
                 part,
                 bytes: bytes.to_vec(),
             };
-            if self.pieces.try_send(piece).is_err() {
-                tracing::warn!("the disk is too slow for --dump-dir; a dump has gaps");
+            if !self.queue.push(piece) {
+                if !self.has_gaps.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        turn = &*self.turn,
+                        "the disk is too slow for --dump-dir; a dump has gaps"
+                    );
+                }
                 return;
             }
         }
@@ -134,6 +162,19 @@ impl Dump {
     }
 }
 
+impl Queue {
+    /// Adds a piece, unless too much waits already.
+    fn push(&self, piece: Piece) -> bool {
+        let weight = piece.weight();
+        let before = self.waiting.fetch_add(weight, Ordering::Relaxed);
+        let fits = before + weight <= WAITING && self.pieces.send(piece).is_ok();
+        if !fits {
+            self.waiting.fetch_sub(weight, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
 /// The dumps on disk, oldest first.
 struct Ring {
     dir: PathBuf,
@@ -142,11 +183,17 @@ struct Ring {
 }
 
 impl Ring {
-    fn run(&mut self, pieces: &Receiver<Piece>) {
+    fn run(&mut self, pieces: &Receiver<Piece>, waiting: &AtomicUsize) {
+        let mut failed: Option<Arc<str>> = None;
         for piece in pieces {
-            if let Err(error) = self.append(&piece) {
+            // Once for a turn: a full disk fails each piece of it.
+            if let Err(error) = self.append(&piece)
+                && failed.as_ref() != Some(&piece.turn)
+            {
                 tracing::warn!(%error, dir = %self.dir.display(), "a dump could not be written");
+                failed = Some(Arc::clone(&piece.turn));
             }
+            waiting.fetch_sub(piece.weight(), Ordering::Relaxed);
         }
     }
 
@@ -217,6 +264,45 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_burst_of_short_lines_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let dumps = Dumps::open(dir.path(), 1).unwrap();
+        let dump = dumps.turn("1");
+        for _ in 0..5000 {
+            dump.line(Part::Events, b"{}");
+        }
+        while dumps.queue.waiting.load(Ordering::Relaxed) > 0 {
+            thread::yield_now();
+        }
+        let events = fs::read_to_string(dir.path().join("turn-1/events.ndjson")).unwrap();
+        assert_eq!(events.lines().count(), 5000);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (pieces, receiver) = channel();
+        let queue = Queue {
+            pieces,
+            waiting: Arc::default(),
+        };
+        let large = || Piece {
+            turn: "1".into(),
+            part: Part::Events,
+            bytes: vec![0; PIECE],
+        };
+        let mut held = 0;
+        while queue.push(large()) {
+            held += 1;
+        }
+        assert_eq!(held, WAITING / (PIECE + size_of::<Piece>()));
+        let waiting = queue.waiting.load(Ordering::Relaxed);
+        assert!(waiting <= WAITING, "{waiting}");
+        drop(receiver);
+        assert!(!queue.push(piece("1", Part::Events, "")), "nobody writes");
+        assert_eq!(queue.waiting.load(Ordering::Relaxed), waiting);
     }
 
     #[test]

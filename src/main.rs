@@ -1,6 +1,6 @@
 //! The `open-cursor` program: parse, run, exit.
 
-use std::{io, process::ExitCode};
+use std::{io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use open_cursor::{
@@ -25,7 +25,12 @@ fn main() -> ExitCode {
         .max_blocking_threads(8)
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(cli::run(cli)),
+        Ok(runtime) => {
+            let code = runtime.block_on(cli::run(cli));
+            // Else it would wait for a name server that does not answer.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            code
+        }
         Err(error) => cli::render::failure(&anyhow::anyhow!("cannot start the runtime: {error}")),
     }
 }

@@ -4,6 +4,7 @@ import sys
 
 import opencode_run
 import opencode_tools
+import opencode_variants
 from harness import check, main, step
 from opencode_client import SECONDS, OpenCode
 
@@ -100,6 +101,7 @@ def proof(server, scratch):
         parallel(opencode)
     opencode_tools.proof(opencode, server)
     opencode_run.proof(opencode, BINARY, scratch)
+    opencode_variants.proof(opencode, BINARY, scratch)
     with step("not logged in: an error that says so, no answer", SECONDS):
         error(opencode, "replay-error-login", "log")
     with step("usage limit: shown at once, not retried for 75 s", 30):

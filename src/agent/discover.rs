@@ -20,7 +20,7 @@ const PROOF: Duration = Duration::from_secs(10);
 /// is looked up in the same places; `replay` is the agent that is built in.
 ///
 /// # Errors
-/// [`AgentError::Missing`] with all places and the way to install it.
+/// [`AgentError::Missing`] with where it would be and the way to install it.
 pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Program, AgentError> {
     let wanted = explicit.filter(|name| !name.is_empty());
     let Some(wanted) = wanted.or_else(|| env.get("CURSOR_AGENT_EXECUTABLE")) else {
@@ -38,7 +38,7 @@ pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Program, Ag
         let found = find(wanted, &places).await;
         return found
             .map(Program::at)
-            .ok_or_else(|| missing(wanted, &places, &[]));
+            .ok_or_else(|| missing(wanted, env, &[]));
     }
     let path = std::path::absolute(wanted).map_err(|error| spawn_error(wanted, &error))?;
     if !is_executable(&path).await {
@@ -69,7 +69,8 @@ async fn search(env: &Env) -> Result<Program, AgentError> {
         }
         foreign.push(program.path);
     }
-    Err(missing("cursor-agent or agent".as_ref(), &places, &foreign))
+    tracing::debug!(?places, "no cursor-agent");
+    Err(missing("cursor-agent".as_ref(), env, &foreign))
 }
 
 /// The directories of PATH, then those of the installer. Relative ones would depend on where we
@@ -77,16 +78,21 @@ async fn search(env: &Env) -> Result<Program, AgentError> {
 fn places(env: &Env) -> Vec<PathBuf> {
     let path = env.get("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = Vec::new();
-    let home = env.get("HOME").map(Path::new);
-    let installed = [".local/bin", ".cursor/bin"]
-        .iter()
-        .filter_map(|place| Some(home?.join(place)));
-    for place in std::env::split_paths(path).chain(installed) {
+    for place in std::env::split_paths(path).chain(installed(env)) {
         if place.is_absolute() && !places.contains(&place) {
             places.push(place);
         }
     }
     places
+}
+
+/// Where the installer puts it.
+fn installed(env: &Env) -> Vec<PathBuf> {
+    let home = env.get("HOME").map(Path::new);
+    [".local/bin", ".cursor/bin"]
+        .iter()
+        .filter_map(|place| Some(home?.join(place)))
+        .collect()
 }
 
 async fn find(name: &OsStr, places: &[PathBuf]) -> Option<PathBuf> {
@@ -104,17 +110,21 @@ async fn is_executable(path: &Path) -> bool {
     metadata.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-fn missing(name: &OsStr, places: &[PathBuf], foreign: &[PathBuf]) -> AgentError {
-    let list = |paths: &[PathBuf]| {
+fn missing(name: &OsStr, env: &Env, foreign: &[PathBuf]) -> AgentError {
+    let list = |paths: &[PathBuf], last: &str| {
         let shown: Vec<_> = paths
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        shown.join(", ")
+        shown.join(last)
     };
-    let mut searched = format!("looked for {} in {}", name.display(), list(places));
+    let mut searched = format!("{} is not on PATH", name.display());
+    let installed = installed(env);
+    if !installed.is_empty() {
+        searched += &format!(", nor in {}", list(&installed, " or "));
+    }
     if !foreign.is_empty() {
-        searched += &format!(" ({} is not Cursor's)", list(foreign));
+        searched += &format!(" ({} is not Cursor's)", list(foreign, ", "));
     }
     searched += ". Install Cursor's CLI with `curl https://cursor.com/install -fsS | bash`, or name \
                  the program with --agent or CURSOR_AGENT_EXECUTABLE";

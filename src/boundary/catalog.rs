@@ -5,6 +5,7 @@
 //! ever emitted, under exactly the name that the client offered.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -33,7 +34,7 @@ impl Tool {
         Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
-            schema: Schema::new(assumed.unwrap_or_else(|| spec.schema.clone())),
+            schema: Schema::new(assumed.map_or_else(|| Arc::clone(&spec.schema), Arc::new)),
             families,
             folded,
         }

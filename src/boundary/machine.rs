@@ -14,6 +14,7 @@ use super::guard;
 use super::history::History;
 use super::ids::Ids;
 use super::native;
+use super::open::OpenCalls;
 use super::plan::{Plan, Planner};
 use super::segments::Segments;
 use super::text_calls::{Piece, Recognizer};
@@ -33,8 +34,7 @@ pub struct Boundary {
     segments: Segments,
     recognizer: Recognizer,
     batch: Batch,
-    /// Native calls announced and not complete.
-    open: Vec<NativeCall>,
+    open: OpenCalls,
     /// Native ids of calls that have their place in an answer.
     taken: HashSet<String>,
     /// Whether the answer has said anything.
@@ -64,7 +64,7 @@ impl Boundary {
             ids: Ids::new(turn),
             segments: Segments::default(),
             batch: Batch::new(workspace),
-            open: Vec::new(),
+            open: OpenCalls::default(),
             taken: HashSet::new(),
             spoke: false,
             recovered: 0,
@@ -200,18 +200,12 @@ impl Boundary {
 
     fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
         let verdict = self.consider(&call, out);
-        if !self.open.iter().any(|open| is_same(open, &call)) {
-            self.open.push(call);
-        }
+        self.open.announce(call);
         verdict
     }
 
     fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
-        if let Some(at) = self.open.iter().position(|open| is_same(open, &call)) {
-            let open = self.open.remove(at);
-            call.args = call.args.or(open.args);
-            call.model_call_id = call.model_call_id.or(open.model_call_id);
-        }
+        self.open.complete(&mut call);
         if self.edited(&call) {
             return self.standing();
         }
@@ -366,11 +360,6 @@ fn push_text(text: String, out: &mut Vec<Delta>) {
     if !text.is_empty() {
         out.push(Delta::Text(text));
     }
-}
-
-/// Whether two events are about one call. Old versions leave the id out.
-fn is_same(a: &NativeCall, b: &NativeCall) -> bool {
-    a.call_id == b.call_id && (!a.call_id.is_empty() || a.kind == b.kind)
 }
 
 fn usage(run: RunUsage) -> Usage {

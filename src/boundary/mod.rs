@@ -24,6 +24,7 @@ mod history;
 mod ids;
 mod machine;
 mod native;
+mod open;
 mod plan;
 mod schema;
 mod segments;

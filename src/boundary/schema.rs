@@ -6,6 +6,8 @@
 //! local `$ref`. Other keywords (`pattern`, `format`, `not`, ...) constrain nothing here: the
 //! client checks its own arguments, and a call refused wrongly is worse than one passed on.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 /// Nested references and combinators deeper than this are taken as satisfied.
@@ -14,12 +16,12 @@ const MAX_DEPTH: usize = 32;
 /// The schema of one tool's arguments.
 #[derive(Debug, Clone)]
 pub(super) struct Schema {
-    root: Value,
+    root: Arc<Value>,
 }
 
 impl Schema {
-    pub(super) fn new(root: Value) -> Self {
-        Self { root }
+    pub(super) fn new(root: impl Into<Arc<Value>>) -> Self {
+        Self { root: root.into() }
     }
 
     /// The schema's top node, which describes the argument object.

@@ -24,7 +24,8 @@ pub(super) fn tool(
             "type": "object",
             "properties": properties,
             "required": required,
-        }),
+        })
+        .into(),
     }
 }
 

@@ -246,7 +246,7 @@ impl Done {
             render::line(format_args!("OpenCode: {config} has it all already"));
         } else {
             render::line(format_args!(
-                "OpenCode: {config} {would}{}: {} models added, {} updated, {} removed",
+                "OpenCode: {config} {would}{}; models: {} added, {} updated, {} removed",
                 if self.created { "created" } else { "changed" },
                 summary.added,
                 summary.updated,

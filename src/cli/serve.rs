@@ -20,7 +20,7 @@ use crate::{
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
     file,
-    http::{self, ApiKey, App, Server, Shutdown},
+    http::{self, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
@@ -100,10 +100,9 @@ impl Site {
         let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
             .await
             .map_err(|error| match error {
-                AgentError::Missing { .. } => render::hinted(
-                    error,
-                    "install Cursor's CLI, or try `--agent replay` without it",
-                ),
+                AgentError::Missing { .. } => {
+                    render::hinted(error, "`--agent replay` tries things out without Cursor")
+                }
                 error => error.into(),
             })?;
         Ok(Self { agent, workspace })
@@ -146,7 +145,15 @@ impl Running {
         let Site { agent, workspace } = site;
         let server = Server::bind(settings.host, settings.port)
             .await
-            .map_err(|error| render::hinted(error, "choose another with --port, or 0 for any"))?;
+            .map_err(|error| {
+                let hint = match &error {
+                    ServerError::InUse { by: Some(_), .. } => {
+                        "it serves already: use it, or choose another --port"
+                    }
+                    _ => "choose another with --port, or 0 for any",
+                };
+                render::hinted(error, hint)
+            })?;
         let config = engine::Config {
             workspaces: Workspaces {
                 fixed: workspace,

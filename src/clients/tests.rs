@@ -63,13 +63,23 @@ fn what_each_client_is_given() {
     assert_eq!(
         given(&aider::CLIENT),
         "AIDER_OPENAI_API_BASE=http://127.0.0.1:5/v1\nAIDER_OPENAI_API_KEY=k\n\
-         OPENAI_API_BASE=http://127.0.0.1:5/v1\nOPENAI_API_KEY=k\nAIDER_MODEL=openai/m"
+         OPENAI_API_BASE=http://127.0.0.1:5/v1\nOPENAI_API_KEY=k\nAIDER_MODEL=openai/m\n\
+         AIDER_SHOW_MODEL_WARNINGS=false"
     );
     assert_eq!(
         given(&generic::CLIENT),
         "OPENAI_BASE_URL=http://127.0.0.1:5/v1\nOPENAI_API_BASE=http://127.0.0.1:5/v1\n\
          OPENAI_API_KEY=k\nANTHROPIC_BASE_URL=http://127.0.0.1:5\nANTHROPIC_API_KEY=k"
     );
+}
+
+#[test]
+fn what_the_user_has_said_to_aider_stays() {
+    let (listing, places) = (Listing::live(&[]), Places::default());
+    let env = |name: &str| (name == "AIDER_SHOW_MODEL_WARNINGS").then(|| "true".to_owned());
+    let setup = aider::CLIENT.setup(&endpoint(&env, &listing, &places));
+    let names: Vec<&str> = setup.unwrap().set.iter().map(|(name, _)| *name).collect();
+    assert!(names.contains(&"AIDER_MODEL") && !names.contains(&"AIDER_SHOW_MODEL_WARNINGS"));
 }
 
 #[test]

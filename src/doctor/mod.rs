@@ -73,12 +73,12 @@ pub const CHECKS: &[Check] = &[
     base("path", 5, |context| path::check(context).boxed()),
     base("port", 5, |context| port::check(context).boxed()),
     base("server", 5, |context| server::check(context).boxed()),
-    base("opencode", 5, |context| opencode::check(context).boxed()),
+    base("opencode", 10, |context| opencode::check(context).boxed()),
     base("provider", 5, |context| provider::check(context).boxed()),
     base("base-url", 5, |context| base_url::check(context).boxed()),
     deep("tokens", 5, |context| tokens::check(context).boxed()),
     deep("overrides", 5, |context| overrides::check(context).boxed()),
-    deep("network", 10, |context| network::check(context).boxed()),
+    deep("network", 15, |context| network::check(context).boxed()),
     deep("models", 35, |context| models::check(context).boxed()),
     deep("model-targets", 35, |context| {
         targets::check(context).boxed()

@@ -90,6 +90,7 @@ impl Sessions {
         Some(Box::new(Note {
             circumstances: Circumstances::of(turn, workspace, model),
             conversation,
+            result: None,
         }))
     }
 
@@ -154,6 +155,8 @@ impl Circumstances {
 pub(super) struct Note {
     circumstances: Circumstances,
     conversation: Digest,
+    /// A digest of the answer as Cursor keeps it, once it has come to its own end.
+    result: Option<u128>,
 }
 
 impl Note {
@@ -162,6 +165,19 @@ impl Note {
         if let Delta::Text(text) = delta {
             self.conversation.text(text);
         }
+    }
+
+    /// Takes the answer as Cursor keeps it.
+    pub fn result(&mut self, text: &str) {
+        let mut whole = Digest::default();
+        whole.role(Role::Assistant);
+        whole.text(text);
+        self.result = Some(whole.said.digest128());
+    }
+
+    /// Whether the client got the very answer that Cursor keeps.
+    pub fn is_whole(&self) -> bool {
+        self.result == Some(self.conversation.said.digest128())
     }
 }
 

@@ -74,7 +74,7 @@ fn system_first_then_tools_then_the_transcript() {
     turn.tools.push(ToolSpec {
         name: "weather".to_owned(),
         description: "Says the weather.".to_owned(),
-        schema: json!({"type": "object"}),
+        schema: json!({"type": "object"}).into(),
     });
     let prompt = render(&turn, &[]);
     assert_eq!(headers(&prompt), ["SYSTEM", "TOOLS", "USER"]);

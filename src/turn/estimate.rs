@@ -1,5 +1,9 @@
 //! About how many tokens a text has. Only the vendors know, and each counts differently.
 
+use std::io;
+
+use serde_json::Value;
+
 use super::{Part, Turn};
 
 /// Bytes of UTF-8 to a token: right within some 20 % for English prose and code.
@@ -22,15 +26,36 @@ pub fn estimate_tokens(turn: &Turn) -> u64 {
     let tools = turn
         .tools
         .iter()
-        .map(|tool| tool.name.len() + tool.description.len() + tool.schema.to_string().len());
+        .map(|tool| tool.name.len() + tool.description.len() + written(&tool.schema));
     let bytes: usize = content.chain(tools).sum();
     (bytes as u64).div_ceil(BYTES_PER_TOKEN)
+}
+
+/// How long a value is as JSON, without writing it.
+fn written(value: &Value) -> usize {
+    struct Count(usize);
+
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    // Neither a value nor a count can fail.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::turn::{Message, Role};
+    use crate::turn::{Message, Role, ToolSpec};
 
     #[test]
     fn grows_with_the_conversation() {
@@ -40,5 +65,13 @@ mod tests {
         assert_eq!(estimate_tokens(&turn), 2);
         turn.messages.push(Message::text(Role::User, "9"));
         assert_eq!(estimate_tokens(&turn), 3);
+        let schema = serde_json::json!({"type": "object", "title": "a \"b\" ü"});
+        let length = schema.to_string().len();
+        turn.tools.push(ToolSpec {
+            name: "n".to_owned(),
+            description: "de".to_owned(),
+            schema: schema.into(),
+        });
+        assert_eq!(estimate_tokens(&turn), (9 + 3 + length as u64).div_ceil(4));
     }
 }

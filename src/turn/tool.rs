@@ -1,5 +1,7 @@
 //! Tools as the client offers, calls and answers them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 /// A tool that the client offers.
@@ -9,8 +11,8 @@ pub struct ToolSpec {
     pub name: String,
     /// What the client tells the model about it.
     pub description: String,
-    /// JSON Schema of the arguments; `{"type":"object","properties":{}}` if the client gave none.
-    pub schema: Value,
+    /// JSON Schema of the arguments, shared by all copies; `{"type":"object","properties":{}}` if the client gave none.
+    pub schema: Arc<Value>,
 }
 
 /// A call of one of the client's tools.

@@ -2,7 +2,11 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::support::{Home, golden, wait_until};
+use crate::support::{
+    Home, golden,
+    tls::{Manner, Tls, proxy},
+    wait_until,
+};
 
 /// A CLI as good as the real one, as far as it is looked at.
 const CLI: &str = r#"#!/bin/sh
@@ -19,6 +23,10 @@ create-chat) echo 868f1553-01ac-4335-89c6-6c1f101d6009 ;;
     echo '{"type":"result","subtype":"success","is_error":false,"result":"OK"}' ;;
 esac
 "#;
+
+/// OpenCode, which makes directories on every start.
+const OPENCODE: &str =
+    "#!/bin/sh\n/bin/mkdir -p \"${XDG_DATA_HOME:-$HOME/.local/share}/opencode\"\necho 1.18.33\n";
 
 /// A home whose PATH leads nowhere else, with a port that is free.
 fn home() -> Home {
@@ -65,6 +73,16 @@ fn stable(text: &str, home: &Home) -> String {
     }
 }
 
+/// A network in which Cursor's host answers, by a proxy.
+fn online(home: Home) -> (Home, String) {
+    let tls = Tls::start("api2.cursor.sh");
+    let proxy = proxy("api2.cursor.sh:443", Manner::Forward(tls.addr, None)).to_string();
+    let ca = home.path().join("ca.pem");
+    std::fs::write(&ca, tls.ca).unwrap();
+    let home = home.env("HTTPS_PROXY", format!("http://{proxy}"));
+    (home.env("NODE_EXTRA_CA_CERTS", ca), proxy)
+}
+
 fn findings(home: &Home, args: &[&str]) -> (i32, Vec<Value>) {
     let ended = home.run(args);
     let value: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
@@ -90,9 +108,9 @@ fn a_machine_without_anything() {
 
 #[test]
 fn a_machine_where_all_is_well() {
-    let home = home();
+    let (home, proxy) = online(home());
     home.program("cursor-agent", CLI);
-    home.program("opencode", "#!/bin/sh\n");
+    home.program("opencode", OPENCODE);
     std::os::unix::fs::symlink(
         env!("CARGO_BIN_EXE_open-cursor"),
         home.path().join("bin/open-cursor"),
@@ -104,8 +122,14 @@ fn a_machine_where_all_is_well() {
     let text: String = text
         .lines()
         .filter(|line| !line.contains("strays"))
-        .map(|line| format!("{line}\n"))
+        .map(
+            |line| match line.split_once("its certificate is trusted (") {
+                Some((before, _)) => format!("{before}its certificate is trusted (N ms)\n"),
+                None => format!("{line}\n"),
+            },
+        )
         .collect();
+    let text = text.replace(&proxy, "PROXY");
     golden("doctor-well.txt", &stable(&text, &home));
 }
 
@@ -183,6 +207,29 @@ fn a_port_in_use_is_told_with_its_owner() {
     assert!(
         message.contains(&pid) || cfg!(not(target_os = "linux")),
         "{message}"
+    );
+}
+
+#[test]
+fn opencode_tells_its_version_and_leaves_nothing() {
+    let home = home().env("CURSOR_API_KEY", "crsr_0123456789abcdef");
+    home.program("opencode", OPENCODE);
+    let found = || finding(&findings(&home, &["doctor", "--json"]).1, "opencode");
+    let path = home.path().join("bin/opencode").display().to_string();
+    assert_eq!(found(), ("ok".into(), format!("{path}, version 1.18.33")));
+    assert!(!home.path().join(".local").exists());
+    home.program(
+        "opencode",
+        "#!/bin/sh\necho \"no $CURSOR_API_KEY\" >&2\nexit 3\n",
+    );
+    let words = format!("{path} does not tell its version: it says `no`");
+    assert_eq!(found(), ("warning".into(), words));
+    // A child that keeps the output open must not keep us.
+    home.program("opencode", "#!/bin/sh\nexec /bin/sleep 60\n");
+    assert!(
+        found().1.contains("gave no answer within 8 s"),
+        "{:?}",
+        found()
     );
 }
 

@@ -45,6 +45,7 @@ mod http;
 mod install;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
+mod network;
 /// What becomes of request parameters.
 mod parameters;
 /// Real recordings, where they are at hand.

@@ -350,7 +350,7 @@ fn a_missing_agent_is_exit_code_1_with_a_hint() {
 }
 
 #[test]
-fn who_has_an_agent_is_not_told_to_install_one() {
+fn who_has_an_agent_is_not_told_to_try_another() {
     let cache = tempfile::tempdir().unwrap();
     // A slot that others can enter is not used.
     std::fs::create_dir_all(cache.path().join("open-cursor/slots/0")).unwrap();
@@ -362,7 +362,7 @@ fn who_has_an_agent_is_not_told_to_install_one() {
     let (code, _, stderr) = output(serve.env("XDG_CACHE_HOME", cache.path()));
     assert_eq!(code, 1, "{stderr}");
     assert!(
-        stderr.contains("mode 0700") && !stderr.contains("install"),
+        stderr.contains("mode 0700") && !stderr.contains("hint:"),
         "{stderr}"
     );
 }

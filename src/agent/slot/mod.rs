@@ -100,7 +100,10 @@ impl SlotDirs {
     /// # Errors
     /// If something cannot be removed.
     pub(super) fn clear_layers(&self) -> io::Result<()> {
-        sweep::empty(&self.slot.join("layers"))
+        match sweep::all_but(&self.slot.join("layers"), &[]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            cleared => cleared,
+        }
     }
 
     /// Sees to it that the configuration directory holds the user's settings with these rules.

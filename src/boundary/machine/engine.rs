@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::Boundary;
 use crate::agent::AgentEvent;
+use crate::boundary::OpenTool;
 use crate::boundary::change::FileChange;
-use crate::boundary::{OpenTool, native};
 
 impl Boundary {
     /// Says that the agent has no view of its own: what it edits, it edits for real. An edit whose
@@ -48,8 +48,7 @@ impl Boundary {
     pub fn on_changes(&mut self, changes: Vec<FileChange>) {
         self.changes_due = false;
         for change in changes {
-            let is_open = |id: &str| self.open.iter().any(|call| call.call_id == id);
-            self.batch.set_change(change, is_open);
+            self.batch.set_change(change, |id| self.open.has(id));
         }
     }
 
@@ -62,12 +61,6 @@ impl Boundary {
     /// The native tool that is being executed; of several the one with the longest limit.
     #[must_use]
     pub fn open_tool(&self) -> Option<OpenTool> {
-        self.open
-            .iter()
-            .map(|call| OpenTool {
-                name: call.kind.clone(),
-                timeout: native::timeout(call),
-            })
-            .max_by_key(|tool| tool.timeout)
+        self.open.longest()
     }
 }

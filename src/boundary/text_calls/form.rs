@@ -6,7 +6,7 @@ use crate::boundary::TextCalls;
 use crate::boundary::catalog::Made;
 use crate::boundary::plan::Planner;
 
-/// Names longer than this are no tool's.
+/// Names longer than this are no tool's, and tags longer than this no call's.
 const MAX_NAME: usize = 128;
 
 /// What a line begins with.
@@ -203,18 +203,20 @@ pub(super) fn opening(line: &str, mode: TextCalls, planner: &Planner) -> Opening
 
 /// `<name>` of an offered tool, or one of Claude's wrappers, with an element inside.
 fn element(line: &str, planner: &Planner) -> Opening {
-    let Some(end) = line.find(['>', '\n']) else {
-        let plain = |c: char| c.is_alphanumeric() || "_-:. =\"'".contains(c);
-        let name = &line[1..];
-        let may = name.len() <= MAX_NAME && name.chars().all(plain);
-        return if may { Opening::Maybe } else { Opening::No };
-    };
-    if line[end..].starts_with('\n') {
+    let tag = line[1..].split(['>', '\n']).next().unwrap_or_default();
+    let plain = |c: char| c.is_alphanumeric() || "_-:. =\"'".contains(c);
+    if tag.len() > MAX_NAME || !tag.chars().all(plain) {
         return Opening::No;
     }
-    let name = line[1..end].split_whitespace().next().unwrap_or_default();
+    let end = 1 + tag.len();
+    match line[end..].chars().next() {
+        None => return Opening::Maybe,
+        Some('>') => {}
+        Some(_) => return Opening::No,
+    }
+    let name = tag.split_whitespace().next().unwrap_or_default();
     let wrapper = xml::is_wrapper(name);
-    let whole = name.len() == end - 1;
+    let whole = name.len() == tag.len();
     if !(wrapper || whole && (xml::is_plain_text(name) || is_name(name) && planner.offers(name))) {
         return Opening::No;
     }
@@ -242,17 +244,21 @@ fn echo(line: &str, planner: &Planner) -> Opening {
     let Some(rest) = line.strip_prefix(ECHO) else {
         return Opening::No;
     };
-    match rest.find('(') {
-        None if rest.len() <= MAX_NAME && is_name(rest) => Opening::Maybe,
-        Some(at) if is_name(&rest[..at]) && planner.offers(&rest[..at]) => {
-            let form = Form::Echo {
-                scanner: Scanner::default(),
-                name: rest[..at].to_owned(),
-            };
-            Opening::Block(Block::new(form, ECHO.len() + at + 1))
-        }
-        _ => Opening::No,
+    let name = rest.split('(').next().unwrap_or_default();
+    if name.len() > MAX_NAME || !is_name(name) {
+        return Opening::No;
     }
+    if name.len() == rest.len() {
+        return Opening::Maybe;
+    }
+    if !planner.offers(name) {
+        return Opening::No;
+    }
+    let form = Form::Echo {
+        scanner: Scanner::default(),
+        name: name.to_owned(),
+    };
+    Opening::Block(Block::new(form, ECHO.len() + name.len() + 1))
 }
 
 /// A fenced block, from its first line's end on: a call if its info text says so, or if it is the

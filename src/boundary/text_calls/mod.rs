@@ -20,7 +20,10 @@ use super::plan::Planner;
 /// A block longer than this is text.
 const MAX_BLOCK: usize = 4 << 20;
 
-/// A fence's first line longer than this is not waited for.
+/// What a block begins with, up to its content, is no longer than this.
+const MAX_OPENING: usize = 4 << 10;
+
+/// Of a fence's first line, only so much is looked at.
 const MAX_INFO: usize = 256;
 
 /// What a stretch of the answer is.
@@ -75,6 +78,7 @@ impl Recognizer {
         }
         let inside_line = self.held.is_empty() && !self.line_start && !text.contains('\n');
         if self.mode == TextCalls::Off || inside_line {
+            self.silent &= text.trim().is_empty();
             return vec![Piece::Text(text)];
         }
         self.held.push_str(&text);
@@ -158,12 +162,13 @@ impl Recognizer {
         if self.fence.is_some() {
             return Step::Pass(line_end(held));
         }
-        match form::opening(line, self.mode, planner) {
+        let start = prefix(line, MAX_OPENING);
+        match form::opening(start, self.mode, planner) {
             Opening::Block(block) => {
                 self.block = Some(block.at(indent));
                 self.step(held, planner, complete, last)
             }
-            Opening::Maybe if !complete => Step::Wait,
+            Opening::Maybe if !complete && start == line => Step::Wait,
             Opening::Maybe | Opening::No => Step::Pass(line_end(held)),
         }
     }
@@ -177,21 +182,26 @@ impl Recognizer {
         planner: &Planner,
         (complete, last): (bool, bool),
     ) -> Step {
-        let Some(end) = held.find('\n') else {
+        let start = prefix(&held[indent..], MAX_INFO);
+        let len = len.min(start.len());
+        let Some(end) = start.find('\n') else {
             // The info text, or more of the fence, is still to come.
-            if !complete && held.len() < MAX_INFO {
+            if !complete && indent + start.len() == held.len() {
                 return Step::Wait;
             }
-            return self.toggle((mark, len), &held[indent + len..], held.len());
+            return self.toggle((mark, len), &start[len..], line_end(held));
         };
-        let info = held[indent + len..end].trim();
+        let info = start[len..end].trim();
+        let end = indent + end;
         if self.fence.is_none() && self.mode == TextCalls::Lenient {
-            match form::fenced(&held[end + 1..], info, self.silent, mark, len) {
+            let content = &held[end + 1..];
+            let start = prefix(content, MAX_OPENING);
+            match form::fenced(start, info, self.silent, mark, len) {
                 Opening::Block(block) => {
                     self.block = Some(block.at(end + 1));
                     return self.step(held, planner, complete, last);
                 }
-                Opening::Maybe if !complete => return Step::Wait,
+                Opening::Maybe if !complete && start == content => return Step::Wait,
                 Opening::Maybe | Opening::No => {}
             }
         }
@@ -215,6 +225,16 @@ fn fence(line: &str) -> Option<(char, usize)> {
     let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let len = line.chars().take_while(|c| *c == mark).count();
     (len >= 3).then_some((mark, len))
+}
+
+/// The first `len` bytes, or fewer to end between two characters. What is decided by it does not
+/// depend on how much more has come.
+fn prefix(text: &str, len: usize) -> &str {
+    let mut len = len.min(text.len());
+    while !text.is_char_boundary(len) {
+        len -= 1;
+    }
+    &text[..len]
 }
 
 /// Where the first line ends, its newline included.

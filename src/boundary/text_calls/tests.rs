@@ -329,6 +329,36 @@ fn split<'a>(text: &'a str, cuts: &[prop::sample::Index]) -> Vec<&'a str> {
     parts
 }
 
+/// Answers that could come out differently by the character: the first was found by fuzzing, the
+/// others by reading on from there.
+#[test]
+fn no_split_decides_what_a_call_is() {
+    let invoke = "<parameter name=\"city\">Oslo</parameter></invoke>";
+    let call = "{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Oslo\"}}";
+    let wide = " ".repeat(300);
+    let marks = "`".repeat(300);
+    for answer in [
+        format!("<invoke\tname=\"get_weather\">{invoke}"),
+        format!("<invoke {wide}name=\"get_weather\">{invoke}"),
+        format!("<invoke name=\"get_weather\" a=\"(é)\">{invoke}"),
+        format!("```{wide}tool_call\n{call}\n```\n"),
+        format!("```\n```{wide}x\n<tool_call>{call}</tool_call>"),
+        format!(
+            "{marks}\n<tool_call>{call}</tool_call>\n{}\n",
+            "`".repeat(280)
+        ),
+        format!("    no call\n```json\n{call}\n```"),
+        format!("<tool_call>{}{call}</tool_call>", "\n".repeat(9000)),
+        format!("```json\n{{{}\"name\"{}: 1}}\n```", "\n".repeat(9000), wide),
+    ] {
+        let chars: Vec<&str> = answer.split_inclusive(|_| true).collect();
+        for mode in [TextCalls::Strict, TextCalls::Lenient] {
+            let start = answer.get(..40).unwrap_or(&answer);
+            assert_eq!(read(mode, &chars), read(mode, &[&answer]), "{start}");
+        }
+    }
+}
+
 proptest! {
     /// However an answer is split, it comes to the same.
     #[test]

@@ -47,7 +47,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         reply = reply.with_activity();
     }
     Ok(Request {
-        others: vec![turn.clone(); choices - 1],
+        others: std::iter::repeat_n(&turn, choices - 1).cloned().collect(),
         turn,
         stream: common::stream(&body)?,
         ignored,

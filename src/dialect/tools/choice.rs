@@ -150,7 +150,7 @@ mod tests {
             .map(|name| ToolSpec {
                 name: name.to_owned(),
                 description: String::new(),
-                schema: json!({"type": "object"}),
+                schema: json!({"type": "object"}).into(),
             })
             .to_vec()
     }

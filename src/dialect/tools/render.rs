@@ -36,7 +36,7 @@ fn definition(tool: &ToolSpec, schema: &str) -> Value {
     if !tool.description.is_empty() {
         definition["description"] = tool.description.as_str().into();
     }
-    definition[schema] = tool.schema.clone();
+    definition[schema] = Value::clone(&tool.schema);
     definition
 }
 
@@ -51,12 +51,12 @@ mod tests {
         let read = ToolSpec {
             name: "read".to_owned(),
             description: "Reads a file.".to_owned(),
-            schema: json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}),
+            schema: json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}).into(),
         };
         let now = ToolSpec {
             name: "now".to_owned(),
             description: String::new(),
-            schema: json!({"type": "object", "properties": {}}),
+            schema: json!({"type": "object", "properties": {}}).into(),
         };
         let tools = [read, now];
         for format in [ToolFormat::OpenAi, ToolFormat::Claude, ToolFormat::Gemini] {
@@ -70,7 +70,7 @@ mod tests {
         let tool = [ToolSpec {
             name: "a".to_owned(),
             description: "d".to_owned(),
-            schema: json!({"type": "object"}),
+            schema: json!({"type": "object"}).into(),
         }];
         let schema = json!({"type": "object"});
         for (format, wanted) in [

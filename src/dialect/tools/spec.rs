@@ -111,7 +111,7 @@ fn definition(tool: &Field<'_>) -> Result<ToolSpec, TurnError> {
     Ok(ToolSpec {
         name: name.str()?.to_owned(),
         description,
-        schema: schema(tool, &inner, kind)?,
+        schema: schema(tool, &inner, kind)?.into(),
     })
 }
 

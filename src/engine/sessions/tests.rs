@@ -82,7 +82,7 @@ async fn whatever_differs_is_another_conversation() {
     let tool = |name: &str| ToolSpec {
         name: name.to_owned(),
         description: String::new(),
-        schema: json!({}),
+        schema: json!({}).into(),
     };
     let changes: [fn(&mut Turn); 9] = [
         |turn| turn.messages[0] = user("A"),

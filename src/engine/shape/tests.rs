@@ -144,7 +144,7 @@ fn demanding(choice: ToolChoice) -> Shaper {
     let read = ToolSpec {
         name: "read".to_owned(),
         description: String::new(),
-        schema: json!({"type": "object"}),
+        schema: json!({"type": "object"}).into(),
     };
     let turn = Turn {
         tools: vec![read],

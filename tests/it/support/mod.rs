@@ -4,6 +4,7 @@ mod cli;
 mod fake_agent;
 mod server;
 mod sse;
+pub mod tls;
 pub mod wire;
 
 pub use cli::{Home, ended, golden};

@@ -345,11 +345,11 @@ fn tools_without_a_schema_are_called_by_common_names() {
             json!({"type": "object"}),
             json!({"type": "object", "properties": {}}),
         ] {
-            spec.schema = schema;
+            spec.schema = schema.into();
             let made = calls(vec![spec.clone()], kind, args.clone());
             assert_eq!(made, [(name.to_owned(), want.clone())], "{kind}");
         }
-        spec.schema = json!({"type": "object", "additionalProperties": false});
+        spec.schema = json!({"type": "object", "additionalProperties": false}).into();
         assert_eq!(calls(vec![spec], kind, args), [], "{kind}");
     }
 }

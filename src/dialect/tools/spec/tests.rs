@@ -31,7 +31,7 @@ fn every_shape_of_one_tool_means_the_same() {
         assert_eq!(specs.len(), 1, "{body}");
         assert_eq!(specs[0].name, "weather");
         assert_eq!(specs[0].description, "d");
-        assert_eq!(specs[0].schema, schema, "{body}");
+        assert_eq!(*specs[0].schema, schema, "{body}");
     }
 }
 
@@ -39,7 +39,7 @@ fn every_shape_of_one_tool_means_the_same() {
 fn missing_schemas_take_no_arguments() {
     for parameters in [json!(null), json!({})] {
         let body = json!({"tools": [{"function": {"name": "now", "parameters": parameters}}]});
-        assert_eq!(read(&body).unwrap()[0].schema, no_arguments());
+        assert_eq!(*read(&body).unwrap()[0].schema, no_arguments());
     }
 }
 

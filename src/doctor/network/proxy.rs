@@ -1,0 +1,152 @@
+//! By which proxy a host is reached, as the environment says.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hyper::Uri;
+use percent_encoding::percent_decode_str;
+
+use super::Host;
+
+/// The variables that name a proxy for `https://`; the first one that is set counts.
+const PROXIES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+const EXCEPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
+
+/// How a host is reached.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Direct,
+    Proxy(Proxy),
+    /// By a proxy that we can't use; why.
+    Unknown(String),
+}
+
+/// A proxy that takes `CONNECT`. Shown without its credentials.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Proxy {
+    pub(super) host: Host,
+    variable: &'static str,
+    /// The value of the header `Proxy-Authorization`.
+    pub(super) authorization: Option<String>,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the proxy {} ({})", self.host, self.variable)
+    }
+}
+
+pub(super) fn route<'e>(get: impl Fn(&str) -> Option<&'e str>, host: &Host) -> Route {
+    let exceptions = EXCEPTIONS.iter().find_map(|name| get(name));
+    if exceptions.is_some_and(|list| is_exception(list, host)) {
+        return Route::Direct;
+    }
+    let named = PROXIES
+        .iter()
+        .find_map(|name| Some((*name, get(name)?.trim())));
+    let Some((variable, url)) = named else {
+        return Route::Direct;
+    };
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    if scheme != "http" {
+        return Route::Unknown(format!(
+            "the proxy of {variable} is of a kind that only the agent can tell about (`{scheme}`)"
+        ));
+    }
+    let uri = format!("http://{rest}").parse::<Uri>();
+    let Some((uri, host)) = uri
+        .ok()
+        .and_then(|uri| Host::of(&uri, 80).map(|host| (uri, host)))
+    else {
+        return Route::Unknown(format!("{variable} is no address of a proxy"));
+    };
+    Route::Proxy(Proxy {
+        host,
+        variable,
+        authorization: authorization(&uri),
+    })
+}
+
+fn authorization(uri: &Uri) -> Option<String> {
+    let (user, _) = uri.authority()?.as_str().rsplit_once('@')?;
+    let user: Vec<u8> = percent_decode_str(user).collect();
+    Some(format!("Basic {}", STANDARD.encode(user)))
+}
+
+/// `NO_PROXY`: names, which stand for the names below them too, addresses, or `*` for all.
+fn is_exception(list: &str, host: &Host) -> bool {
+    let entries = list.split(|c: char| c == ',' || c.is_whitespace());
+    entries.filter(|entry| !entry.is_empty()).any(|entry| {
+        let (name, port) = match entry.rsplit_once(':') {
+            Some((name, port)) if !name.contains(':') => (name, port.parse().ok()),
+            _ => (entry, None),
+        };
+        let name = name.trim_start_matches('*').trim_start_matches('.');
+        let below = host.name.strip_suffix(name);
+        let covers = below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        port.is_none_or(|port: u16| port == host.port) && (covers || entry == "*")
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn cursor() -> Host {
+        Host {
+            name: "api2.cursor.sh".to_owned(),
+            port: 443,
+        }
+    }
+
+    fn of(env: &[(&str, &'static str)]) -> Route {
+        let get = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
+        route(get, &cursor())
+    }
+
+    #[test]
+    fn the_environment_names_the_proxy() {
+        for (url, shown, authorization) in [
+            ("http://10.0.0.1:3128", "10.0.0.1:3128", None),
+            ("proxy.corp:8080/", "proxy.corp:8080", None),
+            ("http://proxy.corp", "proxy.corp:80", None),
+            ("http://[::1]:1", "[::1]:1", None),
+            ("http://a:b%40c@p:1", "p:1", Some("Basic YTpiQGM=")),
+        ] {
+            let Route::Proxy(proxy) = of(&[("HTTPS_PROXY", url)]) else {
+                panic!("{url}");
+            };
+            assert_eq!(
+                (proxy.to_string(), proxy.authorization.as_deref()),
+                (format!("the proxy {shown} (HTTPS_PROXY)"), authorization)
+            );
+        }
+        for url in ["socks5://p:1", "https://p:1", "http://", "a b"] {
+            assert!(
+                matches!(of(&[("all_proxy", url)]), Route::Unknown(_)),
+                "{url}"
+            );
+        }
+        assert_eq!(of(&[("HTTP_PROXY", "http://p:1")]), Route::Direct);
+    }
+
+    #[test]
+    fn exceptions() {
+        for (list, direct) in [
+            ("*", true),
+            ("api2.cursor.sh", true),
+            ("localhost, .cursor.sh", true),
+            ("*.cursor.sh", true),
+            ("cursor.sh:443", true),
+            ("cursor.sh:80", false),
+            ("sor.sh", false),
+            ("", false),
+            (" , ", false),
+            ("::1", false),
+        ] {
+            let route = of(&[("https_proxy", "http://p:1"), ("no_proxy", list)]);
+            assert_eq!(route == Route::Direct, direct, "{list}");
+        }
+    }
+}
