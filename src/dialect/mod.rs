@@ -2,7 +2,7 @@
 //! back into the format it came in.
 //!
 //! A dialect knows nothing of agents, processes or HTTP: it maps bytes to a [`Turn`] and events to
-//! bytes. What several dialects share is here: [`Field`](field::Field) (JSON with the path to each
+//! bytes. What several dialects share is here: `Field` (JSON with the path to each
 //! value), content parts, the many shapes of tools, the tables of parameters, stream frames. To add
 //! one, write `dialect/<name>/` and list it in [`all`].
 

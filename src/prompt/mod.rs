@@ -9,7 +9,7 @@
 //! format                            only if the answer must be JSON
 //! ```
 //!
-//! Each block is [fenced](fence) so that no content can pass for a block, and depends on nothing
+//! Each block is fenced so that no content can pass for a block, and depends on nothing
 //! but its own content: the prompt of one request is the beginning of the next one's, which is what
 //! provider caches need. This module knows no dialect and no agent, only [`Turn`].
 

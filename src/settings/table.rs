@@ -32,7 +32,8 @@ macro_rules! settings {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $Settings {
-            $($(#[doc = $doc])+ pub $field: $type,)+
+            // The texts are help first, and help shows them as they are.
+            $($(#[doc = $doc])+ #[allow(rustdoc::bare_urls)] pub $field: $type,)+
         }
 
         /// All settings, in the order of help.
