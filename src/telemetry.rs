@@ -17,6 +17,8 @@ pub fn init(level: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // It would print them to stderr too, and panic if that is what fails.
+        .log_internal_errors(false)
         .compact()
         .try_init();
     Ok(())

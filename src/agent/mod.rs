@@ -28,6 +28,7 @@ pub mod redact;
 pub mod replay;
 mod run;
 pub mod slot;
+mod untrusted;
 
 pub use discover::discover;
 pub use env::Env;

@@ -87,7 +87,7 @@ enum Command {
 pub async fn run(cli: Cli) -> ExitCode {
     let result = dispatch(cli.command, &Dirs::new(&|name| std::env::var_os(name))).await;
     match result {
-        Ok(code) => code,
+        Ok(code) => render::finish(code),
         Err(error) => render::failure(&error),
     }
 }

@@ -1,7 +1,12 @@
 //! The only place that prints. Data goes to stdout, everything else to stderr.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::OnceLock,
+};
 
 use anstyle::{AnsiColor, Style};
 
@@ -45,31 +50,44 @@ pub fn usage(message: impl fmt::Display) -> anyhow::Error {
 
 /// Prints an error, and the hint that came with it.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
-    anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
+    note(format_args!("{ERROR}error:{ERROR:#} {error:#}"));
     let hinted = error.downcast_ref::<Hinted>();
     if let Some(hint) = hinted.and_then(|hinted| hinted.hint.as_ref()) {
-        anstream::eprintln!("{HINT}hint:{HINT:#} {hint}");
+        note(format_args!("{HINT}hint:{HINT:#} {hint}"));
     }
     ExitCode::from(hinted.map_or(1, |hinted| hinted.code))
 }
 
+/// Why data could not be printed, if any could not.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
 /// Prints a line of data.
 pub fn line(text: impl fmt::Display) {
-    anstream::println!("{text}");
+    piece(format_args!("{text}\n"));
 }
 
 /// Prints data without a line break, and lets it be seen at once.
 pub fn piece(text: impl fmt::Display) {
-    use std::io::Write as _;
     let mut out = anstream::stdout().lock();
-    let _ = write!(out, "{text}");
-    let _ = out.flush();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+        let _ = LOST.set(error);
+    }
+}
+
+/// What a command ends with that meant to end with `code`: data that could not be printed is a
+/// failure. Nobody needs to hear of a reader that has seen enough.
+pub fn finish(code: ExitCode) -> ExitCode {
+    match LOST.get() {
+        None => code,
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Some(error) => failure(&anyhow::anyhow!("cannot write to stdout: {error}")),
+    }
 }
 
 /// Shows what is being done, on a terminal; the next text replaces it, and an empty one removes it.
 pub fn progress(text: &str) {
-    use std::io::{IsTerminal as _, Write as _};
-    let mut out = std::io::stderr().lock();
+    use std::io::IsTerminal as _;
+    let mut out = io::stderr().lock();
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     if out.is_terminal() && !is_dumb {
         // One line of a narrow terminal; a longer text would leave its first lines behind.
@@ -88,7 +106,7 @@ pub fn plural(count: usize, thing: &str) -> String {
     }
 }
 
-/// Prints a line that is not data.
+/// Prints a line that is not data. If nobody can read it, nobody can be told of that either.
 pub fn note(text: impl fmt::Display) {
-    anstream::eprintln!("{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }

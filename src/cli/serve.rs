@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{dirs::Dirs, flags::ServeFlags, render};
 use crate::{
-    agent::{Agent, Env, Setup},
+    agent::{Agent, AgentError, Env, Setup},
     boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
@@ -99,8 +99,11 @@ impl Site {
         };
         let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
             .await
-            .map_err(|error| {
-                render::hinted(error, "`--agent replay` tries things out without Cursor")
+            .map_err(|error| match error {
+                AgentError::Missing { .. } => {
+                    render::hinted(error, "`--agent replay` tries things out without Cursor")
+                }
+                error => error.into(),
             })?;
         Ok(Self { agent, workspace })
     }
@@ -108,10 +111,17 @@ impl Site {
 
 /// Where the agent works, absolute and without links, if that is one place.
 pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<Option<PathBuf>> {
-    match &settings.workspace {
-        Some(dir) => canonical("--workspace", dir).await.map(Some),
-        None => Ok(None),
+    let Some(dir) = &settings.workspace else {
+        return Ok(None);
+    };
+    let real = directory("--workspace", dir).await?;
+    if real.parent().is_none() {
+        return Err(render::usage(format_args!(
+            "--workspace {}: is the root of the file system; name a project",
+            dir.display()
+        )));
     }
+    Ok(Some(real))
 }
 
 /// A server that is bound and ready to run.
@@ -185,18 +195,25 @@ impl Running {
     }
 }
 
-/// A directory without symlinks in its path.
-async fn canonical(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
-    tokio::fs::canonicalize(dir)
-        .await
-        .map_err(|error| render::usage(format_args!("{flag} {}: {error}", dir.display())))
+/// A directory that there is, without symlinks in its path.
+async fn directory(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        render::usage(format_args!("{flag} {}: {why}", dir.display()))
+    };
+    let found = async {
+        let real = tokio::fs::canonicalize(dir).await?;
+        let is_dir = tokio::fs::metadata(&real).await?.is_dir();
+        Ok::<_, std::io::Error>(is_dir.then_some(real))
+    };
+    let real = found.await.map_err(|error| wrong(&error))?;
+    real.ok_or_else(|| wrong(&"is no directory"))
 }
 
 /// Where the directories lie that requests may name.
 async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
     let mut bases = Vec::new();
     for dir in &settings.workspace_base.0 {
-        bases.push(canonical("--workspace-base", dir).await?);
+        bases.push(directory("--workspace-base", dir).await?);
     }
     if bases.is_empty() {
         let usual = std::env::home_dir()
@@ -276,8 +293,8 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            tracing::info!("stopping");
             token.cancel();
+            tracing::info!("stopping");
         }
     });
     Ok(shutdown)

@@ -76,11 +76,7 @@ pub const FORMAT: &str =
 pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, TurnError> {
     let mut ignored = Vec::new();
     for parameter in table {
-        let found = parameter
-            .name
-            .split('.')
-            .try_fold(body.clone(), |field, key| field.get(key))
-            .filter(|field| asks_for_something(field.value));
+        let found = wish(body, parameter.name)?;
         match (parameter.treatment, found) {
             (Treatment::Refused, Some(field)) => {
                 return Err(field.fail(format_args!("is not supported: {}", parameter.note)));
@@ -96,6 +92,20 @@ pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, Tur
         }
     }
     Ok(ignored)
+}
+
+/// The member at a path, if it asks for something. What has members can be nothing else: a wish that
+/// can't be read is not passed over.
+fn wish<'a>(body: &Field<'a>, path: &str) -> Result<Option<Field<'a>>, TurnError> {
+    let mut field = body.clone();
+    for key in path.split('.') {
+        field.object()?;
+        match field.get(key).filter(|it| asks_for_something(it.value)) {
+            Some(member) => field = member,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(field))
 }
 
 /// SDKs send `"logprobs": false` and the like, which is no wish.
@@ -151,6 +161,14 @@ mod tests {
             json!({}),
         ] {
             assert!(check(&json!({ "logprobs": idle })).unwrap().is_empty());
+        }
+        // What is a wish can't be read from something else, and is not passed over.
+        for text in [json!("low"), json!(3), json!(true), json!(["low"])] {
+            let error = check(&json!({ "text": text })).unwrap_err();
+            assert_eq!(error.param.unwrap(), "text");
+        }
+        for idle in [json!(null), json!(false), json!("")] {
+            assert!(check(&json!({ "text": idle })).unwrap().is_empty());
         }
         let error = check(&json!({"logprobs": true})).unwrap_err();
         assert_eq!(error.param.unwrap(), "logprobs");

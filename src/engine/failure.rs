@@ -35,10 +35,17 @@ pub fn turn_error(error: AgentError, model: &str) -> TurnError {
                 format!("Cursor limits the rate of requests: {text}"),
             )
         },
-        AgentError::UnknownModel { available, .. } => unknown_model(UnknownModel {
-            nearest: models::nearest(model, available.iter().map(String::as_str), SUGGESTIONS),
-            name: model.to_owned(),
-        }),
+        AgentError::UnknownModel { available, .. } => {
+            // It lists what it refuses, too.
+            let others = available
+                .iter()
+                .map(String::as_str)
+                .filter(|id| *id != model);
+            unknown_model(UnknownModel {
+                nearest: models::nearest(model, others, SUGGESTIONS),
+                name: model.to_owned(),
+            })
+        }
         AgentError::ContextTooLong { .. } => TurnError::new(ErrorKind::ContextTooLong, text),
         AgentError::Refused { .. } => TurnError::new(
             ErrorKind::AgentRefused,

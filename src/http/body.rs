@@ -15,12 +15,20 @@ pub const LIMIT: usize = 32 * 1024 * 1024;
 /// How long a client may pause while it sends a body.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Checks that the body is declared to be JSON. This also keeps web pages out: a page can't send
+/// Checks that the body is declared to be plain JSON. This also keeps web pages out: a page can't send
 /// this type to another origin without asking first.
 ///
 /// # Errors
 /// `UnsupportedMediaType`.
-pub fn check_content_type(headers: &HeaderMap) -> Result<(), TurnError> {
+pub fn check_headers(headers: &HeaderMap) -> Result<(), TurnError> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    let encoding = encoding.map(|value| value.to_str().unwrap_or("?").trim());
+    if let Some(encoding) = encoding.filter(|it| !it.eq_ignore_ascii_case("identity")) {
+        return Err(TurnError::new(
+            ErrorKind::UnsupportedMediaType,
+            format!("send the body as it is, not with `Content-Encoding: {encoding}`"),
+        ));
+    }
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -93,6 +101,33 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+
+    #[test]
+    fn a_body_is_plain_json() {
+        let check = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+            headers.insert(name, value.parse().unwrap());
+            check_headers(&headers)
+        };
+        for (name, value) in [
+            ("content-type", "application/json; charset=utf-8"),
+            ("content-type", "Application/vnd.api+JSON"),
+            ("content-encoding", "identity"),
+        ] {
+            assert!(check(name, value).is_ok(), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("content-type", "text/plain"),
+            ("content-type", "text/json"),
+            ("content-encoding", "gzip"),
+            ("content-encoding", "zstd"),
+        ] {
+            let error = check(name, value).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::UnsupportedMediaType);
+            assert!(error.message.contains(value), "{}", error.message);
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stands_still_is_given_up() {

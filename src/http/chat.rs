@@ -36,7 +36,7 @@ pub async fn answer<B: Buf>(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
-    body::check_content_type(headers)?;
+    body::check_headers(headers)?;
     let body = body::read(headers, body).await?;
     let stamp = stamp();
     let dump = app.config().dumps.as_ref();
@@ -106,7 +106,7 @@ pub async fn compute<B: Buf>(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
-    body::check_content_type(headers)?;
+    body::check_headers(headers)?;
     let body = body::read(headers, body).await?;
     let answer = computed.answer;
     let answer = off_runtime(body.len(), move || answer(&body)).await?;

@@ -91,6 +91,14 @@ async fn a_workspace_that_cursor_may_write_is_refused_or_warned_about() {
             }
             (mode, run) => panic!("{mode}: {run:?}"),
         }
+        // And at the start, if it is known then.
+        let state = [scene.path("state")];
+        let (launcher, slot) = (Path::new(LAUNCHER), scene.slot.dirs());
+        let probed = Fence::probe(mode, launcher, &state, slot, Some(&workspace)).await;
+        match (mode, probed) {
+            (FenceMode::Require, Err(FenceError::Exposed { .. })) | (FenceMode::Auto, Ok(_)) => {}
+            (mode, probed) => panic!("{mode}: {probed:?}"),
+        }
     }
 }
 

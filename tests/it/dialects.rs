@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     TestServer,
-    wire::{Messages, Responses, Wire, requests},
+    wire::{Messages, Responses, Wire, frames, requests},
 };
 
 async fn get(server: &TestServer, path: &str, header: (&str, &str)) -> (u16, Value) {
@@ -34,6 +34,28 @@ async fn refusals_have_the_same_status_and_words_everywhere() {
         }
         assert!(told.len() > 1 && told[0].0 >= 400);
         assert!(told.iter().all(|other| *other == told[0]), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn counts_that_anthropics_types_demand_are_marked_where_they_are_ours() {
+    let server = TestServer::start().await;
+    for (model, is_ours) in [("fake-no-usage", true), ("fake-ok", false)] {
+        let mut request = json!({"model": model, "max_tokens": 99, "messages": [{"role": "user", "content": "hi"}]});
+        let whole = server.post_to("/v1/messages", &request).await.json();
+        request["stream"] = true.into();
+        let stream = server.post_to("/v1/messages", &request).await.body;
+        let events = frames(&stream).into_iter();
+        let end = events
+            .map(|(_, data)| serde_json::from_str(data).unwrap())
+            .find(|event: &Value| event["type"] == "message_delta");
+        for told in [whole, end.unwrap()] {
+            let mark = told["x_cursor"]["usage_estimated"] == true;
+            assert_eq!(mark, is_ours, "{told}");
+            for count in ["cache_creation_input_tokens", "cache_read_input_tokens"] {
+                assert!(told["usage"].get(count).is_some(), "{told}");
+            }
+        }
     }
 }
 

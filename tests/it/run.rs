@@ -145,7 +145,7 @@ async fn a_server_that_runs_already_is_used_if_it_is_the_same() {
     };
     let run = ["run", "--agent", "replay"];
     assert_eq!(pid_with(&run, &home), served["pid"]);
-    let elsewhere = [&run[..], &["--workspace", "/"]].concat();
+    let elsewhere = [&run[..], &["--workspace", env!("CARGO_TARGET_TMPDIR")]].concat();
     assert_ne!(pid_with(&elsewhere, &home), served["pid"]);
     let otherwise = [&run[..], &["--idle-timeout", "9"]].concat();
     assert_ne!(pid_with(&otherwise, &home), served["pid"]);

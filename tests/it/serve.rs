@@ -214,6 +214,24 @@ fn wrong_usage_is_exit_code_2_and_named() {
             &["serve", "--agent", "replay", "--workspace", "/none/such"],
             "--workspace",
         ),
+        (
+            &["serve", "--agent", "replay", "--workspace", "/dev/null"],
+            "--workspace /dev/null: is no directory",
+        ),
+        (
+            &["serve", "--agent", "replay", "--workspace", "/dev/.."],
+            "--workspace /dev/..: is the root of the file system",
+        ),
+        (
+            &[
+                "serve",
+                "--agent",
+                "replay",
+                "--workspace-base",
+                "/dev/null",
+            ],
+            "--workspace-base /dev/null: is no directory",
+        ),
         (&["serve", "--log-level", "open_cursor=loud"], "--log-level"),
         (
             &["serve", "--agent", "replay", "--host", "0.0.0.0"],
@@ -279,6 +297,42 @@ async fn the_log_holds_no_prompt_and_no_key() {
     }
 }
 
+#[tokio::test]
+async fn a_log_that_nobody_reads_is_in_nobodys_way() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut serve = Serve::start(&[]).await;
+    drop((serve.child.stdout.take(), serve.child.stderr.take()));
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", serve.port()))
+        .await
+        .unwrap();
+    let head = "GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    serve.signal("-TERM");
+    assert_eq!(serve.exit_code().await, 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn data_that_cannot_be_written_is_a_failure_and_no_panic() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let (code, _, stderr) = output(open_cursor(&["config"]).stdout(full));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("No space left"), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    // A reader that has seen enough need not be told.
+    let mut child = open_cursor(&["config", "--json"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(String::from_utf8(stderr).unwrap(), "");
+}
+
 #[test]
 fn a_missing_agent_is_exit_code_1_with_a_hint() {
     let (code, _, stderr) = output(&mut open_cursor(&[
@@ -291,6 +345,24 @@ fn a_missing_agent_is_exit_code_1_with_a_hint() {
     assert_eq!(code, 1);
     assert!(
         stderr.contains("/none/such") && stderr.contains("hint:"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn who_has_an_agent_is_not_told_to_try_another() {
+    let cache = tempfile::tempdir().unwrap();
+    // A slot that others can enter is not used.
+    std::fs::create_dir_all(cache.path().join("open-cursor/slots/0")).unwrap();
+    for (dir, mode) in [("open-cursor/slots", 0o700), ("open-cursor/slots/0", 0o755)] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(cache.path().join(dir), mode).unwrap();
+    }
+    let mut serve = open_cursor(&["serve", "--port", "0", "--agent", "replay"]);
+    let (code, _, stderr) = output(serve.env("XDG_CACHE_HOME", cache.path()));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("mode 0700") && !stderr.contains("hint:"),
         "{stderr}"
     );
 }

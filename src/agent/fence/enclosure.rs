@@ -81,11 +81,7 @@ impl Enclosure {
         };
         let workspace = workspace.canonicalize().map_err(failed(workspace))?;
         let mode = inner.status.mode;
-        let root = inner.state.iter().find(|root| workspace.starts_with(root));
-        if let (FenceMode::Require, Some(root)) = (mode, root) {
-            let root = root.clone();
-            return Err(FenceError::Exposed { workspace, root });
-        }
+        let root = inner.exposure(&workspace)?;
         let warning = root
             .filter(|_| mode == FenceMode::Auto)
             .map(|root| exposed(&workspace, root));

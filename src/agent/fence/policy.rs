@@ -116,7 +116,8 @@ impl Fence {
     /// missing; `workspace` is the one that most requests will use, if it is known.
     ///
     /// # Errors
-    /// [`FenceError::NotEnforced`] with [`FenceMode::Require`], [`FenceError::Prepare`].
+    /// [`FenceError::NotEnforced`] and [`FenceError::Exposed`] with [`FenceMode::Require`],
+    /// [`FenceError::Prepare`].
     pub async fn probe(
         mode: FenceMode,
         launcher: &Path,
@@ -182,6 +183,21 @@ impl Fence {
 }
 
 impl Inner {
+    /// The directory of Cursor's own in which a workspace lies, if any: there the fence is void.
+    ///
+    /// # Errors
+    /// [`FenceError::Exposed`], if a fence is required.
+    pub(super) fn exposure(&self, workspace: &Path) -> Result<Option<&Path>, FenceError> {
+        let root = self.state.iter().find(|root| workspace.starts_with(root));
+        match root {
+            Some(root) if self.status.mode == FenceMode::Require => Err(FenceError::Exposed {
+                workspace: workspace.to_owned(),
+                root: root.clone(),
+            }),
+            root => Ok(root.map(PathBuf::as_path)),
+        }
+    }
+
     pub(super) fn no_view(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Reason>> {
         self.no_view.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -74,7 +74,11 @@ pub(super) async fn run(
         let sentence = probe.status.writes.sentence;
         return Err(FenceError::NotEnforced { sentence });
     }
-    Ok(probe.fence(no_view))
+    let fence = probe.fence(no_view);
+    if let Some(workspace) = workspace.and_then(|path| path.canonicalize().ok()) {
+        fence.inner.exposure(&workspace)?;
+    }
+    Ok(fence)
 }
 
 /// A rule needs an existing path, and the fence compares paths free of symlinks. What cannot be

@@ -5,13 +5,14 @@
 //! changed meanwhile. The user's files are only read.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{SlotDirs, config, sweep};
+use crate::agent::untrusted;
 
 /// Rules that Cursor is to keep (FACTS 1.6).
 pub type Rules = &'static [&'static str];
@@ -27,7 +28,7 @@ const CHATS: &str = "chats";
 pub(super) struct Seed {
     pub(super) rules: Rules,
     users: [Option<Stamp>; 2],
-    written: [Option<u64>; 2],
+    written: [Option<Written>; 2],
 }
 
 /// The state of a file: inode, length, and time of change in seconds and nanoseconds.
@@ -69,7 +70,7 @@ impl Seed {
         *present = Some(Self {
             rules,
             users,
-            written: contents.map(|content| content.as_deref().map(xxh3_64)),
+            written: contents.map(|content| content.as_deref().map(Written::of)),
         });
         Ok(())
     }
@@ -77,11 +78,12 @@ impl Seed {
     /// Whether the directory holds what was written and nothing else. Blocking.
     pub(super) fn is_intact(&self, dirs: &SlotDirs) -> bool {
         let config = dirs.config();
-        let is_plain = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-        let is_ours = |(name, written): (&&str, &Option<u64>)| {
+        let is_ours = |(name, written): (&&str, &Option<Written>)| {
             let path = config.join(name);
-            let content = fs::read(&path).ok().filter(|_| is_plain(&path));
-            content.as_deref().map(xxh3_64) == *written
+            match written {
+                Some(written) => written.is_in(&path).unwrap_or(false),
+                None => fs::symlink_metadata(path).is_err(),
+            }
         };
         let count = 1 + self.written.iter().flatten().count();
         fs::symlink_metadata(&config)
@@ -89,6 +91,35 @@ impl Seed {
             && fs::read_dir(&config).is_ok_and(|entries| entries.count() == count)
             && fs::read_link(config.join(CHATS)).is_ok_and(|to| to == dirs.chats)
             && FILES.iter().zip(&self.written).all(is_ours)
+    }
+}
+
+/// What a file was given.
+#[derive(Debug, PartialEq, Eq)]
+struct Written {
+    length: u64,
+    digest: u64,
+}
+
+impl Written {
+    fn of(content: &[u8]) -> Self {
+        Self {
+            length: content.len() as u64,
+            digest: xxh3_64(content),
+        }
+    }
+
+    /// Whether the file holds just that. The agent may have put anything there, so no more is read,
+    /// and nothing that would have to be waited for.
+    fn is_in(&self, path: &Path) -> io::Result<bool> {
+        let file = untrusted::open(path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() || meta.len() != self.length {
+            return Ok(false);
+        }
+        let mut content = Vec::new();
+        file.take(self.length + 1).read_to_end(&mut content)?;
+        Ok(Self::of(&content) == *self)
     }
 }
 

@@ -204,6 +204,10 @@ mod tests {
             (json!({}), "messages"),
             (json!({"messages": []}), "messages"),
             (
+                json!({"messages": [user], "output_config": "high"}),
+                "output_config",
+            ),
+            (
                 json!({"messages": [{"role": "user"}]}),
                 "messages[0].content",
             ),

@@ -62,7 +62,7 @@ impl MessagesReply {
             "content": content,
             "stop_reason": null,
             "stop_sequence": null,
-            "usage": self.usage(None),
+            "usage": usage(&self.counted(None)),
         })
     }
 
@@ -128,25 +128,30 @@ impl MessagesReply {
         self.stop(out);
     }
 
-    /// Anthropic counts cache reads and writes beside the input, as Cursor does.
-    fn usage(&self, usage: Option<&Usage>) -> Value {
-        let Some(usage) = usage else {
-            return json!({
-                "input_tokens": self.estimated_input,
-                "output_tokens": (self.written as u64).div_ceil(BYTES_PER_TOKEN),
-            });
-        };
-        let mut object = json!({
-            "input_tokens": usage.input,
-            "output_tokens": usage.output,
-            "cache_creation_input_tokens": usage.cache_write,
-            "cache_read_input_tokens": usage.cache_read,
-        });
-        if let Some(reasoning) = usage.reasoning {
-            object["output_tokens_details"]["thinking_tokens"] = reasoning.into();
-        }
-        object
+    /// What is counted up to now: Anthropic's types demand that, so what the agent did not count is
+    /// our estimate, and says so.
+    fn counted(&self, usage: Option<Usage>) -> Usage {
+        usage.unwrap_or_else(|| Usage {
+            input: self.estimated_input,
+            output: (self.written as u64).div_ceil(BYTES_PER_TOKEN),
+            estimated: true,
+            ..Usage::default()
+        })
     }
+}
+
+/// Anthropic counts cache reads and writes beside the input, as Cursor does.
+fn usage(usage: &Usage) -> Value {
+    let mut object = json!({
+        "input_tokens": usage.input,
+        "output_tokens": usage.output,
+        "cache_creation_input_tokens": usage.cache_write,
+        "cache_read_input_tokens": usage.cache_read,
+    });
+    if let Some(reasoning) = usage.reasoning {
+        object["output_tokens_details"]["thinking_tokens"] = reasoning.into();
+    }
+    object
 }
 
 impl Block {
@@ -183,14 +188,13 @@ impl Reply for MessagesReply {
                 self.begin(out);
                 self.close(out);
                 let (stop_reason, stop_sequence) = stop_reason(reason);
+                let counted = self.counted(end.usage);
                 let mut delta = json!({
                     "type": "message_delta",
                     "delta": {"stop_reason": stop_reason, "stop_sequence": stop_sequence},
-                    "usage": self.usage(end.usage.as_ref()),
+                    "usage": usage(&counted),
                 });
-                if let Some(usage) = &end.usage {
-                    mark_estimate(&mut delta, usage);
-                }
+                mark_estimate(&mut delta, &counted);
                 frame::event("message_delta", &delta, out);
                 frame::event("message_stop", &json!({"type": "message_stop"}), out);
             }
@@ -223,10 +227,9 @@ impl Reply for MessagesReply {
         let (stop_reason, stop_sequence) = stop_reason(&answer.finish_reason);
         message["stop_reason"] = stop_reason.into();
         message["stop_sequence"] = stop_sequence.into();
-        message["usage"] = self.usage(answer.usage.as_ref());
-        if let Some(usage) = &answer.usage {
-            mark_estimate(&mut message, usage);
-        }
+        let counted = self.counted(answer.usage);
+        message["usage"] = usage(&counted);
+        mark_estimate(&mut message, &counted);
         message.to_string().into_bytes()
     }
 

@@ -58,7 +58,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
 /// The effort under this dialect's name, or under that of Responses.
 fn effort(body: &Field<'_>) -> Result<Option<String>, TurnError> {
     let effort = match body.opt_str("reasoning_effort")? {
-        None => match body.get("reasoning").filter(|it| it.value.is_object()) {
+        None => match body.get("reasoning") {
             Some(reasoning) => reasoning.opt_str("effort")?,
             None => None,
         },
@@ -270,6 +270,14 @@ mod tests {
             (json!({}), "messages"),
             (json!({"messages": []}), "messages"),
             (json!({"messages": "hi"}), "messages"),
+            (
+                json!({"messages": [user], "stream_options": "usage"}),
+                "stream_options",
+            ),
+            (
+                json!({"messages": [user], "reasoning": "high"}),
+                "reasoning",
+            ),
             (json!({"messages": [user, 3]}), "messages[1]"),
             (json!({"messages": [{"content": "hi"}]}), "messages[0].role"),
             (

@@ -35,7 +35,9 @@ pub fn request(
     if let Some(before) = &before {
         before.conversation(&mut messages);
     }
-    let keep = store.filter(|_| wants_store(&body)).map(|store| Keep {
+    // As at OpenAI, a response is stored unless the request says no.
+    let wants_store = body.opt_bool("store")?.unwrap_or(true);
+    let keep = store.filter(|_| wants_store).map(|store| Keep {
         store: Arc::clone(store),
         before,
         messages: said.clone(),
@@ -96,11 +98,6 @@ fn continued(
         ))
     });
     found.map(Some)
-}
-
-/// As at OpenAI, a response is stored unless the request says no.
-fn wants_store(body: &Field<'_>) -> bool {
-    body.get("store").is_none_or(|field| field.value != false)
 }
 
 /// The conversation in `instructions` and `input`.
@@ -275,6 +272,9 @@ mod tests {
                 "conversation",
             ),
             (json!({"input": "hi", "background": true}), "background"),
+            (json!({"input": "hi", "store": "false"}), "store"),
+            (json!({"input": "hi", "text": "json"}), "text"),
+            (json!({"input": "hi", "reasoning": "high"}), "reasoning"),
             (
                 json!({"input": "hi", "tools": [{"type": "file_search"}]}),
                 "tools[0]",

@@ -57,7 +57,14 @@ fn read(field: &Field<'_>, choice: &mut Choice) -> Result<(), TurnError> {
                 .items()?
                 .map(|tool| Ok(name(&tool)?.to_owned()))
                 .collect::<Result<Vec<_>, TurnError>>()?;
-            let required = list.opt_str("mode")? == Some("required");
+            let required = match list.opt_str("mode")? {
+                None | Some("auto") => false,
+                Some("required") => true,
+                Some(other) => {
+                    let mode = list.require("mode")?;
+                    return Err(mode.fail(format_args!("must be auto or required, not `{other}`")));
+                }
+            };
             choice.allowed = Some(names.clone());
             if required {
                 choice.tool_choice = ToolChoice::Named(names);
@@ -227,6 +234,8 @@ mod tests {
             json!({"tool_choice": 3}),
             json!({"tool_choice": {"type": "function", "function": {"name": "rm"}}}),
             json!({"tool_choice": {"type": "function"}}),
+            json!({"tool_choice": {"type": "allowed_tools", "mode": "sometimes", "tools": []}}),
+            json!({"tool_choice": {"type": "allowed_tools", "mode": 3, "tools": []}}),
         ] {
             let error = read_choice(&body).unwrap_err();
             assert!(error.param.unwrap().starts_with("tool_choice"), "{body}");

@@ -74,7 +74,7 @@ async fn a_configuration_that_a_run_has_changed_is_written_anew() {
     let root = tempfile::tempdir().unwrap();
     let slots = open(root.path(), 1);
     fs::write(root.path().join("user/statsig-cache.json"), "{}").unwrap();
-    let changes: [fn(&Path); 8] = [
+    let changes: [fn(&Path); 11] = [
         |_| {},
         |config| fs::write(config.join("cli-config.json"), "{}").unwrap(),
         |config| fs::write(config.join("mcp.json"), "{}").unwrap(),
@@ -90,6 +90,21 @@ async fn a_configuration_that_a_run_has_changed_is_written_anew() {
             std::os::unix::fs::symlink(&moved, config).unwrap();
         },
         |config| fs::set_permissions(config, fs::Permissions::from_mode(0o755)).unwrap(),
+        // What would keep whoever reads it waiting, or never end.
+        |config| {
+            let file = config.join("cli-config.json");
+            fs::remove_file(&file).unwrap();
+            nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        },
+        |config| {
+            let file = config.join("cli-config.json");
+            fs::remove_file(&file).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", file).unwrap();
+        },
+        |config| {
+            let file = fs::File::create(config.join("cli-config.json")).unwrap();
+            file.set_len(1 << 40).unwrap();
+        },
     ];
     for (at, change) in changes.iter().enumerate() {
         let slot = slots.acquire().await.unwrap();
