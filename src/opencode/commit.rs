@@ -14,7 +14,7 @@ use super::error::ConfigError;
 use super::plan::{SyncPlan, plan};
 use super::record::Record;
 use super::wish::Wish;
-use crate::file::replace;
+use crate::file::{self, replace};
 
 /// How long to wait for another open-cursor.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -188,7 +188,7 @@ fn named(rest: &Value, provider: &str) -> BTreeSet<String> {
 
 /// A file's content and mode; `None` if there is none.
 pub(super) fn read(file: &Path) -> io::Result<Option<(Vec<u8>, std::fs::Permissions)>> {
-    let text = match std::fs::read(file) {
+    let text = match file::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

@@ -11,6 +11,7 @@ use super::document::Document;
 use super::error::ConfigError;
 use super::locate::{Places, locate};
 use super::wish::Wish;
+use crate::file;
 
 /// What goes into an inline configuration.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,7 @@ pub fn inline(inline: &Inline<'_>) -> Result<String, ConfigError> {
 /// The user's file; one that cannot be read is for OpenCode to complain about.
 fn on_disk(places: &Places, provider: &str) -> Option<Value> {
     let file = locate(places, provider)?;
-    let text = std::fs::read_to_string(&file).ok()?;
+    let text = file::read_text(&file).ok()?;
     Some(Document::parse(&file, &text).ok()?.value())
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::document::Document;
 use super::error::ConfigError;
+use crate::file;
 
 /// A configuration, and the provider's entry in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +25,7 @@ pub struct Inspection {
 /// # Errors
 /// When the file cannot be read or understood.
 pub fn inspect(config: &Path, provider: &str) -> Result<Inspection, ConfigError> {
-    let text = match std::fs::read_to_string(config) {
+    let text = match file::read_text(config) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(ConfigError::io(config)(error)),

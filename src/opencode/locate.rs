@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::file;
+
 /// What of the environment says where OpenCode's configuration is.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
@@ -47,7 +49,7 @@ pub fn locate(places: &Places, provider: &str) -> Option<PathBuf> {
 }
 
 fn holds(file: &Path, provider: &str) -> bool {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = file::read_text(file).unwrap_or_default();
     super::document::Document::parse(file, &text)
         .is_ok_and(|document| document.provider(provider).is_some())
 }

@@ -3,7 +3,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use open_cursor::models::{Listing, Origin, parse};
-use open_cursor::opencode::{ConfigError, Options, Shape, Target, Wish, commit, preview};
+use open_cursor::opencode::{
+    ConfigError, Options, Shape, Target, Wish, commit, inspect, preview, remove,
+};
 use serde_json::{Value, json};
 
 mod kept;
@@ -252,6 +254,31 @@ fn links_are_followed_and_modes_kept() {
     fs::write(&plain, "").unwrap();
     let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode(&to), mode(&plain));
+}
+
+/// Neither waited for nor replaced: a device such as /dev/null would be gone for everybody.
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_left_alone() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let place = Place::new(None);
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(place.config())
+        .status();
+    assert!(pipe.unwrap().success());
+    let wish = wish(LIST, &options(Shape::Plain));
+    let target = place.target();
+    let errors = [
+        commit(&target, &wish).unwrap_err(),
+        preview(&target, &wish).unwrap_err(),
+        inspect(&target.config, "cursor-acp").unwrap_err(),
+        remove(&target, "cursor-acp", true, false).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("no regular file"), "{error}");
+    }
+    assert!(fs::metadata(place.config()).unwrap().file_type().is_fifo());
+    assert!(place.others().is_empty());
 }
 
 #[test]
