@@ -60,6 +60,9 @@ impl FencedRun {
             let Err(error) = inside.run.next(events).await else {
                 // Not needed for another start any more, and it can be megabytes.
                 self.request.prompt = Arc::default();
+                if let Some(AgentEvent::Started(session)) = events.first() {
+                    self.agent.note_credential(session);
+                }
                 return Ok(());
             };
             if inside.run.json_seen() {

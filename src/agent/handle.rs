@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    AgentError, AgentRun, Env, FencedRun, Program, RunRequest, discover,
+    AgentError, AgentRun, Env, FencedRun, Program, RunRequest, Session, discover,
     fence::{Enclosure, Fence, FenceMode, FenceStatus},
     slot::{Places, Slot, Slots},
 };
@@ -50,6 +50,8 @@ struct Shared {
     slots: Slots,
     /// Whether the login was found not to survive a configuration directory of our own.
     shares_config: AtomicBool,
+    /// Whether it was said that runs do not use the login.
+    said_key: AtomicBool,
     reaper: TaskTracker,
 }
 
@@ -89,6 +91,7 @@ impl Agent {
                 fence,
                 slots,
                 shares_config: AtomicBool::new(false),
+                said_key: AtomicBool::new(false),
                 reaper: TaskTracker::new(),
             }),
         })
@@ -141,6 +144,18 @@ impl Agent {
         let mut run = AgentRun::start(&spec, Arc::clone(&request.prompt), &shared.reaper)?;
         run.tap(request.tap.clone());
         Ok((run, enclosure))
+    }
+
+    /// Says once that runs don't use the login: a key moves them to metered billing without a word.
+    pub(super) fn note_credential(&self, session: &Session) {
+        let source = session.api_key_source.as_deref().unwrap_or("login");
+        if source != "login" && !self.shared.said_key.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                source,
+                "runs use an API key or token, not Cursor's login: it can bill per use instead of \
+                 your subscription; unset CURSOR_API_KEY to use the login"
+            );
+        }
     }
 
     pub(super) fn enclosing(&self) -> &Fence {

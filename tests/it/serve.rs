@@ -49,11 +49,16 @@ struct Serve {
 
 impl Serve {
     async fn start(args: &[&str]) -> Self {
+        Self::with_env(args, &[]).await
+    }
+
+    async fn with_env(args: &[&str], env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("server.json");
         let child = open_cursor(&["serve", "--port", "0", "--agent", "replay", "--server-info"])
             .arg(&file)
             .args(args)
+            .envs(env.iter().copied())
             .spawn()
             .unwrap();
         wait_until("the server's start", || file.exists()).await;
@@ -257,6 +262,27 @@ fn wrong_usage_is_exit_code_2_and_named() {
     let (code, _, stderr) = output(open_cursor(&["serve"]).env("PORT", "many"));
     assert_eq!(code, 2);
     assert!(stderr.contains("PORT"), "{stderr}");
+}
+
+/// Which credential a run has used only the agent knows.
+#[tokio::test]
+async fn a_key_that_can_bill_per_use_is_said_once() {
+    for (key, warnings) in [("", 0), ("key_of_nobody", 1)] {
+        let mut serve = Serve::with_env(&[], &[("CURSOR_API_KEY", key)]).await;
+        for _ in 0..2 {
+            let body = r#"{"messages":[{"role":"user","content":"hello"}]}"#;
+            let addr = ([127, 0, 0, 1], serve.port()).into();
+            let path = "/v1/chat/completions";
+            let answer = open_cursor::http::client::send(addr, path, Some(body.to_owned())).await;
+            assert_eq!(answer.unwrap().status(), 200);
+        }
+        serve.signal("-TERM");
+        serve.exit_code().await;
+        let mut log = String::new();
+        std::io::Read::read_to_string(serve.child.stderr.as_mut().unwrap(), &mut log).unwrap();
+        assert_eq!(log.matches("bill per use").count(), warnings, "{log}");
+        assert!(!log.contains("key_of_nobody"), "{log}");
+    }
 }
 
 #[tokio::test]

@@ -117,8 +117,10 @@ impl<W: Write> Emitter<W> {
     /// `system/init` and the echo of the prompt.
     pub fn start(&mut self, prompt: &str) -> io::Result<()> {
         let Session { id, cwd, model, .. } = &self.session;
+        let key = std::env::var_os("CURSOR_API_KEY");
+        let source = if key.is_some() { "env" } else { "login" };
         let init = json!({
-            "type": "system", "subtype": "init", "apiKeySource": "login", "cwd": cwd,
+            "type": "system", "subtype": "init", "apiKeySource": source, "cwd": cwd,
             "session_id": id, "model": model, "permissionMode": "default",
         });
         let user = json!({"type": "user", "message": message("user", prompt), "session_id": id});
