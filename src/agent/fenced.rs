@@ -116,9 +116,7 @@ impl FencedRun {
             }
         }
     }
-}
 
-impl FencedRun {
     /// After its result, lets the agent save its chat and exit, and then calls `saved`; an agent
     /// that takes too long is ended as by a drop.
     pub fn leave(mut self, saved: impl FnOnce() + Send + 'static) {

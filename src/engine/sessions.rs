@@ -100,25 +100,16 @@ impl Sessions {
             return None;
         }
         let circumstances = Circumstances::of(turn, workspace, model);
+        // A conversation can be megabytes, and the others need not wait for that.
+        let answered = answered(turn);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|known| known.since.elapsed() < LIFE);
-        let mut conversation = Digest::default();
-        let mut found = None;
-        for (messages, pair) in turn.messages.windows(2).enumerate() {
-            conversation.message(&pair[0]);
-            if pair[0].role != Role::Assistant || pair[1].role == Role::Assistant {
-                continue;
-            }
-            let digest = conversation.finish();
+        let found = answered.into_iter().rev().find_map(|(messages, digest)| {
             let told = |known: &Known| {
                 known.told.conversation == digest && known.told.circumstances == circumstances
             };
-            found = known
-                .iter()
-                .rposition(told)
-                .map(|at| (at, messages + 1))
-                .or(found);
-        }
+            Some((known.iter().rposition(told)?, messages))
+        });
         let (at, messages) = found?;
         let chat = known.remove(at).chat;
         Some(Resumed { chat, messages })
@@ -138,6 +129,20 @@ impl Sessions {
         }
         known.push(Known { chat, told, since });
     }
+}
+
+/// How many messages there are up to the end of each answer that something follows, and a digest of
+/// the conversation up to there.
+fn answered(turn: &Turn) -> Vec<(usize, u128)> {
+    let mut conversation = Digest::default();
+    let mut ends = Vec::new();
+    for (at, pair) in turn.messages.windows(2).enumerate() {
+        conversation.message(&pair[0]);
+        if pair[0].role == Role::Assistant && pair[1].role != Role::Assistant {
+            ends.push((at + 1, conversation.finish()));
+        }
+    }
+    ends
 }
 
 impl Circumstances {
