@@ -15,7 +15,7 @@
 //! | an argument repair | `boundary/compat/<tool>.rs` |
 //! | a guard | `boundary/guard/<name>.rs` |
 //! | a dialect | `dialect/<name>/` and a line in [`dialect::all`] |
-//! | a scenario of the replay agent | `agent/replay/scenarios.json` |
+//! | a scenario of the replay agent | `replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
 //! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |
 //! | a setting | a row in `settings/rows.rs` |
@@ -36,6 +36,8 @@ pub mod http;
 pub mod models;
 pub mod opencode;
 pub mod prompt;
+pub mod replay;
+pub mod sandbox;
 pub mod service;
 pub mod settings;
 pub mod telemetry;

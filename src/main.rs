@@ -3,10 +3,7 @@
 use std::{io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
-use open_cursor::{
-    agent::{fence::launcher, replay},
-    cli,
-};
+use open_cursor::{cli, replay, sandbox::fence::launcher};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();

@@ -13,13 +13,15 @@ use std::{
 /// Who may import whom. `cli` may import everything.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
-    ("agent", &[]),
+    ("sandbox", &[]),
+    ("agent", &["sandbox"]),
+    ("replay", &["agent", "sandbox"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
     ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
     ("service", &[]),
-    ("settings", &["agent", "boundary", "engine"]),
+    ("settings", &["agent", "boundary", "engine", "sandbox"]),
     ("telemetry", &[]),
     ("dump", &[]),
     ("file", &[]),
@@ -28,11 +30,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("boundary", &["turn", "agent"]),
     (
         "doctor",
-        &["agent", "auth", "http", "models", "opencode", "settings"],
+        &[
+            "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
+        ],
     ),
     (
         "engine",
-        &["prompt", "agent", "boundary", "models", "dump", "turn"],
+        &[
+            "prompt", "agent", "boundary", "models", "dump", "sandbox", "turn",
+        ],
     ),
     ("http", &["dialect", "dump", "engine", "models", "turn"]),
 ];

@@ -5,7 +5,8 @@
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
-use super::{AgentError, redact::redact};
+use super::AgentError;
+use crate::sandbox::redact::redact;
 
 /// What is known of a run that ended without a result. The texts are free of secrets.
 #[derive(Debug, Clone, Copy, Default)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{
-    Agent, AgentError, AgentEvent, AgentRun, RunRequest,
+use super::{Agent, AgentError, AgentEvent, AgentRun, RunRequest};
+use crate::sandbox::{
     fence::{
         Enclosure,
         changes::{Change, Limits},

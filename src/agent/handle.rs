@@ -14,8 +14,8 @@ use std::{
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    AgentError, AgentRun, Env, FencedRun, Program, RunRequest, Session, discover,
+use super::{AgentError, AgentRun, Env, FencedRun, Program, RunRequest, Session, discover};
+use crate::sandbox::{
     fence::{Enclosure, Fence, FenceMode, FenceStatus},
     slot::{Places, Slot, Slots},
 };

@@ -17,18 +17,12 @@ mod discover;
 mod env;
 mod error;
 mod event;
-pub mod fence;
 mod fenced;
 mod handle;
 mod lazy_json;
 pub mod print;
-pub mod process;
 mod program;
-pub mod redact;
-pub mod replay;
 mod run;
-pub mod slot;
-mod untrusted;
 
 pub use discover::discover;
 pub use env::Env;

@@ -16,8 +16,8 @@ use super::{
     AgentError, RunRequest,
     classify::{self, Ending},
     print,
-    process::{Process, SpawnSpec},
 };
+use crate::sandbox::process::{Process, SpawnSpec};
 
 /// The longest reply to a query, in bytes. The list of models has some 20 kB.
 const REPLY: usize = 1 << 20;

@@ -8,6 +8,8 @@ use super::{
     AgentError, AgentEvent,
     classify::{self, Ending},
     print,
+};
+use crate::sandbox::{
     process::{Exit, Frames, Process, SpawnSpec, Tail},
     redact::redact,
 };

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::catalog::Made;
+use super::catalog::ClientCall;
 use super::change::FileChange;
 
 /// One call of the batch, in the order of announcement.
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
     /// A call, what tells it from others, and the file that it edits.
-    Call(String, Made, Option<String>),
+    Call(String, ClientCall, Option<String>),
     /// A native edit, by its call id, whose exact change is not known yet.
     Awaiting(String),
     Change(FileChange),
@@ -18,7 +18,7 @@ enum Item {
 /// What is ready to go to the client.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ready {
-    Call(String, Made),
+    Call(String, ClientCall),
     Change(FileChange),
 }
 
@@ -66,7 +66,7 @@ impl Batch {
     }
 
     /// Adds a call. `file` is what it edits, if the agent edits that itself meanwhile.
-    pub(super) fn push(&mut self, origin: &str, made: Made, file: Option<&str>) {
+    pub(super) fn push(&mut self, origin: &str, made: ClientCall, file: Option<&str>) {
         let file = file.map(str::to_owned);
         self.items.push(Item::Call(origin.to_owned(), made, file));
     }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::alias::{families, fold};
-use super::assumed;
 use super::compat::{self, Arguments};
-use super::native::Asked;
+use super::default_schemas;
+use super::native::Intent;
 use super::schema::Schema;
 use crate::turn::{ToolChoice, ToolSpec, Turn};
 
@@ -30,7 +30,7 @@ impl Tool {
     fn new(spec: &ToolSpec) -> Self {
         let folded = fold(&spec.name);
         let families: Vec<&str> = families(&folded).collect();
-        let assumed = assumed::schema(&families, &spec.schema);
+        let assumed = default_schemas::schema(&families, &spec.schema);
         Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
@@ -48,7 +48,7 @@ impl Tool {
 
 /// A call in the client's terms.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Made {
+pub(super) struct ClientCall {
     pub name: String,
     pub arguments: Map<String, Value>,
     /// What the tool's schema objects to, if the arguments can't be made valid.
@@ -96,16 +96,16 @@ impl Catalog {
     }
 
     /// The tool that a call means, with its arguments in that tool's terms.
-    pub(super) fn make(&self, asked: &Asked) -> Option<Made> {
+    pub(super) fn make(&self, asked: &Intent) -> Option<ClientCall> {
         let (tool, arguments) = self.resolve(asked)?;
-        Some(Made {
+        Some(ClientCall {
             name: tool.name.clone(),
             arguments: arguments.map,
             problems: arguments.problems,
         })
     }
 
-    fn resolve(&self, asked: &Asked) -> Option<(&Tool, Arguments)> {
+    fn resolve(&self, asked: &Intent) -> Option<(&Tool, Arguments)> {
         let steps: [fn(&Tool, &str) -> bool; 3] = [
             |tool, name| tool.name == name,
             |tool, name| tool.folded == fold(name),

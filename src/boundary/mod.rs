@@ -14,31 +14,31 @@
 //! settle when the siblings of an announced call have had time to arrive.
 
 mod alias;
-mod assumed;
 mod batch;
 mod catalog;
 mod change;
 mod compat;
+mod decide;
+mod default_schemas;
 mod guard;
 mod history;
 mod ids;
-mod machine;
+mod in_flight;
 mod native;
-mod open;
-mod plan;
 mod schema;
 mod segments;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod testing;
 mod text_calls;
+mod translator;
 
 use std::str::FromStr;
 use std::time::Duration;
 
 pub use change::FileChange;
 pub use guard::hint;
-pub use machine::Boundary;
+pub use translator::Translator;
 
 use crate::turn::TurnEnd;
 

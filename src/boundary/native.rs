@@ -25,7 +25,7 @@ pub(super) enum Effect {
 
 /// A call that a client's tool may answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct Intent {
     /// The names to look for among the client's tools, best first.
     pub names: Vec<String>,
     /// The arguments.
@@ -174,7 +174,7 @@ pub(super) fn effect(kind: &str) -> Effect {
 }
 
 /// The call in neutral terms; `None` for calls without arguments and for Cursor's own business.
-pub(super) fn asked(call: &NativeCall) -> Option<Asked> {
+pub(super) fn asked(call: &NativeCall) -> Option<Intent> {
     let args = call.args.as_ref()?;
     if call.kind == "mcp" {
         return mcp(args);
@@ -195,7 +195,7 @@ pub(super) fn asked(call: &NativeCall) -> Option<Asked> {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
     };
-    Some(Asked {
+    Some(Intent {
         names: vec![call.kind.clone()],
         args,
         native: wanted.is_some(),
@@ -220,7 +220,7 @@ pub(super) fn timeout(call: &NativeCall) -> Option<Duration> {
 }
 
 /// An MCP call: the client knows the tool by its own name, or by one made of server and tool.
-fn mcp(args: &Map<String, Value>) -> Option<Asked> {
+fn mcp(args: &Map<String, Value>) -> Option<Intent> {
     let text = |key: &str| {
         args.get(key)
             .and_then(Value::as_str)
@@ -243,7 +243,7 @@ fn mcp(args: &Map<String, Value>) -> Option<Asked> {
         Some(Value::String(text)) => serde_json::from_str(text).ok()?,
         _ => Map::new(),
     };
-    (!names.is_empty()).then_some(Asked {
+    (!names.is_empty()).then_some(Intent {
         names,
         args,
         native: false,

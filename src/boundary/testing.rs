@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Boundary, Options, Verdict};
+use super::{Options, Translator, Verdict};
 use crate::agent::{AgentEvent, NativeCall, NativeOutcome, RunResult};
 use crate::turn::{Delta, Message, Part, Role, ToolCall, ToolResult, ToolSpec, Turn, TurnEnd};
 
@@ -258,7 +258,7 @@ pub(super) fn run(
     options: &Options,
     events: impl IntoIterator<Item = AgentEvent>,
 ) -> Outcome {
-    let mut boundary = Boundary::new(turn, Path::new(WORKSPACE), options);
+    let mut boundary = Translator::new(turn, Path::new(WORKSPACE), options);
     let mut outcome = Outcome::default();
     for event in events {
         if let Verdict::End(end) = boundary.on_event(event, &mut outcome.deltas) {

@@ -23,7 +23,7 @@ use crate::{
     doctor::{Chat, Context, Depth, Finding, Fix, Severity, examine},
     http::{Shutdown, client},
     models::Origin,
-    opencode::{self, Options, PROVIDER, Target, Wish},
+    opencode::{self, DesiredProvider, Options, PROVIDER, Target},
     settings::{Flags, Resolved},
 };
 
@@ -173,7 +173,7 @@ async fn sync_models(resolved: &Resolved, dirs: &Dirs) -> anyhow::Result<String>
             base_url,
             shape: opencode::shape(&target, PROVIDER)?,
         };
-        opencode::commit(&target, &Wish::new(&listing, &options))
+        opencode::commit(&target, &DesiredProvider::new(&listing, &options))
     };
     let outcome = tokio::task::spawn_blocking(work).await??;
     Ok(format!(

@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use super::{
     base_url, catalog,
     dirs::Dirs,
+    layout::{Chosen, ShapeFlags},
     manifest::{File, Manifest},
     render,
-    shape::{Chosen, ShapeFlags},
 };
 use crate::{
     file,
     models::{Listing, Origin},
-    opencode::{self, Options, Outcome, PROVIDER, Shape, Target, Wish},
+    opencode::{self, DesiredProvider, Layout, Options, Outcome, PROVIDER, Target},
     service::Service,
     settings::{self, Flags, ROWS, Resolved},
 };
@@ -161,7 +161,7 @@ impl Plan {
             base_url: self.base_url,
             shape: chosen.shape,
         };
-        let outcome = act(&self.target, &Wish::new(&self.listing, &options))?;
+        let outcome = act(&self.target, &DesiredProvider::new(&self.listing, &options))?;
         if !self.dry_run {
             manifest.created =
                 created || (manifest.created && is_of(&manifest, &self.target.config));
@@ -238,7 +238,7 @@ impl Done {
                 "summary": plan.summary,
                 "kept": plan.kept,
                 "variants": self.chosen.shape.has_variants(),
-                "compact": self.chosen.shape == Shape::Compact,
+                "compact": self.chosen.shape == Layout::Compact,
                 "backup": backup,
             },
             "service": service,

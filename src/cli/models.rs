@@ -13,7 +13,7 @@ use crate::models::{
     Catalog, ExplainedFamily, ExplainedModel, Explanation, Listing, Origin, explain, lacks_price,
     parse,
 };
-use crate::opencode::{Options, Shape, Wish};
+use crate::opencode::{DesiredProvider, Layout, Options};
 
 const NAME: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -187,13 +187,13 @@ fn print_family(family: &ExplainedFamily) {
 
 /// How many entries `sync-models` writes: plain, with `--variants`, with `--compact` as well.
 fn entries_written(listing: &Listing) -> [usize; 3] {
-    [Shape::Plain, Shape::Variants, Shape::Compact].map(|shape| {
+    [Layout::Plain, Layout::Variants, Layout::Compact].map(|shape| {
         let options = Options {
             provider: String::new(),
             base_url: String::new(),
             shape,
         };
-        Wish::new(listing, &options)
+        DesiredProvider::new(listing, &options)
             .models()
             .map_or(0, serde_json::Map::len)
     })

@@ -14,7 +14,7 @@ use super::{auth::program, dirs::Dirs, manifest::Manifest, render};
 use crate::{
     agent::{Env, Program},
     auth::{self, Login},
-    http::{self, Sibling},
+    http::{self, RunningServer},
     opencode::{self, Inspection, PROVIDER},
     settings::Flags,
 };
@@ -88,7 +88,7 @@ async fn agent(dirs: &Dirs, env: &Env) -> Result<Agent, String> {
 
 struct Report {
     addr: SocketAddr,
-    sibling: Option<Sibling>,
+    sibling: Option<RunningServer>,
     agent: Result<Agent, String>,
     config: Option<Result<Inspection, String>>,
     service: Option<PathBuf>,
@@ -96,7 +96,7 @@ struct Report {
 
 impl Report {
     fn is_ready(&self) -> bool {
-        let ours = |sibling: &Sibling| sibling.version == env!("CARGO_PKG_VERSION");
+        let ours = |sibling: &RunningServer| sibling.version == env!("CARGO_PKG_VERSION");
         self.sibling.as_ref().is_some_and(ours)
             && matches!(&self.agent, Ok(agent) if matches!(agent.login, Login::In(_)))
     }

@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::dirs::Dirs;
-use super::shape::{Chosen, ShapeFlags};
+use super::layout::{Chosen, ShapeFlags};
 use super::{models, render};
 use crate::models::{Catalog, Listing};
-use crate::opencode::{self, ConfigError, Edit, Options, Outcome, Shape, Target, Wish};
+use crate::opencode::{self, ConfigError, DesiredProvider, Edit, Layout, Options, Outcome, Target};
 
 const ADDED: Style = AnsiColor::Green.on_default();
 const CHANGED: Style = AnsiColor::Yellow.on_default();
@@ -85,7 +85,7 @@ pub async fn run(
             base_url,
             shape: chosen.shape,
         };
-        let wish = Wish::new(&listing, &options);
+        let wish = DesiredProvider::new(&listing, &options);
         Ok::<_, ConfigError>(Report {
             outcome: act(&target, &wish)?,
             args,
@@ -106,7 +106,7 @@ pub async fn run(
 struct Report {
     args: Args,
     listing: Arc<Listing>,
-    wish: Wish,
+    wish: DesiredProvider,
     outcome: Outcome,
     chosen: Chosen,
 }
@@ -146,7 +146,7 @@ impl Report {
             "backupPath": backup,
             "dryRun": self.args.dry_run,
             "variants": self.chosen.shape.has_variants(),
-            "compact": self.chosen.shape == Shape::Compact,
+            "compact": self.chosen.shape == Layout::Compact,
         })
     }
 

@@ -3,7 +3,7 @@
 //! Its other providers stay as they are, so no variable that they read is touched.
 
 use super::{Client, Endpoint, Setup};
-use crate::opencode::{ConfigError, Inline, PROVIDER, Shape, Wish, inline};
+use crate::opencode::{ConfigError, DesiredProvider, Inline, Layout, PROVIDER, inline};
 
 pub(super) const CLIENT: Client = Client {
     name: "opencode",
@@ -18,12 +18,12 @@ fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
     let Some(listing) = endpoint.listing else {
         return Ok(Setup::default());
     };
-    let wish = Wish::new(
+    let wish = DesiredProvider::new(
         listing,
         &crate::opencode::Options {
             provider: PROVIDER.to_owned(),
             base_url: endpoint.openai(),
-            shape: Shape::Compact,
+            shape: Layout::Compact,
         },
     );
     let theirs = (endpoint.env)(CONTENT);

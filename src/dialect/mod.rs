@@ -6,7 +6,6 @@
 //! value), content parts, the many shapes of tools, the tables of parameters, stream frames. To add
 //! one, write `dialect/<name>/` and list it in [`all`].
 
-mod answer;
 mod anthropic;
 mod attachment;
 mod choices;
@@ -26,7 +25,6 @@ mod parameters;
 mod tools;
 mod x_cursor;
 
-pub use answer::Answer;
 pub use parameters::{Parameter, Treatment};
 pub use tools::ToolFormat;
 
@@ -36,7 +34,7 @@ use serde_json::{Value, json};
 
 use crate::{
     models::{Entry, Listing},
-    turn::{Delta, FinishReason, Turn, TurnEnd, TurnError},
+    turn::{Collected, Delta, FinishReason, Turn, TurnEnd, TurnError},
 };
 
 /// Every dialect that a server speaks. The first one answers where none is meant.
@@ -165,7 +163,7 @@ pub trait Reply: Send + Sync {
     fn end(self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>);
 
     /// The body of an answer that is not streamed, with the further choices if any were asked for.
-    fn whole(self: Box<Self>, answer: &Answer, others: &[Answer]) -> Vec<u8>;
+    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8>;
 
     /// What shows that a silent stream lives.
     fn heartbeat(&self) -> &'static [u8] {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Context, finding::Verdict};
 use crate::{
-    agent::slot::Places,
     auth::{self, Login},
+    sandbox::slot::Places,
 };
 
 pub(super) async fn check(context: &Context) -> Verdict {

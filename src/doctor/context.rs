@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::{
     agent::{self, AgentError, Env, Program, Reply},
     auth::{self, Login},
-    http::{self, Sibling},
+    http::{self, RunningServer},
     models::{Listed, parse},
     opencode::{ConfigError, Inspection, PROVIDER, Places, inspect, locate},
     settings::ServeSettings,
@@ -32,7 +32,7 @@ pub struct Context {
     places: Places,
     login: OnceCell<Result<Login, String>>,
     models: OnceCell<Result<Vec<Listed>, String>>,
-    sibling: OnceCell<Option<Sibling>>,
+    sibling: OnceCell<Option<RunningServer>>,
 }
 
 impl Context {
@@ -98,7 +98,7 @@ impl Context {
     }
 
     /// The open-cursor there, if there is one; asked once.
-    pub(super) async fn sibling(&self) -> Option<&Sibling> {
+    pub(super) async fn sibling(&self) -> Option<&RunningServer> {
         let ask = || http::identify(self.addr());
         self.sibling.get_or_init(ask).await.as_ref()
     }

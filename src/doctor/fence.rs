@@ -1,7 +1,7 @@
 //! What keeps the agent from changing files by itself, tried on this machine.
 
 use super::{Context, finding::Verdict};
-use crate::agent::{
+use crate::sandbox::{
     fence::{Fence, FenceMode, Layer, State},
     slot::Places,
 };

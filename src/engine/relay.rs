@@ -8,17 +8,15 @@ use super::{
     Budgets,
     chat::Chat,
     failure::turn_error,
+    output::{Next, Shaper},
     sessions::Note,
-    shape::{Next, Shaper},
     stream::Sender,
     usage::Meter,
 };
 use crate::{
-    agent::{
-        AgentError, AgentEvent, FencedRun, classify,
-        fence::changes::{Change, Content, Node},
-    },
-    boundary::{Boundary, FileChange, Verdict},
+    agent::{AgentError, AgentEvent, FencedRun, classify},
+    boundary::{FileChange, Translator, Verdict},
+    sandbox::fence::changes::{Change, Content, Node},
     turn::{Activity, Delta, ErrorKind, FinishReason, Message, TurnEnd, TurnError, TurnEvent},
 };
 
@@ -90,7 +88,7 @@ pub(super) enum After {
 
 /// The state of one answer.
 pub(super) struct Answer<'a> {
-    boundary: &'a mut Boundary,
+    boundary: &'a mut Translator,
     shaper: &'a mut Shaper,
     meter: Meter<'a>,
     model: &'a str,
@@ -104,7 +102,7 @@ pub(super) struct Answer<'a> {
 impl<'a> Answer<'a> {
     /// Nothing of the answer is there yet. `model` is the one that the turn asked for.
     pub fn new(
-        boundary: &'a mut Boundary,
+        boundary: &'a mut Translator,
         shaper: &'a mut Shaper,
         meter: Meter<'a>,
         model: &'a str,

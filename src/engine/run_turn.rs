@@ -9,16 +9,17 @@ use super::{
     Shared, attachments,
     chat::Chat,
     failure::{shutting_down, turn_error, unknown_model},
+    output::Shaper,
     relay::{After, Answer},
     sessions::Resumed,
-    shape::Shaper,
     stream::Sender,
 };
 use crate::{
-    agent::{RunRequest, Tap, slot::Slot},
-    boundary::{self, Boundary},
+    agent::{RunRequest, Tap},
+    boundary::{self, Translator},
     dump::{Dump, Part},
     models, prompt,
+    sandbox::slot::Slot,
     turn::{Turn, TurnEnd, TurnError, TurnEvent},
 };
 
@@ -136,7 +137,7 @@ impl Runs<'_> {
         };
         let kept = (shaper.may_repeat() || resumed.is_some()).then(|| turn.clone());
         let files = attachments::write(&mut turn, &slot.dirs().tmp()).await?;
-        let mut boundary = Boundary::new(&turn, &workspace, &config.boundary);
+        let mut boundary = Translator::new(&turn, &workspace, &config.boundary);
         if let Some(files) = files {
             boundary.reads_itself(files);
         }

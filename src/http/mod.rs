@@ -7,9 +7,9 @@
 //!
 //! This module knows the dialects and the engine, and nothing of agents or the boundary.
 
+mod answer;
 mod auth;
 mod body;
-mod chat;
 mod choices;
 pub mod client;
 mod cors;
@@ -25,6 +25,6 @@ mod unserved;
 
 pub use auth::ApiKey;
 pub use origin::{InvalidOrigin, parse_origin};
-pub use probe::{Sibling, identify};
+pub use probe::{RunningServer, identify};
 pub use routes::{App, Config, routes};
 pub use server::{Server, ServerError, Shutdown};

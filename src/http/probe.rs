@@ -10,7 +10,7 @@ use super::client;
 
 /// An open-cursor that runs, as `GET /health` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Sibling {
+pub struct RunningServer {
     name: String,
     /// `ok`, or `stopping`.
     pub status: String,
@@ -27,7 +27,7 @@ pub struct Sibling {
     pub settings: String,
 }
 
-impl fmt::Display for Sibling {
+impl fmt::Display for RunningServer {
     /// `open-cursor 1.2.3 (pid 42)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} (pid {})", self.name, self.version, self.pid)
@@ -35,12 +35,12 @@ impl fmt::Display for Sibling {
 }
 
 /// The open-cursor that answers within a second, if it is one.
-pub async fn identify(addr: SocketAddr) -> Option<Sibling> {
+pub async fn identify(addr: SocketAddr) -> Option<RunningServer> {
     let sibling = timeout(Duration::from_secs(1), health(addr)).await.ok()??;
     (sibling.name == env!("CARGO_PKG_NAME")).then_some(sibling)
 }
 
-async fn health(addr: SocketAddr) -> Option<Sibling> {
+async fn health(addr: SocketAddr) -> Option<RunningServer> {
     let response = client::send(addr, "/health", None).await.ok()?;
     let body = Limited::new(response.into_body(), 64 * 1024);
     let body = body.collect().await.ok()?.to_bytes();

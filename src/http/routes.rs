@@ -12,7 +12,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiKey, chat, cors, models, origin, reply, unserved};
+use super::{ApiKey, answer, cors, models, origin, reply, unserved};
 use crate::{
     dialect::{Computed, Dialect, Sign},
     dump::Dumps,
@@ -242,8 +242,8 @@ async fn handle<B: Buf>(
         return Ok(response);
     }
     match route {
-        Route::Answer(dialect) => chat::answer(app, dialect, headers, body).await,
-        Route::Compute(computed) => chat::compute(computed, headers, body).await,
+        Route::Answer(dialect) => answer::answer(app, dialect, headers, body).await,
+        Route::Compute(computed) => answer::compute(computed, headers, body).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
         Route::Parameters => Ok(parameters(&app.dialects)),

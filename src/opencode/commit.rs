@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::backup::{back_up, sweep};
+use super::desired::DesiredProvider;
 use super::document::{Document, EMPTY};
 use super::error::ConfigError;
 use super::plan::{SyncPlan, plan};
 use super::record::Record;
-use super::wish::Wish;
 use crate::file::{self, replace};
 
 /// How long to wait for another open-cursor.
@@ -45,7 +45,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// When the configuration cannot be read or understood.
-pub fn preview(target: &Target, wish: &Wish) -> Result<Outcome, ConfigError> {
+pub fn preview(target: &Target, wish: &DesiredProvider) -> Result<Outcome, ConfigError> {
     let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
     let record = Record::read(&target.state_dir);
     let draft = Draft::make(&config, &record, wish)?;
@@ -60,7 +60,7 @@ pub fn preview(target: &Target, wish: &Wish) -> Result<Outcome, ConfigError> {
 ///
 /// # Errors
 /// When the configuration cannot be read, understood or written; it is then as it was.
-pub fn commit(target: &Target, wish: &Wish) -> Result<Outcome, ConfigError> {
+pub fn commit(target: &Target, wish: &DesiredProvider) -> Result<Outcome, ConfigError> {
     let _lock = lock(&target.state_dir)?;
     let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
     let mut record = Record::read(&target.state_dir);
@@ -95,7 +95,7 @@ pub fn commit(target: &Target, wish: &Wish) -> Result<Outcome, ConfigError> {
 fn finish(
     record: &mut Record,
     config: PathBuf,
-    wish: &Wish,
+    wish: &DesiredProvider,
     plan: SyncPlan,
     backup: Option<PathBuf>,
 ) -> Result<Outcome, ConfigError> {
@@ -118,7 +118,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn make(config: &Path, record: &Record, wish: &Wish) -> Result<Self, ConfigError> {
+    fn make(config: &Path, record: &Record, wish: &DesiredProvider) -> Result<Self, ConfigError> {
         let id = wish.provider.as_str();
         let before = read(config)
             .map_err(ConfigError::io(config))?
@@ -137,7 +137,7 @@ impl Draft {
         let planned = |bases: &[Value], there: Option<&Value>| {
             plan(bases, there, &named, wish).map_err(|no_object| {
                 let key = format!("provider.{id}.{}", no_object.0);
-                ConfigError::Shape {
+                ConfigError::Layout {
                     file: config.to_owned(),
                     key: key.trim_end_matches('.').to_owned(),
                 }

@@ -147,7 +147,7 @@ impl Document {
     }
 
     fn no_object(&self, key: &str) -> ConfigError {
-        ConfigError::Shape {
+        ConfigError::Layout {
             file: self.file.clone(),
             key: key.to_owned(),
         }

@@ -21,7 +21,7 @@ pub enum ConfigError {
     },
     /// Something that must be an object is none.
     #[error("{}: {key} is not an object; mend it and try again", file.display())]
-    Shape {
+    Layout {
         /// The file.
         file: PathBuf,
         /// Its place, such as `provider.cursor-acp.models`.

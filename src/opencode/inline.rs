@@ -7,17 +7,17 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::desired::DesiredProvider;
 use super::document::Document;
 use super::error::ConfigError;
 use super::locate::{Places, locate};
-use super::wish::Wish;
 use crate::file;
 
 /// What goes into an inline configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Inline<'a> {
     /// The provider.
-    pub wish: &'a Wish,
+    pub wish: &'a DesiredProvider,
     /// Its API key.
     pub key: &'a str,
     /// The model to begin with, without the provider; `None` leaves one of ours that the user has
@@ -87,7 +87,7 @@ fn merge(under: &mut Value, over: Value) {
 mod tests {
     use super::*;
     use crate::models::{Listing, parse};
-    use crate::opencode::{Options, PROVIDER, Shape};
+    use crate::opencode::{Layout, Options, PROVIDER};
 
     fn made(model: Option<&str>, theirs: Option<&str>, file: &str) -> Value {
         let home = tempfile::tempdir().unwrap();
@@ -98,10 +98,10 @@ mod tests {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: "http://127.0.0.1:5/v1".to_owned(),
-            shape: Shape::Compact,
+            shape: Layout::Compact,
         };
         let content = inline(&Inline {
-            wish: &Wish::new(&Listing::live(&listed), &options),
+            wish: &DesiredProvider::new(&Listing::live(&listed), &options),
             key: "k",
             model,
             theirs,
@@ -167,10 +167,10 @@ mod tests {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: String::new(),
-            shape: Shape::Plain,
+            shape: Layout::Plain,
         };
         let error = inline(&Inline {
-            wish: &Wish::new(&Listing::live(&listed), &options),
+            wish: &DesiredProvider::new(&Listing::live(&listed), &options),
             key: "k",
             model: None,
             theirs: Some("{\"a\": ]}"),

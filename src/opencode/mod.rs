@@ -13,26 +13,26 @@
 
 mod backup;
 mod commit;
+mod desired;
 mod document;
 mod error;
 mod inline;
 mod inspect;
+mod layout;
 mod locate;
 mod plan;
 mod record;
 mod remove;
-mod shape;
-mod wish;
 
 pub use commit::{Outcome, Target, commit, preview};
+pub use desired::{DesiredProvider, Layout, Options};
 pub use error::ConfigError;
 pub use inline::{Inline, inline};
 pub use inspect::{Inspection, inspect};
+pub use layout::shape;
 pub use locate::{Places, locate};
 pub use plan::{Edit, Summary, SyncPlan};
 pub use remove::{Removal, Written, remove, written};
-pub use shape::shape;
-pub use wish::{Options, Shape, Wish};
 
 /// The provider's id in OpenCode's configuration, unless the user wishes another.
 pub const PROVIDER: &str = "cursor-acp";

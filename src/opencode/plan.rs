@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::wish::Wish;
+use super::desired::DesiredProvider;
 
 /// One change within `provider.<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,7 +82,7 @@ pub(super) fn plan(
     bases: &[Value],
     there: Option<&Value>,
     named: &BTreeSet<String>,
-    wish: &Wish,
+    wish: &DesiredProvider,
 ) -> Result<SyncPlan, NoObject> {
     let adopted = adopt_folded(bases, there, wish);
     let bases: Vec<&Value> = bases.iter().chain([&adopted]).collect();
@@ -111,7 +111,7 @@ pub(super) fn plan(
 
 /// Takes plain entries of folded models for ours though we have no record of them: those that the
 /// TypeScript system wrote.
-fn adopt_folded(bases: &[Value], there: Option<&Value>, wish: &Wish) -> Value {
+fn adopt_folded(bases: &[Value], there: Option<&Value>, wish: &DesiredProvider) -> Value {
     let mut adopted = Map::new();
     for id in &wish.folded {
         let model = |tree: &Value| tree.get("models")?.get(id).cloned();
@@ -128,7 +128,7 @@ fn adopt_folded(bases: &[Value], there: Option<&Value>, wish: &Wish) -> Value {
 }
 
 struct Merge<'a> {
-    wish: &'a Wish,
+    wish: &'a DesiredProvider,
     named: &'a BTreeSet<String>,
     path: Vec<String>,
     edits: Vec<Edit>,
@@ -211,7 +211,7 @@ impl Merge<'_> {
     }
 }
 
-fn summary(edits: &[Edit], kept: usize, wish: &Wish, outcome: &Value) -> Summary {
+fn summary(edits: &[Edit], kept: usize, wish: &DesiredProvider, outcome: &Value) -> Summary {
     let models = edits
         .iter()
         .filter(|edit| edit.path.first().is_some_and(|key| key == "models"));

@@ -67,7 +67,7 @@ fn end(turn: &Turn, hints: &[String], out: &mut String) {
     if answered {
         out.push_str(CONTINUE);
     }
-    format::section(&turn.shape.format, out);
+    format::section(&turn.output.format, out);
     for hint in hints {
         out.push('\n');
         out.push_str(hint);

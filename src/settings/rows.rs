@@ -16,9 +16,9 @@ use super::{
     value::{Dirs, Names, ToolLoop},
 };
 use crate::{
-    agent::fence::FenceMode,
     boundary::{Mode, TextCalls},
     engine::EstimateUsage,
+    sandbox::fence::FenceMode,
 };
 
 settings! {

@@ -10,9 +10,9 @@ use std::{
 };
 
 use crate::{
-    agent::fence::FenceMode,
     boundary::{Mode, TextCalls},
     engine::EstimateUsage,
+    sandbox::fence::FenceMode,
 };
 
 /// A value that a text can be read as. No text is `None`, where the type has that.

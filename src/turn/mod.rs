@@ -4,20 +4,22 @@
 //! boundary produces those events from what the agent did. This module depends on nothing else in
 //! the crate: it knows no wire format, no process and no HTTP.
 
+mod collected;
 mod error;
 mod estimate;
 mod event;
 mod message;
+mod output_rules;
 mod results;
-mod shape;
 mod tool;
 
+pub use collected::Collected;
 pub use error::{ErrorKind, TurnError};
 pub use estimate::{BYTES_PER_TOKEN, estimate_tokens};
 pub use event::{Activity, Delta, FinishReason, TurnEnd, TurnEvent, Usage};
 pub use message::{Attachment, Message, Part, Role};
+pub use output_rules::{Format, OutputRules};
 pub use results::Results;
-pub use shape::{Format, Shape};
 pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
 
 /// One request to the model: the whole conversation, and what the client can execute.
@@ -43,7 +45,7 @@ pub struct Turn {
     /// The reasoning effort asked for (`low`, `medium`, `high`, ...), if any.
     pub reasoning_effort: Option<String>,
     /// The form that the answer's text must have.
-    pub shape: Shape,
+    pub output: OutputRules,
 }
 
 impl Turn {

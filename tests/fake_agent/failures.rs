@@ -3,7 +3,7 @@
 
 use std::io;
 
-use open_cursor::agent::replay::{Repertoire, Run};
+use open_cursor::replay::{Repertoire, Run};
 use serde_json::json;
 
 use crate::{Fake, begin};
@@ -72,12 +72,12 @@ pub fn rate_limit(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 }
 
 pub fn unknown_model(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
-    let message = open_cursor::agent::replay::unknown_model(&run.args.model, &Fake.models());
+    let message = open_cursor::replay::unknown_model(&run.args.model, &Fake.models());
     fail(run, &message)
 }
 
 pub fn untrusted(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
-    let message = open_cursor::agent::replay::untrusted(&run.workspace);
+    let message = open_cursor::replay::untrusted(&run.workspace);
     fail(run, &message)
 }
 

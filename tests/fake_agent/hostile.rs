@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
-use open_cursor::agent::replay::{Emitter, Run};
+use open_cursor::replay::{Emitter, Run};
 use serde_json::{Value, json};
 
 use crate::{FOREVER, Out, begin, finish, session};

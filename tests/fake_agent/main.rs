@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use open_cursor::agent::RunUsage;
-use open_cursor::agent::replay::{Emitter, Model, Repertoire, Run, Session, run};
+use open_cursor::replay::{Emitter, Model, Repertoire, Run, Session, run};
 
 /// A scenario: plays the run, given what follows its name in the model id.
 type Play = fn(&mut Run<'_>, &str) -> io::Result<u8>;

@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::thread;
 
-use open_cursor::agent::replay::{Run, Session, Tool};
+use open_cursor::replay::{Run, Session, Tool};
 use serde_json::json;
 
 use crate::{FOREVER, Out, finish, session};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::sys::signal::{SigSet, Signal};
-use open_cursor::agent::replay::Run;
+use open_cursor::replay::Run;
 
 use super::{FOREVER, begin, finish};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use open_cursor::agent::replay::{Format, Run, Session};
+use open_cursor::replay::{Format, Run, Session};
 use serde_json::json;
 
 use crate::{Out, begin, begin_with_prompt, finish, session};

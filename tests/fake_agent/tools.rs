@@ -5,7 +5,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use open_cursor::agent::replay::{Call, Run, Todo, Tool};
+use open_cursor::replay::{Call, Run, Todo, Tool};
 use serde_json::{Map, Value, json};
 
 use crate::{FOREVER, Out, begin, begin_with_prompt, finish};

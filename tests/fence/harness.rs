@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use open_cursor::agent::fence::changes::{Change, Changes, Limits};
-use open_cursor::agent::fence::launcher::{Failure, Stage};
-use open_cursor::agent::fence::{Enclosure, Fence, FenceMode};
-use open_cursor::agent::process::SpawnSpec;
-use open_cursor::agent::slot::{Places, Slot};
+use open_cursor::sandbox::fence::changes::{Change, Changes, Limits};
+use open_cursor::sandbox::fence::launcher::{Failure, Stage};
+use open_cursor::sandbox::fence::{Enclosure, Fence, FenceMode};
+use open_cursor::sandbox::process::SpawnSpec;
+use open_cursor::sandbox::slot::{Places, Slot};
 use tempfile::TempDir;
 
 pub const LAUNCHER: &str = env!("CARGO_BIN_EXE_open-cursor");

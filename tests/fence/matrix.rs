@@ -5,8 +5,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use open_cursor::agent::fence::changes::{Changes, Content, Node};
-use open_cursor::agent::fence::{Enclosure, FenceMode};
+use open_cursor::sandbox::fence::changes::{Changes, Content, Node};
+use open_cursor::sandbox::fence::{Enclosure, FenceMode};
 
 use crate::harness::{Scene, Tree, differing, sh, snapshot, stdout, told};
 

@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
-use open_cursor::agent::fence::changes::Content;
-use open_cursor::agent::fence::launcher::{Line, Stage};
-use open_cursor::agent::fence::{FenceMode, ProjectFile};
-use open_cursor::agent::process::SpawnSpec;
+use open_cursor::sandbox::fence::changes::Content;
+use open_cursor::sandbox::fence::launcher::{Line, Stage};
+use open_cursor::sandbox::fence::{FenceMode, ProjectFile};
+use open_cursor::sandbox::process::SpawnSpec;
 
 use crate::harness::{Mounted, Scene, execute, is_root, sh, skip, snapshot, stdout, told};
 

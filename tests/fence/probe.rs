@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use open_cursor::agent::fence::launcher::{Failure, Line, Stage};
-use open_cursor::agent::fence::{Fence, FenceError, FenceMode, State};
-use open_cursor::agent::process::SpawnSpec;
-use open_cursor::agent::slot::Places;
+use open_cursor::sandbox::fence::launcher::{Failure, Line, Stage};
+use open_cursor::sandbox::fence::{Fence, FenceError, FenceMode, State};
+use open_cursor::sandbox::process::SpawnSpec;
+use open_cursor::sandbox::slot::Places;
 
 use nix::mount::MsFlags;
 

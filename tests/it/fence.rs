@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use open_cursor::agent::fence::FenceMode;
+use open_cursor::sandbox::fence::FenceMode;
 use serde_json::json;
 
 use crate::{

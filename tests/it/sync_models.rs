@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use open_cursor::models::{Listing, Origin, parse};
 use open_cursor::opencode::{
-    ConfigError, Options, Shape, Target, Wish, commit, inspect, preview, remove,
+    ConfigError, DesiredProvider, Layout, Options, Target, commit, inspect, preview, remove,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/opencode")
 }
 
-pub(super) fn options(shape: Shape) -> Options {
+pub(super) fn options(shape: Layout) -> Options {
     Options {
         provider: "cursor-acp".into(),
         base_url: "http://127.0.0.1:32124/v1".into(),
@@ -26,8 +26,8 @@ pub(super) fn options(shape: Shape) -> Options {
     }
 }
 
-pub(super) fn wish(list: &str, options: &Options) -> Wish {
-    Wish::new(&Listing::live(&parse(list).unwrap()), options)
+pub(super) fn wish(list: &str, options: &Options) -> DesiredProvider {
+    DesiredProvider::new(&Listing::live(&parse(list).unwrap()), options)
 }
 
 /// A directory with a configuration and our state.
@@ -98,9 +98,9 @@ fn golden(case: &Path) {
         serde_json::from_slice(&fs::read(case.join("case.json")).unwrap()).unwrap();
     let flag = |name: &str| expected[name].as_bool().unwrap_or(false);
     let shape = match (flag("variants"), flag("compact")) {
-        (false, _) => Shape::Plain,
-        (true, false) => Shape::Variants,
-        (true, true) => Shape::Compact,
+        (false, _) => Layout::Plain,
+        (true, false) => Layout::Variants,
+        (true, true) => Layout::Compact,
     };
     let wish = wish(LIST, &options(shape));
 
@@ -153,7 +153,7 @@ fn golden(case: &Path) {
 
 #[test]
 fn invalid_files_are_refused_with_their_place_and_left_alone() {
-    let wish = wish(LIST, &options(Shape::Plain));
+    let wish = wish(LIST, &options(Layout::Plain));
     let fails = |text: &str| {
         let place = Place::new(Some(text.as_bytes()));
         let error = commit(&place.target(), &wish).unwrap_err();
@@ -183,7 +183,7 @@ fn invalid_files_are_refused_with_their_place_and_left_alone() {
         ),
     ] {
         match fails(text) {
-            ConfigError::Shape { key: found, .. } => assert_eq!(found, key, "{text}"),
+            ConfigError::Layout { key: found, .. } => assert_eq!(found, key, "{text}"),
             other => panic!("{text}: {other}"),
         }
     }
@@ -202,16 +202,16 @@ fn invalid_files_are_refused_with_their_place_and_left_alone() {
 #[test]
 fn a_list_of_another_day_removes_nothing() {
     let place = Place::new(None);
-    commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
     let mut listing = Listing::live(&parse("auto - Auto\n").unwrap());
     listing.origin = Origin::Earlier;
-    let earlier = Wish::new(&listing, &options(Shape::Plain));
+    let earlier = DesiredProvider::new(&listing, &options(Layout::Plain));
     let before = place.text();
     assert_eq!(commit(&place.target(), &earlier).unwrap().plan.edits, []);
     assert_eq!(place.text(), before);
     // What stayed is still known to be ours.
     listing.origin = Origin::Live;
-    let live = Wish::new(&listing, &options(Shape::Plain));
+    let live = DesiredProvider::new(&listing, &options(Layout::Plain));
     assert_eq!(
         commit(&place.target(), &live).unwrap().plan.summary.removed,
         11
@@ -231,7 +231,7 @@ fn links_are_followed_and_modes_kept() {
     let place = Place::new(None);
     symlink(&middle, place.config()).unwrap();
 
-    let done = commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
+    let done = commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
     assert_eq!(done.config, real.canonicalize().unwrap());
     assert!(place.config().is_symlink() && middle.is_symlink());
     assert!(fs::read_to_string(&real).unwrap().contains("cursor-acp"));
@@ -247,7 +247,7 @@ fn links_are_followed_and_modes_kept() {
     let place = Place::new(None);
     let to = dotfiles.path().join("new/config.jsonc");
     symlink(&to, place.config()).unwrap();
-    commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
     assert!(to.is_file() && place.config().is_symlink());
     // It gets the mode of any new file, whatever the umask is.
     let plain = dotfiles.path().join("plain");
@@ -266,7 +266,7 @@ fn what_is_no_regular_file_is_left_alone() {
         .arg(place.config())
         .status();
     assert!(pipe.unwrap().success());
-    let wish = wish(LIST, &options(Shape::Plain));
+    let wish = wish(LIST, &options(Layout::Plain));
     let target = place.target();
     let errors = [
         commit(&target, &wish).unwrap_err(),
@@ -294,7 +294,7 @@ fn only_our_own_litter_is_swept() {
     for name in names {
         fs::write(beside(name), "").unwrap();
     }
-    commit(&place.target(), &wish(LIST, &options(Shape::Plain))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
     assert_eq!(names.map(|name| beside(name).exists()), [false, true, true]);
 }
 
@@ -305,7 +305,7 @@ fn a_held_lock_is_waited_for_and_then_reported() {
     fs::create_dir_all(&target.state_dir).unwrap();
     let lock = fs::File::create(target.state_dir.join("opencode.lock")).unwrap();
     lock.lock().unwrap();
-    let wish = wish(LIST, &options(Shape::Plain));
+    let wish = wish(LIST, &options(Layout::Plain));
     assert!(matches!(commit(&target, &wish), Err(ConfigError::Busy)));
     assert!(!place.config().exists());
     drop(lock);

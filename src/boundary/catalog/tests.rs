@@ -3,8 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::boundary::testing::{WORKSPACE, map, tool, turn};
 
-fn asked(name: &str, args: serde_json::Value) -> Asked {
-    Asked {
+fn asked(name: &str, args: serde_json::Value) -> Intent {
+    Intent {
         names: vec![name.to_owned()],
         args: map(args),
         native: false,
@@ -29,7 +29,7 @@ fn of_several_candidates_the_one_whose_schema_fits() {
     let by_name = tool("search_files", "", json!({"pattern": text}), &["pattern"]);
     let by_content = tool("rg", "", json!({"regex": text, "path": text}), &["regex"]);
     let catalog = Catalog::new(&turn(vec![by_name, by_content]), Path::new(WORKSPACE));
-    let grep = Asked {
+    let grep = Intent {
         native: true,
         ..asked("grep", json!({"pattern": "x", "path": "src"}))
     };

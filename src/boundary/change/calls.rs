@@ -4,15 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::replace::{Replacement, replacements};
 use super::{FileChange, patch};
-use crate::boundary::catalog::{Catalog, Made};
-use crate::boundary::native::Asked;
+use crate::boundary::catalog::{Catalog, ClientCall};
+use crate::boundary::native::Intent;
 
 /// Several edits of one file are several calls, up to this number.
 const MAX_EDITS: usize = 8;
 
 /// How one change is made.
 enum Form {
-    Calls(Vec<Made>),
+    Calls(Vec<ClientCall>),
     /// As a section of the batch's patch.
     Patch,
 }
@@ -23,7 +23,7 @@ pub(in crate::boundary) fn calls(
     catalog: &Catalog,
     changes: &[FileChange],
     single: bool,
-) -> Vec<Made> {
+) -> Vec<ClientCall> {
     let mut calls = Vec::new();
     let mut patched = Vec::new();
     let mut place = 0;
@@ -94,7 +94,7 @@ fn edits(
     before: &str,
     after: &str,
     single: bool,
-) -> Option<(Vec<Made>, usize)> {
+) -> Option<(Vec<ClientCall>, usize)> {
     let edit = |replacement: &Replacement| {
         let args = json!({
             "path": change.path, "oldText": replacement.old, "newText": replacement.new,
@@ -116,11 +116,11 @@ fn edits(
         }
     }
     let some = several(if single { 1 } else { MAX_EDITS })?;
-    let made: Option<Vec<Made>> = some.iter().map(edit).collect();
+    let made: Option<Vec<ClientCall>> = some.iter().map(edit).collect();
     Some((made?, size(&some)))
 }
 
-fn patch_call(catalog: &Catalog, changes: &[&FileChange]) -> Option<Made> {
+fn patch_call(catalog: &Catalog, changes: &[&FileChange]) -> Option<ClientCall> {
     if changes.is_empty() {
         return None;
     }
@@ -145,9 +145,9 @@ fn one(catalog: &Catalog, family: &str, args: Value) -> Option<Form> {
 }
 
 /// A valid call of the client's tool of a family.
-fn make(catalog: &Catalog, family: &str, args: Value) -> Option<Made> {
+fn make(catalog: &Catalog, family: &str, args: Value) -> Option<ClientCall> {
     let args: Map<String, Value> = args.as_object().cloned()?;
-    let asked = Asked {
+    let asked = Intent {
         names: vec![family.to_owned()],
         args,
         native: true,

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::agent::NativeOutcome;
-use crate::boundary::catalog::{Catalog, Made};
+use crate::boundary::catalog::{Catalog, ClientCall};
 use crate::boundary::testing::{WORKSPACE, map, native, opencode, opencode_gpt, tool, turn};
 use crate::turn::ToolSpec;
 
@@ -41,7 +41,7 @@ fn change(before: Option<&str>, after: Option<&str>) -> FileChange {
 }
 
 /// What the client's tools make of a file, by the rules of OpenCode's and Codex's tools.
-fn apply(calls: &[Made], before: Option<&str>) -> Option<String> {
+fn apply(calls: &[ClientCall], before: Option<&str>) -> Option<String> {
     let mut file = before.map(str::to_owned);
     for call in calls {
         assert_eq!(call.problems, Vec::<String>::new());

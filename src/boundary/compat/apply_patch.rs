@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::place::{PATH_NAMES, field, path};
+use super::fields::{PATH_NAMES, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "apply_patch",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Compat;
-use super::place::{Given, field, millis, path};
+use super::fields::{ArgumentMap, field, millis, path};
 use crate::boundary::change::quoted;
 use crate::boundary::schema::types;
 
@@ -64,7 +64,7 @@ pub(super) const TOOL: Compat = Compat {
     },
 };
 
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     join_command(given);
     // The agent's default; as the client's limit it would kill what Cursor only moves to the
     // background.
@@ -98,7 +98,7 @@ fn prepare(given: &mut Given) {
 }
 
 /// A command given as words becomes one line, if the client takes a line.
-fn join_command(given: &mut Given) {
+fn join_command(given: &mut ArgumentMap) {
     if given
         .node("command")
         .is_none_or(|node| types(node).contains(&"array"))
@@ -141,7 +141,7 @@ fn joined(words: &[String]) -> String {
     words.join(" ")
 }
 
-fn is_workspace(cwd: &str, given: &Given) -> bool {
+fn is_workspace(cwd: &str, given: &ArgumentMap) -> bool {
     std::path::Path::new(cwd) == given.workspace || cwd == "."
 }
 

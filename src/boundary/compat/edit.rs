@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::place::{Given, PATH_NAMES, field, path};
+use super::fields::{ArgumentMap, PATH_NAMES, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "edit",
@@ -55,7 +55,7 @@ pub(super) const TOOL: Compat = Compat {
 };
 
 /// Cline and its kin give and take both texts as one block.
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     if given.property("diff").is_none()
         && let Some((old, new)) = given.text("diff").and_then(block)
     {

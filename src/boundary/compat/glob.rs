@@ -1,8 +1,8 @@
 //! Finding files by name.
 
 use super::Compat;
+use super::fields::{field, path};
 use super::list::{DIRECTORY_NAMES, here};
-use super::place::{field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "glob",

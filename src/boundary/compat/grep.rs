@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::Compat;
+use super::fields::{ArgumentMap, field, path};
 use super::list::{DIRECTORY_NAMES, here};
-use super::place::{Given, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "grep",
@@ -52,7 +52,7 @@ pub(super) const TOOL: Compat = Compat {
     },
 };
 
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     let insensitive = given.values.get("insensitive") == Some(&json!(true));
     if !insensitive {
         given.values.remove("insensitive");

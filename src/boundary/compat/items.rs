@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::place::{Field, Given, property_of};
+use super::fields::{ArgumentMap, Field, property_of};
 use crate::boundary::alias::fold;
 
 /// Brings the items of a list field under the names that the client's items have. `prepare` sees
 /// each item under canonical names and may refuse it.
 pub(super) fn items(
-    given: &mut Given,
+    given: &mut ArgumentMap,
     field: &str,
     fields: &[Field],
     mut prepare: impl FnMut(&mut Map<String, Value>) -> bool,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::place::{Given, field, path};
+use super::fields::{ArgumentMap, field, path};
 
 /// Names under which a directory goes.
 pub(super) const DIRECTORY_NAMES: &[&str] = &[
@@ -33,7 +33,7 @@ pub(super) const TOOL: Compat = Compat {
 };
 
 /// The workspace, where a directory is demanded and none was named.
-pub(super) fn here(given: &Given, field: &str) -> Option<serde_json::Value> {
+pub(super) fn here(given: &ArgumentMap, field: &str) -> Option<serde_json::Value> {
     match field {
         "path" => Some(json!(given.workspace.to_string_lossy())),
         "recursive" => Some(json!(false)),

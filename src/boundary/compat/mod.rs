@@ -11,13 +11,13 @@ mod bash;
 mod coerce;
 mod delete;
 mod edit;
+mod fields;
 mod glob;
 mod grep;
 mod items;
 mod list;
 mod multiedit;
 mod names;
-mod place;
 mod question;
 mod read;
 mod task;
@@ -31,8 +31,8 @@ use serde_json::{Map, Value};
 
 use super::alias::{families, fold};
 use super::catalog::Tool;
-use super::native::Asked;
-use place::{Field, Given};
+use super::native::Intent;
+use fields::{ArgumentMap, Field};
 
 /// How the tools of one family take their arguments.
 struct Compat {
@@ -43,9 +43,9 @@ struct Compat {
     /// The arguments, and the folded names under which agents and clients know them.
     fields: &'static [Field],
     /// Puts the arguments, under their canonical names, into the form that the tool takes.
-    prepare: fn(&mut Given),
+    prepare: fn(&mut ArgumentMap),
     /// Makes up the value of a demanded field that was not given, if it can be derived.
-    complete: fn(&Given, &str) -> Option<Value>,
+    complete: fn(&ArgumentMap, &str) -> Option<Value>,
 }
 
 /// A new tool registers here.
@@ -110,7 +110,7 @@ impl Arguments {
 }
 
 /// Maps a call's arguments onto the tool's schema.
-pub(super) fn arguments(asked: &Asked, tool: &Tool, workspace: &Path) -> Arguments {
+pub(super) fn arguments(asked: &Intent, tool: &Tool, workspace: &Path) -> Arguments {
     if !asked.native && tool.schema.problems(&asked.args).is_empty() {
         return Arguments {
             placed: asked.args.len(),
@@ -120,7 +120,7 @@ pub(super) fn arguments(asked: &Asked, tool: &Tool, workspace: &Path) -> Argumen
         };
     }
     let compat = compat_for(asked, tool);
-    let mut given = Given::new(asked, tool, workspace, compat.fields);
+    let mut given = ArgumentMap::new(asked, tool, workspace, compat.fields);
     (compat.prepare)(&mut given);
     let meaningless =
         given.values.contains_key(compat.essential) && given.property(compat.essential).is_none();
@@ -136,7 +136,7 @@ pub(super) fn arguments(asked: &Asked, tool: &Tool, workspace: &Path) -> Argumen
 }
 
 /// The family that the call and the tool have in common, else the tool's own.
-fn compat_for(asked: &Asked, tool: &Tool) -> &'static Compat {
+fn compat_for(asked: &Intent, tool: &Tool) -> &'static Compat {
     let find = |family: &str| TOOLS.iter().find(|compat| compat.family == family);
     asked
         .names

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::Compat;
 use super::edit;
+use super::fields::{ArgumentMap, PATH_NAMES, field, path};
 use super::items::items;
-use super::place::{Given, PATH_NAMES, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "multiedit",
@@ -20,7 +20,7 @@ pub(super) const TOOL: Compat = Compat {
 };
 
 /// The edits of the list go under the names that this client's items have.
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     let path = given.values.get("path").cloned();
     items(given, "edits", edit::TOOL.fields, |item| {
         // Some lists name the file in each item.

@@ -1,8 +1,8 @@
 //! Families that differ in names only.
 
 use super::Compat;
+use super::fields::{PATH_NAMES, field, path};
 use super::list::DIRECTORY_NAMES;
-use super::place::{PATH_NAMES, field, path};
 
 pub(super) const SKILL: Compat = names(
     "skill",
@@ -43,7 +43,7 @@ pub(super) const IMAGE: Compat = names(
 
 pub(super) const MKDIR: Compat = names("mkdir", &[path("path", DIRECTORY_NAMES)]);
 
-const fn names(family: &'static str, fields: &'static [super::place::Field]) -> Compat {
+const fn names(family: &'static str, fields: &'static [super::fields::Field]) -> Compat {
     Compat {
         family,
         essential: fields[0].name,

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Compat;
+use super::fields::{ArgumentMap, Field, field};
 use super::items::{canonical, items, placed};
-use super::place::{Field, Given, field};
 
 pub(super) const TOOL: Compat = Compat {
     family: "question",
@@ -39,7 +39,7 @@ const OPTION: &[Field] = &[
 /// Headers are shown in a narrow place: OpenCode's allow 30 characters.
 const HEADER: usize = 30;
 
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     let title = given.text("title").map(str::to_owned);
     if given.property("questions").is_none() {
         single(given);
@@ -85,7 +85,7 @@ fn prepare(given: &mut Given) {
 }
 
 /// Tools that ask one question at a time get the first.
-fn single(given: &mut Given) {
+fn single(given: &mut ArgumentMap) {
     let Some(Value::Array(questions)) = given.values.remove("questions") else {
         return;
     };

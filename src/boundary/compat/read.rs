@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::place::{Given, PATH_NAMES, field, path};
+use super::fields::{ArgumentMap, PATH_NAMES, field, path};
 
 pub(super) const TOOL: Compat = Compat {
     family: "read",
@@ -42,7 +42,7 @@ pub(super) const TOOL: Compat = Compat {
 };
 
 /// Some tools take a first line and a count, some a first and a last line.
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     let first = given
         .number("offset")
         .filter(|first| *first > 0)

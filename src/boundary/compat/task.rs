@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Compat;
-use super::place::{Given, field};
+use super::fields::{ArgumentMap, field};
 use crate::boundary::alias::fold;
 
 pub(super) const TOOL: Compat = Compat {
@@ -40,7 +40,7 @@ pub(super) const TOOL: Compat = Compat {
     },
 };
 
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     let Some(value) = given.values.get("agent") else {
         return;
     };
@@ -66,7 +66,7 @@ fn prepare(given: &mut Given) {
 }
 
 /// The client's name for an agent: of its enum, or as its description spells it.
-fn agent(given: &Given, wanted: &str) -> String {
+fn agent(given: &ArgumentMap, wanted: &str) -> String {
     let choices: Vec<String> = match given.node("agent").and_then(|node| node.get("enum")) {
         Some(Value::Array(names)) => names
             .iter()

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Compat;
+use super::fields::{ArgumentMap, Field, field};
 use super::items::{canonical, items};
-use super::place::{Field, Given, field};
 use crate::boundary::alias::fold;
 use crate::boundary::schema::types;
 
@@ -52,7 +52,7 @@ const STATES: &[(&str, &[&str])] = &[
     ("cancelled", &["cancelled", "canceled"]),
 ];
 
-fn prepare(given: &mut Given) {
+fn prepare(given: &mut ArgumentMap) {
     let states = given.item("todos").and_then(|item| {
         let (_, node) = item
             .get("properties")?
@@ -88,7 +88,7 @@ fn prepare(given: &mut Given) {
 }
 
 /// The list as Markdown, for clients that take it so.
-fn checklist(given: &Given) -> Option<String> {
+fn checklist(given: &ArgumentMap) -> Option<String> {
     let lines = given.values.get("todos")?.as_array()?.iter().map(|item| {
         let item = canonical(item.as_object()?, ITEM);
         let mark = match fold(item.get("status")?.as_str()?).as_str() {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::place::{field, millis};
+use super::fields::{field, millis};
 
 pub(super) const FETCH: Compat = Compat {
     family: "webfetch",

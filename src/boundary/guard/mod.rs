@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub(super) use outcome::{Outcome, classify};
 
 use super::alias::{families, fold};
-use super::catalog::Made;
+use super::catalog::ClientCall;
 use super::history::{History, Past};
 use crate::turn::Turn;
 
@@ -58,8 +58,8 @@ pub fn hint(turn: &Turn, max_repeat: u32) -> Option<String> {
 }
 
 /// Why these calls, about to go out together, must not: they repeat what has just led nowhere.
-pub(super) fn stop(history: &History, calls: &[Made], max_repeat: u32) -> Option<String> {
-    let invalid = |made: &&Made| !made.problems.is_empty();
+pub(super) fn stop(history: &History, calls: &[ClientCall], max_repeat: u32) -> Option<String> {
+    let invalid = |made: &&ClientCall| !made.problems.is_empty();
     if let ([made], Some((name, times))) = (calls, invalid_streak(history))
         && invalid(&made)
         && made.name == name
@@ -140,8 +140,8 @@ fn unique(round: &[Past]) -> Vec<&Past> {
     unique
 }
 
-fn distinct(calls: &[Made]) -> Vec<&Made> {
-    let mut distinct: Vec<&Made> = Vec::new();
+fn distinct(calls: &[ClientCall]) -> Vec<&ClientCall> {
+    let mut distinct: Vec<&ClientCall> = Vec::new();
     for made in calls {
         let known = distinct
             .iter()

@@ -3,8 +3,8 @@
 use super::json::{self, Scanner};
 use super::xml::{self, Parsed};
 use crate::boundary::TextCalls;
-use crate::boundary::catalog::Made;
-use crate::boundary::plan::Planner;
+use crate::boundary::catalog::ClientCall;
+use crate::boundary::decide::Decider;
 
 /// Names longer than this are no tool's, and tags longer than this no call's.
 const MAX_NAME: usize = 128;
@@ -24,7 +24,7 @@ pub(super) enum Progress {
     /// It is not a call after all.
     No,
     /// So many bytes are calls.
-    Calls(usize, Vec<Made>),
+    Calls(usize, Vec<ClientCall>),
     /// So many bytes stand for this text.
     Text(usize, String),
 }
@@ -73,7 +73,7 @@ impl Block {
     }
 
     /// Looks at what has come. `last` says that nothing follows in this answer.
-    pub(super) fn advance(&mut self, held: &str, planner: &Planner, last: bool) -> Progress {
+    pub(super) fn advance(&mut self, held: &str, decider: &Decider, last: bool) -> Progress {
         match &mut self.form {
             Form::Json {
                 scanner,
@@ -106,7 +106,7 @@ impl Block {
                 calls(
                     json::calls(&held[self.start..end]),
                     len,
-                    planner,
+                    decider,
                     *asked_for,
                 )
             }
@@ -124,7 +124,7 @@ impl Block {
                 };
                 let len = held.len() - after.len();
                 let call = json::arguments(&held[self.start..end]).map(|args| (name.clone(), args));
-                calls(call.map(|call| vec![call]), len, planner, false)
+                calls(call.map(|call| vec![call]), len, decider, false)
             }
             Form::Element { name } => {
                 let close = format!("</{name}>");
@@ -132,7 +132,7 @@ impl Block {
                     let at = self.searched + at;
                     let len = at + close.len();
                     match xml::parse(name, &held[self.start..at]) {
-                        Parsed::Calls(list) => return calls(Some(list), len, planner, false),
+                        Parsed::Calls(list) => return calls(Some(list), len, decider, false),
                         Parsed::Text(text) => return Progress::Text(len, text),
                         Parsed::No => return Progress::No,
                         // The closing tag was part of a value.
@@ -154,14 +154,14 @@ impl Block {
 fn calls(
     list: Option<Vec<json::Call>>,
     len: usize,
-    planner: &Planner,
+    decider: &Decider,
     asked_for: bool,
 ) -> Progress {
-    let made: Option<Vec<Made>> = list
+    let made: Option<Vec<ClientCall>> = list
         .into_iter()
         .flatten()
         .map(|(name, args)| {
-            planner
+            decider
                 .text(&name, &args)
                 .filter(|made| asked_for || made.problems.is_empty())
         })
@@ -173,7 +173,7 @@ fn calls(
 }
 
 /// What a line outside code begins with.
-pub(super) fn opening(line: &str, mode: TextCalls, planner: &Planner) -> Opening {
+pub(super) fn opening(line: &str, mode: TextCalls, decider: &Decider) -> Opening {
     const CALL: &str = "<tool_call>";
     if CALL.starts_with(line) && !line.is_empty() {
         return Opening::Maybe;
@@ -195,14 +195,14 @@ pub(super) fn opening(line: &str, mode: TextCalls, planner: &Planner) -> Opening
         };
     }
     match mode {
-        TextCalls::Lenient if line.starts_with('<') => element(line, planner),
-        TextCalls::Lenient if line.starts_with('[') => echo(line, planner),
+        TextCalls::Lenient if line.starts_with('<') => element(line, decider),
+        TextCalls::Lenient if line.starts_with('[') => echo(line, decider),
         _ => Opening::No,
     }
 }
 
 /// `<name>` of an offered tool, or one of Claude's wrappers, with an element inside.
-fn element(line: &str, planner: &Planner) -> Opening {
+fn element(line: &str, decider: &Decider) -> Opening {
     let tag = line[1..].split(['>', '\n']).next().unwrap_or_default();
     let plain = |c: char| c.is_alphanumeric() || "_-:. =\"'".contains(c);
     if tag.len() > MAX_NAME || !tag.chars().all(plain) {
@@ -217,7 +217,7 @@ fn element(line: &str, planner: &Planner) -> Opening {
     let name = tag.split_whitespace().next().unwrap_or_default();
     let wrapper = xml::is_wrapper(name);
     let whole = name.len() == tag.len();
-    if !(wrapper || whole && (xml::is_plain_text(name) || is_name(name) && planner.offers(name))) {
+    if !(wrapper || whole && (xml::is_plain_text(name) || is_name(name) && decider.offers(name))) {
         return Opening::No;
     }
     let content = line[end + 1..].trim_start();
@@ -236,7 +236,7 @@ fn element(line: &str, planner: &Planner) -> Opening {
 }
 
 /// `[Called tool: name({…})]`, the way transcripts put it.
-fn echo(line: &str, planner: &Planner) -> Opening {
+fn echo(line: &str, decider: &Decider) -> Opening {
     const ECHO: &str = "[Called tool: ";
     if ECHO.starts_with(line) {
         return Opening::Maybe;
@@ -251,7 +251,7 @@ fn echo(line: &str, planner: &Planner) -> Opening {
     if name.len() == rest.len() {
         return Opening::Maybe;
     }
-    if !planner.offers(name) {
+    if !decider.offers(name) {
         return Opening::No;
     }
     let form = Form::Echo {

@@ -14,8 +14,8 @@ mod xml;
 use form::{Block, Opening};
 
 use super::TextCalls;
-use super::catalog::Made;
-use super::plan::Planner;
+use super::catalog::ClientCall;
+use super::decide::Decider;
 
 /// A block longer than this is text.
 const MAX_BLOCK: usize = 4 << 20;
@@ -30,7 +30,7 @@ const MAX_INFO: usize = 256;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Piece {
     Text(String),
-    Call(Made),
+    Call(ClientCall),
 }
 
 /// Finds the calls in one answer.
@@ -72,7 +72,7 @@ impl Recognizer {
     }
 
     /// Takes new text; returns what is certain by now.
-    pub(super) fn push(&mut self, text: String, planner: &Planner) -> Vec<Piece> {
+    pub(super) fn push(&mut self, text: String, decider: &Decider) -> Vec<Piece> {
         if text.is_empty() {
             return Vec::new();
         }
@@ -82,28 +82,28 @@ impl Recognizer {
             return vec![Piece::Text(text)];
         }
         self.held.push_str(&text);
-        self.advance(planner, false, false)
+        self.advance(decider, false, false)
     }
 
     /// The text breaks off, for a tool of the agent's: what is held is complete.
-    pub(super) fn interrupt(&mut self, planner: &Planner) -> Vec<Piece> {
-        let pieces = self.advance(planner, true, false);
+    pub(super) fn interrupt(&mut self, decider: &Decider) -> Vec<Piece> {
+        let pieces = self.advance(decider, true, false);
         self.line_start = true;
         self.fence = None;
         pieces
     }
 
     /// The answer is over.
-    pub(super) fn finish(&mut self, planner: &Planner) -> Vec<Piece> {
-        self.advance(planner, true, true)
+    pub(super) fn finish(&mut self, decider: &Decider) -> Vec<Piece> {
+        self.advance(decider, true, true)
     }
 
-    fn advance(&mut self, planner: &Planner, complete: bool, last: bool) -> Vec<Piece> {
+    fn advance(&mut self, decider: &Decider, complete: bool, last: bool) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let mut held = std::mem::take(&mut self.held);
         let mut rest = held.as_str();
         while !rest.is_empty() {
-            match self.step(rest, planner, complete, last) {
+            match self.step(rest, decider, complete, last) {
                 Step::Wait => break,
                 Step::Pass(len) => {
                     let (text, after) = rest.split_at(len);
@@ -129,9 +129,9 @@ impl Recognizer {
         pieces
     }
 
-    fn step(&mut self, held: &str, planner: &Planner, complete: bool, last: bool) -> Step {
+    fn step(&mut self, held: &str, decider: &Decider, complete: bool, last: bool) -> Step {
         if let Some(mut block) = self.block.take() {
-            return match block.advance(held, planner, last) {
+            return match block.advance(held, decider, last) {
                 form::Progress::More if !complete && held.len() <= MAX_BLOCK => {
                     self.block = Some(block);
                     Step::Wait
@@ -153,7 +153,7 @@ impl Recognizer {
             return Step::Pass(line_end(held));
         }
         if let Some(fence) = fence(line) {
-            return self.fence_line(held, fence, indent, planner, (complete, last));
+            return self.fence_line(held, fence, indent, decider, (complete, last));
         }
         // Not enough to tell a fence, or a block's marker.
         if matches!(line, "" | "`" | "``" | "~" | "~~") && !complete {
@@ -163,10 +163,10 @@ impl Recognizer {
             return Step::Pass(line_end(held));
         }
         let start = prefix(line, MAX_OPENING);
-        match form::opening(start, self.mode, planner) {
+        match form::opening(start, self.mode, decider) {
             Opening::Block(block) => {
                 self.block = Some(block.at(indent));
-                self.step(held, planner, complete, last)
+                self.step(held, decider, complete, last)
             }
             Opening::Maybe if !complete && start == line => Step::Wait,
             Opening::Maybe | Opening::No => Step::Pass(line_end(held)),
@@ -179,7 +179,7 @@ impl Recognizer {
         held: &str,
         (mark, len): (char, usize),
         indent: usize,
-        planner: &Planner,
+        decider: &Decider,
         (complete, last): (bool, bool),
     ) -> Step {
         let start = prefix(&held[indent..], MAX_INFO);
@@ -199,7 +199,7 @@ impl Recognizer {
             match form::fenced(start, info, self.silent, mark, len) {
                 Opening::Block(block) => {
                     self.block = Some(block.at(end + 1));
-                    return self.step(held, planner, complete, last);
+                    return self.step(held, decider, complete, last);
                 }
                 Opening::Maybe if !complete && start == content => return Step::Wait,
                 Opening::Maybe | Opening::No => {}

@@ -7,7 +7,7 @@ use crate::boundary::catalog::Catalog;
 use crate::boundary::history::History;
 use crate::boundary::testing::{WORKSPACE, opencode, tool, turn};
 
-fn planner() -> Planner {
+fn decider() -> Decider {
     let mut tools = opencode();
     tools.push(tool(
         "get_weather",
@@ -16,7 +16,7 @@ fn planner() -> Planner {
         &["city"],
     ));
     let turn = turn(tools);
-    Planner::new(
+    Decider::new(
         Catalog::new(&turn, std::path::Path::new(WORKSPACE)),
         History::new(&turn),
         &Options::default(),
@@ -26,13 +26,13 @@ fn planner() -> Planner {
 
 /// The text and the calls that come of an answer given in these parts.
 fn read(mode: TextCalls, parts: &[&str]) -> (String, Vec<(String, Value)>) {
-    let planner = planner();
+    let decider = decider();
     let mut recognizer = Recognizer::new(mode, true);
     let mut pieces: Vec<Piece> = parts
         .iter()
-        .flat_map(|part| recognizer.push((*part).to_owned(), &planner))
+        .flat_map(|part| recognizer.push((*part).to_owned(), &decider))
         .collect();
-    pieces.extend(recognizer.finish(&planner));
+    pieces.extend(recognizer.finish(&decider));
     let (mut text, mut calls) = (String::new(), Vec::new());
     for piece in pieces {
         match piece {
@@ -277,38 +277,38 @@ fn quoted_and_explained_markup_stays_text() {
 
 #[test]
 fn text_is_held_back_only_while_it_may_begin_a_block() {
-    let planner = planner();
+    let decider = decider();
     let mut recognizer = Recognizer::new(TextCalls::Lenient, true);
     let text = |text: &str| vec![Piece::Text(text.to_owned())];
     assert_eq!(
-        recognizer.push("Hello <tool".to_owned(), &planner),
+        recognizer.push("Hello <tool".to_owned(), &decider),
         text("Hello <tool")
     );
-    assert_eq!(recognizer.push("\n<".to_owned(), &planner), text("\n"));
-    assert_eq!(recognizer.push("tool_".to_owned(), &planner), []);
-    assert_eq!(recognizer.push("box".to_owned(), &planner), []);
+    assert_eq!(recognizer.push("\n<".to_owned(), &decider), text("\n"));
+    assert_eq!(recognizer.push("tool_".to_owned(), &decider), []);
+    assert_eq!(recognizer.push("box".to_owned(), &decider), []);
     assert_eq!(
-        recognizer.push("> now".to_owned(), &planner),
+        recognizer.push("> now".to_owned(), &decider),
         text("<tool_box> now")
     );
-    assert_eq!(recognizer.push(" and".to_owned(), &planner), text(" and"));
+    assert_eq!(recognizer.push(" and".to_owned(), &decider), text(" and"));
     assert_eq!(
-        recognizer.push("\n```rust\nlet".to_owned(), &planner),
+        recognizer.push("\n```rust\nlet".to_owned(), &decider),
         text("\n```rust\nlet")
     );
     assert_eq!(
-        recognizer.push(" x;\n<tool_call>{".to_owned(), &planner),
+        recognizer.push(" x;\n<tool_call>{".to_owned(), &decider),
         text(" x;\n<tool_call>{")
     );
 }
 
 #[test]
 fn a_tool_of_the_agent_ends_what_was_held() {
-    let planner = planner();
+    let decider = decider();
     let mut recognizer = Recognizer::new(TextCalls::Lenient, true);
-    recognizer.push("<tool_call>{\"name\"".to_owned(), &planner);
+    recognizer.push("<tool_call>{\"name\"".to_owned(), &decider);
     assert_eq!(
-        recognizer.interrupt(&planner),
+        recognizer.interrupt(&decider),
         [Piece::Text("<tool_call>{\"name\"".to_owned())]
     );
 }

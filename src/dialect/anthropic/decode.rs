@@ -7,7 +7,7 @@ use crate::{
         field::{self, Field},
         format, limits, parameters, tools,
     },
-    turn::{Message, Role, Shape, Turn, TurnError},
+    turn::{Message, OutputRules, Role, Turn, TurnError},
 };
 
 /// Reads a request body.
@@ -45,7 +45,7 @@ fn read(body: &Field<'_>) -> Result<(Turn, Vec<String>), TurnError> {
     let turn = Turn {
         messages: common::messages(body, message)?,
         reasoning_effort: effort.map(str::to_owned),
-        shape: Shape {
+        output: OutputRules {
             stop: limits::stop(body, "stop_sequences")?,
             max_tokens: limits::max_tokens(body, &["max_tokens"])?,
             format: format::format(output_format(body))?,
@@ -152,7 +152,7 @@ mod tests {
         assert!(!turn.parallel_tool_calls);
         assert_eq!(turn.reasoning_effort.as_deref(), Some("high"));
         assert_eq!(
-            (turn.shape.stop, turn.shape.max_tokens),
+            (turn.output.stop, turn.output.max_tokens),
             (vec!["END".to_owned()], Some(32000))
         );
     }

@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 
 use super::error::error_object;
 use crate::{
-    dialect::{Answer, Reply, Stamp, escape::write_json_str, frame, x_cursor::mark_estimate},
-    turn::{BYTES_PER_TOKEN, Delta, FinishReason, ToolCall, Turn, TurnEnd, Usage, estimate_tokens},
+    dialect::{Reply, Stamp, escape::write_json_str, frame, x_cursor::mark_estimate},
+    turn::{
+        BYTES_PER_TOKEN, Collected, Delta, FinishReason, ToolCall, Turn, TurnEnd, Usage,
+        estimate_tokens,
+    },
 };
 
 /// Writes one message.
@@ -202,7 +205,7 @@ impl Reply for MessagesReply {
         }
     }
 
-    fn whole(mut self: Box<Self>, answer: &Answer, _others: &[Answer]) -> Vec<u8> {
+    fn whole(mut self: Box<Self>, answer: &Collected, _others: &[Collected]) -> Vec<u8> {
         let mut content = Vec::new();
         let arguments: usize = answer.tool_calls.iter().map(|c| c.arguments.len()).sum();
         self.written = answer.text.len() + arguments;

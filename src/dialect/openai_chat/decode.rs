@@ -7,7 +7,7 @@ use crate::{
         field::{self, Field},
         format, limits, openai_responses, parameters, tools,
     },
-    turn::{Message, Part, Role, Shape, ToolCall, ToolResult, Turn, TurnError},
+    turn::{Message, OutputRules, Part, Role, ToolCall, ToolResult, Turn, TurnError},
 };
 
 /// Reads a request body.
@@ -26,7 +26,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         // The legacy form has room for one call only.
         parallel_tool_calls: turn.parallel_tool_calls && !legacy_functions,
         reasoning_effort: effort(&body)?,
-        shape: Shape {
+        output: OutputRules {
             stop: limits::stop(&body, "stop")?,
             max_tokens: limits::max_tokens(
                 &body,

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::calls::Calls;
 use crate::{
     dialect::{
-        Answer, Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
+        Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
         openai_usage::usage_object, x_cursor::mark_estimate,
     },
-    turn::{Activity, Delta, FinishReason, ToolCall, TurnEnd},
+    turn::{Activity, Collected, Delta, FinishReason, ToolCall, TurnEnd},
 };
 
 /// Writes one chat completion.
@@ -100,7 +100,7 @@ impl ChatReply {
         }
     }
 
-    fn message(&self, answer: &Answer) -> Value {
+    fn message(&self, answer: &Collected) -> Value {
         let calls = &answer.tool_calls;
         let content = if answer.text.is_empty() && !calls.is_empty() {
             Value::Null
@@ -209,8 +209,8 @@ impl Reply for ChatReply {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn whole(self: Box<Self>, answer: &Answer, others: &[Answer]) -> Vec<u8> {
-        let answers: Vec<&Answer> = std::iter::once(answer).chain(others).collect();
+    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8> {
+        let answers: Vec<&Collected> = std::iter::once(answer).chain(others).collect();
         let choices: Vec<Value> = answers
             .iter()
             .enumerate()
@@ -230,7 +230,7 @@ impl Reply for ChatReply {
             "model": self.model,
             "choices": choices,
         });
-        if let Some(usage) = Answer::usage_of(&answers) {
+        if let Some(usage) = Collected::usage_of(&answers) {
             body["usage"] = usage_object(&usage);
             mark_estimate(&mut body, &usage);
         }

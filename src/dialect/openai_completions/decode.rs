@@ -7,7 +7,7 @@ use crate::{
         field::{self, Field},
         limits, parameters,
     },
-    turn::{Message, Role, Shape, Turn, TurnError},
+    turn::{Message, OutputRules, Role, Turn, TurnError},
 };
 
 /// Reads a request body.
@@ -16,10 +16,10 @@ pub fn request(body: &[u8], stamp: &Stamp) -> Result<Request, TurnError> {
     let body = Field::root(&value);
     let ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let base = Turn {
-        shape: Shape {
+        output: OutputRules {
             stop: limits::stop(&body, "stop")?,
             max_tokens: limits::max_tokens(&body, &["max_tokens"])?,
-            ..Shape::default()
+            ..OutputRules::default()
         },
         ..common::turn(&body)?
     };

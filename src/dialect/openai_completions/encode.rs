@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     dialect::{
-        Answer, Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object,
+        Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object,
         x_cursor::mark_estimate,
     },
-    turn::{Delta, FinishReason, TurnEnd},
+    turn::{Collected, Delta, FinishReason, TurnEnd},
 };
 
 /// Writes one completion.
@@ -82,15 +82,15 @@ impl Reply for CompletionReply {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn whole(self: Box<Self>, answer: &Answer, others: &[Answer]) -> Vec<u8> {
-        let answers: Vec<&Answer> = std::iter::once(answer).chain(others).collect();
+    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8> {
+        let answers: Vec<&Collected> = std::iter::once(answer).chain(others).collect();
         let choices: Vec<Value> = answers
             .iter()
             .enumerate()
             .map(|(index, answer)| choice(index, &answer.text, Some(&answer.finish_reason)))
             .collect();
         let mut body = self.object(&choices);
-        if let Some(usage) = Answer::usage_of(&answers) {
+        if let Some(usage) = Collected::usage_of(&answers) {
             body["usage"] = usage_object(&usage);
             mark_estimate(&mut body, &usage);
         }

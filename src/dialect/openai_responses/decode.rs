@@ -14,7 +14,7 @@ use crate::{
         field::{self, Field},
         format, limits, parameters, tools,
     },
-    turn::{ErrorKind, Message, Role, Shape, Turn, TurnError},
+    turn::{ErrorKind, Message, OutputRules, Role, Turn, TurnError},
 };
 
 /// Reads a request body, which may continue a response of the store.
@@ -47,7 +47,7 @@ pub fn request(
     let turn = Turn {
         messages,
         reasoning_effort: effort,
-        shape: Shape {
+        output: OutputRules {
             stop: Vec::new(),
             max_tokens: limits::max_tokens(&body, &["max_output_tokens"])?,
             format: format::format(body.get("text").and_then(|text| text.get("format")))?,
@@ -226,7 +226,7 @@ mod tests {
         );
         assert!(!turn.parallel_tool_calls);
         assert_eq!(turn.reasoning_effort.as_deref(), Some("high"));
-        assert_eq!(turn.shape.max_tokens, Some(9));
+        assert_eq!(turn.output.max_tokens, Some(9));
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::{
     store::Keep,
 };
 use crate::{
-    dialect::{Answer, Reply, escape::write_json_str, frame, tools::Forms},
-    turn::{Delta, FinishReason, ToolCall, TurnEnd},
+    dialect::{Reply, escape::write_json_str, frame, tools::Forms},
+    turn::{Collected, Delta, FinishReason, ToolCall, TurnEnd},
 };
 
 /// Writes one response.
@@ -268,7 +268,7 @@ impl Reply for ResponsesReply {
         write_event(kind, sequence, json!({ "response": response }), out);
     }
 
-    fn whole(mut self: Box<Self>, answer: &Answer, _others: &[Answer]) -> Vec<u8> {
+    fn whole(mut self: Box<Self>, answer: &Collected, _others: &[Collected]) -> Vec<u8> {
         let end = TurnEnd::finished(answer.finish_reason.clone(), answer.usage);
         let kinds = [
             (Kind::Reasoning, &answer.reasoning, self.shows_reasoning),

@@ -62,7 +62,7 @@ async fn play(
         total,
     };
     let mut script = Script(script.into_iter().collect());
-    let mut boundary = Boundary::new(&Turn::default(), Path::new("/"), &Options::default());
+    let mut boundary = Translator::new(&Turn::default(), Path::new("/"), &Options::default());
     let mut shaper = Shaper::new(&Turn::default()).unwrap();
     let estimates = Estimates::new(EstimateUsage::Auto);
     let meter = estimates.meter(&Turn::default());

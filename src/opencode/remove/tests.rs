@@ -1,6 +1,6 @@
 use super::*;
 use crate::models::{Listing, parse};
-use crate::opencode::{Options, PROVIDER, Shape, Wish, commit};
+use crate::opencode::{DesiredProvider, Layout, Options, PROVIDER, commit};
 
 struct Home {
     dir: tempfile::TempDir,
@@ -26,9 +26,9 @@ impl Home {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: "http://127.0.0.1:5/v1".to_owned(),
-            shape: Shape::Variants,
+            shape: Layout::Variants,
         };
-        let wish = Wish::new(&Listing::live(&parse(list).unwrap()), &options);
+        let wish = DesiredProvider::new(&Listing::live(&parse(list).unwrap()), &options);
         commit(&self.target, &wish).unwrap();
     }
 

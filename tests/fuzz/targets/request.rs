@@ -14,7 +14,7 @@ use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use open_cursor::{
     agent::{AgentEvent, NativeCall, RunResult},
-    boundary::{self, Boundary, Options, Verdict},
+    boundary::{self, Translator, Options, Verdict},
     dialect::{self, Dialect, Stamp},
     prompt,
     turn::{Delta, ErrorKind, FinishReason, TurnEnd, TurnError},
@@ -54,7 +54,7 @@ fn decode(dialect: &dyn Dialect, body: &[u8]) {
             );
         }
     }
-    let mut boundary = Boundary::new(turn, Path::new("/home/ada/engine"), &options);
+    let mut boundary = Translator::new(turn, Path::new("/home/ada/engine"), &options);
     let call = NativeCall {
         call_id: "a\nb".to_owned(),
         kind: "shell".to_owned(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use open_cursor::{
     agent::{AgentEvent, RunResult},
-    boundary::{Boundary, Options, TextCalls, Verdict},
+    boundary::{Translator, Options, TextCalls, Verdict},
     turn::{Delta, Message, Role, ToolCall, ToolSpec, Turn, TurnEnd},
 };
 use serde_json::json;
@@ -55,7 +55,7 @@ fn answer<'a>(turn: &Turn, mode: TextCalls, parts: impl IntoIterator<Item = &'a 
         text_calls: mode,
         ..Options::default()
     };
-    let mut boundary = Boundary::new(turn, Path::new("/home/ada/engine"), &options);
+    let mut boundary = Translator::new(turn, Path::new("/home/ada/engine"), &options);
     let mut deltas = Vec::new();
     let texts = parts
         .into_iter()

@@ -10,10 +10,11 @@ use std::{
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use open_cursor::{
-    agent::{self, Agent, Env, fence::FenceMode},
+    agent::{self, Agent, Env},
     boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Workspaces},
     http::{self, App, Server, Shutdown, client},
+    sandbox::fence::FenceMode,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;

@@ -81,7 +81,7 @@ proptest! {
         rest in prop::collection::btree_map("[a-z]{1,5}", any_json(), 0..4),
         models in models(),
         style in 0u8..8,
-        shape in prop::sample::select(vec![Shape::Plain, Shape::Variants, Shape::Compact]),
+        shape in prop::sample::select(vec![Layout::Plain, Layout::Variants, Layout::Compact]),
     ) {
         let mut all: Map<String, Value> = rest.into_iter().collect();
         all.insert("provider".into(), json!({"else": {"models": {}}, "cursor-acp": {"models": models}}));
@@ -102,7 +102,7 @@ proptest! {
         for (id, entry) in &models {
             // A plain entry of a model that is now folded may go; anything else stays as it is.
             let Some(entry_now) = now.get(id) else {
-                prop_assert!(shape == Shape::Compact && id != "mine");
+                prop_assert!(shape == Layout::Compact && id != "mine");
                 continue;
             };
             for (key, value) in entry.as_object().unwrap() {
@@ -123,7 +123,7 @@ proptest! {
     /// From direct entries to variants and back is no change at all.
     #[test]
     fn there_and_back(first in 0usize..3, second in 0usize..3) {
-        let shapes = [Shape::Plain, Shape::Variants, Shape::Compact].map(options);
+        let shapes = [Layout::Plain, Layout::Variants, Layout::Compact].map(options);
         let place = Place::new(Some(b"{ // mine\n}\n"));
         let go = |shape: usize| commit(&place.target(), &wish(LIST, &shapes[shape])).unwrap();
         go(first);

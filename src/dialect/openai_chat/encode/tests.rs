@@ -116,7 +116,7 @@ fn an_error_is_an_event_and_never_a_finish() {
 
 #[test]
 fn whole_answers() {
-    let mut answer = Answer::empty();
+    let mut answer = Collected::empty();
     answer.push(Delta::ToolCall(call("c1")));
     answer.finish_reason = FinishReason::ToolCalls;
     answer.usage = Some(USAGE);
@@ -135,7 +135,7 @@ fn whole_answers() {
     );
 
     let body: Value =
-        serde_json::from_slice(&reply(true, false).whole(&Answer::empty(), &[])).unwrap();
+        serde_json::from_slice(&reply(true, false).whole(&Collected::empty(), &[])).unwrap();
     assert_eq!(
         body["choices"][0]["message"],
         json!({"role": "assistant", "content": "", "refusal": null})

@@ -1,0 +1,331 @@
+//! From one announced call to the client's calls: whose tool is it, and is it ready?
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::alias::{families, fold};
+use super::catalog::{Catalog, ClientCall};
+use super::change::{self, FileChange};
+use super::history::History;
+use super::native::{self, Effect, Intent};
+use super::{Mode, Options};
+use crate::agent::NativeCall;
+
+/// What is to be done about an announced call.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Decision {
+    /// The client has no tool for it, or Cursor may do it: it runs on.
+    LeaveToAgent,
+    /// Its exact change is known when it is complete.
+    AwaitChange,
+    /// The client's calls; never empty.
+    Call(Vec<ClientCall>),
+}
+
+/// Decides on calls, by the tools, the transcript and the settings of one turn.
+#[derive(Debug)]
+pub(super) struct Decider {
+    catalog: Catalog,
+    history: History,
+    mode: Mode,
+    native_reads: bool,
+    parallel: bool,
+    /// Files that were looked for and do not exist.
+    absent: HashSet<PathBuf>,
+    /// Whether the agent's edits go to a view of its own.
+    view: bool,
+    /// Where the agent reads for itself.
+    private: Option<PathBuf>,
+}
+
+impl Decider {
+    pub(super) fn new(
+        catalog: Catalog,
+        history: History,
+        options: &Options,
+        parallel: bool,
+    ) -> Self {
+        Self {
+            catalog,
+            history,
+            mode: options.mode,
+            native_reads: options.native_reads,
+            parallel,
+            absent: HashSet::new(),
+            view: true,
+            private: None,
+        }
+    }
+
+    /// The file on whose existence the meaning of an edit depends: its event carries a text, but
+    /// not what the text replaces, so that it is a whole new file or a fragment of an old one.
+    pub(super) fn asks_about(&self, call: &NativeCall) -> Option<PathBuf> {
+        let args = call.args.as_ref()?;
+        let is_open = native::effect(&call.kind) == Effect::Edit
+            && self.has_tools()
+            && args.get("streamContent").is_some_and(Value::is_string);
+        let path = args.get("path")?.as_str().filter(|path| !path.is_empty())?;
+        is_open.then(|| self.catalog.workspace().join(path))
+    }
+
+    /// Notes that edits are made for real.
+    pub(super) fn without_view(&mut self) {
+        self.view = false;
+    }
+
+    /// Notes a directory whose files the client does not know.
+    pub(super) fn reads_itself(&mut self, dir: PathBuf) {
+        self.private = Some(dir);
+    }
+
+    /// Notes that a file does not exist.
+    pub(super) fn is_absent(&mut self, file: PathBuf) {
+        self.absent.insert(file);
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether there is anything to call.
+    pub(super) fn has_tools(&self) -> bool {
+        !self.catalog.is_empty()
+    }
+
+    /// What to do about a native call that carries its arguments.
+    pub(super) fn native(&self, call: &NativeCall) -> Decision {
+        if self.catalog.is_empty() || self.is_private(call) {
+            return Decision::LeaveToAgent;
+        }
+        if self.mode == Mode::Legacy {
+            return self
+                .legacy(call)
+                .map_or(Decision::LeaveToAgent, |made| Decision::Call(vec![made]));
+        }
+        let effect = native::effect(&call.kind);
+        if effect == Effect::Read && self.native_reads {
+            return Decision::LeaveToAgent;
+        }
+        let Some(mut asked) = native::asked(call) else {
+            return Decision::LeaveToAgent;
+        };
+        match call.kind.as_str() {
+            "ls" | "piLs" => self.list(&asked),
+            "delete" => self.delete(&asked),
+            _ if effect == Effect::Edit => self.edit(&asked),
+            "updateTodos" if asked.args.get("merge") == Some(&Value::Bool(true)) => {
+                self.history.merge_todos(&mut asked.args);
+                self.make(&asked)
+            }
+            _ => self.make(&asked),
+        }
+        .unwrap_or(Decision::LeaveToAgent)
+    }
+
+    fn is_private(&self, call: &NativeCall) -> bool {
+        let path = || call.args.as_ref()?.get("path")?.as_str();
+        native::effect(&call.kind) == Effect::Read
+            && self
+                .private
+                .as_ref()
+                .is_some_and(|dir| path().is_some_and(|path| Path::new(path).starts_with(dir)))
+    }
+
+    /// The client's call for one that the model wrote out in its text; `None` if there is no such
+    /// tool.
+    pub(super) fn text(&self, name: &str, args: &Map<String, Value>) -> Option<ClientCall> {
+        if self.mode == Mode::Legacy {
+            let tool = self.catalog.exact(name)?;
+            return Some(untouched(&tool.name, args));
+        }
+        let written = asked(&[name], args.clone(), false);
+        let lists = || families(&fold(name)).any(|family| family == "list");
+        self.catalog.make(&written).or_else(|| {
+            match lists().then(|| self.list(&written)).flatten()? {
+                Decision::Call(calls) => calls.into_iter().next(),
+                Decision::LeaveToAgent | Decision::AwaitChange => None,
+            }
+        })
+    }
+
+    /// Whether the client offers a tool under this name, or one that does the same.
+    pub(super) fn offers(&self, name: &str) -> bool {
+        match self.mode {
+            Mode::Legacy => self.catalog.exact(name).is_some(),
+            Mode::V1 => self.text(name, &Map::new()).is_some(),
+        }
+    }
+
+    /// The client's calls that make the changes.
+    pub(super) fn changes(&self, changes: &[FileChange]) -> Vec<ClientCall> {
+        change::calls(&self.catalog, changes, !self.parallel)
+    }
+
+    fn make(&self, asked: &Intent) -> Option<Decision> {
+        self.catalog
+            .make(asked)
+            .map(|made| Decision::Call(vec![made]))
+    }
+
+    /// Where no tool lists a directory, one reads it, or finds what is in it.
+    fn list(&self, list: &Intent) -> Option<Decision> {
+        let path = list.args.get("path").cloned().unwrap_or(json!("."));
+        let reads_directories = self.catalog.of("read").is_some_and(|tool| {
+            let words = format!("{} {}", tool.description, tool.schema.root());
+            words.contains("directory")
+        });
+        self.make(list)
+            .or_else(|| {
+                let args = Map::from_iter([("path".to_owned(), path.clone())]);
+                self.make(&asked(&["read"], args, true))
+                    .filter(|_| reads_directories)
+            })
+            .or_else(|| {
+                let args = json!({ "pattern": "*", "path": path });
+                self.make(&asked(&["glob"], object(args), true))
+            })
+    }
+
+    fn delete(&self, delete: &Intent) -> Option<Decision> {
+        let change = FileChange {
+            path: delete.args.get("path")?.as_str()?.to_owned(),
+            before: None,
+            after: None,
+        };
+        let calls = self.changes(&[change]);
+        (!calls.is_empty()).then_some(Decision::Call(calls))
+    }
+
+    /// Edits need their change: the event of an edit holds only the new fragment. A call is made
+    /// at once only where the arguments are exact by themselves, which is where they hold a whole
+    /// file that is new, or the old text with its replacement.
+    fn edit(&self, edit: &Intent) -> Option<Decision> {
+        let calls = self.exact_edit(edit).unwrap_or_default();
+        if !calls.is_empty() && calls.iter().all(|made| made.problems.is_empty()) {
+            return Some(Decision::Call(calls));
+        }
+        ["edit", "multiedit", "write", "apply_patch"]
+            .iter()
+            .any(|family| self.view && self.catalog.of(family).is_some())
+            .then_some(Decision::AwaitChange)
+    }
+
+    fn exact_edit(&self, edit: &Intent) -> Option<Vec<ClientCall>> {
+        let args = &edit.args;
+        let path = args.get("path")?.as_str()?;
+        let make =
+            |family: &str, args: Value| self.catalog.make(&asked(&[family], object(args), true));
+        if let Some(text) = ["fileText", "content"]
+            .iter()
+            .find_map(|key| args.get(*key))
+        {
+            return Some(vec![make(
+                "write",
+                json!({ "path": path, "content": text }),
+            )?]);
+        }
+        if let Some(text) = args.get("streamContent").and_then(Value::as_str) {
+            let new = FileChange {
+                path: path.to_owned(),
+                before: None,
+                after: Some(text.to_owned()),
+            };
+            let workspace = self.catalog.workspace();
+            let is_new = self.absent.contains(&workspace.join(path))
+                || self.history.is_missing(path, workspace);
+            return is_new.then(|| self.changes(&[new]));
+        }
+        if let Some(patch) = args.get("applyPatch").and_then(|p| p.get("patchContent")) {
+            let whole = patch.as_str()?.trim_start().starts_with("*** Begin Patch");
+            return whole
+                .then(|| make("apply_patch", json!({ "patch": patch })).map(|m| vec![m]))?;
+        }
+        let list = replacements(args)?;
+        if let [one] = list.as_slice() {
+            return Some(vec![make("edit", with_path(one, path))?]);
+        }
+        match make("multiedit", json!({ "path": path, "edits": list })) {
+            Some(made) => Some(vec![made]),
+            None if self.parallel => list
+                .iter()
+                .map(|one| make("edit", with_path(one, path)))
+                .collect(),
+            None => None,
+        }
+    }
+
+    fn legacy(&self, call: &NativeCall) -> Option<ClientCall> {
+        let args = call.args.as_ref()?;
+        if call.kind == "mcp" {
+            let asked = native::asked(call)?;
+            let tool = asked
+                .names
+                .iter()
+                .find_map(|name| self.catalog.exact(name))?;
+            return Some(untouched(&tool.name, &asked.args));
+        }
+        let tool = self.catalog.exact(&call.kind)?;
+        Some(untouched(&tool.name, args))
+    }
+}
+
+fn untouched(name: &str, args: &Map<String, Value>) -> ClientCall {
+    ClientCall {
+        name: name.to_owned(),
+        arguments: args.clone(),
+        problems: Vec::new(),
+    }
+}
+
+fn asked(names: &[&str], args: Map<String, Value>, native: bool) -> Intent {
+    Intent {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        args,
+        native,
+        aliases: true,
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The replacements of an edit that names its old texts, as `{oldText, newText, replaceAll?}`. An
+/// empty old text names nothing.
+fn replacements(args: &Map<String, Value>) -> Option<Vec<Value>> {
+    let list = args
+        .get("multiStrReplace")
+        .and_then(|multi| multi.get("edits"))
+        .or_else(|| args.get("edits"))
+        .and_then(Value::as_array);
+    let one = |edit: &Value| {
+        let old = edit
+            .get("oldText")?
+            .as_str()
+            .filter(|old| !old.is_empty())?;
+        let mut exact = json!({ "oldText": old, "newText": edit.get("newText")?.as_str()? });
+        if edit.get("replaceAll") == Some(&Value::Bool(true)) {
+            exact["replaceAll"] = json!(true);
+        }
+        Some(exact)
+    };
+    match list {
+        Some(list) => list.iter().map(one).collect(),
+        None => {
+            let single = args.get("strReplace").cloned();
+            let single = single.unwrap_or_else(|| Value::Object(args.clone()));
+            Some(vec![one(&single)?])
+        }
+    }
+}
+
+fn with_path(edit: &Value, path: &str) -> Value {
+    let mut edit = edit.clone();
+    edit["path"] = json!(path);
+    edit
+}

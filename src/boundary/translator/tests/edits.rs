@@ -1,0 +1,172 @@
+//! Edits, whose call is made of their change.
+
+use super::*;
+
+#[test]
+fn an_edit_waits_for_its_change() {
+    let edit = native("edit", "e", json!({"path": "/home/ada/engine/new.txt"}));
+    let mut boundary =
+        Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut out = Vec::new();
+    let verdict = boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
+    assert_eq!(verdict, Verdict::Continue);
+    let event = done(
+        &edit,
+        "success",
+        json!({"path": "/home/ada/engine/new.txt", "afterFullFileContent": "hi\n"}),
+    );
+    assert_eq!(boundary.on_event(event, &mut out), Verdict::Settling);
+    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
+    let [Delta::ToolCall(call)] = out.as_slice() else {
+        panic!("{out:?}")
+    };
+    assert_eq!(call.name, "write");
+    let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
+    assert_eq!(
+        arguments,
+        json!({"filePath": "/home/ada/engine/new.txt", "content": "hi\n"})
+    );
+}
+
+#[test]
+fn a_failed_edit_is_no_call() {
+    let edit = native("edit", "e", json!({"path": "/a", "streamContent": "x"}));
+    let events = [
+        AgentEvent::ToolStarted(edit.clone()),
+        done(&edit, "error", json!({"error": "no"})),
+        text("Could not."),
+        finished("Could not."),
+    ];
+    let outcome = run(&turn(opencode()), &Options::default(), events);
+    assert_eq!(outcome.calls().len(), 0);
+    assert_eq!(outcome.text(), "Could not.");
+}
+
+#[test]
+fn an_edit_with_its_old_text_is_exact_at_once() {
+    let args = json!({
+        "path": "src/a.rs",
+        "strReplace": {"oldText": "one", "newText": "two", "replaceAll": false},
+    });
+    assert_eq!(
+        calls(opencode(), "edit", args),
+        [(
+            "edit".to_owned(),
+            json!({"filePath": "/home/ada/engine/src/a.rs", "oldString": "one", "newString": "two"})
+        )]
+    );
+    let empty = json!({"path": "a", "strReplace": {"oldText": "", "newText": "two"}});
+    assert_eq!(calls(opencode(), "edit", empty), []);
+}
+
+#[test]
+fn the_view_knows_better_than_the_event() {
+    let edit = native(
+        "edit",
+        "e",
+        json!({"path": "/home/ada/engine/a", "streamContent": "y"}),
+    );
+    let change = |path: &str, before: &str, after: &str| FileChange {
+        path: path.to_owned(),
+        before: Some(before.to_owned()),
+        after: Some(after.to_owned()),
+    };
+    let mut boundary =
+        Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut out = Vec::new();
+    boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
+    let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
+    assert_eq!(
+        boundary.on_event(done(&edit, "success", body), &mut out),
+        Verdict::Settling
+    );
+    let changes = vec![
+        change("/home/ada/engine/a", "x\nz\n", "y\nz\n"),
+        change("/home/ada/engine/b", "1\n", "2\n"),
+    ];
+    boundary.on_changes(changes);
+    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
+    let olds: Vec<Value> = out
+        .iter()
+        .map(|delta| match delta {
+            Delta::ToolCall(call) => {
+                serde_json::from_str::<Value>(&call.arguments).unwrap()["oldString"].clone()
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(olds, ["x\n", "1\n"]);
+}
+
+/// The agent makes what was already a call, too, and the view shows it.
+#[test]
+fn a_call_and_its_change_in_the_view_are_one() {
+    let edit = native("edit", "e", json!({"path": "a"}));
+    let delete = native("delete", "d", json!({"path": "c"}));
+    let replace = |id: &str| {
+        let args = json!({"path": "b", "strReplace": {"oldText": "1", "newText": "2"}});
+        native("edit", id, args)
+    };
+    let change = |path: &str, before: Option<&str>, after: Option<&str>| FileChange {
+        path: format!("{WORKSPACE}/{path}"),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+    };
+    let mut boundary =
+        Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut out = Vec::new();
+    for call in [&edit, &replace("r"), &delete, &replace("s")] {
+        boundary.on_event(AgentEvent::ToolStarted(call.clone()), &mut out);
+    }
+    let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
+    for (call, settled) in [(&replace("r"), false), (&delete, false), (&edit, true)] {
+        let verdict = boundary.on_event(done(call, "success", body.clone()), &mut out);
+        assert_eq!(verdict == Verdict::Settling, settled);
+    }
+    assert!(boundary.changes_due());
+    let changes = vec![
+        change("a", Some("x\n"), Some("y\n")),
+        change("b", Some("1 1\n"), Some("2 1\n")),
+        change("c", Some("c\n"), None),
+    ];
+    boundary.on_changes(changes.clone());
+    // The second replacement in `b` is not over yet.
+    let verdict = boundary.on_event(AgentEvent::Activity, &mut out);
+    assert_eq!(verdict, Verdict::Continue);
+    boundary.on_event(done(&replace("s"), "success", json!({})), &mut out);
+    assert!(boundary.changes_due());
+    let mut last = changes;
+    last[1].after = Some("2 2\n".to_owned());
+    boundary.on_changes(last);
+    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
+    let made: Vec<(String, Value)> = out
+        .iter()
+        .map(|delta| match delta {
+            Delta::ToolCall(call) => (
+                call.name.clone(),
+                serde_json::from_str(&call.arguments).unwrap(),
+            ),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["edit", "edit", "bash"], "{made:?}");
+    assert_eq!(made[1].1["newString"], "2 2\n");
+}
+
+#[test]
+fn two_edits_of_a_file_are_one_change_in_its_place() {
+    let edit = |id: &str| native("edit", id, json!({"path": "/a"}));
+    let body = |before: &str, after: &str| json!({"path": "/a", "beforeFullFileContent": before, "afterFullFileContent": after});
+    let events = [
+        AgentEvent::ToolStarted(edit("1")),
+        started("shell", "s", json!({"command": "make"})),
+        AgentEvent::ToolStarted(edit("2")),
+        done(&edit("2"), "success", body("b\n", "c\n")),
+        done(&edit("1"), "success", body("a\n", "b\n")),
+    ];
+    // The events tell the order of the changes only by their texts.
+    let outcome = run(&turn(opencode()), &Options::default(), events);
+    let names: Vec<String> = outcome.named().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), 2, "{:?}", outcome.named());
+}

@@ -1,0 +1,251 @@
+//! The embedded scenarios and how they are played.
+//!
+//! `scenarios.json` is a list of scenarios: the `models` (id and label) that choose it, and its
+//! `steps`. Step *n* is played when *n* tool results follow the user's last message; past the end
+//! the last step counts. A step is a list of actions:
+//!
+//! | action | what happens |
+//! |---|---|
+//! | `{"think": TEXT}` | reasoning deltas |
+//! | `{"say": TEXT}` | answer text, word by word |
+//! | `{"tools": [TOOL, …]}` | one batch of calls ([`Tool`]): announced, a pause, then edits are made if this is a view, and all else is refused; if any was, the `unanswered` text |
+//! | `{"stdout": TEXT}`, `{"stderr": TEXT}` | a plain line there |
+//! | `{"exit": CODE}` | the end, without a result |
+//! | `"untrusted"` | the trust gate's refusal |
+//! | `"hang"` | silence until killed |
+//!
+//! A step that ends otherwise ends with a `result`. The first `think`, `say`, `tools` or `hang`
+//! prints `init` and the user's line, so a step that begins with another action fails before both.
+//! Texts may use `{workspace}`, `{user}` (the last line of the user's last message) and `{result}`
+//! (the beginning of the newest tool result).
+//!
+//! In place of the list, `steps` may be `"user"`: then the last line of the user's last message is
+//! the list, as JSON. So a test of a client needs no scenario here.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::edits;
+use super::emitter::{Call, Emitter};
+use super::surface::{Model, Repertoire, Run, untrusted};
+use super::tool::Tool;
+use super::transcript::{Transcript, clip};
+use crate::{agent::RunUsage, sandbox::fence};
+
+/// How long "until killed" is at most, so that a forgotten process ends.
+const HANG: Duration = Duration::from_secs(3600);
+
+/// Bytes to a token, for the usage that is reported.
+const BYTES_PER_TOKEN: usize = 4;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Script {
+    /// What is said after a call that nobody executed.
+    unanswered: String,
+    scenarios: Vec<Scenario>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    models: Map<String, Value>,
+    steps: Steps,
+}
+
+/// A list of actions for each step.
+type Listed = Vec<Vec<Value>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Steps {
+    /// They are in the user's last message.
+    User,
+    #[serde(untagged)]
+    Listed(Listed),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    Think(String),
+    Say(String),
+    Tools(Vec<Tool>),
+    Stdout(String),
+    Stderr(String),
+    Exit(u8),
+    Untrusted,
+    Hang,
+}
+
+impl Script {
+    /// The scenarios that the binary carries.
+    pub fn embedded() -> serde_json::Result<Self> {
+        serde_json::from_str(include_str!("scenarios.json"))
+    }
+
+    /// How many steps a model's scenario has.
+    #[cfg(test)]
+    pub fn steps(&self, model: &str) -> usize {
+        match self.scenario(model).map(|found| &found.steps) {
+            Some(Steps::Listed(steps)) => steps.len(),
+            Some(Steps::User) | None => 0,
+        }
+    }
+
+    fn scenario(&self, model: &str) -> Option<&Scenario> {
+        self.scenarios
+            .iter()
+            .find(|scenario| scenario.models.contains_key(model))
+    }
+
+    /// The actions that are due, with their placeholders filled in.
+    fn actions(&self, model: &str, fill: &Fill<'_>) -> io::Result<Vec<Action>> {
+        let spelled_out: Listed;
+        let steps = match self.scenario(model).map(|found| &found.steps) {
+            Some(Steps::Listed(steps)) => steps,
+            Some(Steps::User) => match serde_json::from_str(&fill.transcript.user) {
+                Ok(steps) => {
+                    spelled_out = steps;
+                    &spelled_out
+                }
+                Err(error) => return Ok(vec![Action::Say(no_script(&error))]),
+            },
+            None => return Ok(Vec::new()),
+        };
+        let due = steps.get(fill.transcript.step).or(steps.last());
+        due.into_iter()
+            .flatten()
+            .map(|action| Ok(serde_json::from_value(fill.value(action))?))
+            .collect()
+    }
+}
+
+impl Repertoire for Script {
+    fn models(&self) -> Vec<Model> {
+        let listed = self.scenarios.iter().flat_map(|scenario| &scenario.models);
+        listed
+            .map(|(id, label)| Model {
+                id: id.clone(),
+                label: label.as_str().unwrap_or_default().to_owned(),
+            })
+            .collect()
+    }
+
+    fn play(&self, mut run: Run<'_>) -> io::Result<u8> {
+        let prompt = run.prompt()?;
+        let fill = Fill {
+            workspace: &run.workspace.to_string_lossy(),
+            transcript: &Transcript::read(&prompt),
+        };
+        let session = run.session();
+        let view = fence::is_view(&run.workspace);
+        let mut out = Emitter::new(run.stdout, session);
+        let mut begun = false;
+        for action in self.actions(&run.args.model, &fill)? {
+            use Action::{Exit, Hang, Say, Stderr, Stdout, Think, Tools, Untrusted};
+            if !begun && matches!(action, Think(_) | Say(_) | Tools(_) | Hang) {
+                out.start(&prompt)?;
+                begun = true;
+            }
+            match action {
+                Think(text) => out.think(&text)?,
+                Say(text) => out.say(&text)?,
+                Tools(tools) => {
+                    if !call(&mut out, &tools, view)? {
+                        out.say(&self.unanswered)?;
+                    }
+                }
+                Stdout(line) => out.raw(format!("{line}\n").as_bytes())?,
+                Stderr(line) => writeln!(run.stderr, "{line}")?,
+                Exit(code) => return Ok(code),
+                Untrusted => {
+                    writeln!(run.stderr, "{}", untrusted(&run.workspace))?;
+                    return Ok(1);
+                }
+                Hang => {
+                    thread::sleep(HANG);
+                    return Ok(1);
+                }
+            }
+        }
+        let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(0);
+        out.finish(Some(RunUsage {
+            input: tokens(prompt.len()),
+            output: tokens(out.text_len()),
+            ..RunUsage::default()
+        }))?;
+        Ok(0)
+    }
+}
+
+/// Announces a batch, waits as a tool would take, and reports what became of each call. In a view
+/// edits are made, all else is refused. Returns whether nothing was refused.
+fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[Tool], view: bool) -> io::Result<bool> {
+    let calls: Vec<(Call, &Tool)> = tools.iter().map(|tool| (out.call(tool), tool)).collect();
+    for (call, _) in &calls {
+        out.started(call)?;
+    }
+    out.tool_pause();
+    let mut all = true;
+    for (call, tool) in &calls {
+        let made = if view { edits::make(tool) } else { None };
+        all &= made.is_some();
+        out.completed(call, &made.unwrap_or_else(|| tool.refusal()))?;
+    }
+    Ok(all)
+}
+
+fn no_script(error: &serde_json::Error) -> String {
+    format!(
+        "The last line of your message is no list of steps ({error}). It should look like this: \
+         [[{{\"say\": \"hello\"}}]]"
+    )
+}
+
+/// Fills placeholders in.
+struct Fill<'a> {
+    workspace: &'a str,
+    transcript: &'a Transcript,
+}
+
+impl Fill<'_> {
+    /// The value with the placeholders of all its strings filled in.
+    fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.text(text).into(),
+            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, item)| (key.clone(), self.value(item)))
+                .collect(),
+            other => other.clone(),
+        }
+    }
+
+    /// One pass, so that braces in what is filled in stay as they are.
+    fn text(&self, template: &str) -> String {
+        let mut text = String::new();
+        let mut rest = template;
+        while let Some(at) = rest.find('{') {
+            text.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let known = [
+                ("{workspace}", self.workspace),
+                ("{user}", &clip(&self.transcript.user)),
+                ("{result}", &self.transcript.result),
+            ];
+            let (name, value) = known
+                .into_iter()
+                .find(|(name, _)| rest.starts_with(name))
+                .unwrap_or(("{", "{"));
+            text.push_str(value);
+            rest = &rest[name.len()..];
+        }
+        text + rest
+    }
+}

@@ -1,0 +1,204 @@
+//! The fence of one server: what was asked for, what holds here, and what follows for a run.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::enclosure::{Enclosure, ProjectFile};
+use super::launcher::{Failure, Stage};
+use super::reason::explain;
+use super::{FenceStatus, Reason, probe};
+use crate::sandbox::slot::SlotDirs;
+
+/// Workspaces remembered as having no view; beyond that the memory starts anew.
+const REMEMBERED: usize = 256;
+
+/// `--fence`: how much the fence matters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FenceMode {
+    /// Serve only if the kernel stops the agent's writes.
+    Require,
+    /// Use what this machine has, and say what it is.
+    #[default]
+    Auto,
+    /// The agent runs as the user runs it.
+    Off,
+}
+
+impl FromStr for FenceMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "require" => Ok(Self::Require),
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("`{text}` is not one of require, auto, off")),
+        }
+    }
+}
+
+impl fmt::Display for FenceMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Require => "require",
+            Self::Auto => "auto",
+            Self::Off => "off",
+        })
+    }
+}
+
+/// Why a run cannot be fenced.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// `--fence require`, and the kernel does not stop the agent's writes.
+    #[error("--fence require: {sentence}")]
+    NotEnforced {
+        /// What is missing and what to do about it.
+        sentence: String,
+    },
+    /// `--fence require`, and the workspace is writable for Cursor's own purposes.
+    #[error("--fence require: {}", exposed(workspace, root))]
+    Exposed {
+        /// The workspace.
+        workspace: PathBuf,
+        /// The writable directory that it lies in.
+        root: PathBuf,
+    },
+    /// The slot or the workspace could not be prepared.
+    #[error("cannot prepare the fence at {}: {source}", path.display())]
+    Prepare {
+        /// The path at fault.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The launcher failed, and there is nothing to fall back to.
+    #[error("the agent was not started: {0}")]
+    Launch(#[source] Failure),
+}
+
+/// What a workspace in a writable directory means.
+pub(super) fn exposed(workspace: &Path, root: &Path) -> String {
+    format!(
+        "the workspace {} lies in {}, which Cursor must be able to write",
+        workspace.display(),
+        root.display()
+    )
+}
+
+/// The fence of one server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fence {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    /// Our own program, which is the launcher too.
+    pub(super) launcher: PathBuf,
+    /// Cursor's own state, free of symlinks; it exists.
+    pub(super) state: Vec<PathBuf>,
+    pub(super) status: FenceStatus,
+    /// Workspaces of which no view can be made.
+    pub(super) no_view: Mutex<HashMap<PathBuf, Reason>>,
+}
+
+impl Fence {
+    /// Tries what holds on this machine, with a slot that nobody uses. `launcher` is our own
+    /// executable; `state` is [`Places::state`](crate::sandbox::slot::Places::state), made where
+    /// missing; `workspace` is the one that most requests will use, if it is known.
+    ///
+    /// # Errors
+    /// [`FenceError::NotEnforced`] and [`FenceError::Exposed`] with [`FenceMode::Require`],
+    /// [`FenceError::Prepare`].
+    pub async fn probe(
+        mode: FenceMode,
+        launcher: &Path,
+        state: &[PathBuf],
+        slot: &SlotDirs,
+        workspace: Option<&Path>,
+    ) -> Result<Self, FenceError> {
+        probe::run(mode, launcher, state, slot, workspace).await
+    }
+
+    /// What holds.
+    #[must_use]
+    pub fn status(&self) -> &FenceStatus {
+        &self.inner.status
+    }
+
+    /// Makes a clean slot ready for one run in `workspace`: the configuration with our rules, and
+    /// fresh layers. `files` are shown to the agent in its view, and nowhere else. May be called
+    /// again for the next run in the same slot, or after [`Fence::fall_back`].
+    ///
+    /// # Errors
+    /// [`FenceError::Exposed`], [`FenceError::Prepare`].
+    pub async fn prepare(
+        &self,
+        slot: &SlotDirs,
+        workspace: &Path,
+        files: Vec<ProjectFile>,
+    ) -> Result<Enclosure, FenceError> {
+        let inner = Arc::clone(&self.inner);
+        let (slot, workspace) = (slot.clone(), workspace.to_owned());
+        let prepared = tokio::task::spawn_blocking(move || {
+            Enclosure::prepare(&inner, &slot, &workspace, &files)
+        });
+        match prepared.await {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// To be called when the launcher said why it failed: the agent has not run. `Ok` means that
+    /// this workspace will be prepared without a view from now on, so try again.
+    ///
+    /// # Errors
+    /// [`FenceError::Launch`] if the view is not what failed.
+    pub async fn fall_back(&self, run: &Enclosure, failure: Failure) -> Result<(), FenceError> {
+        let about_the_view = !matches!(
+            failure.stage,
+            Stage::Arguments | Stage::Landlock | Stage::Directory | Stage::Exec
+        );
+        if !run.has_view() || !about_the_view {
+            return Err(FenceError::Launch(failure));
+        }
+        let reason = explain(&failure, run.has_nested_mounts()).await;
+        let workspace = run.workspace().to_owned();
+        tracing::warn!(workspace = %workspace.display(), %failure, "no view: {}", reason.sentence());
+        let mut no_view = self.inner.no_view();
+        if no_view.len() >= REMEMBERED {
+            no_view.clear();
+        }
+        no_view.insert(workspace, reason);
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// The directory of Cursor's own in which a workspace lies, if any: there the fence is void.
+    ///
+    /// # Errors
+    /// [`FenceError::Exposed`], if a fence is required.
+    pub(super) fn exposure(&self, workspace: &Path) -> Result<Option<&Path>, FenceError> {
+        let root = self.state.iter().find(|root| workspace.starts_with(root));
+        match root {
+            Some(root) if self.status.mode == FenceMode::Require => Err(FenceError::Exposed {
+                workspace: workspace.to_owned(),
+                root: root.clone(),
+            }),
+            root => Ok(root.map(PathBuf::as_path)),
+        }
+    }
+
+    pub(super) fn no_view(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Reason>> {
+        self.no_view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,63 @@
+//! Finding a place for the slots where the fence holds best.
+
+use std::path::Path;
+
+use super::policy::{Fence, FenceError, FenceMode};
+use super::{Reason, State};
+use crate::sandbox::slot::{Places, SlotError, Slots};
+
+/// Why a server cannot have a fence and slots.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No place for the slots.
+    #[error(transparent)]
+    Slots(#[from] SlotError),
+    /// The fence is required and cannot be had.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
+}
+
+impl Fence {
+    /// Opens `count` slots in the first of the `places` where a view can be had, or else in the
+    /// first usable one, and probes the fence there.
+    ///
+    /// # Errors
+    /// [`StartError::Slots`] if no place is usable, [`StartError::Fence`] as [`Fence::probe`].
+    pub async fn start(
+        mode: FenceMode,
+        launcher: &Path,
+        places: &Places,
+        count: usize,
+        workspace: Option<&Path>,
+    ) -> Result<(Self, Slots), StartError> {
+        let mut second_best = None;
+        let mut unusable = None;
+        for root in &places.slot_roots {
+            let (path, user_config) = (root.clone(), places.user_config.clone());
+            let opened =
+                tokio::task::spawn_blocking(move || Slots::open(&path, count, &user_config));
+            let slots = match opened.await {
+                Ok(Ok(slots)) => slots,
+                Ok(Err(error)) => {
+                    unusable.get_or_insert(error);
+                    continue;
+                }
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            };
+            let slot = slots.acquire().await?;
+            let fence = Self::probe(mode, launcher, &places.state, slot.dirs(), workspace).await?;
+            let view = &fence.status().view;
+            let elsewhere =
+                view.state == State::Unavailable && view.reason == Some(Reason::FileSystem);
+            if !elsewhere {
+                return Ok((fence, slots));
+            }
+            second_best.get_or_insert((fence, slots));
+        }
+        match (second_best, unusable) {
+            (Some(found), _) => Ok(found),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => Err(SlotError::NoPlace.into()),
+        }
+    }
+}

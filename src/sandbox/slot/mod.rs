@@ -1,0 +1,163 @@
+//! A slot: the private directories of one running agent.
+//!
+//! ```text
+//! <root>/chats            shared by all slots, so that a resumed chat is found from any of them;
+//!                         those that were not used for a day are removed
+//! <root>/0.lock           held while a server uses slot 0
+//! <root>/0/config         CURSOR_CONFIG_DIR, seeded anew after every turn
+//!         /tmp            TMPDIR
+//!         /workspace      the working directory of requests that have none; stays empty
+//!         /layers/0/upper, work    what the agent writes in its view
+//! ```
+//!
+//! The paths of a slot never change: Cursor keeps a folder per workspace path. Nothing of one turn
+//! is left for the next. Knows no fence: it only says where things are.
+
+mod chats;
+mod config;
+mod places;
+mod pool;
+mod seed;
+mod strays;
+mod sweep;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use seed::Seed;
+
+pub use places::Places;
+pub use pool::{Slot, SlotError, Slots};
+pub use seed::Rules;
+
+/// The paths of one slot.
+#[derive(Debug, Clone)]
+pub struct SlotDirs {
+    slot: PathBuf,
+    chats: PathBuf,
+    user_config: PathBuf,
+    /// What the configuration directory holds, if it is ready for a run.
+    seed: Arc<Mutex<Option<Seed>>>,
+}
+
+impl SlotDirs {
+    fn new(root: &Path, index: usize, user_config: &Path) -> Self {
+        Self {
+            slot: root.join(index.to_string()),
+            chats: root.join("chats"),
+            user_config: user_config.to_owned(),
+            seed: Arc::default(),
+        }
+    }
+
+    /// The agent's `CURSOR_CONFIG_DIR`.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.slot.join("config")
+    }
+
+    /// The agent's `TMPDIR`.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.slot.join("tmp")
+    }
+
+    /// An empty directory for requests without a workspace.
+    #[must_use]
+    pub fn workspace(&self) -> PathBuf {
+        self.slot.join("workspace")
+    }
+
+    /// Cursor's chats, shared by all slots.
+    #[must_use]
+    pub fn chats(&self) -> &Path {
+        &self.chats
+    }
+
+    /// Whether Cursor keeps a chat of this id; among the `users` own, or among the slots'. Blocking.
+    pub fn has_chat(&self, id: &str, users: bool) -> bool {
+        if users {
+            chats::has(&self.user_config.join("chats"), id)
+        } else {
+            chats::has(&self.chats, id)
+        }
+    }
+
+    /// A directory of the slot that the agent may not write, for trying just that.
+    pub(super) fn forbidden(&self) -> &Path {
+        &self.slot
+    }
+
+    /// The upper and the work directory of the view's `nth` overlay.
+    pub(super) fn layer(&self, nth: usize) -> (PathBuf, PathBuf) {
+        let layer = self.slot.join("layers").join(nth.to_string());
+        (layer.join("upper"), layer.join("work"))
+    }
+
+    /// Removes the layers of all overlays. Blocking.
+    ///
+    /// # Errors
+    /// If something cannot be removed.
+    pub(super) fn clear_layers(&self) -> io::Result<()> {
+        match sweep::all_but(&self.slot.join("layers"), &[]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            cleared => cleared,
+        }
+    }
+
+    /// Sees to it that the configuration directory holds the user's settings with these rules.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub(super) fn configure(&self, rules: Rules) -> io::Result<()> {
+        Seed::update(&mut lock(&self.seed), self, rules)
+    }
+
+    /// Leaves the slot as new, and ready for a run by the same rules as the last one. Blocking.
+    fn clean(&self) -> io::Result<()> {
+        private_directory(&self.slot)?;
+        private_directory(&self.chats)?;
+        let [config, tmp, workspace] = [self.config(), self.tmp(), self.workspace()];
+        sweep::all_but(&self.slot, &[&config, &tmp, &workspace])?;
+        sweep::renew(&tmp)?;
+        sweep::renew(&workspace)?;
+        let last = lock(&self.seed).take_if(|seed| !seed.is_intact(self));
+        if lock(&self.seed).is_none() {
+            sweep::renew(&config)?;
+        }
+        match last {
+            Some(seed) => self.configure(seed.rules),
+            None => Ok(()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a directory that only we can enter, or finds it. One that is not ours alone is refused:
+/// in a shared temporary directory somebody else may have made it.
+pub(super) fn private_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
+    let mut builder = std::fs::DirBuilder::new();
+    match builder.mode(0o700).create(path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let meta = std::fs::symlink_metadata(path)?;
+    let ours = meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw();
+    if ours && meta.mode() & 0o077 == 0 {
+        Ok(())
+    } else {
+        let message = format!(
+            "{} is not a directory of ours alone (mode 0700)",
+            path.display()
+        );
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+    }
+}

@@ -1,0 +1,134 @@
+//! The content of a slot's configuration directory: the user's own settings with our deny rules.
+//!
+//! It is written when a slot is given back, with the rules of its last run, so that the next run
+//! finds it ready. It is written again if other rules are asked for or the user's files have
+//! changed meanwhile. The user's files are only read.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{SlotDirs, config, sweep};
+use crate::sandbox::untrusted;
+
+/// Rules that Cursor is to keep (FACTS 1.6).
+pub type Rules = &'static [&'static str];
+
+/// The user's files that it is made from, and the names of ours.
+const FILES: [&str; 2] = [config::FILE, config::FLAGS];
+
+/// Where a run finds Cursor's chats.
+const CHATS: &str = "chats";
+
+/// What a configuration directory was made from, and what was written.
+#[derive(Debug)]
+pub(super) struct Seed {
+    pub(super) rules: Rules,
+    users: [Option<Stamp>; 2],
+    written: [Option<Written>; 2],
+}
+
+/// The state of a file: inode, length, and time of change in seconds and nanoseconds.
+type Stamp = (u64, u64, i64, i64);
+
+impl Seed {
+    /// Empties and fills the directory unless it was made with these rules from the user's files as
+    /// they are. Blocking.
+    ///
+    /// # Errors
+    /// If the slot's directory cannot be written.
+    pub(super) fn update(
+        present: &mut Option<Self>,
+        dirs: &SlotDirs,
+        rules: Rules,
+    ) -> io::Result<()> {
+        // Looked at before they are read: a change meanwhile is found the next time.
+        let paths = FILES.map(|name| dirs.user_config.join(name));
+        let users = [stamp(&paths[0]), stamp(&paths[1])];
+        if present
+            .as_ref()
+            .is_some_and(|seed| seed.rules == rules && seed.users == users)
+        {
+            return Ok(());
+        }
+        *present = None;
+        let config = dirs.config();
+        sweep::empty(&config)?;
+        symlink(&dirs.chats, config.join(CHATS))?;
+        let own = fs::read_to_string(&paths[0]).ok();
+        let merged = config::merged(own.as_deref(), rules).into_bytes();
+        // Feature flags that Cursor would fetch again; no part of any turn.
+        let contents = [Some(merged), fs::read(&paths[1]).ok()];
+        for (name, content) in FILES.iter().zip(&contents) {
+            if let Some(content) = content {
+                write_new(&config.join(name), content)?;
+            }
+        }
+        *present = Some(Self {
+            rules,
+            users,
+            written: contents.map(|content| content.as_deref().map(Written::of)),
+        });
+        Ok(())
+    }
+
+    /// Whether the directory holds what was written and nothing else. Blocking.
+    pub(super) fn is_intact(&self, dirs: &SlotDirs) -> bool {
+        let config = dirs.config();
+        let is_ours = |(name, written): (&&str, &Option<Written>)| {
+            let path = config.join(name);
+            match written {
+                Some(written) => written.is_in(&path).unwrap_or(false),
+                None => fs::symlink_metadata(path).is_err(),
+            }
+        };
+        let count = 1 + self.written.iter().flatten().count();
+        fs::symlink_metadata(&config)
+            .is_ok_and(|meta| meta.is_dir() && meta.mode() & 0o7777 == 0o700)
+            && fs::read_dir(&config).is_ok_and(|entries| entries.count() == count)
+            && fs::read_link(config.join(CHATS)).is_ok_and(|to| to == dirs.chats)
+            && FILES.iter().zip(&self.written).all(is_ours)
+    }
+}
+
+/// What a file was given.
+#[derive(Debug, PartialEq, Eq)]
+struct Written {
+    length: u64,
+    digest: u64,
+}
+
+impl Written {
+    fn of(content: &[u8]) -> Self {
+        Self {
+            length: content.len() as u64,
+            digest: xxh3_64(content),
+        }
+    }
+
+    /// Whether the file holds just that. The agent may have put anything there, so no more is read,
+    /// and nothing that would have to be waited for.
+    fn is_in(&self, path: &Path) -> io::Result<bool> {
+        let file = untrusted::open(path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() || meta.len() != self.length {
+            return Ok(false);
+        }
+        let mut content = Vec::new();
+        file.take(self.length + 1).read_to_end(&mut content)?;
+        Ok(Self::of(&content) == *self)
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+}
+
+/// Never writes through a symlink that a stray of the last turn may have put there.
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    File::create_new(path)?.write_all(content)
+}
