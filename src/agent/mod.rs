@@ -12,6 +12,7 @@
 //! Nothing here knows HTTP, a dialect or the client's tools: what the agent did is reported as it
 //! was, in Cursor's own names. The event shapes follow the CLI's `stream-json` output.
 
+pub mod bridge;
 pub mod classify;
 mod discover;
 mod env;

@@ -51,6 +51,11 @@ impl Tap {
     pub fn new(take: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
         Self(Arc::new(take))
     }
+
+    /// Hands a line on.
+    pub(super) fn take(&self, line: &[u8]) {
+        (self.0)(line);
+    }
 }
 
 impl fmt::Debug for Tap {

@@ -8,5 +8,6 @@ pub mod tls;
 pub mod wire;
 
 pub use cli::{Home, ended, golden};
+pub use fake_agent::fake_bridge;
 pub use server::{Answer, TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;

@@ -1,0 +1,256 @@
+//! The calls that agents of the bridge wait for: who may call what, and where the answer goes.
+//!
+//! A call is held from its callback until its run answers it or ends. The bridge may send one call
+//! twice; both then wait for one answer, and the run hears of it once. Knows no HTTP.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, watch};
+
+/// How many calls of one run may wait at a time. Models make a handful.
+const MOST: usize = 128;
+
+/// A call, as the bridge sends it (sdk_custom_tool_callback_service.proto).
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    /// The agent that makes it.
+    pub agent_id: String,
+    /// One of the agent's custom tools.
+    pub tool_name: String,
+    /// The arguments; an empty object may be missing.
+    #[serde(default)]
+    pub args: Map<String, Value>,
+    /// Tells it from others, if it is there.
+    #[serde(default)]
+    pub tool_call_id: Option<String>,
+}
+
+/// A call that a run is to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Call {
+    /// Unique in its run.
+    pub key: u64,
+    /// The tool.
+    pub name: String,
+    /// The arguments.
+    pub arguments: Map<String, Value>,
+}
+
+/// What the bridge's call gets: the JSON of a `CallCustomToolResponse`, once it is there.
+pub(super) type Reply = watch::Receiver<Option<Arc<str>>>;
+
+/// A call that cannot be held.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CallError {
+    /// No run has this agent, or no longer.
+    #[error("no run is waiting for calls of the agent {0}")]
+    UnknownAgent(String),
+    /// The run has too many already.
+    #[error("{MOST} calls of this agent wait already")]
+    TooMany,
+}
+
+/// All open runs, by the id of their agent. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Calls(Arc<Mutex<HashMap<String, Entry>>>);
+
+#[derive(Debug)]
+struct Entry {
+    tools: Vec<String>,
+    sender: mpsc::UnboundedSender<Call>,
+    held: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    request: Request,
+    reply: watch::Sender<Option<Arc<str>>>,
+}
+
+/// A run's side. Dropping it ends its calls: each gets an error.
+#[derive(Debug)]
+pub(super) struct Desk {
+    calls: Calls,
+    agent: String,
+}
+
+impl Calls {
+    /// Accepts calls of an agent from now on.
+    pub fn open(&self, agent: &str, tools: Vec<String>) -> (Desk, mpsc::UnboundedReceiver<Call>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let entry = Entry {
+            tools,
+            sender,
+            held: Vec::new(),
+        };
+        self.lock().insert(agent.to_owned(), entry);
+        let desk = Desk {
+            calls: self.clone(),
+            agent: agent.to_owned(),
+        };
+        (desk, receiver)
+    }
+
+    /// Holds a call of the bridge.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn call(&self, request: Request) -> Result<Reply, CallError> {
+        let mut agents = self.lock();
+        let Some(entry) = agents.get_mut(&request.agent_id) else {
+            return Err(CallError::UnknownAgent(request.agent_id));
+        };
+        if !entry.tools.contains(&request.tool_name) {
+            // The model can mend it, so the answer is the tool's and not an error of the protocol.
+            let text = format!(
+                "There is no tool {}. The tools are: {}.",
+                request.tool_name,
+                entry.tools.join(", ")
+            );
+            return Ok(watch::channel(Some(envelope(&text, true))).1);
+        }
+        let same = |held: &&Held| request.tool_call_id.is_some() && held.request == request;
+        if let Some(held) = entry.held.iter().find(same) {
+            tracing::debug!(tool = %request.tool_name, "the bridge has sent a call again");
+            return Ok(held.reply.subscribe());
+        }
+        let waiting = entry
+            .held
+            .iter()
+            .filter(|held| held.reply.borrow().is_none());
+        if waiting.count() >= MOST {
+            return Err(CallError::TooMany);
+        }
+        let call = Call {
+            key: u64::try_from(entry.held.len()).unwrap_or(u64::MAX),
+            name: request.tool_name.clone(),
+            arguments: request.args.clone(),
+        };
+        let (reply, receiver) = watch::channel(None);
+        if entry.sender.send(call).is_err() {
+            return Err(CallError::UnknownAgent(request.agent_id));
+        }
+        entry.held.push(Held { request, reply });
+        Ok(receiver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Answers a call. False if nobody waits for it: the bridge has given it up, it was answered
+    /// before, or there never was such a call.
+    pub fn reply(&self, key: u64, text: &str, is_error: bool) -> bool {
+        let agents = self.calls.lock();
+        let held = usize::try_from(key)
+            .ok()
+            .and_then(|key| agents.get(&self.agent)?.held.get(key));
+        let Some(held) = held.filter(|held| held.reply.borrow().is_none()) else {
+            return false;
+        };
+        let waiting = held.reply.receiver_count() > 0;
+        // Kept even if nobody waits: the bridge may ask again.
+        held.reply.send_replace(Some(envelope(text, is_error)));
+        waiting
+    }
+}
+
+#[cfg(test)]
+impl Desk {
+    /// Whether the bridge still waits for this call.
+    pub fn is_awaited(&self, key: u64) -> bool {
+        let agents = self.calls.lock();
+        let held = usize::try_from(key)
+            .ok()
+            .and_then(|key| agents.get(&self.agent)?.held.get(key));
+        held.is_some_and(|held| held.reply.receiver_count() > 0)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.calls.lock().remove(&self.agent);
+    }
+}
+
+/// A `CallCustomToolResponse` with the content envelope that the SDK knows as a tool's result.
+pub(super) fn envelope(text: &str, is_error: bool) -> Arc<str> {
+    let mut result = json!({"content": [{"type": "text", "text": text}]});
+    if is_error {
+        result["isError"] = json!(true);
+    }
+    json!({ "result": result }).to_string().into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn request(agent: &str, tool: &str, id: Option<&str>) -> Request {
+        let mut request = json!({"agentId": agent, "toolName": tool, "args": {"a": 1}});
+        if let Some(id) = id {
+            request["toolCallId"] = json!(id);
+        }
+        serde_json::from_value(request).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_call_is_held_and_answered_once() {
+        let calls = Calls::default();
+        let (desk, mut receiver) = calls.open("a", vec!["t".to_owned()]);
+        let mut first = calls.call(request("a", "t", Some("1"))).unwrap();
+        let again = calls.call(request("a", "t", Some("1"))).unwrap();
+        let other = calls.call(request("a", "t", None)).unwrap();
+        let unnamed = calls.call(request("a", "t", None)).unwrap();
+        let keys: Vec<u64> = std::iter::from_fn(|| receiver.try_recv().ok())
+            .map(|call| call.key)
+            .collect();
+        assert_eq!(keys, [0, 1, 2], "the repeated call is one call");
+        assert!(first.borrow_and_update().is_none());
+        assert!(desk.reply(0, "done", false));
+        assert!(!desk.reply(0, "other", false) && !desk.reply(9, "x", false));
+        let expected = r#"{"result":{"content":[{"type":"text","text":"done"}]}}"#;
+        for reply in [
+            &first,
+            &again,
+            &calls.call(request("a", "t", Some("1"))).unwrap(),
+        ] {
+            assert_eq!(reply.borrow().as_deref(), Some(expected));
+        }
+        drop(other);
+        assert!(!desk.reply(1, "late", false), "the bridge has given it up");
+        drop(desk);
+        assert!(unnamed.has_changed().is_err(), "its run has ended");
+    }
+
+    #[test]
+    fn strangers_are_turned_away() {
+        let calls = Calls::default();
+        let (desk, _receiver) = calls.open("a", vec!["t".to_owned()]);
+        let unknown = calls.call(request("b", "t", None)).unwrap_err();
+        assert_eq!(unknown, CallError::UnknownAgent("b".to_owned()));
+        let reply = calls.call(request("a", "u", None)).unwrap();
+        let text = reply.borrow().clone().unwrap();
+        assert!(
+            text.contains("no tool u") && text.contains(r#""isError":true"#),
+            "{text}"
+        );
+        let _held: Vec<_> = (0..MOST)
+            .map(|_| calls.call(request("a", "t", None)).unwrap())
+            .collect();
+        assert_eq!(
+            calls.call(request("a", "t", None)).unwrap_err(),
+            CallError::TooMany
+        );
+        drop(desk);
+        assert!(calls.call(request("a", "t", None)).is_err());
+    }
+}
