@@ -150,8 +150,9 @@ mod tests {
         let other = root.path().join("slots");
         fs::create_dir(&other).unwrap();
         #[cfg(target_os = "linux")]
-        let mut user = std::process::Command::new("/bin/sh")
-            .args(["-c", "sleep 1000; :", left.to_str().unwrap()])
+        let mut user = std::process::Command::new("tail")
+            .arg("-f")
+            .arg(left.join("lock"))
             .spawn()
             .unwrap();
         let second = Home::make(root.path()).unwrap();

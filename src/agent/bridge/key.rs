@@ -156,7 +156,7 @@ mod tests {
 
         let file = home.path().join(".cursor/sdk/auth.json");
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        let mut write = |end: &str| {
+        let write = |end: &str| {
             let text = format!(
                 r#"{{"version":1,"backendUrl":"b","apiKey":"key_2","createdAtMs":1{end}}}"#
             );

@@ -172,7 +172,7 @@ fn other_ends_are_errors() {
         (vec![complaint, result("ERROR", json!({}))], "usage limit"),
         (vec![result("ERROR", json!({}))], "does not name"),
         (vec![result("UNSPECIFIED", json!({}))], "does not name"),
-        (vec![json!([])], "cannot be read"),
+        (vec![json!("odd")], "cannot be read"),
         (vec![json!({"interactionUpdate": 7})], "cannot be read"),
     ] {
         let error = decode(&messages).1.unwrap_err().to_string();
