@@ -27,6 +27,7 @@ pub mod auth;
 pub mod boundary;
 pub mod cli;
 pub mod clients;
+pub mod credential;
 pub mod dialect;
 pub mod doctor;
 pub mod dump;
