@@ -31,7 +31,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     match version(context, path).await {
         Ok(version) => Verdict::ok(format!("{shown}, version {version}")),
         Err(why) => Verdict::warning(format!("`{shown} --version` does not work: {why}"))
-            .hint(format!("reinstall it with `npm install -g opencode-ai`")),
+            .hint("reinstall it with `npm install -g opencode-ai`"),
     }
 }
 
