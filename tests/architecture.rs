@@ -26,6 +26,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("dump", &[]),
     ("file", &[]),
+    ("stall", &[]),
+    ("mcp", &["stall", "turn"]),
     ("prompt", &["turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
@@ -41,7 +43,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "prompt", "agent", "boundary", "models", "dump", "sandbox", "turn",
         ],
     ),
-    ("http", &["dialect", "dump", "engine", "models", "turn"]),
+    (
+        "http",
+        &["dialect", "dump", "engine", "models", "stall", "turn"],
+    ),
 ];
 
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.
