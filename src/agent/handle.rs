@@ -187,6 +187,23 @@ impl Agent {
         }
     }
 
+    /// Whether the agent says that it is logged in; `None` if it does not say. Takes seconds.
+    pub async fn logged_in(&self) -> Option<bool> {
+        let env = &self.shared.env;
+        // What it says of the login is not known to cover a key or a token.
+        let has_key = |(name, value): &(OsString, OsString)| {
+            (name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN") && !value.is_empty()
+        };
+        let login = self.is_logged_in(env).await?;
+        (login || !env.iter().any(has_key)).then_some(login)
+    }
+
+    /// Whether the agent's program is still where it was found.
+    pub async fn exists(&self) -> bool {
+        let path = &self.shared.program.path;
+        tokio::fs::try_exists(path).await.unwrap_or(false)
+    }
+
     /// What `status` says; `None` if it can't be told.
     async fn is_logged_in(&self, env: &[(OsString, OsString)]) -> Option<bool> {
         let args = ["status", "--format", "json"];

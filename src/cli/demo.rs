@@ -67,7 +67,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     settings.workspace = Some(scratch.path().to_owned());
     let site = Site::find(settings).await?;
     let running = Running::start(&resolved, site, dirs.models_cache(), None).await?;
-    let addr = running.server.addr();
+    let addr = running.addr()?;
     let program = running.app.engine().agent().to_string();
     let shutdown = Shutdown {
         drain: CancellationToken::new(),

@@ -200,7 +200,7 @@ async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
     resolved.settings.workspace = Some(scratch.path().to_owned());
     let site = Site::find(&resolved.settings).await?;
     let running = Running::start(&resolved, site, None, None).await?;
-    let addr = running.server.addr();
+    let addr = running.addr()?;
     let shutdown = Shutdown {
         drain: CancellationToken::new(),
         now: CancellationToken::new(),

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -20,7 +21,7 @@ use crate::{
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
     file,
-    http::{self, ApiKey, App, Server, ServerError, Shutdown},
+    http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
@@ -58,7 +59,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let api_key = api_key(settings).await?;
     let app = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
     if let Some(path) = &args.server_info {
-        write_server_info(path, &app.url(), app.server.addr().port())?;
+        write_server_info(path, &app)?;
     }
     render::note(format_args!(
         "open-cursor {} listens on {}",
@@ -189,9 +190,20 @@ impl Running {
         Ok(Self { server, app })
     }
 
+    /// The address of a server that listens on one.
+    pub fn addr(&self) -> anyhow::Result<SocketAddr> {
+        match self.server.address() {
+            Address::Tcp(addr) => Ok(*addr),
+            Address::Unix(path) => anyhow::bail!("the server listens on {}", path.display()),
+        }
+    }
+
     /// The base URL, without `/v1`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.addr())
+        match self.server.address() {
+            Address::Tcp(addr) => format!("http://{addr}"),
+            Address::Unix(_) => "http://localhost".to_owned(),
+        }
     }
 }
 
@@ -301,8 +313,14 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
 }
 
 /// Written whole or not at all: whoever waits for the file reads it at once.
-fn write_server_info(path: &Path, url: &str, port: u16) -> anyhow::Result<()> {
-    let info = json!({"url": url, "port": port, "pid": std::process::id()});
+fn write_server_info(path: &Path, running: &Running) -> anyhow::Result<()> {
+    let (port, socket) = match running.server.address() {
+        Address::Tcp(addr) => (Some(addr.port()), None),
+        Address::Unix(socket) => (None, Some(socket)),
+    };
+    let info = json!({
+        "url": running.url(), "port": port, "socket": socket, "pid": std::process::id(),
+    });
     file::replace(path, format!("{info}\n").as_bytes(), None)
         .with_context(|| format!("--server-info {}", path.display()))
 }
