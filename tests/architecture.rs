@@ -21,7 +21,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("auth", &["agent"]),
     ("clients", &["models", "opencode"]),
     ("service", &[]),
-    ("settings", &["agent", "boundary", "engine", "sandbox"]),
+    (
+        "settings",
+        &["agent", "boundary", "engine", "sandbox", "telemetry"],
+    ),
     ("telemetry", &[]),
     ("dump", &[]),
     ("file", &[]),

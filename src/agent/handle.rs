@@ -23,6 +23,9 @@ use crate::sandbox::{
 /// How long the CLI may take to say whether it is logged in: up to 15 s were seen (FACTS 3.1).
 const STATUS: Duration = Duration::from_secs(20);
 
+/// How long the CLI may take to print its version.
+const VERSION: Duration = Duration::from_secs(5);
+
 /// What an agent needs besides its program.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -196,6 +199,16 @@ impl Agent {
         };
         let login = self.is_logged_in(env).await?;
         (login || !env.iter().any(has_key)).then_some(login)
+    }
+
+    /// What the program says instead of a version of Cursor's, such as `ls (GNU coreutils) 9.1`: then
+    /// it is another program. `None` also if it says nothing.
+    pub async fn foreign_version(&self) -> Option<String> {
+        let Shared { program, env, .. } = &*self.shared;
+        let reply = program.query(&["--version"], env, Path::new("/"), VERSION);
+        let line = reply.await.ok()?.first_line()?;
+        // Cursor's are dates (FACTS 1.1).
+        (!line.starts_with(|c: char| c.is_ascii_digit())).then_some(line)
     }
 
     /// Whether the agent's program is still where it was found.

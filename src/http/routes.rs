@@ -157,6 +157,9 @@ enum Route {
 impl Route {
     /// Every path also exists without `/v1`, which some clients leave out of their base URL.
     fn find(path: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
+        if path == "/" {
+            return Some(Self::Page);
+        }
         let path = path.strip_prefix("/v1").unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         if let Some(dialect) = dialects.iter().find(|dialect| dialect.path() == path) {
@@ -173,7 +176,6 @@ impl Route {
             "/healthz" => Some(Self::Alive),
             "/readyz" => Some(Self::Ready),
             "/metrics" => Some(Self::Metrics),
-            "" => Some(Self::Page),
             _ => {
                 let id = path.strip_prefix("/models/")?;
                 // Model ids may contain a slash, which clients escape.
