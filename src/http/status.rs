@@ -77,7 +77,7 @@ pub fn metrics(app: &App) -> Result<Response, TurnError> {
             format!("cannot write the metrics: {error}"),
         )
     })?;
-    Ok(typed(text.into(), metrics::CONTENT_TYPE))
+    Ok(typed(text, metrics::CONTENT_TYPE))
 }
 
 /// `GET /`: what this is, for a person.

@@ -5,7 +5,6 @@ mod fake_agent;
 mod served;
 mod server;
 mod sse;
-pub mod tls;
 pub mod wire;
 
 pub use cli::{Home, ended, golden};
