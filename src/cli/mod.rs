@@ -10,17 +10,21 @@ mod demo;
 mod dirs;
 mod doctor;
 mod flags;
+mod greeting;
 mod install;
 mod layout;
 mod manifest;
 mod models;
+mod reload;
 pub mod render;
 mod run;
 mod serve;
+mod setup;
 mod status;
 mod sync_models;
 mod tools;
 mod uninstall;
+mod users;
 
 use std::{
     ffi::OsStr,
@@ -65,6 +69,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Reload(reload::Args),
     Run(run::Args),
     Demo(demo::Args),
     Models(models::Args),
@@ -76,6 +81,7 @@ enum Command {
     Login(auth::LoginArgs),
     Logout(auth::LogoutArgs),
     Auth(auth::Args),
+    Setup(setup::Args),
     Config(config::Args),
     Tools(tools::Args),
     Completions(completions::Args),
@@ -95,6 +101,7 @@ pub async fn run(cli: Cli) -> ExitCode {
 async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(args, dirs).await,
+        Command::Reload(args) => reload::run(args, dirs).await,
         Command::Run(args) => run::run(args, dirs).await,
         Command::Demo(args) => demo::run(args, dirs).await,
         Command::Models(args) => models::run(args, &catalog(dirs)?).await,
@@ -109,6 +116,7 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         Command::Login(args) => auth::login(args, dirs).await,
         Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,
         Command::Auth(args) => auth::run(args, dirs).await,
+        Command::Setup(args) => setup::run(args).await,
         Command::Config(args) => config::run(&args, dirs),
         Command::Tools(args) => tools::run(args).await,
         Command::Completions(args) => completions::run(&args),

@@ -27,6 +27,13 @@ pub fn data_dir(env: &Env) -> Option<PathBuf> {
     Some(base.join("open-cursor/bridge"))
 }
 
+/// The file that says that runs may use the bridge without being told to each time: the user has run
+/// `setup bridge`, and so knows that its API key can be billed otherwise than the CLI's login.
+#[must_use]
+pub fn choice_file(env: &Env) -> Option<PathBuf> {
+    Some(data_home(env)?.join("open-cursor/bridge.json"))
+}
+
 /// Finds the bridge: `explicit`, else `CURSOR_SDK_BRIDGE`, else what `setup bridge` installed, the
 /// active virtual environment, PATH, the user's Python packages, pipx and uv tools. What is named may
 /// be the program, or a directory that the package is installed in. Blocking.

@@ -44,7 +44,7 @@ use shared::Shared;
 use super::{AgentError, Env};
 
 pub use key::{FoundKey, Key, NoKey, find as find_key};
-pub use locate::{NAME, VARIABLE, data_dir, locate};
+pub use locate::{NAME, VARIABLE, choice_file, data_dir, locate};
 pub use run::{BridgeRun, Happened, Image, Request, Tool};
 pub use server::About;
 

@@ -86,17 +86,8 @@ async fn the_token_is_not_in_errors() {
         error.contains("cannot be reached") && !error.contains("secret"),
         "{error}"
     );
-    let (client, _) = endpoint(
-        &ready("::1", 1, token.to_str().unwrap())
-            .split_once("ready ")
-            .unwrap()
-            .1
-            .split('\'')
-            .next()
-            .unwrap()
-            .to_owned(),
-    )
-    .await
-    .unwrap();
+    let script = ready("::1", 1, token.to_str().unwrap());
+    let line = script.split('\'').nth(1).unwrap();
+    let (client, _) = endpoint(line.strip_prefix(PREFIX).unwrap()).await.unwrap();
     assert!(!format!("{client:?}").contains("secret"));
 }
