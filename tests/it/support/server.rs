@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use open_cursor::{
     agent::{self, Agent, Env},
     boundary, dialect,
-    engine::{Budgets, Config, Engine, EstimateUsage, Limits, Workspaces},
+    engine::{Budgets, Config, Engine, EstimateUsage, Limits, Turns, Workspaces},
     http::{self, App, Server, Shutdown, client},
     sandbox::fence::FenceMode,
 };
@@ -92,7 +92,8 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 estimate_usage: EstimateUsage::Auto,
-                resume: false,
+                turns: Turns::Auto,
+                park_timeout: Duration::from_secs(1800),
                 boundary: boundary::Options::default(),
                 client_tools: true,
             },
