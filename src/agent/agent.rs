@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    AgentError, AgentRun, Env, Program, RunRequest, Session, Site, discover, print::PrintRun,
+    AgentError, AgentRun, Env, Login, Program, RunRequest, Session, Site, ask_login, discover,
+    print::PrintRun,
 };
 use crate::sandbox::{
     fence::{Fence, FenceMode, FenceStatus},
@@ -172,8 +172,9 @@ impl Agent {
         let mut private = self.shared.env.clone();
         private.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
         private.push(("CURSOR_CONFIG_DIR".into(), config.path().into()));
-        if self.is_logged_in(&private).await == Some(false)
-            && self.is_logged_in(&self.shared.env).await == Some(true)
+        let ask = |env| ask_login(&self.shared.program, env, STATUS);
+        if matches!(ask(&private).await, Ok(Login::Out))
+            && matches!(ask(&self.shared.env).await, Ok(Login::In(_)))
         {
             self.shared.shares_config.store(true, Ordering::Relaxed);
             tracing::warn!(
@@ -181,19 +182,6 @@ impl Agent {
                  configuration, so they change its default model, and deny rules do not hold"
             );
         }
-    }
-
-    /// What `status` says; `None` if it can't be told.
-    async fn is_logged_in(&self, env: &[(OsString, OsString)]) -> Option<bool> {
-        let args = ["status", "--format", "json"];
-        let reply = self
-            .shared
-            .program
-            .query(&args, env, Path::new("/"), STATUS)
-            .await
-            .ok()?;
-        let status: Value = serde_json::from_str(reply.stdout.trim()).ok()?;
-        status.get("isAuthenticated")?.as_bool()
     }
 
     /// The output of `cursor-agent models`.

@@ -20,15 +20,17 @@ mod env;
 mod error;
 mod event;
 mod lazy_json;
+mod login;
 pub mod print;
 mod program;
 mod run;
 
 pub use agent::{Agent, Setup};
-pub use discover::discover;
+pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;
 pub use event::{AgentEvent, CallKey, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
 pub use lazy_json::LazyJson;
+pub use login::{Login, ask_login};
 pub use program::{Program, Reply};
 pub use run::{AgentRun, RunRequest, Served, Site, Tap, ViewChange};

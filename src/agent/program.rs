@@ -136,7 +136,12 @@ impl Program {
     }
 
     /// A command of the program.
-    pub(super) fn spec(&self, args: Vec<OsString>, env: Vec<(OsString, OsString)>, cwd: &Path) -> SpawnSpec {
+    pub(super) fn spec(
+        &self,
+        args: Vec<OsString>,
+        env: Vec<(OsString, OsString)>,
+        cwd: &Path,
+    ) -> SpawnSpec {
         SpawnSpec {
             program: self.path.clone(),
             args: self.leading_args.iter().cloned().chain(args).collect(),

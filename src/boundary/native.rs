@@ -177,7 +177,11 @@ pub(super) fn effect(kind: &str) -> Effect {
 #[must_use]
 pub fn changed_something(call: &NativeCall) -> bool {
     let changes = effect(&call.kind) == Effect::Edit || call.kind == "shell";
-    changes && call.outcome.as_ref().is_some_and(|outcome| outcome.is_success())
+    changes
+        && call
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.is_success())
 }
 
 /// The call in neutral terms; `None` for calls without arguments and for Cursor's own business.

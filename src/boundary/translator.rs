@@ -234,11 +234,7 @@ impl Translator {
     }
 
     /// What the recognizer made of the text.
-    fn pieces(
-        &mut self,
-        pieces: impl IntoIterator<Item = Piece>,
-        out: &mut Vec<Delta>,
-    ) -> Verdict {
+    fn pieces(&mut self, pieces: impl IntoIterator<Item = Piece>, out: &mut Vec<Delta>) -> Verdict {
         for piece in pieces {
             match piece {
                 // White space between two calls.

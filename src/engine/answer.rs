@@ -4,12 +4,17 @@
 //! it borrows the run until that asks for the client's tools, and then either executes them here
 //! ([`Hands::Server`](super::Hands)) or ends and leaves the run to wait for the client.
 
-use std::{path::PathBuf, sync::{Arc, atomic::Ordering}};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::time::Instant;
 
 use super::{
-    Shared, admission::Permit, attachments,
+    Counters, Shared,
+    admission::Permit,
+    attachments,
     continuation::{Continuation, Fingerprint},
     failure::{shutting_down, turn_error, unknown_model},
     feed::Feed,
@@ -18,7 +23,7 @@ use super::{
     run::{Pause, Run},
     runs::{Claim, Terms},
     stream::{Origin, Sender},
-    usage::{self, Meter},
+    usage::{self, Estimates, Meter},
 };
 use crate::{
     agent::{RunRequest, Tap},
@@ -26,7 +31,8 @@ use crate::{
     dump::{Dump, Part},
     models, prompt,
     turn::{
-        Activity, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd, TurnError, TurnEvent, Usage,
+        Activity, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd, TurnError,
+        TurnEvent, Usage,
     },
 };
 
@@ -54,7 +60,8 @@ pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, 
 
 async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
     shared.runs.forget(feed);
-    feed.send(vec![TurnEvent::End(TurnEnd::failed(error))]).await;
+    feed.send(vec![TurnEvent::End(TurnEnd::failed(error))])
+        .await;
 }
 
 /// Answers the turn.
@@ -81,7 +88,7 @@ async fn story(
     let parallel = turn.parallel_tool_calls;
     let mut permit = Some(shared.admission.admit().await?);
     let begun = Instant::now();
-    let mut answer = Answer::new(shared, &turn, feed)?;
+    let mut answer = Answer::new(&shared.counters, &shared.estimates, &turn, feed)?;
     let mut served = shared.serves(&turn);
     // What another run would need; else a request of megabytes would be kept for nothing.
     let mut kept = None;
@@ -94,7 +101,12 @@ async fn story(
         let hint = boundary::hint(&turn, config.boundary.max_repeat);
         let notes: Vec<String> = hint
             .into_iter()
-            .chain(continuation.words.iter().map(|words| prompt::beside_results(words)))
+            .chain(
+                continuation
+                    .words
+                    .iter()
+                    .map(|words| prompt::beside_results(words)),
+            )
             .collect();
         run.resume(&turn, continuation.results, &notes, permit);
         let due = run.calls_due(parallel);
@@ -128,11 +140,17 @@ async fn story(
         match run.drive(&mut answer, config.budgets, begun).await {
             Pause::Calls(calls) => {
                 let recovered = calls.iter().filter(|c| c.source == Source::Text).count();
-                shared.recovered.fetch_add(recovered as u64, Ordering::Relaxed);
+                shared
+                    .counters
+                    .recovered
+                    .fetch_add(recovered as u64, Ordering::Relaxed);
                 let waits = run.waits_for(&calls);
                 let calls = match waits {
                     true => run.calls_due(parallel),
-                    false => calls.into_iter().map(|ready: ReadyCall| ready.call).collect(),
+                    false => calls
+                        .into_iter()
+                        .map(|ready: ReadyCall| ready.call)
+                        .collect(),
                 };
                 match hands {
                     Hands::Client => {
@@ -156,7 +174,7 @@ async fn story(
                             return Ok(());
                         };
                         again.messages.extend(messages);
-                        answer.restart(shared, &again);
+                        answer.restart(&again);
                         turn = again;
                     }
                 }
@@ -210,19 +228,29 @@ async fn start(
         model: model.clone(),
         workspace,
         files: attachments::list(&turn),
-        tools: if served { offered.cloned().collect() } else { Vec::new() },
+        tools: if served {
+            offered.cloned().collect()
+        } else {
+            Vec::new()
+        },
         tap: dump
             .cloned()
             .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
     };
     let started = shared.agent.start(request, |site| {
         attachments::place(&mut turn, &site.files);
-        let served = site.served.as_ref().map(|served| prompt::Served {
-            server: &served.server,
-            names: &served.names,
-            workspace: &site.workspace,
-        });
-        let prompt = prompt::render(&turn, served.as_ref(), hint.as_slice());
+        let hints = hint.as_slice();
+        let prompt = match &site.served {
+            None => prompt::render(&turn, hints),
+            Some(served) => {
+                let served = prompt::Served {
+                    server: &served.server,
+                    names: &served.names,
+                    workspace: &site.workspace,
+                };
+                prompt::render_served(&turn, &served, hints)
+            }
+        };
         if let Some(dump) = dump {
             dump.write(Part::Prompt, prompt.as_bytes());
         }
@@ -239,7 +267,8 @@ async fn start(
 
 /// What lives as long as the request: the rules of its output, its meter, and where it goes.
 pub(super) struct Answer<'a> {
-    shared: &'a Shared,
+    counters: &'a Counters,
+    estimates: &'a Estimates,
     shaper: Shaper,
     meter: Meter<'a>,
     feed: &'a Feed,
@@ -252,11 +281,17 @@ pub(super) struct Answer<'a> {
 impl<'a> Answer<'a> {
     /// # Errors
     /// A demanded schema that is not valid.
-    pub fn new(shared: &'a Shared, turn: &Turn, feed: &'a Feed) -> Result<Self, TurnError> {
+    pub fn new(
+        counters: &'a Counters,
+        estimates: &'a Estimates,
+        turn: &Turn,
+        feed: &'a Feed,
+    ) -> Result<Self, TurnError> {
         Ok(Self {
-            shared,
+            counters,
+            estimates,
             shaper: Shaper::new(turn)?,
-            meter: shared.estimates.meter(turn),
+            meter: estimates.meter(turn),
             feed,
             deltas: Vec::new(),
             batch: Vec::new(),
@@ -270,8 +305,8 @@ impl<'a> Answer<'a> {
     }
 
     /// Another run begins, on this turn.
-    fn restart(&mut self, shared: &'a Shared, turn: &Turn) {
-        self.meter = shared.estimates.meter(turn);
+    fn restart(&mut self, turn: &Turn) {
+        self.meter = self.estimates.meter(turn);
     }
 
     /// The agent has begun to work.
@@ -312,7 +347,10 @@ impl<'a> Answer<'a> {
     /// The agent changed a file that no call can carry: the model believes that it was done, so the
     /// user has to know.
     pub fn lost_change(&mut self, path: &str) {
-        tracing::warn!(path, "a change of the agent is lost: the file is binary or too large");
+        tracing::warn!(
+            path,
+            "a change of the agent is lost: the file is binary or too large"
+        );
         self.deltas.push(Delta::Text(format!(
             "\n\n[open-cursor: {path} was NOT changed: the file is binary or too large to send as a \
              tool call]\n\n"
@@ -321,8 +359,11 @@ impl<'a> Answer<'a> {
 
     /// The agent used a tool of its own that it was not to use.
     pub fn breach(&mut self, tool: &str) {
-        tracing::warn!(tool, "the agent changed something by itself in a run that serves the client's tools");
-        self.shared.breaches.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            tool,
+            "the agent changed something by itself in a run that serves the client's tools"
+        );
+        self.counters.breaches.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Sends what is there. False if nobody listens any more.

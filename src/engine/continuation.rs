@@ -169,7 +169,11 @@ mod tests {
         messages.push((Role::Tool, vec![result("b", "x"), result("a", "new")]));
         messages.push((Role::User, vec![Part::Text("and hurry".to_owned())]));
         let found = Continuation::of(&turn(messages.clone())).unwrap();
-        let ids: Vec<_> = found.results.iter().map(|r| (&*r.call_id, &*r.content)).collect();
+        let ids: Vec<_> = found
+            .results
+            .iter()
+            .map(|r| (&*r.call_id, &*r.content))
+            .collect();
         assert_eq!(ids, [("b", "x"), ("a", "new")]);
         assert_eq!(found.words, ["and hurry"]);
         let again = Continuation::of(&turn(messages.clone())).unwrap();
@@ -178,7 +182,11 @@ mod tests {
         let other = Continuation::of(&turn(messages.clone())).unwrap();
         assert_ne!(found.digest(), other.digest());
         messages.push((Role::Assistant, vec![Part::Text("done".to_owned())]));
-        assert_eq!(Continuation::of(&turn(messages)), None, "they are not the last word");
+        assert_eq!(
+            Continuation::of(&turn(messages)),
+            None,
+            "they are not the last word"
+        );
     }
 
     #[test]

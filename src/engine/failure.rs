@@ -52,7 +52,9 @@ pub fn turn_error(error: AgentError, model: &str) -> TurnError {
             ErrorKind::AgentRefused,
             format!("cursor-agent refused to run: {text}"),
         ),
-        AgentError::Failed { .. } | AgentError::NotServed { .. } => TurnError::new(ErrorKind::AgentFailed, text),
+        AgentError::Failed { .. } | AgentError::NotServed { .. } => {
+            TurnError::new(ErrorKind::AgentFailed, text)
+        }
     }
 }
 

@@ -42,11 +42,11 @@ pub use workspace::Workspaces;
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
-    time::Duration,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -69,13 +69,19 @@ struct Shared {
     admission: Admission,
     estimates: Estimates,
     runs: Arc<Runs>,
-    /// How many calls were found in answer text, since the start.
-    recovered: AtomicU64,
-    /// How often an agent that is served the client's tools changed something by its own.
-    breaches: AtomicU64,
+    counters: Counters,
     /// Cancelled when running turns must end.
     stop: CancellationToken,
     turns: TaskTracker,
+}
+
+/// What is counted since the start.
+#[derive(Debug, Default)]
+struct Counters {
+    /// Calls that were found in answer text.
+    recovered: AtomicU64,
+    /// How often an agent that is served the client's tools changed something by its own.
+    breaches: AtomicU64,
 }
 
 impl Shared {
@@ -149,8 +155,7 @@ impl Engine {
                 estimates: Estimates::new(config.estimate_usage),
                 runs: Arc::new(Runs::new(config.park_timeout)),
                 config,
-                recovered: AtomicU64::new(0),
-                breaches: AtomicU64::new(0),
+                counters: Counters::default(),
                 stop: CancellationToken::new(),
                 turns: TaskTracker::new(),
             }),
@@ -202,14 +207,14 @@ impl Engine {
     /// How often an agent that is served the client's tools changed something by its own tools.
     #[must_use]
     pub fn breaches(&self) -> u64 {
-        self.shared.breaches.load(Ordering::Relaxed)
+        self.shared.counters.breaches.load(Ordering::Relaxed)
     }
 
     /// How many tool calls were found in answer text since the start: a model that writes many
     /// out is one that Cursor's own tools don't serve.
     #[must_use]
     pub fn recovered(&self) -> u64 {
-        self.shared.recovered.load(Ordering::Relaxed)
+        self.shared.counters.recovered.load(Ordering::Relaxed)
     }
 
     /// The models that the agent offers.

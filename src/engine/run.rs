@@ -88,11 +88,7 @@ pub(super) enum Pause {
 impl<S: Source> Run<S> {
     /// A run that has just been started. `model` is the one that the turn asked for.
     pub fn new(agent: S, translator: Translator, model: &str, permit: Permit) -> Self {
-        let span = tracing::info_span!(
-            "run",
-            kind = agent.kind(),
-            pid = agent.pid(),
-        );
+        let span = tracing::info_span!("run", kind = agent.kind(), pid = agent.pid(),);
         let mut run = Self {
             agent,
             translator,
@@ -231,7 +227,9 @@ impl<S: Source> Run<S> {
                 return Pause::Gone;
             }
             let silence = budgets.next(self.started, self.translator.open_tool().as_ref());
-            let wake = self.settle_at().unwrap_or_else(|| budgets.after(last, silence));
+            let wake = self
+                .settle_at()
+                .unwrap_or_else(|| budgets.after(last, silence));
             tokio::select! {
                 biased;
                 step = self.agent.next(&mut read) => {
@@ -290,7 +288,11 @@ impl<S: Source> Run<S> {
         }
         let most = first + SETTLE_ANNOUNCED;
         let expected = self.agent.expects_calls();
-        Some(if expected { most } else { most.min(last + SETTLE_HELD) })
+        Some(if expected {
+            most
+        } else {
+            most.min(last + SETTLE_HELD)
+        })
     }
 
     /// The agent ended without a result: what is pending goes out, and text that was held back.

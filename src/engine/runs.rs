@@ -145,7 +145,9 @@ impl Runs {
         let continuation = Continuation::of(turn);
         let terms = Terms::of(turn);
         let mut state = self.lock();
-        state.replays.retain(|replay| replay.since.elapsed() < REPLAY);
+        state
+            .replays
+            .retain(|replay| replay.since.elapsed() < REPLAY);
         let digest = continuation.as_ref().map(Continuation::digest);
         let known = state.replays.iter().find(|replay| {
             Some(replay.digest) == digest
@@ -185,7 +187,10 @@ impl Runs {
                     && (parked.known.iter().any(|id| ids.contains(id.as_str()))
                         || parked.fingerprint.is_begin_of(turn));
                 if given_up {
-                    tracing::info!(run = parked.id, "the conversation went on without the results: the parked run is ended");
+                    tracing::info!(
+                        run = parked.id,
+                        "the conversation went on without the results: the parked run is ended"
+                    );
                 }
                 !given_up
             });
@@ -209,7 +214,9 @@ impl Runs {
     pub fn forget(&self, feed: &Feed) {
         if let Feed::Recorded(recording) = feed {
             let mut state = self.lock();
-            state.replays.retain(|replay| !Arc::ptr_eq(&replay.recording, recording));
+            state
+                .replays
+                .retain(|replay| !Arc::ptr_eq(&replay.recording, recording));
         }
     }
 

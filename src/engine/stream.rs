@@ -46,7 +46,7 @@ pub struct TurnStream {
 
 /// The engine's end of a [`TurnStream`].
 #[derive(Debug, Clone)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     batches: mpsc::Sender<Vec<TurnEvent>>,
     origin: Arc<OnceLock<Origin>>,
 }
@@ -78,7 +78,7 @@ impl Sender {
 }
 
 impl TurnStream {
-    pub(super) fn channel() -> (Sender, Self) {
+    pub(crate) fn channel() -> (Sender, Self) {
         let (sender, batches) = mpsc::channel(QUEUE);
         let origin = Arc::default();
         let stream = Self {

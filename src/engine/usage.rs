@@ -291,7 +291,10 @@ mod tests {
         };
         assert_eq!(rest(None, None), None);
         let whole = rest(Some(run), None).unwrap();
-        assert_eq!((whole.input, whole.cache_read, whole.estimated), (100, Some(900), false));
+        assert_eq!(
+            (whole.input, whole.cache_read, whole.estimated),
+            (100, Some(900), false)
+        );
         let reported = |input| Usage {
             input,
             output: 20,
@@ -299,12 +302,19 @@ mod tests {
             ..Usage::default()
         };
         let last = rest(Some(run), Some(reported(600))).unwrap();
-        assert_eq!((last.input, last.cache_read, last.output), (100, Some(300), 30));
+        assert_eq!(
+            (last.input, last.cache_read, last.output),
+            (100, Some(300), 30)
+        );
         assert!(last.estimated);
         let last = rest(Some(run), Some(reported(950))).unwrap();
         assert_eq!((last.input, last.cache_read), (50, Some(0)));
         let last = rest(Some(run), Some(reported(5000))).unwrap();
-        assert_eq!((last.input, last.cache_read), (0, Some(0)), "never less than nothing");
+        assert_eq!(
+            (last.input, last.cache_read),
+            (0, Some(0)),
+            "never less than nothing"
+        );
     }
 
     #[test]

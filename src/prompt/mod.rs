@@ -49,11 +49,20 @@ pub fn beside_results(words: &str) -> String {
     format!("[The user says, beside this tool result:]\n{words}")
 }
 
-/// Renders the whole conversation. Tools that are not `served` are explained, with the protocol for
-/// calling them. `hints` are notes to the model about this turn, such as a warning that it repeats
-/// a failing call.
+/// Renders the whole conversation, with the protocol for calling the caller's tools. `hints` are
+/// notes to the model about this turn, such as a warning that it repeats a failing call.
 #[must_use]
-pub fn render(turn: &Turn, served: Option<&Served<'_>>, hints: &[String]) -> String {
+pub fn render(turn: &Turn, hints: &[String]) -> String {
+    whole(turn, None, hints)
+}
+
+/// The same for an agent whose own tools are the caller's.
+#[must_use]
+pub fn render_served(turn: &Turn, served: &Served<'_>, hints: &[String]) -> String {
+    whole(turn, Some(served), hints)
+}
+
+fn whole(turn: &Turn, served: Option<&Served<'_>>, hints: &[String]) -> String {
     let mut out = String::with_capacity(estimate(turn));
     out.push_str(PREAMBLE);
     for message in turn.messages.iter().filter(|m| m.role == Role::System) {

@@ -54,7 +54,10 @@ project, {}; call them for everything that touches it, and use no other tools.
     );
     let renamed = served.names.iter().filter(|(ours, theirs)| ours != theirs);
     for (ours, theirs) in renamed {
-        let _ = writeln!(out, "What the conversation calls `{ours}` is your tool `{theirs}`.");
+        let _ = writeln!(
+            out,
+            "What the conversation calls `{ours}` is your tool `{theirs}`."
+        );
     }
     rules(turn, out);
 }

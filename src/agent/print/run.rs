@@ -1,15 +1,8 @@
 //! A run in print mode: a child behind the fence, in a slot.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
-use super::{
-    args,
-    files,
-    output::Output,
-};
+use super::{args, files, output::Output};
 use crate::{
     agent::{
         Agent, AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused,
