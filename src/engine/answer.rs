@@ -113,9 +113,10 @@ async fn story(
         if !due.is_empty() {
             answer.started();
             answer.calls(due);
-            answer.end(Ok(FinishReason::ToolCalls), None).await;
+            answer.end(Ok(FinishReason::ToolCalls), None);
             run.report(answer.usage);
             shared.runs.park(run, terms, fingerprint);
+            answer.flush().await;
             return Ok(());
         }
         next = Some(run);
@@ -154,12 +155,15 @@ async fn story(
                 };
                 match hands {
                     Hands::Client => {
+                        let usage = usage::rest(run.usage(), run.reported);
                         answer.calls(calls);
-                        answer.end(Ok(FinishReason::ToolCalls), None).await;
+                        answer.end(Ok(FinishReason::ToolCalls), usage);
+                        // Before the client can come back.
                         if waits {
                             run.report(answer.usage);
                             shared.runs.park(run, terms, fingerprint);
                         }
+                        answer.flush().await;
                         return Ok(());
                     }
                 }
@@ -167,7 +171,9 @@ async fn story(
             Pause::Finished => {
                 let usage = usage::rest(run.usage(), run.reported);
                 drop(run);
-                match answer.end(Ok(FinishReason::Stop), usage).await {
+                let again = answer.end(Ok(FinishReason::Stop), usage);
+                answer.flush().await;
+                match again {
                     None => return Ok(()),
                     Some(messages) => {
                         let Some(mut again) = kept.take() else {
@@ -180,7 +186,8 @@ async fn story(
                 }
             }
             Pause::Cut(reason) => {
-                answer.end(Ok(reason), None).await;
+                answer.end(Ok(reason), None);
+                answer.flush().await;
                 return Ok(());
             }
             Pause::NotServed => {
@@ -193,7 +200,8 @@ async fn story(
             }
             Pause::Failed(error) => {
                 shared.runs.forget(feed);
-                answer.end(Err(error), None).await;
+                answer.end(Err(error), None);
+                answer.flush().await;
                 return Ok(());
             }
             Pause::Gone => return Ok(()),
@@ -371,26 +379,24 @@ impl<'a> Answer<'a> {
         self.batch.is_empty() || self.feed.send(std::mem::take(&mut self.batch)).await
     }
 
-    /// Ends the answer with all that is left. `Some` if it takes another run instead, with these
-    /// messages added to the conversation.
-    async fn end(
+    /// Ends the answer with all that is left, to be [flushed](Self::flush). `Some` if it takes another
+    /// run instead, with these messages added to the conversation.
+    fn end(
         &mut self,
         outcome: Result<FinishReason, TurnError>,
         usage: Option<Usage>,
     ) -> Option<[Message; 2]> {
         let mut end = TurnEnd { outcome, usage };
-        if self.take_deltas().is_none() {
-            self.meter.end(&mut end);
+        // What the translator still had may be too long.
+        if let Some(reason) = self.take_deltas() {
+            end.outcome = Ok(reason);
         }
+        self.meter.end(&mut end);
         match self.shaper.end(end, &mut self.batch) {
-            Next::Again(messages) => {
-                self.flush().await;
-                Some(messages)
-            }
+            Next::Again(messages) => Some(messages),
             Next::End(end) => {
                 self.usage = end.usage;
                 self.batch.push(TurnEvent::End(end));
-                self.flush().await;
                 None
             }
         }

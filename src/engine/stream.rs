@@ -90,10 +90,10 @@ impl TurnStream {
         (Sender { batches, origin }, stream)
     }
 
-    /// Where the answer comes from; known before the first event comes.
+    /// Where the answer comes from; set before the first event comes.
     #[must_use]
-    pub fn origin(&self) -> Option<Origin> {
-        self.origin.get().copied()
+    pub fn origin(&self) -> Arc<OnceLock<Origin>> {
+        Arc::clone(&self.origin)
     }
 
     /// The next events, in order; `None` after the end. Safe to cancel.

@@ -14,11 +14,11 @@ use futures::{
     future::{try_join, try_join_all},
 };
 use warp::{
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     reply::Response,
 };
 
-use super::{App, body, reply, sse};
+use super::{App, auth, body, reply, sse};
 use crate::{
     dialect::{Computed, Dialect, Stamp},
     dump::{Dump, Part},
@@ -74,14 +74,17 @@ async fn run(
     };
     let workspace = header("x-cursor-workspace");
     let conversation = header("x-session-id");
+    let owner = auth::owner(headers);
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);
         }
         turn.conversation.clone_from(&conversation);
+        turn.owner.clone_from(&owner);
         app.engine().start(turn, dump)
     };
     let first = start(request.turn, dump.cloned());
+    let origin = first.origin();
     let others = request.others.into_iter();
     let others: Vec<TurnStream> = others.map(|turn| start(turn, None)).collect();
     let mut response = if request.stream {
@@ -97,6 +100,10 @@ async fn run(
         reply::json(StatusCode::OK, whole)
     };
     reply::say_ignored(&mut response, &request.ignored);
+    if let Some(origin) = origin.get() {
+        let name = HeaderValue::from_static(origin.name());
+        response.headers_mut().insert("x-open-cursor-run", name);
+    }
     Ok(response)
 }
 

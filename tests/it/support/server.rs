@@ -24,7 +24,7 @@ use super::{Stream, fake_agent::fake_agent};
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
     /// Where the agent's slots and Cursor's own state are.
-    pub home: tempfile::TempDir,
+    _home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
@@ -127,7 +127,7 @@ impl TestServer {
         };
         let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
         Self {
-            home,
+            _home: home,
             addr,
             app,
             workspace,

@@ -74,12 +74,17 @@ fn the_view_knows_better_than_the_event() {
     let mut boundary =
         Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
     let mut out = Vec::new();
-    boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
+    let file = Path::new("/home/ada/engine/a");
     let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
-    assert_eq!(
-        boundary.on_event(done(&edit, "success", body), &mut out),
-        Verdict::Settling
-    );
+    for (event, standing) in [
+        (AgentEvent::ToolStarted(edit.clone()), Verdict::Continue),
+        (done(&edit, "success", body), Verdict::Settling),
+    ] {
+        let verdict = boundary.on_event(event, &mut out);
+        assert_eq!(verdict, Verdict::Need(Need::Exists(file.to_owned())));
+        let fact = Fact::Exists(file.to_owned(), true);
+        assert_eq!(boundary.learn(fact, &mut out), standing);
+    }
     let changes = vec![
         change("/home/ada/engine/a", "x\nz\n", "y\nz\n"),
         change("/home/ada/engine/b", "1\n", "2\n"),
