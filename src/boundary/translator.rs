@@ -51,7 +51,7 @@ pub struct Translator {
 /// What goes on when a fact is known.
 #[derive(Debug)]
 enum Waiting {
-    Event(AgentEvent),
+    Event(Box<AgentEvent>),
     Settle,
 }
 
@@ -96,7 +96,7 @@ impl Translator {
         }
         match self.need(&event) {
             Some(need) => {
-                self.waiting = Some(Waiting::Event(event));
+                self.waiting = Some(Waiting::Event(Box::new(event)));
                 Verdict::Need(need)
             }
             None => self.apply(event, out),
@@ -135,7 +135,7 @@ impl Translator {
                 }
                 // It must not ask again.
                 if let Some(Waiting::Event(event)) = self.waiting.take() {
-                    return self.apply(event, out);
+                    return self.apply(*event, out);
                 }
             }
             Fact::Changes(changes) => {
@@ -146,7 +146,7 @@ impl Translator {
             }
         }
         match self.waiting.take() {
-            Some(Waiting::Event(event)) => self.on_event(event, out),
+            Some(Waiting::Event(event)) => self.on_event(*event, out),
             Some(Waiting::Settle) => self.settle(out),
             None => Verdict::Continue,
         }
