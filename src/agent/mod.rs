@@ -15,6 +15,7 @@
 #[allow(clippy::module_inception)]
 mod agent;
 pub mod bridge;
+mod choice;
 pub mod classify;
 mod discover;
 mod env;
@@ -27,6 +28,7 @@ mod program;
 mod run;
 
 pub use agent::{Agent, Setup};
+pub use choice::{Choice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;

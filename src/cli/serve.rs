@@ -96,6 +96,7 @@ impl Site {
         let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
+            bridge: settings.bridge.clone(),
             // A slot is in use until its agent is gone, which is a little longer than its turn.
             slots: running + running.div_ceil(2),
             launcher: std::env::current_exe().context("cannot find our own executable")?,

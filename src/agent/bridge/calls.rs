@@ -41,8 +41,41 @@ pub(super) struct Call {
     pub arguments: Map<String, Value>,
 }
 
-/// What the bridge's call gets: the JSON of a `CallCustomToolResponse`, once it is there.
-pub(super) type Reply = watch::Receiver<Option<Arc<str>>>;
+/// What happens to a run's calls.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Incoming {
+    /// The agent waits for a tool.
+    Called(Call),
+    /// It does not wait for this call any more, and has no answer.
+    GivenUp(u64),
+}
+
+/// The bridge's side of a call that is held. Dropping the last one gives the call up.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// The JSON of a `CallCustomToolResponse`, once it is there.
+    pub body: watch::Receiver<Option<Arc<str>>>,
+    on_drop: Option<GiveUp>,
+}
+
+#[derive(Debug)]
+struct GiveUp {
+    key: u64,
+    reply: watch::Sender<Option<Arc<str>>>,
+    run: mpsc::UnboundedSender<Incoming>,
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        let Some(GiveUp { key, reply, run }) = self.on_drop.take() else {
+            return;
+        };
+        // The one that is counted is our own.
+        if reply.borrow().is_none() && reply.receiver_count() <= 1 {
+            let _ = run.send(Incoming::GivenUp(key));
+        }
+    }
+}
 
 /// A call that cannot be held.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +95,7 @@ pub(super) struct Calls(Arc<Mutex<HashMap<String, Entry>>>);
 #[derive(Debug)]
 struct Entry {
     tools: Vec<String>,
-    sender: mpsc::UnboundedSender<Call>,
+    sender: mpsc::UnboundedSender<Incoming>,
     held: Vec<Held>,
 }
 
@@ -81,7 +114,11 @@ pub(super) struct Desk {
 
 impl Calls {
     /// Accepts calls of an agent from now on.
-    pub fn open(&self, agent: &str, tools: Vec<String>) -> (Desk, mpsc::UnboundedReceiver<Call>) {
+    pub fn open(
+        &self,
+        agent: &str,
+        tools: Vec<String>,
+    ) -> (Desk, mpsc::UnboundedReceiver<Incoming>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let entry = Entry {
             tools,
@@ -112,36 +149,64 @@ impl Calls {
                 request.tool_name,
                 entry.tools.join(", ")
             );
-            return Ok(watch::channel(Some(envelope(&text, true))).1);
+            return Ok(Reply {
+                body: watch::channel(Some(envelope(&text, true))).1,
+                on_drop: None,
+            });
         }
-        let same = |held: &&Held| request.tool_call_id.is_some() && held.request == request;
-        if let Some(held) = entry.held.iter().find(same) {
-            tracing::debug!(tool = %request.tool_name, "the bridge has sent a call again");
-            return Ok(held.reply.subscribe());
-        }
-        let waiting = entry
+        let same = |held: &Held| request.tool_call_id.is_some() && held.request == request;
+        let place = match entry.held.iter().position(same) {
+            Some(place) => {
+                tracing::debug!(tool = %request.tool_name, "the bridge has sent a call again");
+                place
+            }
+            None => entry.hold(request)?,
+        };
+        let held = &entry.held[place];
+        Ok(Reply {
+            body: held.reply.subscribe(),
+            on_drop: Some(GiveUp {
+                key: key(place),
+                reply: held.reply.clone(),
+                run: entry.sender.clone(),
+            }),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Hands a new call to the run. Its place.
+    fn hold(&mut self, request: Request) -> Result<usize, CallError> {
+        let waiting = self
             .held
             .iter()
             .filter(|held| held.reply.borrow().is_none());
         if waiting.count() >= MOST {
             return Err(CallError::TooMany);
         }
+        let place = self.held.len();
         let call = Call {
-            key: u64::try_from(entry.held.len()).unwrap_or(u64::MAX),
+            key: key(place),
             name: request.tool_name.clone(),
             arguments: request.args.clone(),
         };
-        let (reply, receiver) = watch::channel(None);
-        if entry.sender.send(call).is_err() {
+        if self.sender.send(Incoming::Called(call)).is_err() {
             return Err(CallError::UnknownAgent(request.agent_id));
         }
-        entry.held.push(Held { request, reply });
-        Ok(receiver)
+        self.held.push(Held {
+            request,
+            reply: watch::channel(None).0,
+        });
+        Ok(place)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn key(place: usize) -> u64 {
+    u64::try_from(place).unwrap_or(u64::MAX)
 }
 
 impl Desk {
@@ -162,21 +227,22 @@ impl Desk {
     }
 }
 
-#[cfg(test)]
-impl Desk {
-    /// Whether the bridge still waits for this call.
-    pub fn is_awaited(&self, key: u64) -> bool {
-        let agents = self.calls.lock();
-        let held = usize::try_from(key)
-            .ok()
-            .and_then(|key| agents.get(&self.agent)?.held.get(key));
-        held.is_some_and(|held| held.reply.receiver_count() > 0)
-    }
-}
-
 impl Drop for Desk {
     fn drop(&mut self) {
-        self.calls.lock().remove(&self.agent);
+        let entry = self.calls.lock().remove(&self.agent);
+        for held in entry.into_iter().flat_map(|entry| entry.held) {
+            let gone = || {
+                Some(envelope(
+                    "The call was cancelled: its caller is gone.",
+                    true,
+                ))
+            };
+            held.reply.send_if_modified(|answer| {
+                let is_open = answer.is_none();
+                *answer = answer.take().or_else(gone);
+                is_open
+            });
+        }
     }
 }
 
@@ -190,7 +256,7 @@ pub(super) fn envelope(text: &str, is_error: bool) -> Arc<str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
@@ -206,15 +272,18 @@ mod tests {
     async fn a_call_is_held_and_answered_once() {
         let calls = Calls::default();
         let (desk, mut receiver) = calls.open("a", vec!["t".to_owned()]);
-        let mut first = calls.call(request("a", "t", Some("1"))).unwrap();
+        let first = calls.call(request("a", "t", Some("1"))).unwrap();
         let again = calls.call(request("a", "t", Some("1"))).unwrap();
         let other = calls.call(request("a", "t", None)).unwrap();
         let unnamed = calls.call(request("a", "t", None)).unwrap();
         let keys: Vec<u64> = std::iter::from_fn(|| receiver.try_recv().ok())
-            .map(|call| call.key)
+            .map(|incoming| match incoming {
+                Incoming::Called(call) => call.key,
+                other => panic!("{other:?}"),
+            })
             .collect();
         assert_eq!(keys, [0, 1, 2], "the repeated call is one call");
-        assert!(first.borrow_and_update().is_none());
+        assert!(first.body.borrow().is_none());
         assert!(desk.reply(0, "done", false));
         assert!(!desk.reply(0, "other", false) && !desk.reply(9, "x", false));
         let expected = r#"{"result":{"content":[{"type":"text","text":"done"}]}}"#;
@@ -223,12 +292,19 @@ mod tests {
             &again,
             &calls.call(request("a", "t", Some("1"))).unwrap(),
         ] {
-            assert_eq!(reply.borrow().as_deref(), Some(expected));
+            assert_eq!(reply.body.borrow().as_deref(), Some(expected));
         }
+        drop((first, again));
+        assert!(
+            receiver.try_recv().is_err(),
+            "an answered call is not given up"
+        );
         drop(other);
-        assert!(!desk.reply(1, "late", false), "the bridge has given it up");
+        assert_eq!(receiver.try_recv(), Ok(Incoming::GivenUp(1)));
+        assert!(!desk.reply(1, "late", false));
         drop(desk);
-        assert!(unnamed.has_changed().is_err(), "its run has ended");
+        let text = unnamed.body.borrow().clone().unwrap();
+        assert!(text.contains("caller is gone"), "{text}");
     }
 
     #[test]
@@ -238,7 +314,7 @@ mod tests {
         let unknown = calls.call(request("b", "t", None)).unwrap_err();
         assert_eq!(unknown, CallError::UnknownAgent("b".to_owned()));
         let reply = calls.call(request("a", "u", None)).unwrap();
-        let text = reply.borrow().clone().unwrap();
+        let text = reply.body.borrow().clone().unwrap();
         assert!(
             text.contains("no tool u") && text.contains(r#""isError":true"#),
             "{text}"
@@ -246,10 +322,8 @@ mod tests {
         let _held: Vec<_> = (0..MOST)
             .map(|_| calls.call(request("a", "t", None)).unwrap())
             .collect();
-        assert_eq!(
-            calls.call(request("a", "t", None)).unwrap_err(),
-            CallError::TooMany
-        );
+        let error = calls.call(request("a", "t", None)).unwrap_err();
+        assert_eq!(error, CallError::TooMany);
         drop(desk);
         assert!(calls.call(request("a", "t", None)).is_err());
     }

@@ -4,6 +4,8 @@
 //! (sdk_messages.proto); one that is none of them only keeps the connection alive. The deltas are
 //! what is said, so the whole messages beside them are not read, except for the run's id.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +15,7 @@ use crate::agent::{
 };
 
 /// The synthetic server that the SDK offers custom tools as.
-const CUSTOM_TOOLS: &str = "custom-user-tools";
+pub(super) const CUSTOM_TOOLS: &str = "custom-user-tools";
 
 /// A message of the stream. Unknown fields are those of other versions.
 #[derive(Debug, Default, Deserialize)]
@@ -83,6 +85,8 @@ pub(super) struct Decoder {
     pub run_id: Option<String>,
     /// The text of all deltas.
     said: String,
+    /// The custom tools' calls that were announced.
+    pub announced: HashSet<String>,
     /// Usage of the turns that have ended.
     turns: Option<RunUsage>,
     /// What the last status message said of a failure.
@@ -151,12 +155,15 @@ impl Decoder {
                 AgentEvent::TextDelta(text)
             }
             "thinking-delta" => AgentEvent::Thinking(text()),
-            "tool-call-started" => {
-                native(update).map_or(AgentEvent::Activity, AgentEvent::ToolStarted)
-            }
-            "tool-call-completed" => {
-                native(update).map_or(AgentEvent::Activity, AgentEvent::ToolCompleted)
-            }
+            "partial-tool-call" => self.served(&update).unwrap_or(AgentEvent::Activity),
+            "tool-call-started" => match self.served(&update) {
+                Some(served) => served,
+                None => native(update).map_or(AgentEvent::Activity, AgentEvent::ToolStarted),
+            },
+            "tool-call-completed" => match self.served(&update) {
+                Some(served) => served,
+                None => native(update).map_or(AgentEvent::Activity, AgentEvent::ToolCompleted),
+            },
             "turn-ended" => {
                 let usage = update.remove("usage");
                 if let Some(usage) = usage.and_then(|usage| TokenUsage::deserialize(usage).ok()) {
@@ -168,6 +175,22 @@ impl Decoder {
             // Steps, partial calls, token counts, summaries, and what later versions add.
             _ => AgentEvent::Activity,
         }
+    }
+
+    /// An event about a custom tool, whose call comes by callback, or about their discovery, which
+    /// has no provider.
+    fn served(&mut self, update: &Map<String, Value>) -> Option<AgentEvent> {
+        let call = update.get("toolCall")?;
+        let args = call.get("args");
+        let text = |name: &str| args?.get(name)?.as_str();
+        let provider = text("providerIdentifier").unwrap_or(CUSTOM_TOOLS);
+        if call.get("type")? != "mcp" || provider != CUSTOM_TOOLS {
+            return None;
+        }
+        if let (Some(_), Some(id)) = (text("toolName"), update.get("callId")?.as_str()) {
+            self.announced.insert(id.to_owned());
+        }
+        Some(AgentEvent::ServedTool)
     }
 
     fn result(
@@ -205,8 +228,7 @@ impl Decoder {
     }
 }
 
-/// A native tool, which the agent should not have; `None` for the custom ones, which come by
-/// callback.
+/// A tool of Cursor's own, which the agent should not have.
 fn native(mut update: Map<String, Value>) -> Option<NativeCall> {
     let call_id = match update.remove("callId") {
         Some(Value::String(id)) => id,
@@ -224,13 +246,6 @@ fn native(mut update: Map<String, Value>) -> Option<NativeCall> {
         Some(Value::Object(args)) => Some(args),
         _ => None,
     };
-    let provider = args
-        .as_ref()
-        .and_then(|args| args.get("providerIdentifier"));
-    // The discovery of tools has no provider, and is no change of anything either.
-    if kind == "mcp" && provider.is_none_or(|provider| provider == CUSTOM_TOOLS) {
-        return None;
-    }
     let outcome = call.remove("result").map(|result| NativeOutcome {
         name: result
             .get("status")

@@ -4,6 +4,7 @@
 //! <root>/bridge-XXXXXX/lock     held as long as we live
 //!                     /tmp      TMPDIR; the bridge puts its token there
 //!                     /state    agents, runs and their messages
+//!                     /workspace
 //! ```
 //!
 //! Nothing is kept: the directory is removed with its process. After a `kill -9` of ours both are
@@ -50,6 +51,7 @@ impl Home {
         lock.try_lock().map_err(io::Error::from)?;
         fs::create_dir(dir.path().join("tmp"))?;
         fs::create_dir(dir.path().join("state"))?;
+        fs::create_dir(dir.path().join("workspace"))?;
         Ok(Self { dir, _lock: lock })
     }
 
@@ -59,6 +61,11 @@ impl Home {
 
     pub fn tmp(&self) -> PathBuf {
         self.path().join("tmp")
+    }
+
+    /// An empty directory for requests without a workspace.
+    pub fn workspace(&self) -> PathBuf {
+        self.path().join("workspace")
     }
 
     pub fn state(&self) -> PathBuf {

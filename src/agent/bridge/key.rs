@@ -22,8 +22,7 @@ pub struct Key(String);
 
 impl Key {
     /// The key, without the white space around it; `None` if that leaves nothing.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
+    fn new(text: &str) -> Option<Self> {
         let key = text.trim();
         (!key.is_empty()).then(|| Self(key.to_owned()))
     }

@@ -4,25 +4,33 @@
 //! falls behind, and cleans up after the run: what is left running is cancelled, and the agent is
 //! deleted with all that the bridge keeps of it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Bridge,
-    calls::{Call, Desk},
+    calls::{Call, Desk, Incoming},
     connect::RpcError,
-    decode::Decoder,
+    decode::{CUSTOM_TOOLS, Decoder},
     failure,
-    key::Key,
-    models::Catalog,
+    models::{Catalog, Selection},
     server::Server,
 };
-use crate::agent::{AgentError, AgentEvent, RunResult, Session, Tap};
+use crate::{
+    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, Served, Session, Site},
+    turn::ToolResult,
+};
 
 /// How long the bridge may take to make an agent; it asks Cursor about the key.
 const CREATE: Duration = Duration::from_secs(60);
@@ -30,153 +38,134 @@ const CREATE: Duration = Duration::from_secs(60);
 /// How long each step of cleaning up may take.
 const CLEAN: Duration = Duration::from_secs(5);
 
-/// How long a process whose connection broke may take to be known as ended.
-const NOTICE: Duration = Duration::from_millis(500);
-
-/// What to ask.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The message.
-    pub prompt: Arc<str>,
-    /// Images that belong to it.
-    pub images: Vec<Image>,
-    /// The model's id, as [`Bridge::models`] lists it.
-    pub model: String,
-    /// The directory that the agent is told it works in; absolute.
-    pub workspace: PathBuf,
-    /// The tools that it has; no others.
-    pub tools: Vec<Tool>,
-    /// The key to use in place of the bridge's own.
-    pub key: Option<Key>,
-    /// Gets each message of the stream before it is read.
-    pub tap: Option<Tap>,
-}
-
-/// An image.
-#[derive(Debug, Clone)]
-pub struct Image {
-    /// As in `image/png`.
-    pub mime_type: String,
-    /// The file's content.
-    pub bytes: Bytes,
-}
-
-/// A tool that the agent may call.
-#[derive(Debug, Clone)]
-pub struct Tool {
-    /// Its name.
-    pub name: String,
-    /// What the model reads of it.
-    pub description: String,
-    /// JSON Schema of its arguments.
-    pub schema: Arc<Value>,
-}
-
 /// A running agent. Dropping it cancels the run and deletes the agent, in the background; calls that
 /// wait get an error first.
 #[derive(Debug)]
 pub struct BridgeRun {
     desk: Desk,
-    calls: mpsc::UnboundedReceiver<Call>,
+    calls: mpsc::UnboundedReceiver<Incoming>,
     heard: mpsc::UnboundedReceiver<Heard>,
+    /// Whether the agent has tools to call.
+    serves: bool,
+    /// How many calls the stream has announced, and how many have come.
+    announced: Arc<AtomicUsize>,
+    called: usize,
     _stop: DropGuard,
 }
 
 /// What the stream said, or why it says nothing more.
 type Heard = Result<Vec<AgentEvent>, AgentError>;
 
-/// Something happened in a run.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Happened {
-    /// Events, at least one.
-    Events(Vec<AgentEvent>),
-    /// The agent waits for a tool.
-    Called {
-        /// To answer it with [`BridgeRun::reply`].
-        key: u64,
-        /// The tool's name.
-        name: String,
-        /// The arguments.
-        arguments: Map<String, Value>,
-    },
-}
-
 impl BridgeRun {
     /// Makes an agent and sends it the message.
     ///
     /// # Errors
     /// Why there is no run: no bridge, no key, no such model, or what Cursor says.
-    pub(super) async fn start(bridge: &Bridge, request: Request) -> Result<Self, AgentError> {
-        let key = request.key.clone().map_or_else(|| bridge.key(), Ok)?;
-        let catalog = bridge.catalog(&key).await?;
+    pub(super) async fn start(
+        bridge: &Bridge,
+        request: RunRequest,
+        prompt: impl FnOnce(&Site) -> String + Send,
+    ) -> Result<(Self, Site), AgentError> {
+        let catalog = bridge.catalog().await?;
         let Some(selection) = catalog.select(&request.model) else {
             return Err(AgentError::UnknownModel {
                 model: request.model,
                 available: catalog.ids(),
             });
         };
-        let agent_id = agent_id().map_err(|error| AgentError::Failed {
-            message: format!("no random numbers: {error}"),
-        })?;
-        let names = request.tools.iter().map(|tool| tool.name.clone()).collect();
-        let (desk, calls) = bridge.calls().open(&agent_id, names);
-        let options = options(&request, &agent_id, &key, json!(selection));
-        let (server, _) = bridge
-            .unary::<Value>("SdkAgentService/CreateAgent", &options, CREATE)
-            .await
-            .map_err(|error| failure_of(error, &request.model, &catalog))?;
-        let session = Started {
-            server,
-            agent_id,
-            request,
-            catalog,
+        let mut may_repeat = true;
+        let (server, agent, desk, calls) = loop {
+            let server = bridge.server().await?;
+            let agent = NewAgent::of(&request, &server)?;
+            let names = request.tools.iter().map(|tool| tool.name.clone()).collect();
+            let (desk, calls) = bridge.calls().open(&agent.id, names);
+            let options = agent.options(&request, bridge.key()?.secret(), &selection);
+            let made =
+                server
+                    .client
+                    .unary::<Value>("SdkAgentService/CreateAgent", &options, CREATE);
+            match made.await {
+                Ok(_) => break (server, agent, desk, calls),
+                Err(error) if std::mem::take(&mut may_repeat) && server.ended(&error).await => {}
+                Err(error) => return Err(failure::of_call(error, &request.model, &catalog.ids())),
+            }
         };
+        let served = (!request.tools.is_empty()).then(|| Served {
+            server: CUSTOM_TOOLS.to_owned(),
+            names: request
+                .tools
+                .iter()
+                .map(|tool| (tool.name.clone(), tool.name.clone()))
+                .collect(),
+        });
+        let site = Site {
+            workspace: agent.workspace.clone(),
+            files: Vec::new(),
+            served,
+        };
+        let message = message(&prompt(&site), &agent.id, &request);
+        let announced = Arc::new(AtomicUsize::new(0));
         let (sender, heard) = mpsc::unbounded_channel();
         let started = AgentEvent::Started(Session {
             id: None,
-            model_label: Some(selection.id),
             api_key_source: Some("bridge".to_owned()),
         });
         let _ = sender.send(Ok(vec![started]));
+        let serves = !request.tools.is_empty();
+        let playing = Playing {
+            server,
+            agent,
+            request,
+            catalog,
+            heard: sender,
+            announced: Arc::clone(&announced),
+        };
         let stop = CancellationToken::new();
-        bridge.tracker().spawn(session.play(sender, stop.clone()));
-        Ok(Self {
+        bridge.tracker().spawn(playing.play(message, stop.clone()));
+        let run = Self {
             desk,
             calls,
             heard,
+            serves,
+            announced,
+            called: 0,
             _stop: stop.drop_guard(),
-        })
+        };
+        Ok((run, site))
     }
 
-    /// Waits for what happens next. Safe to cancel and call again. After
-    /// [`AgentEvent::Finished`] the run is to be dropped.
-    ///
-    /// # Errors
-    /// Why there is no result. All events have been delivered then.
-    pub async fn next(&mut self) -> Result<Happened, AgentError> {
+    /// See [`AgentRun::next`](crate::agent::AgentRun::next).
+    pub(in crate::agent) async fn next(
+        &mut self,
+        events: &mut Vec<AgentEvent>,
+    ) -> Result<(), AgentError> {
         tokio::select! {
             // What was said before a call is delivered before it.
             biased;
-            heard = self.heard.recv() => match heard {
-                Some(heard) => heard.map(Happened::Events),
-                None => Err(lost()),
-            },
-            Some(Call { key, name, arguments }) = self.calls.recv() => {
-                Ok(Happened::Called { key, name, arguments })
+            heard = self.heard.recv() => {
+                events.extend(heard.unwrap_or_else(|| Err(lost()))?);
             }
+            Some(incoming) = self.calls.recv() => events.push(match incoming {
+                Incoming::Called(Call { key, name, arguments }) => {
+                    self.called += 1;
+                    AgentEvent::ToolRequested { key: CallKey(key), name, arguments }
+                }
+                Incoming::GivenUp(key) => AgentEvent::CallGivenUp(CallKey(key)),
+            }),
         }
+        Ok(())
     }
 
-    /// Answers a call.
-    ///
-    /// # Errors
-    /// [`AgentError::Failed`] if the agent does not wait for this answer any more.
-    pub fn reply(&self, key: u64, text: &str, is_error: bool) -> Result<(), AgentError> {
-        if self.desk.reply(key, text, is_error) {
-            return Ok(());
-        }
-        let message = "the agent does not wait for the result of this call any more".to_owned();
-        Err(AgentError::Failed { message })
+    pub(in crate::agent) fn reply(&self, key: CallKey, result: &ToolResult) -> bool {
+        self.desk.reply(key.0, &result.content, result.is_error)
+    }
+
+    pub(in crate::agent) fn can_wait(&self) -> bool {
+        self.serves
+    }
+
+    pub(in crate::agent) fn expects_calls(&self) -> bool {
+        self.announced.load(Ordering::Relaxed) > self.called
     }
 }
 
@@ -186,54 +175,66 @@ fn lost() -> AgentError {
     }
 }
 
-fn failure_of(error: CallFailed, model: &str, catalog: &Catalog) -> AgentError {
-    match error {
-        CallFailed::Start(error) => error,
-        CallFailed::Rpc(error) => failure::of_call(error, model, &catalog.ids()),
+/// An agent that is to be made.
+struct NewAgent {
+    id: String,
+    workspace: PathBuf,
+}
+
+impl NewAgent {
+    fn of(request: &RunRequest, server: &Server) -> Result<Self, AgentError> {
+        let id = agent_id().map_err(|error| AgentError::Failed {
+            message: format!("no random numbers: {error}"),
+        })?;
+        let workspace = request.workspace.clone();
+        Ok(Self {
+            id,
+            workspace: workspace.unwrap_or_else(|| server.workspace.clone()),
+        })
+    }
+
+    /// A `CreateAgentRequest`: no settings of the user's or the project's, and no tool of Cursor's
+    /// own.
+    fn options(&self, request: &RunRequest, key: &str, model: &Selection) -> Value {
+        let tools = request.tools.iter().map(|tool| {
+            let definition = json!({"description": tool.description, "inputSchema": &*tool.schema});
+            (tool.name.clone(), definition)
+        });
+        let offered: &[&str] = if request.tools.is_empty() {
+            &[]
+        } else {
+            &["mcp"]
+        };
+        json!({"options": {
+            "agentId": self.id,
+            "apiKey": key,
+            "model": model,
+            "local": {
+                "cwd": [self.workspace],
+                "customTools": tools.collect::<Map<_, _>>(),
+            },
+            "tools": {"names": offered},
+            // Sub-agents would get the custom tools too, and Cursor's own.
+            "disallowedTools": ["task"],
+        }})
     }
 }
 
-/// Why a call of the bridge has no reply.
-#[derive(Debug)]
-pub(super) enum CallFailed {
-    /// There is no bridge.
-    Start(AgentError),
-    /// It did not answer, or with an error.
-    Rpc(RpcError),
-}
-
-/// A `CreateAgentRequest`: no settings of the user's or the project's, and no tool of Cursor's own.
-fn options(request: &Request, agent_id: &str, key: &Key, model: Value) -> Value {
-    let tools = request.tools.iter().map(|tool| {
-        let definition = json!({"description": tool.description, "inputSchema": &*tool.schema});
-        (tool.name.clone(), definition)
-    });
-    let offered = if request.tools.is_empty() {
-        json!([])
-    } else {
-        json!(["mcp"])
-    };
-    json!({"options": {
-        "agentId": agent_id,
-        "apiKey": key.secret(),
-        "model": model,
-        "local": {
-            "cwd": [request.workspace],
-            "customTools": tools.collect::<Map<_, _>>(),
-        },
-        "tools": {"names": offered},
-        // Sub-agents would get the custom tools too, and Cursor's own.
-        "disallowedTools": ["task"],
-    }})
-}
-
-fn message(request: &Request, agent_id: &str) -> Value {
-    let images = request.images.iter().map(|image| {
-        json!({"data": {"data": STANDARD.encode(&image.bytes), "mimeType": image.mime_type}})
+/// A `SendRequest`. Text files are in the prompt: the agent has nothing to read files with.
+fn message(prompt: &str, agent_id: &str, request: &RunRequest) -> Value {
+    let images = request.files.iter().filter_map(|(extension, bytes)| {
+        let mime = match *extension {
+            "png" => "image/png",
+            "jpg" => "image/jpeg",
+            "gif" => "image/gif",
+            "webp" => "image/webp",
+            _ => return None,
+        };
+        Some(json!({"data": {"data": STANDARD.encode(bytes), "mimeType": mime}}))
     });
     json!({
         "agentId": agent_id,
-        "message": {"text": &*request.prompt, "images": images.collect::<Vec<_>>()},
+        "message": {"text": prompt, "images": images.collect::<Vec<_>>()},
         "options": {"enableDeltas": true},
     })
 }
@@ -255,47 +256,41 @@ fn agent_id() -> Result<String, getrandom::Error> {
     Ok(format!("{a}-{b}-{c}-{d}-{e}"))
 }
 
-/// An agent that the bridge has made.
-struct Started {
+/// An agent that the bridge has made, and its message.
+struct Playing {
     server: Arc<Server>,
-    agent_id: String,
-    request: Request,
+    agent: NewAgent,
+    request: RunRequest,
     catalog: Arc<Catalog>,
+    heard: mpsc::UnboundedSender<Heard>,
+    announced: Arc<AtomicUsize>,
 }
 
-impl Started {
+impl Playing {
     /// Sends the message, reads the stream to its end, and cleans up.
-    async fn play(self, heard: mpsc::UnboundedSender<Heard>, stop: CancellationToken) {
+    async fn play(self, message: Value, stop: CancellationToken) {
         let mut decoder = Decoder::new(&self.request.model, self.catalog.ids());
         let is_over = tokio::select! {
-            read = self.read(&mut decoder, &heard) => {
+            read = self.read(message, &mut decoder) => {
                 let is_over = read.is_ok();
                 if let Err(error) = read {
-                    let _ = heard.send(Err(error));
+                    let _ = self.heard.send(Err(error));
                 }
                 is_over
             }
             () = stop.cancelled() => false,
         };
-        drop(heard);
         self.clean(decoder.run_id.filter(|_| !is_over)).await;
     }
 
-    async fn read(
-        &self,
-        decoder: &mut Decoder,
-        heard: &mpsc::UnboundedSender<Heard>,
-    ) -> Result<(), AgentError> {
-        let request = message(&self.request, &self.agent_id);
-        let sent = self
-            .server
-            .client
-            .stream("SdkAgentService/Send", &request)
-            .await;
-        let mut stream = match sent {
+    async fn read(&self, message: Value, decoder: &mut Decoder) -> Result<(), AgentError> {
+        let sent = self.server.client.stream("SdkAgentService/Send", &message);
+        let mut stream = match sent.await {
             Ok(stream) => stream,
             Err(error) => return Err(self.broken(error).await),
         };
+        // It can be megabytes.
+        drop(message);
         loop {
             let message = match stream.next().await {
                 Ok(Some(message)) => message,
@@ -311,11 +306,14 @@ impl Started {
                 tap.take(&message);
             }
             let mut events = Vec::new();
-            decoder.message(&message, &mut events)?;
+            let decoded = decoder.message(&message, &mut events);
+            self.announced
+                .store(decoder.announced.len(), Ordering::Relaxed);
             let is_last = matches!(events.last(), Some(AgentEvent::Finished(RunResult { .. })));
             if !events.is_empty() {
-                let _ = heard.send(Ok(events));
+                let _ = self.heard.send(Ok(events));
             }
+            decoded?;
             if is_last {
                 return Ok(());
             }
@@ -324,9 +322,8 @@ impl Started {
 
     /// What a stream that failed means; if its process has ended, that is what counts.
     async fn broken(&self, error: RpcError) -> AgentError {
-        if matches!(error, RpcError::Unreachable(_))
-            && let Some(how) = self.server.end_within(NOTICE).await
-        {
+        if self.server.ended(&error).await {
+            let how = self.server.how_it_ended();
             let message = format!("the bridge ended in the middle of the run: {how}");
             return AgentError::Failed { message };
         }
@@ -338,23 +335,20 @@ impl Started {
         if self.server.is_gone() {
             return;
         }
-        let agent = json!({"agentId": self.agent_id});
-        let delete = json!({"agentId": self.agent_id, "options": {"cwd": self.request.workspace}});
+        let NewAgent { id, workspace } = &self.agent;
         let cancel = running.map(|run_id| {
-            let cancel = json!({"runId": run_id, "agentId": self.agent_id});
+            let cancel = json!({"runId": run_id, "agentId": id});
             ("SdkAgentService/CancelRun", cancel)
         });
+        let close = json!({"agentId": id});
+        let delete = json!({"agentId": id, "options": {"cwd": workspace}});
         let rest = [
-            ("SdkAgentService/CloseAgent", agent),
+            ("SdkAgentService/CloseAgent", close),
             ("SdkAgentService/DeleteAgent", delete),
         ];
         for (method, request) in cancel.into_iter().chain(rest) {
-            let done = self
-                .server
-                .client
-                .unary::<Value>(method, &request, CLEAN)
-                .await;
-            if let Err(error) = done {
+            let done = self.server.client.unary::<Value>(method, &request, CLEAN);
+            if let Err(error) = done.await {
                 tracing::debug!(method, %error, "the bridge did not clean up after a run");
             }
         }

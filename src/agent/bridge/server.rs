@@ -20,7 +20,12 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::{callback::Callback, connect::Client, failure, home::Home};
+use super::{
+    callback::Callback,
+    connect::{Client, RpcError},
+    failure,
+    home::Home,
+};
 use crate::{
     agent::AgentError,
     sandbox::{
@@ -36,6 +41,9 @@ const READY: Duration = Duration::from_secs(30);
 
 /// How long it may take to answer a question about itself.
 const CONTROL: Duration = Duration::from_secs(10);
+
+/// How long the end of a process whose connection broke may take to be known.
+const NOTICE: Duration = Duration::from_secs(1);
 
 /// The longest line of its stderr that is read, in bytes.
 const LINE: usize = 64 << 10;
@@ -116,6 +124,8 @@ pub(super) struct Server {
     pub client: Client,
     /// What it said of itself.
     pub about: About,
+    /// An empty directory for requests without a workspace.
+    pub workspace: PathBuf,
     ended: Ended,
     _stop: DropGuard,
 }
@@ -167,6 +177,7 @@ impl Server {
             ))
         })?;
         let spec = launch.spec(home.path(), home.tmp(), home.state());
+        let workspace = home.workspace();
         let (tap, ready) = tap();
         let process = Process::start_tapped(&spec, "".into(), tracker, Some(tap));
         let process = process.map_err(|error| AgentError::Spawn {
@@ -232,6 +243,7 @@ impl Server {
         Ok(Self {
             client,
             about,
+            workspace,
             ended,
             _stop: stop,
         })
@@ -242,10 +254,15 @@ impl Server {
         self.ended.gone.is_cancelled()
     }
 
-    /// How the process ended, if it ends within the time.
-    pub async fn end_within(&self, limit: Duration) -> Option<String> {
-        timeout(limit, self.ended.gone.cancelled()).await.ok()?;
-        Some(self.ended.how())
+    /// Whether an error is one of a process that has ended; waits a moment for that to be known.
+    pub async fn ended(&self, error: &RpcError) -> bool {
+        matches!(error, RpcError::Unreachable(_))
+            && timeout(NOTICE, self.ended.gone.cancelled()).await.is_ok()
+    }
+
+    /// How the process ended, once it [has](Self::is_gone).
+    pub fn how_it_ended(&self) -> String {
+        self.ended.how()
     }
 }
 

@@ -62,7 +62,7 @@ impl Shared {
             let lived = state
                 .started
                 .map_or(Duration::ZERO, |started| started.elapsed());
-            let how = server.end_within(Duration::ZERO).await.unwrap_or_default();
+            let how = server.how_it_ended();
             state.server = None;
             if lived < PROVEN {
                 let message = format!("the bridge ended soon after its start: {how}");

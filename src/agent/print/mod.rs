@@ -5,6 +5,7 @@
 //! again as a tree, where every field may be missing or of another type (`lenient`). Neither knows
 //! processes, and neither can fail: the worst line decodes to nothing.
 
+mod agent;
 mod args;
 mod decode;
 mod files;
@@ -16,5 +17,6 @@ mod recordings;
 mod run;
 mod wire;
 
+pub(in crate::agent) use agent::PrintAgent;
 pub use decode::decode;
 pub use run::PrintRun;

@@ -2,11 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{args, files, output::Output};
+use super::{PrintAgent, args, files, output::Output};
 use crate::{
-    agent::{
-        Agent, AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused,
-    },
+    agent::{AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused},
     sandbox::{
         fence::{
             Enclosure,
@@ -22,7 +20,7 @@ use crate::{
 /// then cleans the slot, both in the background.
 #[derive(Debug)]
 pub struct PrintRun {
-    agent: Agent,
+    agent: PrintAgent,
     command: Command,
     enclosure: Enclosure,
     /// Taken when it is dropped.
@@ -46,7 +44,7 @@ struct Inside {
 
 impl PrintRun {
     pub(in crate::agent) async fn start(
-        agent: Agent,
+        agent: PrintAgent,
         request: RunRequest,
         prompt: impl FnOnce(&Site) -> String + Send,
     ) -> Result<(Self, Site), AgentError> {
@@ -178,7 +176,7 @@ impl Drop for PrintRun {
 
 /// Makes the slot ready for the child, and starts it.
 async fn enter(
-    agent: &Agent,
+    agent: &PrintAgent,
     command: &Command,
     slot: &Slot,
 ) -> Result<(Output, Enclosure), AgentError> {

@@ -84,6 +84,22 @@ impl Layer {
 }
 
 impl FenceStatus {
+    /// The status of an agent that needs no fence; the sentence says why.
+    #[must_use]
+    pub fn not_needed(mode: FenceMode, sentence: &str) -> Self {
+        let layer = Layer {
+            state: State::Off,
+            reason: None,
+            sentence: sentence.to_owned(),
+        };
+        Self {
+            mode,
+            view: layer.clone(),
+            writes: layer.clone(),
+            deny_rules: layer,
+        }
+    }
+
     pub(super) fn off() -> Self {
         Self {
             mode: FenceMode::Off,

@@ -3,7 +3,14 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::*;
+use super::{calls::Incoming, *};
+
+fn called(incoming: Option<Incoming>) -> calls::Call {
+    match incoming {
+        Some(Incoming::Called(call)) => call,
+        other => panic!("{other:?}"),
+    }
+}
 
 /// Sends the text as it is and reads until the connection closes.
 async fn raw(address: SocketAddr, text: &str) -> String {
@@ -106,7 +113,7 @@ async fn only_the_bridge_is_let_in() {
 
     let text = request("POST", PATH, &good, call);
     let (answer, ()) = tokio::join!(raw(callback.address, &text), async {
-        let call = received.recv().await.unwrap();
+        let call = called(received.recv().await);
         assert_eq!(
             (call.name.as_str(), call.arguments.get("x")),
             ("t", Some(&json!(1)))
@@ -152,17 +159,14 @@ async fn a_call_that_is_given_up_is_noticed() {
     let text = request("POST", PATH, &headers, r#"{"agentId":"a","toolName":"t"}"#);
     let mut stream = TcpStream::connect(callback.address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
-    let call = received.recv().await.unwrap();
+    let call = called(received.recv().await);
     // The head of the answer is there although the answer is not.
     let mut head = [0; 15];
     stream.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK");
     drop(stream);
-    let until = tokio::time::Instant::now() + Duration::from_secs(10);
-    while desk.is_awaited(call.key) {
-        assert!(tokio::time::Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let next = timeout(Duration::from_secs(10), received.recv()).await;
+    assert_eq!(next.unwrap(), Some(Incoming::GivenUp(call.key)));
     assert!(!desk.reply(call.key, "late", false));
 }
 
@@ -170,13 +174,18 @@ async fn a_call_that_is_given_up_is_noticed() {
 async fn a_held_call_shows_that_it_lives() {
     use futures::StreamExt;
 
-    let (sender, receiver) = tokio::sync::watch::channel(None);
-    let mut body = std::pin::pin!(wait(receiver));
+    let calls = Calls::default();
+    let (desk, _received) = calls.open("a", vec!["t".to_owned()]);
+    let request = json!({"agentId": "a", "toolName": "t"});
+    let reply = calls
+        .call(serde_json::from_value(request).unwrap())
+        .unwrap();
+    let mut body = std::pin::pin!(wait(reply));
     for _ in 0..3 {
         let frame = body.next().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), " ");
     }
-    sender.send_replace(Some(envelope("x", false)));
+    assert!(desk.reply(0, "x", false));
     let frame = body.next().await.unwrap().unwrap();
     assert!(frame.into_data().unwrap().starts_with(b"{\"result\""));
     assert!(body.next().await.is_none());

@@ -95,10 +95,11 @@ fn custom_tools_are_not_native() {
         .map(|event| match event {
             AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => call.kind.as_str(),
             AgentEvent::Activity => "-",
+            AgentEvent::ServedTool => "served",
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(kinds, ["-", "-", "mcp", "shell", "edit", "-"]);
+    assert_eq!(kinds, ["served", "served", "mcp", "shell", "edit", "-"]);
     let AgentEvent::ToolCompleted(edit) = &events[4] else {
         panic!()
     };
