@@ -170,12 +170,6 @@ impl PrintAgent {
         (!line.starts_with(|c: char| c.is_ascii_digit())).then_some(line)
     }
 
-    /// Whether the agent's program is still where it was found.
-    pub async fn exists(&self) -> bool {
-        let path = &self.shared.program.path;
-        tokio::fs::try_exists(path).await.unwrap_or(false)
-    }
-
     /// The output of `cursor-agent models`.
     ///
     /// # Errors
