@@ -29,10 +29,10 @@ use crate::{
 /// How long headers wait for the agent's first event. It takes 1 to 8 s to start.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// How long they wait on for something to show: some refusals follow the first event at once.
+/// How long they wait after that for something to show: some refusals follow the first event.
 const HOLD_STARTED: Duration = Duration::from_secs(1);
 
-/// How long a stream may be silent before a comment shows that it lives.
+/// How long a stream may be silent before a comment is sent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much is written at once if a client falls behind.
