@@ -39,6 +39,8 @@ pub(super) struct Call {
     pub name: String,
     /// The arguments.
     pub arguments: Map<String, Value>,
+    /// What the run's stream announces it by, if it is there.
+    pub id: Option<String>,
 }
 
 /// What happens to a run's calls.
@@ -193,6 +195,7 @@ impl Entry {
             key: key(place),
             name: request.tool_name.clone(),
             arguments: request.args.clone(),
+            id: request.tool_call_id.clone(),
         };
         if self.sender.send(Incoming::Called(call)).is_err() {
             return Err(CallError::UnknownAgent(request.agent_id));

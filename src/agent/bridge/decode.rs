@@ -4,8 +4,6 @@
 //! (sdk_messages.proto); one that is none of them only keeps the connection alive. The deltas are
 //! what is said, so the whole messages beside them are not read, except for the run's id.
 
-use std::collections::HashSet;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -85,8 +83,8 @@ pub(super) struct Decoder {
     pub run_id: Option<String>,
     /// The text of all deltas.
     said: String,
-    /// The custom tools' calls that were announced.
-    pub announced: HashSet<String>,
+    /// The custom tools' calls that were announced since this was last taken.
+    pub announced: Vec<String>,
     /// Usage of the turns that have ended.
     turns: Option<RunUsage>,
     /// What the last status message said of a failure.
@@ -188,7 +186,7 @@ impl Decoder {
             return None;
         }
         if let (Some(_), Some(id)) = (text("toolName"), update.get("callId")?.as_str()) {
-            self.announced.insert(id.to_owned());
+            self.announced.push(id.to_owned());
         }
         Some(AgentEvent::ServedTool)
     }

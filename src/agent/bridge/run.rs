@@ -5,17 +5,18 @@
 //! deleted with all that the bridge keeps of it.
 
 use std::{
+    collections::{HashSet, VecDeque},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -38,6 +39,9 @@ const CREATE: Duration = Duration::from_secs(60);
 /// How long each step of cleaning up may take.
 const CLEAN: Duration = Duration::from_secs(5);
 
+/// How long a call waits for the stream to announce it.
+const ANNOUNCED: Duration = Duration::from_millis(200);
+
 /// A running agent. Dropping it cancels the run and deletes the agent, in the background; calls that
 /// wait get an error first.
 #[derive(Debug)]
@@ -47,14 +51,24 @@ pub struct BridgeRun {
     heard: mpsc::UnboundedReceiver<Heard>,
     /// Whether the agent has tools to call.
     serves: bool,
-    /// How many calls the stream has announced, and how many have come.
-    announced: Arc<AtomicUsize>,
-    called: usize,
+    /// The calls that the stream has announced and that have not come.
+    announced: HashSet<String>,
+    /// The ids of the calls that have come.
+    called: HashSet<String>,
+    /// Calls that came before the stream has announced them, and until when that is waited for.
+    early: VecDeque<(Instant, Call)>,
     _stop: DropGuard,
 }
 
 /// What the stream said, or why it says nothing more.
-type Heard = Result<Vec<AgentEvent>, AgentError>;
+type Heard = Result<Said, AgentError>;
+
+#[derive(Debug, Default)]
+struct Said {
+    events: Vec<AgentEvent>,
+    /// The calls that were announced with them.
+    announced: Vec<String>,
+}
 
 impl BridgeRun {
     /// Makes an agent and sends it the message.
@@ -104,13 +118,15 @@ impl BridgeRun {
             served,
         };
         let message = message(&prompt(&site), &agent.id, &request);
-        let announced = Arc::new(AtomicUsize::new(0));
         let (sender, heard) = mpsc::unbounded_channel();
         let started = AgentEvent::Started(Session {
             id: None,
             api_key_source: Some("bridge".to_owned()),
         });
-        let _ = sender.send(Ok(vec![started]));
+        let _ = sender.send(Ok(Said {
+            events: vec![started],
+            announced: Vec::new(),
+        }));
         let serves = !request.tools.is_empty();
         let playing = Playing {
             server,
@@ -118,7 +134,6 @@ impl BridgeRun {
             request,
             catalog,
             heard: sender,
-            announced: Arc::clone(&announced),
         };
         let stop = CancellationToken::new();
         bridge.tracker().spawn(playing.play(message, stop.clone()));
@@ -127,8 +142,9 @@ impl BridgeRun {
             calls,
             heard,
             serves,
-            announced,
-            called: 0,
+            announced: HashSet::new(),
+            called: HashSet::new(),
+            early: VecDeque::new(),
             _stop: stop.drop_guard(),
         };
         Ok((run, site))
@@ -139,21 +155,70 @@ impl BridgeRun {
         &mut self,
         events: &mut Vec<AgentEvent>,
     ) -> Result<(), AgentError> {
-        tokio::select! {
-            // What was said before a call is delivered before it.
-            biased;
-            heard = self.heard.recv() => {
-                events.extend(heard.unwrap_or_else(|| Err(lost()))?);
-            }
-            Some(incoming) = self.calls.recv() => events.push(match incoming {
-                Incoming::Called(Call { key, name, arguments }) => {
-                    self.called += 1;
-                    AgentEvent::ToolRequested { key: CallKey(key), name, arguments }
+        let before = events.len();
+        while events.len() == before {
+            let overdue = self.early.front().map(|(until, _)| *until);
+            tokio::select! {
+                biased;
+                heard = self.heard.recv() => {
+                    let said = heard.unwrap_or_else(|| Err(lost()))?;
+                    events.extend(said.events);
+                    self.announce(said.announced, events);
                 }
-                Incoming::GivenUp(key) => AgentEvent::CallGivenUp(CallKey(key)),
-            }),
+                Some(incoming) = self.calls.recv() => match incoming {
+                    Incoming::Called(call) => self.take(call, events),
+                    Incoming::GivenUp(key) => {
+                        self.early.retain(|(_, call)| call.key != key);
+                        events.push(AgentEvent::CallGivenUp(CallKey(key)));
+                    }
+                },
+                () = sleep_until(overdue.unwrap_or_else(Instant::now)), if overdue.is_some() => {
+                    if let Some((_, call)) = self.early.pop_front() {
+                        self.request(call, events);
+                    }
+                }
+            }
         }
         Ok(())
+    }
+
+    /// A call is a request of its own, which can overtake what the stream said before it. The stream
+    /// announces it, so that its place is known.
+    fn take(&mut self, call: Call, events: &mut Vec<AgentEvent>) {
+        let is_known = |id: &String| self.announced.contains(id);
+        if call.id.as_ref().is_some_and(is_known) {
+            self.request(call, events);
+        } else {
+            self.early.push_back((Instant::now() + ANNOUNCED, call));
+        }
+    }
+
+    /// Notes what was announced, and delivers the calls that have come before.
+    fn announce(&mut self, ids: Vec<String>, events: &mut Vec<AgentEvent>) {
+        for id in ids {
+            if self.called.contains(&id) {
+                continue;
+            }
+            let same = |(_, call): &(Instant, Call)| call.id.as_ref() == Some(&id);
+            let early = self.early.iter().position(same);
+            let call = early.and_then(|place| self.early.remove(place));
+            self.announced.insert(id);
+            if let Some((_, call)) = call {
+                self.request(call, events);
+            }
+        }
+    }
+
+    fn request(&mut self, call: Call, events: &mut Vec<AgentEvent>) {
+        if let Some(id) = call.id {
+            self.announced.remove(&id);
+            self.called.insert(id);
+        }
+        events.push(AgentEvent::ToolRequested {
+            key: CallKey(call.key),
+            name: call.name,
+            arguments: call.arguments,
+        });
     }
 
     pub(in crate::agent) fn reply(&self, key: CallKey, result: &ToolResult) -> bool {
@@ -165,7 +230,7 @@ impl BridgeRun {
     }
 
     pub(in crate::agent) fn expects_calls(&self) -> bool {
-        self.announced.load(Ordering::Relaxed) > self.called
+        !self.announced.is_empty()
     }
 }
 
@@ -263,7 +328,6 @@ struct Playing {
     request: RunRequest,
     catalog: Arc<Catalog>,
     heard: mpsc::UnboundedSender<Heard>,
-    announced: Arc<AtomicUsize>,
 }
 
 impl Playing {
@@ -307,11 +371,10 @@ impl Playing {
             }
             let mut events = Vec::new();
             let decoded = decoder.message(&message, &mut events);
-            self.announced
-                .store(decoder.announced.len(), Ordering::Relaxed);
             let is_last = matches!(events.last(), Some(AgentEvent::Finished(RunResult { .. })));
             if !events.is_empty() {
-                let _ = self.heard.send(Ok(events));
+                let announced = std::mem::take(&mut decoder.announced);
+                let _ = self.heard.send(Ok(Said { events, announced }));
             }
             decoded?;
             if is_last {

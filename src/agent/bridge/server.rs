@@ -145,7 +145,7 @@ pub struct About {
 #[derive(Debug, Clone, Default)]
 struct Ended {
     gone: CancellationToken,
-    how: Arc<OnceLock<String>>,
+    how: Arc<OnceLock<(Instant, String)>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -260,6 +260,11 @@ impl Server {
             && timeout(NOTICE, self.ended.gone.cancelled()).await.is_ok()
     }
 
+    /// When the process ended.
+    pub fn ended_at(&self) -> Option<Instant> {
+        self.ended.how.get().map(|(at, _)| *at)
+    }
+
     /// How the process ended, once it [has](Self::is_gone).
     pub fn how_it_ended(&self) -> String {
         self.ended.how()
@@ -268,7 +273,10 @@ impl Server {
 
 impl Ended {
     fn how(&self) -> String {
-        self.how.get().cloned().unwrap_or_default()
+        self.how
+            .get()
+            .map(|(_, how)| how.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -354,7 +362,7 @@ async fn look_after(mut process: Process, home: Home, stop: CancellationToken, e
     if !stop.is_cancelled() {
         tracing::warn!("the bridge has ended: {how}");
     }
-    let _ = ended.how.set(how);
+    let _ = ended.how.set((Instant::now(), how));
     ended.gone.cancel();
     let _ = tokio::task::spawn_blocking(move || drop(home)).await;
 }

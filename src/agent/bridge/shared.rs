@@ -15,7 +15,8 @@ use super::{
 };
 use crate::agent::AgentError;
 
-/// The pause after the first failed start; it doubles with each further one.
+/// The pause after the second failed start in a row; it doubles with each further one. After the first
+/// there is none.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause.
@@ -59,16 +60,12 @@ impl Shared {
             if !server.is_gone() {
                 return Ok(Arc::clone(server));
             }
-            let lived = state
-                .started
-                .map_or(Duration::ZERO, |started| started.elapsed());
+            let ended = server.ended_at().unwrap_or_else(Instant::now);
             let how = server.how_it_ended();
             state.server = None;
-            if lived < PROVEN {
+            if state.started.is_none_or(|started| ended - started < PROVEN) {
                 let message = format!("the bridge ended soon after its start: {how}");
-                state
-                    .back_off
-                    .failed(Instant::now(), AgentError::Failed { message });
+                state.back_off.failed(ended, AgentError::Failed { message });
             }
         }
         state.back_off.check(Instant::now())?;
@@ -125,7 +122,10 @@ impl BackOff {
             .as_ref()
             .is_some_and(|(until, _)| now > *until + LONGEST_PAUSE);
         self.failures = if is_old { 0 } else { self.failures };
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10));
+        let pause = match self.failures {
+            0 => Duration::ZERO,
+            more => FIRST_PAUSE.saturating_mul(1 << (more - 1).min(10)),
+        };
         self.failures += 1;
         self.last = Some((now + pause.min(LONGEST_PAUSE), error));
     }
@@ -151,20 +151,19 @@ mod tests {
         let mut back_off = BackOff::default();
         assert!(back_off.check(begin).is_ok());
         let mut now = begin;
-        for pause in [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
+        for pause in [0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
             let pause = Duration::from_millis(pause);
             back_off.failed(now, error.clone());
-            assert_eq!(
-                back_off.check(now + pause - Duration::from_millis(1)),
-                Err(error.clone())
-            );
+            if let Some(before) = pause.checked_sub(Duration::from_millis(1)) {
+                assert_eq!(back_off.check(now + before), Err(error.clone()));
+            }
             now += pause;
             assert!(back_off.check(now).is_ok());
         }
         now += LONGEST_PAUSE * 2;
         back_off.failed(now, error);
         assert!(
-            back_off.check(now + FIRST_PAUSE).is_ok(),
+            back_off.check(now).is_ok(),
             "a failure after a long time is a first one"
         );
     }
