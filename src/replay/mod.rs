@@ -27,6 +27,7 @@ mod args;
 mod edits;
 mod emitter;
 mod ident;
+mod mcp;
 mod script;
 mod surface;
 mod tool;
@@ -37,7 +38,8 @@ use std::io::{Read, Write};
 
 pub use args::Args;
 pub use emitter::{Call, Emitter, Session};
-pub use surface::{Model, Repertoire, Run, run, unknown_model, untrusted};
+pub use mcp::{Mcp, McpTool, configured};
+pub use surface::{ALLOWED_TOOLS, Model, Repertoire, Run, run, unknown_model, untrusted};
 pub use tool::{Edit, Todo, Tool};
 
 /// Runs the replay agent on `args` (without the program's name and `replay-agent`) and returns
