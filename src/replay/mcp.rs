@@ -56,6 +56,20 @@ pub struct McpTool {
     pub schema: Value,
 }
 
+impl McpTool {
+    /// The `result` of a look at some tools.
+    #[must_use]
+    pub fn listing(tools: &[Self]) -> Value {
+        let tools = tools.iter().map(|tool| {
+            json!({
+                "tool": tool.name, "description": tool.description, "inputSchema": tool.schema,
+            })
+        });
+        let content = format!("{:#}", Value::from_iter(tools));
+        json!({"success": {"content": content}})
+    }
+}
+
 /// The servers that a run may use, by name, as the configuration files have them.
 ///
 /// # Errors
@@ -173,6 +187,20 @@ fn content(result: &Value) -> Vec<Value> {
         _ => json!({"text": {"text": part["text"]}}),
     };
     parts.map(part).collect()
+}
+
+/// The call that fetches a result which is not there yet: the server says so, with the tool to call
+/// and the call's id.
+#[must_use]
+pub fn awaits(result: &Value) -> Option<(String, Map<String, Value>)> {
+    let text = result["success"]["content"][0]["text"]["text"].as_str()?;
+    let status: Value = serde_json::from_str(text).ok()?;
+    if status["status"] != "still running" {
+        return None;
+    }
+    let tool = status["next_step"].as_str()?.split('`').nth(1)?;
+    let id = ("id".to_owned(), status.get("id")?.clone());
+    Some((tool.to_owned(), Map::from_iter([id])))
 }
 
 impl Server {

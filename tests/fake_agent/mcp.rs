@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use open_cursor::replay::{Call, Mcp, McpTool, Run, Tool, configured};
+use open_cursor::replay::{Call, Mcp, McpTool, Run, Tool, awaits, configured};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -353,10 +353,15 @@ impl Player<'_> {
                 break;
             };
             self.out.completed(&call, &result)?;
-            let Some(again) = still_running(&wanted, &result) else {
+            let Some((tool, arguments)) = awaits(&result) else {
                 self.results.push(report(&wanted, &result));
                 waiting -= 1;
                 continue;
+            };
+            let again = Wanted {
+                server: wanted.server,
+                tool,
+                arguments,
             };
             let call = self.announce(&again)?;
             let number = open.len();
@@ -396,19 +401,8 @@ impl Player<'_> {
         let call = self.out.call(&Tool::GetMcpTools {
             server: tool.server.clone(),
         });
-        let tools: Vec<Value> = self
-            .tools
-            .iter()
-            .map(|tool| {
-                json!({
-                    "tool": tool.name, "description": tool.description, "inputSchema": tool.schema,
-                })
-            })
-            .collect();
-        let content = serde_json::to_string_pretty(&tools)?;
         self.out.started(&call)?;
-        self.out
-            .completed(&call, &json!({"success": {"content": content}}))
+        self.out.completed(&call, &McpTool::listing(&self.tools))
     }
 
     /// A call of the preferred tool, different from all before.
@@ -468,22 +462,6 @@ impl Player<'_> {
         }
         finish(self.out)
     }
-}
-
-/// The call that waits for a result which is not there yet.
-fn still_running(wanted: &Wanted, result: &Value) -> Option<Wanted> {
-    let text = result["success"]["content"][0]["text"]["text"].as_str()?;
-    let status: Value = serde_json::from_str(text).ok()?;
-    if status["status"] != "still running" {
-        return None;
-    }
-    // Models read.
-    let tool = status["next_step"].as_str()?.split('`').nth(1)?;
-    Some(Wanted {
-        server: wanted.server.clone(),
-        tool: tool.to_owned(),
-        arguments: Map::from_iter([("id".to_owned(), status["id"].clone())]),
-    })
 }
 
 /// What a tool answered, on a line: `tool: text`, `tool failed: text` or `tool rejected: reason`.

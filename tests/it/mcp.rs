@@ -8,7 +8,7 @@ use open_cursor::{
     turn::{Attachment, ToolResult, ToolSpec},
 };
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{process::Command, time::timeout};
 
 use crate::support::fake_agent::fake_agent;
 
@@ -97,7 +97,15 @@ impl Run {
 }
 
 async fn agent(workspace: &Path, config: &Path, scenario: &str, flags: &[&str]) -> Printed {
-    let output = tokio::process::Command::new(fake_agent())
+    let mut fake = Command::new(fake_agent());
+    let model = format!("fake-mcp-{scenario}");
+    fake.args(flags).args(["--model", &model, "go"]);
+    printed(fake, workspace, config).await
+}
+
+/// Runs an agent to its end.
+async fn printed(mut agent: Command, workspace: &Path, config: &Path) -> Printed {
+    let output = agent
         .args([
             "-p",
             "--trust",
@@ -105,10 +113,8 @@ async fn agent(workspace: &Path, config: &Path, scenario: &str, flags: &[&str]) 
             "stream-json",
             "--stream-partial-output",
         ])
-        .args(["--model", &format!("fake-mcp-{scenario}"), "--workspace"])
+        .arg("--workspace")
         .arg(workspace)
-        .args(flags)
-        .arg("go")
         .env("CURSOR_CONFIG_DIR", config)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -440,4 +446,49 @@ async fn every_server_in_sight_is_approved() {
     run.write(".cursor/mcp.json", &config);
     run.echo("one", 1).await.answer();
     assert!(marker.exists());
+}
+
+#[tokio::test]
+async fn the_replay_agent_plays_all_its_steps_in_one_run() {
+    let limits = Limits {
+        hold: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let mut run = Run::with(limits).await;
+    let steps = json!([
+        [{"say": "One. "}, {"tools": [{"read": {"path": "/a"}}]}],
+        [{"say": "Two: {result}. "}, {"tools": [{"shell": {"command": "ls", "description": "List"}}]}],
+        [{"say": "Three: {result}. "}, {"tools": [{"web_fetch": {"url": "http://a.example/"}}]}],
+    ]);
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_open-cursor"));
+    replay.args(["replay-agent", "--approve-mcps", "--replay-pace", "0"]);
+    replay.args(["--model", "replay-script", &steps.to_string()]);
+    let agent = printed(replay, run.workspace.path(), run.config.path());
+    let offer = &mut run.offer;
+    let client = async {
+        let shell = json!({"command": "ls", "description": "List"});
+        for (arguments, answer) in [(json!({"filePath": "/a"}), "text"), (shell, "files")] {
+            let made = called(offer).await;
+            assert_eq!(Value::from(made.arguments), arguments);
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            offer.reply(made.key, &result(answer), &[]);
+        }
+    };
+    let both = async { tokio::join!(agent, client).0 };
+    let printed = timeout(SOON, both).await.expect("the run ends");
+    let answer = printed.answer();
+    assert!(
+        answer.starts_with("One. Two: text. Three: files. Nobody executed"),
+        "{answer}"
+    );
+    assert!(printed.calls("webFetchToolCall", "started").is_empty());
+    let names: Vec<&Value> = printed
+        .calls("mcpToolCall", "started")
+        .iter()
+        .map(|call| &call["args"]["toolName"])
+        .collect();
+    assert_eq!(
+        (names.first(), names.last()),
+        (Some(&&json!("read")), Some(&&json!("await_result")))
+    );
 }
