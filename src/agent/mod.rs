@@ -14,6 +14,7 @@
 
 #[allow(clippy::module_inception)]
 mod agent;
+mod carrier;
 pub mod classify;
 mod discover;
 mod env;
@@ -28,8 +29,9 @@ mod run;
 pub use agent::{Agent, Setup};
 pub use discover::{discover, find_program};
 pub use env::Env;
+pub use crate::mcp::CallKey;
 pub use error::AgentError;
-pub use event::{AgentEvent, CallKey, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
+pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
 pub use lazy_json::LazyJson;
 pub use login::{Login, ask_login};
 pub use program::{Program, Reply};

@@ -14,6 +14,7 @@ mod output;
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod recordings;
 mod run;
+mod served;
 mod wire;
 
 pub use decode::decode;

@@ -15,7 +15,13 @@ use super::{SlotDirs, config, sweep};
 use crate::sandbox::untrusted;
 
 /// Rules that Cursor is to keep (FACTS 1.6).
-pub type Rules = &'static [&'static str];
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// What may be done without asking.
+    pub allow: &'static [&'static str],
+    /// What is refused, whatever else says.
+    pub deny: &'static [&'static str],
+}
 
 /// The user's files that it is made from, and the names of ours.
 const FILES: [&str; 2] = [config::FILE, config::FLAGS];
