@@ -128,7 +128,7 @@ impl Agent {
         let shared = &self.shared;
         let enclosure = shared
             .fence
-            .prepare(slot.dirs(), &request.workspace, Vec::new())
+            .prepare(slot.dirs(), &request.workspace)
             .await
             .map_err(refused)?;
         if let Some(warning) = enclosure.warning() {

@@ -182,6 +182,20 @@ async fn a_second_signal_ends_it_at_once_and_leaves_no_agent() {
 }
 
 #[tokio::test]
+async fn a_killed_server_leaves_no_agent() {
+    let mut serve = Serve::start(&[]).await;
+    let _stream = serve.begin("replay-error-hang").await;
+    let launcher = children(serve.child.id());
+    let inside = children(launcher[0]);
+    let agent = children(inside[0]);
+    assert_eq!([launcher.len(), inside.len(), agent.len()], [1, 1, 1]);
+    serve.child.kill().unwrap();
+    for process in [launcher[0], inside[0], agent[0]] {
+        wait_until("the end of the agent", || !process_exists(process)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_port_in_use_says_by_whom() {
     let serve = Serve::start(&[]).await;
     let port = serve.port().to_string();

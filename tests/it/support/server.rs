@@ -135,6 +135,19 @@ impl TestServer {
         }
     }
 
+    /// The processes of this server's agents, whatever they are: each has the home in its
+    /// environment. A process without one has ended.
+    pub fn agents(&self) -> Vec<String> {
+        let home = self.home.path().to_str().unwrap();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let of_ours = processes.filter_map(|process| {
+            let read = |file: &str| std::fs::read(process.path().join(file)).unwrap_or_default();
+            let is_ours = String::from_utf8_lossy(&read("environ")).contains(home);
+            is_ours.then(|| String::from_utf8_lossy(&read("cmdline")).replace('\0', " "))
+        });
+        of_ours.collect()
+    }
+
     /// From now on, the scenario `fake-play` prints this file.
     pub fn play(&self, file: &Path) {
         std::fs::copy(file, self.workspace.path().join("play.ndjson")).unwrap();

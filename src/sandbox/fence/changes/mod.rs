@@ -76,13 +76,11 @@ pub enum ChangeKind {
     Mode,
 }
 
-/// Reads the changes of a view. `ours` are the files that we put into the upper layer ourselves:
-/// absolute paths below an overlay.
+/// Reads the changes of a view.
 ///
 /// Fails if an upper layer itself cannot be listed; one unreadable file is [`Content::Unreadable`].
-pub(super) fn read(overlays: &[Overlay], ours: &[PathBuf], limits: &Limits) -> io::Result<Changes> {
+pub(super) fn read(overlays: &[Overlay], limits: &Limits) -> io::Result<Changes> {
     let mut walk = Walk {
-        ours,
         limit: limits.changes,
         reader: Reader::new(limits),
         changes: Changes {
@@ -97,14 +95,13 @@ pub(super) fn read(overlays: &[Overlay], ours: &[PathBuf], limits: &Limits) -> i
     Ok(walk.changes)
 }
 
-struct Walk<'a> {
-    ours: &'a [PathBuf],
+struct Walk {
     limit: usize,
     reader: Reader,
     changes: Changes,
 }
 
-impl Walk<'_> {
+impl Walk {
     /// Compares the entries of one upper directory with the real one. `real` is false below a
     /// directory that the agent made where there was none.
     fn entries(&mut self, entries: BTreeSet<OsString>, upper: &Path, at: &Path, real: bool) {
@@ -113,7 +110,7 @@ impl Walk<'_> {
                 return;
             }
             let (upper, at) = (upper.join(&name), at.join(&name));
-            if is_bookkeeping(&at) || self.ours.contains(&at) {
+            if is_bookkeeping(&at) {
                 continue;
             }
             let Ok(meta) = fs::symlink_metadata(&upper) else {
@@ -160,8 +157,7 @@ impl Walk<'_> {
                 let so_far = self.changes.list.len();
                 self.entries(entries, upper, at, false);
                 // A directory shows in the files in it; only an empty one needs telling.
-                let told = self.changes.list.len() > so_far;
-                if !told && !self.ours.iter().any(|ours| ours.starts_with(at)) {
+                if self.changes.list.len() == so_far {
                     self.push(at, ChangeKind::Created, None, Some(Node::directory(meta)));
                 }
             }
@@ -188,7 +184,7 @@ impl Walk<'_> {
 
     /// A deleted directory is told file by file, and then itself.
     fn deleted(&mut self, at: &Path, before: &Metadata) {
-        if is_bookkeeping(at) || self.ours.iter().any(|ours| ours == at) {
+        if is_bookkeeping(at) {
             return;
         }
         if before.is_dir() {
