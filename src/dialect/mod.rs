@@ -23,6 +23,7 @@ mod openai_responses;
 mod openai_usage;
 mod parameters;
 mod tools;
+mod tree;
 mod x_cursor;
 
 pub use parameters::{Parameter, Treatment};

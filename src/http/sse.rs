@@ -43,12 +43,12 @@ const COALESCE: usize = 32 * 1024;
 /// # Errors
 /// The turn's failure, if it failed before it had anything to show.
 pub async fn stream(
-    events: impl Into<Choices>,
+    events: Choices,
     reply: Box<dyn Reply>,
     dump: Option<Dump>,
 ) -> Result<Response, TurnError> {
     let mut body = SseBody {
-        events: events.into(),
+        events,
         reply: Some(reply),
         frames: Vec::new(),
         dump,
@@ -64,7 +64,9 @@ pub async fn stream(
         let Some((choice, batch)) = batch else { break };
         match &batch[..] {
             [.., TurnEvent::End(end)] if !batch.iter().any(is_delta) => {
-                end.outcome.clone()?;
+                if let Err(error) = &end.outcome {
+                    return Err(error.clone());
+                }
             }
             [TurnEvent::Started, ..] => hold.as_mut().reset(Instant::now() + HOLD_STARTED),
             _ => {}
@@ -171,9 +173,12 @@ impl Stream for SseBody {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use http_body_util::BodyExt as _;
+    use std::sync::Arc;
 
-    use super::*;
+    use http_body_util::BodyExt as _;
+    use warp::http::{HeaderMap, Method};
+
+    use super::{super::record::Record, *};
     use crate::{
         dialect::{self, Stamp},
         engine::TurnStream,
@@ -189,6 +194,11 @@ mod tests {
         dialect::all(0)[0].decode(body, stamp).unwrap().reply
     }
 
+    fn choices(stream: TurnStream) -> Choices {
+        let record = Record::new(&Method::POST, "/", &HeaderMap::new(), None, Arc::default());
+        Choices::new(vec![stream], record, None)
+    }
+
     async fn frame(response: &mut Response) -> String {
         let frame = response.body_mut().frame().await.unwrap().unwrap();
         String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
@@ -198,7 +208,7 @@ mod tests {
     async fn a_turn_that_waits_shows_that_it_lives() {
         let (sender, events) = TurnStream::channel();
         let begun = Instant::now();
-        let mut response = stream(events, reply(), None).await.unwrap();
+        let mut response = stream(choices(events), reply(), None).await.unwrap();
         assert_eq!(begun.elapsed(), HOLD);
         for count in 1..=3 {
             assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
@@ -225,7 +235,7 @@ mod tests {
             let end = TurnEvent::End(TurnEnd::failed(error));
             sender.send(vec![end]).await.unwrap();
         };
-        let (response, ()) = tokio::join!(stream(events, reply(), None), fail);
+        let (response, ()) = tokio::join!(stream(choices(events), reply(), None), fail);
         assert_eq!(response.unwrap_err().kind, ErrorKind::RateLimit);
     }
 }
