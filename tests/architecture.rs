@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("replay", &["agent", "sandbox"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
-    ("auth", &["agent", "credential"]),
+    ("auth", &["agent", "credential", "sandbox"]),
     ("clients", &["models", "opencode"]),
     ("service", &[]),
     (

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::render;
 use crate::opencode::Places;
+use crate::sandbox::untrusted;
 use crate::service::{Service, service};
 use crate::settings::{ConfigFile, Flags, Resolved, SettingsError};
 
@@ -65,7 +66,7 @@ impl Dirs {
         let Some(path) = self.config_file() else {
             return Ok(ConfigFile::default());
         };
-        match std::fs::read_to_string(&path) {
+        match untrusted::read_to_string(&path) {
             Ok(text) => ConfigFile::parse(&path, &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ConfigFile::default()),
             Err(error) => Err(SettingsError {

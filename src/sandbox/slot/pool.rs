@@ -135,7 +135,7 @@ impl Slots {
         Ok(Self {
             pool: Arc::new(Pool {
                 count,
-                cleaner: cleaner(root.join("chats")).map_err(failed(root))?,
+                cleaner: cleaner(root.clone()).map_err(failed(root))?,
                 permits,
                 idle,
             }),
@@ -237,9 +237,9 @@ impl Drop for Slot {
 }
 
 /// Runs jobs one after the other on a thread of its own, until the sender is dropped, and removes
-/// old chats now and then. Not the runtime's pool: a slot may be dropped outside of one, and while
+/// old chats and what was moved aside now and then. Not the runtime's pool: a slot may be dropped outside of one, and while
 /// one shuts down.
-fn cleaner(chats: PathBuf) -> io::Result<mpsc::Sender<Job>> {
+fn cleaner(root: PathBuf) -> io::Result<mpsc::Sender<Job>> {
     let (sender, jobs) = mpsc::channel::<Job>();
     let mut due = Instant::now();
     let work = move || loop {
@@ -247,7 +247,8 @@ fn cleaner(chats: PathBuf) -> io::Result<mpsc::Sender<Job>> {
             Ok(job) => job(),
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
-                chats::prune(&chats, SystemTime::now() - chats::AGE);
+                chats::prune(&root.join("chats"), SystemTime::now() - chats::AGE);
+                super::remove_asides(&root);
                 due = Instant::now() + PRUNE_EVERY;
             }
         }

@@ -20,6 +20,9 @@ use ignore::is_bookkeeping;
 pub use node::{Content, Node};
 use node::{Reader, same};
 
+/// Directories in each other; deeper ones are not looked into. No project has so many.
+const DEEPEST: usize = 128;
+
 /// How much is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -82,6 +85,7 @@ pub enum ChangeKind {
 pub(super) fn read(overlays: &[Overlay], limits: &Limits) -> io::Result<Changes> {
     let mut walk = Walk {
         limit: limits.changes,
+        depth: 0,
         reader: Reader::new(limits),
         changes: Changes {
             list: Vec::new(),
@@ -97,11 +101,23 @@ pub(super) fn read(overlays: &[Overlay], limits: &Limits) -> io::Result<Changes>
 
 struct Walk {
     limit: usize,
+    depth: usize,
     reader: Reader,
     changes: Changes,
 }
 
 impl Walk {
+    /// Walks a directory, unless it is too deep for the stack.
+    fn deeper(&mut self, walk: impl FnOnce(&mut Self)) {
+        if self.depth == DEEPEST {
+            self.changes.complete = false;
+            return;
+        }
+        self.depth += 1;
+        walk(self);
+        self.depth -= 1;
+    }
+
     /// Compares the entries of one upper directory with the real one. `real` is false below a
     /// directory that the agent made where there was none.
     fn entries(&mut self, entries: BTreeSet<OsString>, upper: &Path, at: &Path, real: bool) {
@@ -122,7 +138,7 @@ impl Walk {
                     self.deleted(&at, &before);
                 }
             } else if meta.is_dir() {
-                self.directory(&upper, &at, &meta, before);
+                self.deeper(|walk| walk.directory(&upper, &at, &meta, before));
             } else {
                 self.file(&upper, &at, &meta, before);
             }
@@ -188,7 +204,7 @@ impl Walk {
             return;
         }
         if before.is_dir() {
-            self.contents_deleted(at);
+            self.deeper(|walk| walk.contents_deleted(at));
         }
         let node = self.reader.node(at, before);
         self.push(at, ChangeKind::Deleted, Some(node), None);

@@ -214,3 +214,19 @@ fn special_files_are_not_opened() {
     nix::unistd::mkfifo(&layers.upper("pipe"), Mode::S_IRWXU).unwrap();
     assert_eq!(layers.told(), ["Created pipe: - -> 700 Special"]);
 }
+
+#[test]
+fn a_tree_that_is_too_deep_is_cut_short() {
+    let layers = Layers::new();
+    let deep = "d/".repeat(1000);
+    fs::create_dir_all(layers.upper(&deep)).unwrap();
+    fs::write(layers.upper("a"), "").unwrap();
+    let changes = layers.read_with(&Limits::default());
+    assert!(!changes.complete);
+    assert_eq!(changes.list.len(), 1);
+    // The whole of a deep directory is deleted.
+    let layers = Layers::new();
+    fs::create_dir_all(layers.real(&deep)).unwrap();
+    layers.whiteout("d");
+    assert!(!layers.read_with(&Limits::default()).complete);
+}

@@ -263,3 +263,62 @@ async fn strays_end_with_the_slot() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Sets or clears the attribute that keeps even root from removing a file. False where there is
+/// none.
+fn immutable(path: &Path, sign: &str) -> bool {
+    let chattr = std::process::Command::new("chattr")
+        .arg(format!("{sign}i"))
+        .arg(path)
+        .stderr(std::process::Stdio::null())
+        .status();
+    chattr.is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn a_slot_that_cannot_be_cleaned_is_moved_aside_and_no_run_fails() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    for _ in 0..2 {
+        let slot = slots.acquire().await.unwrap();
+        let stuck = slot.dirs().tmp().join("stuck");
+        fs::write(&stuck, "x").unwrap();
+        fs::write(slot.dirs().config().join("mcp.json"), "evil").unwrap();
+        if !immutable(&stuck, "+") {
+            println!("SKIPPED: files cannot be made immutable here");
+            return end(slots, slot).await;
+        }
+        end(slots.clone(), slot).await;
+    }
+    let slot = slots.acquire().await.unwrap();
+    assert_eq!(files(&slot.dirs().tmp()), [""; 0].map(PathBuf::from));
+    assert!(!slot.dirs().config().join("mcp.json").exists());
+    let asides = root.path().join("cache/slots");
+    let stuck = [0, 1].map(|number| asides.join(format!("0.aside-{number}/tmp/stuck")));
+    for file in &stuck {
+        assert!(file.exists(), "{}", file.display());
+        assert!(immutable(file, "-"));
+    }
+    crate::sandbox::slot::remove_asides(&asides);
+    assert!(!stuck[0].exists() && !asides.join("0.aside-0").exists());
+    end(slots, slot).await;
+}
+
+#[tokio::test]
+async fn a_users_file_that_never_ends_is_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    std::os::unix::fs::symlink("/dev/zero", root.path().join("user/cli-config.json")).unwrap();
+    let pipe = root.path().join("user/statsig-cache.json");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let slot = slots.acquire().await.unwrap();
+    slot.dirs().configure(&["Shell(**)"]).unwrap();
+    let config = slot.dirs().config();
+    assert!(
+        fs::read_to_string(config.join("cli-config.json"))
+            .unwrap()
+            .contains("Shell(**)")
+    );
+    assert!(!config.join("statsig-cache.json").exists());
+    end(slots, slot).await;
+}
