@@ -14,12 +14,15 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    AgentError, AgentRun, Env, Login, Program, RunRequest, Session, Site, ask_login, discover,
-    print::PrintRun,
+    AgentError, AgentRun, Env, Login, Program, RunRequest, Session, Site, ask_login,
+    carrier::Carrier, discover, print::PrintRun,
 };
-use crate::sandbox::{
-    fence::{Fence, FenceMode, FenceStatus},
-    slot::{Places, Slot, Slots},
+use crate::{
+    mcp::{self, Endpoint},
+    sandbox::{
+        fence::{Fence, FenceMode, FenceStatus},
+        slot::{Places, Slot, Slots},
+    },
 };
 
 /// How long the CLI may take to say whether it is logged in: up to 15 s were seen (FACTS 3.1).
@@ -39,6 +42,10 @@ pub struct Setup {
     pub launcher: PathBuf,
     /// The directory that most runs will work in, to try the fence on.
     pub workspace: Option<PathBuf>,
+    /// Whether the client's tools may be served to runs.
+    pub serve_tools: Option<mcp::Limits>,
+    /// Where it is kept which versions of the agent take served tools.
+    pub carriers: Option<PathBuf>,
 }
 
 /// A found agent. Clones share everything.
@@ -53,6 +60,8 @@ struct Shared {
     env: Vec<(OsString, OsString)>,
     fence: Fence,
     slots: Slots,
+    endpoint: Option<Endpoint>,
+    carrier: Carrier,
     /// Whether the login was found not to survive a configuration directory of our own.
     shares_config: AtomicBool,
     /// Whether it was said that runs do not use the login.
@@ -89,8 +98,15 @@ impl Agent {
         .map_err(|error| AgentError::Refused {
             message: error.to_string(),
         })?;
+        let endpoint = match setup.serve_tools {
+            Some(limits) => Some(Endpoint::bind_with(limits).await.map_err(refused)?),
+            None => None,
+        };
+        let carrier = Carrier::open(setup.carriers, &program.path);
         Ok(Self {
             shared: Arc::new(Shared {
+                endpoint,
+                carrier,
                 program,
                 env: env.for_agent(&[]),
                 fence,
@@ -122,10 +138,23 @@ impl Agent {
         Ok((AgentRun::Print(Box::new(run)), site))
     }
 
-    /// Whether tools can be served to runs, as far as is known.
+    /// Why tools can't be served to runs, as far as is known; `None` if they can.
     #[must_use]
-    pub fn serves_tools(&self) -> bool {
-        false
+    pub fn serving_problem(&self) -> Option<String> {
+        match &self.shared.endpoint {
+            Some(_) => self.shared.carrier.refusal(),
+            None => Some("it is turned off".to_owned()),
+        }
+    }
+
+    /// Where tools are served to runs.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.shared.endpoint.as_ref()
+    }
+
+    /// What is known of the program in this respect.
+    pub(super) fn carrier(&self) -> &Carrier {
+        &self.shared.carrier
     }
 
     pub(super) async fn slot(&self) -> Result<Slot, AgentError> {

@@ -102,10 +102,16 @@ impl Carrier {
 
 /// An update of the CLI changes where its link points to, or the program itself.
 fn version(program: &Path) -> String {
-    let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+    let real = program
+        .canonicalize()
+        .unwrap_or_else(|_| program.to_owned());
     let changed = fs::metadata(&real).and_then(|meta| meta.modified()).ok();
     let changed = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    format!("{} {}", real.display(), changed.unwrap_or_default().as_secs())
+    format!(
+        "{} {}",
+        real.display(),
+        changed.unwrap_or_default().as_secs()
+    )
 }
 
 fn now() -> u64 {
@@ -153,7 +159,8 @@ mod tests {
         assert_eq!(Carrier::open(Some(file.clone()), &other).refusal(), None);
 
         let mut all = read(&file).unwrap();
-        all.values_mut().for_each(|known| known.since -= WEEK.as_secs());
+        all.values_mut()
+            .for_each(|known| known.since -= WEEK.as_secs());
         write(&file, &all).unwrap();
         assert_eq!(open().refusal(), None, "it is old");
         fs::write(&file, "no JSON").unwrap();

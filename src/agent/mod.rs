@@ -26,10 +26,10 @@ pub mod print;
 mod program;
 mod run;
 
+pub use crate::mcp::CallKey;
 pub use agent::{Agent, Setup};
 pub use discover::{discover, find_program};
 pub use env::Env;
-pub use crate::mcp::CallKey;
 pub use error::AgentError;
 pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
 pub use lazy_json::LazyJson;

@@ -9,8 +9,8 @@ use std::{
     collections::HashSet,
     ffi::OsString,
     fs, io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
     time::Duration,
 };
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::{
     agent::{AgentEvent, CallKey, NativeCall, Served},
     mcp::{Event, Offer},
+    sandbox::slot::Rules,
     turn::{Attachment, ToolResult},
 };
 
@@ -30,6 +31,12 @@ const LISTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The tools of Cursor's that calling ours needs (recordings/stderr/allowed-tools-invalid.txt).
 pub(super) const ALLOWED_TOOLS: &str = "mcp_tool_call,get_mcp_tools_tool_call";
+
+/// Calls of our server's tools need no approval; Cursor's own are not to be used.
+pub(super) const RULES: Rules = Rules {
+    allow: &["Mcp(oc:*)"],
+    deny: &["Shell(**)", "WebFetch(*)", "Write(**)"],
+};
 
 /// The tools of one child.
 #[derive(Debug)]
@@ -60,7 +67,9 @@ impl ServedTools {
         let names = self.offer.names();
         Served {
             server: self.offer.server_name().to_owned(),
-            names: names.map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned())).collect(),
+            names: names
+                .map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned()))
+                .collect(),
         }
     }
 
@@ -92,7 +101,8 @@ impl ServedTools {
 
     /// The child has printed its first event.
     pub fn began(&mut self) {
-        self.deadline.get_or_insert_with(|| Instant::now() + LISTED_WITHIN);
+        self.deadline
+            .get_or_insert_with(|| Instant::now() + LISTED_WITHIN);
     }
 
     /// Waits for what the child does with the tools; `None` if that is nothing for the run, or the
@@ -143,7 +153,10 @@ impl ServedTools {
             AgentEvent::ToolCompleted(call) if self.is_ours(&call) => {
                 self.announced.remove(&call.call_id);
                 let refused = ["rejected", "permissionDenied"];
-                if call.outcome.is_some_and(|outcome| refused.contains(&&*outcome.name)) {
+                if call
+                    .outcome
+                    .is_some_and(|outcome| refused.contains(&&*outcome.name))
+                {
                     tracing::warn!(
                         "Cursor refused the agent a call of the client's tools; a deny rule `Mcp(…)` \
                          in your Cursor configuration does that. Remove it, or use --turns respawn"

@@ -8,6 +8,10 @@ pub(super) fn rules(view: bool) -> Rules {
     const WITHOUT_VIEW: &[&str] = &["Shell(**)", "Mcp(*:*)", "WebFetch(*)", "Write(**)"];
     Rules {
         allow: &[],
-        deny: if view { &WITHOUT_VIEW[..3] } else { WITHOUT_VIEW },
+        deny: if view {
+            &WITHOUT_VIEW[..3]
+        } else {
+            WITHOUT_VIEW
+        },
     }
 }

@@ -64,10 +64,10 @@ impl Seed {
         let config = dirs.config();
         sweep::empty(&config)?;
         symlink(&dirs.chats, config.join(CHATS))?;
-        let own = fs::read_to_string(&paths[0]).ok();
+        let own = untrusted::read_to_string(&paths[0]).ok();
         let merged = config::merged(own.as_deref(), rules).into_bytes();
         // Feature flags that Cursor would fetch again; no part of any turn.
-        let contents = [Some(merged), fs::read(&paths[1]).ok()];
+        let contents = [Some(merged), untrusted::read(&paths[1]).ok()];
         for (name, content) in FILES.iter().zip(&contents) {
             if let Some(content) = content {
                 write_new(&config.join(name), content)?;

@@ -14,6 +14,7 @@ use open_cursor::{
     boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Turns, Workspaces},
     http::{self, Address, App, Server, Shutdown, client},
+    mcp,
     sandbox::fence::FenceMode,
 };
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ use super::{Stream, fake_agent::fake_agent};
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
     /// Where the agent's slots and Cursor's own state are.
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
@@ -104,6 +105,8 @@ impl TestServer {
                 slots: 8,
                 launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
                 workspace: None,
+                serve_tools: Some(mcp::Limits::default()),
+                carriers: None,
             },
         };
         setup.agent.workspace = setup.engine.workspaces.fixed.clone();
@@ -129,13 +132,26 @@ impl TestServer {
         };
         let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
         Self {
-            _home: home,
+            home,
             addr,
             app,
             workspace,
             shutdown,
             task,
         }
+    }
+
+    /// The processes of this server's agents, whatever they are: each has the home in its
+    /// environment. A process without one has ended.
+    pub fn agents(&self) -> Vec<String> {
+        let home = self.home.path().to_str().unwrap();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let of_ours = processes.filter_map(|process| {
+            let read = |file: &str| std::fs::read(process.path().join(file)).unwrap_or_default();
+            let is_ours = String::from_utf8_lossy(&read("environ")).contains(home);
+            is_ours.then(|| String::from_utf8_lossy(&read("cmdline")).replace('\0', " "))
+        });
+        of_ours.collect()
     }
 
     /// From now on, the scenario `fake-play` prints this file.
