@@ -14,7 +14,6 @@ use open_cursor::{
     boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Turns, Workspaces},
     http::{self, Address, App, Server, Shutdown, client},
-    mcp,
     sandbox::fence::FenceMode,
 };
 use serde_json::{Value, json};
@@ -93,7 +92,7 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 estimate_usage: EstimateUsage::Auto,
-                turns: Turns::Auto,
+                turns: Turns::Respawn,
                 park_timeout: Duration::from_secs(1800),
                 boundary: boundary::Options::default(),
                 client_tools: true,
@@ -105,7 +104,7 @@ impl TestServer {
                 slots: 8,
                 launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
                 workspace: None,
-                serve_tools: Some(mcp::Limits::default()),
+                serve_tools: None,
                 carriers: None,
             },
         };
