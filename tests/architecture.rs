@@ -15,11 +15,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
     ("credential", &[]),
     ("sandbox", &["credential"]),
-    ("agent", &["credential", "mcp", "sandbox", "turn"]),
+    ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
     ("replay", &["agent", "sandbox"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
-    ("auth", &["agent", "credential"]),
+    ("auth", &["agent", "credential", "sandbox"]),
     ("clients", &["models", "opencode"]),
     ("service", &[]),
     (

@@ -12,7 +12,10 @@ use super::{
     choose,
     print::{PrintAgent, PrintRun},
 };
-use crate::sandbox::fence::{FenceMode, FenceStatus};
+use crate::{
+    mcp,
+    sandbox::fence::{FenceMode, FenceStatus},
+};
 
 /// What an agent needs besides its program.
 #[derive(Debug, Clone)]
@@ -25,6 +28,10 @@ pub struct Setup {
     pub launcher: PathBuf,
     /// The directory that most runs will work in, to try the fence on.
     pub workspace: Option<PathBuf>,
+    /// Whether the client's tools may be served to runs.
+    pub serve_tools: Option<mcp::Limits>,
+    /// Where it is kept which versions of the agent take served tools.
+    pub carriers: Option<PathBuf>,
     /// Where Cursor's SDK bridge is, if it is not to be looked for.
     pub bridge: Option<PathBuf>,
 }
@@ -108,10 +115,13 @@ impl Agent {
         }
     }
 
-    /// Whether tools can be served to runs, as far as is known.
+    /// Why tools can't be served to runs, as far as is known; `None` if they can.
     #[must_use]
-    pub fn serves_tools(&self) -> bool {
-        matches!(self.kind, Kind::Bridge(..))
+    pub fn serving_problem(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Print(agent) => agent.serving_problem(),
+            Kind::Bridge(..) => None,
+        }
     }
 
     /// Makes sure, beside the server, that runs find the user's login. Takes seconds.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::LazyJson;
+use crate::mcp::CallKey;
 
 /// One event of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,10 +43,6 @@ pub enum AgentEvent {
     /// The run is complete. Nothing after it counts.
     Finished(RunResult),
 }
-
-/// Tells one call that the agent waits for from all others of its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallKey(pub u64);
 
 /// What the agent says of a run when it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@
 #[allow(clippy::module_inception)]
 mod agent;
 pub mod bridge;
+mod carrier;
 mod choice;
 pub mod classify;
 mod discover;
@@ -27,12 +28,13 @@ pub mod print;
 mod program;
 mod run;
 
+pub use crate::mcp::CallKey;
 pub use agent::{Agent, Setup};
 pub use choice::{Choice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;
-pub use event::{AgentEvent, CallKey, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
+pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
 pub use lazy_json::LazyJson;
 pub use login::{Login, ask_login};
 pub use program::{Program, Reply};

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use bytes::Bytes;
 
 use super::{AgentError, AgentEvent, CallKey, bridge::BridgeRun, print::PrintRun};
-use crate::turn::{ToolResult, ToolSpec};
+use crate::turn::{Attachment, ToolResult, ToolSpec};
 
 /// What to ask the agent. The prompt is not in it: it depends on the [`Site`].
 #[derive(Debug, Clone, Default)]
@@ -108,11 +108,11 @@ impl AgentRun {
         }
     }
 
-    /// Answers a call that the agent waits for. False if it does not wait for it any more.
-    pub fn reply(&mut self, key: CallKey, result: ToolResult) -> bool {
+    /// Answers a call that the agent waits for, with the files that belong to the result.
+    pub fn reply(&mut self, key: CallKey, result: &ToolResult, files: &[Attachment]) {
         match self {
-            Self::Print(run) => run.reply(key, result),
-            Self::Bridge(run) => run.reply(key, &result),
+            Self::Print(run) => run.reply(key, result, files),
+            Self::Bridge(run) => run.reply(key, result, files),
         }
     }
 

@@ -66,7 +66,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     settings.socket = None;
     settings.agent = Some(agent).filter(|agent| !agent.is_empty());
     settings.workspace = Some(scratch.path().to_owned());
-    let site = Site::find(settings).await?;
+    let site = Site::find(settings, dirs.carriers()).await?;
     let running = Running::start(&resolved, site, dirs.models_cache(), None).await?;
     let addr = running.addr()?;
     let program = running.app.engine().agent().to_string();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::render;
 use crate::opencode::Places;
+use crate::sandbox::untrusted;
 use crate::service::{Service, service};
 use crate::settings::{ConfigFile, Flags, Resolved, SettingsError};
 
@@ -65,7 +66,7 @@ impl Dirs {
         let Some(path) = self.config_file() else {
             return Ok(ConfigFile::default());
         };
-        match std::fs::read_to_string(&path) {
+        match untrusted::read_to_string(&path) {
             Ok(text) => ConfigFile::parse(&path, &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ConfigFile::default()),
             Err(error) => Err(SettingsError {
@@ -86,6 +87,12 @@ impl Dirs {
     #[must_use]
     pub fn state(&self) -> Option<PathBuf> {
         self.state.clone()
+    }
+
+    /// The file that keeps which versions of the agent take the client's tools.
+    #[must_use]
+    pub fn carriers(&self) -> Option<PathBuf> {
+        self.cache.as_ref().map(|cache| cache.join("carriers.json"))
     }
 
     /// The file that keeps the last list of models.

@@ -214,7 +214,7 @@ async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
     resolved.settings.port = 0;
     resolved.settings.socket = None;
     resolved.settings.workspace = Some(scratch.path().to_owned());
-    let site = Site::find(&resolved.settings).await?;
+    let site = Site::find(&resolved.settings, None).await?;
     let running = Running::start(&resolved, site, None, None).await?;
     let addr = running.addr()?;
     let shutdown = Shutdown {

@@ -157,7 +157,7 @@ impl Backend {
         if resolved.settings.workspace.is_none() {
             resolved.settings.workspace = std::env::current_dir().ok();
         }
-        let site = Site::find(&resolved.settings).await?;
+        let site = Site::find(&resolved.settings, None).await?;
         let running = Running::start(&resolved, site, None, None).await?;
         let shutdown = Shutdown {
             drain: CancellationToken::new(),

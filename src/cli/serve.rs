@@ -19,9 +19,10 @@ use crate::{
     agent::{Agent, AgentError, Env, Setup},
     boundary, dialect,
     dump::Dumps,
-    engine::{self, Budgets, Engine, Limits, Workspaces},
+    engine::{self, Budgets, Engine, Limits, Turns, Workspaces},
     file,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
+    mcp,
     settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
@@ -60,7 +61,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     )
     .map_err(|error| render::usage(format_args!("--log-file {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let site = Site::find(settings).await?;
+    let site = Site::find(settings, dirs.carriers()).await?;
     let api_key = api_key(settings).await?;
     let running = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
     if let Some(path) = &args.server_info {
@@ -90,17 +91,20 @@ pub(super) struct Site {
 
 impl Site {
     /// Finds the agent and checks the directory.
-    pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
+    pub async fn find(settings: &ServeSettings, carriers: Option<PathBuf>) -> anyhow::Result<Self> {
         let workspace = workspace(settings).await?;
         let agent = settings.agent.as_deref().map(OsStr::new);
         let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
             bridge: settings.bridge.clone(),
-            // A slot is in use until its agent is gone, which is a little longer than its turn.
-            slots: running + running.div_ceil(2),
+            slots: running,
             launcher: std::env::current_exe().context("cannot find our own executable")?,
             workspace: workspace.clone(),
+            // With native reads the agent works in the client's directory, by its own tools.
+            serve_tools: (settings.turns != Turns::Respawn && !settings.native_reads)
+                .then(mcp::Limits::default),
+            carriers,
         };
         let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
             .await
@@ -118,6 +122,16 @@ impl Site {
             return Err(render::hinted(
                 format_args!("{agent} is not Cursor's agent: its version is `{line}`"),
                 "name the program `cursor-agent`, or leave --agent out to find it",
+            ));
+        }
+        if settings.turns == Turns::Parked
+            && let Some(problem) = agent.serving_problem()
+        {
+            return Err(render::hinted(
+                format_args!(
+                    "--turns parked: the agent can't be given the client's tools: {problem}"
+                ),
+                "use --turns auto, or leave --native-reads out",
             ));
         }
         Ok(Self { agent, workspace })

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use super::{Context, finding::Verdict};
 use crate::{
     auth::{self, Login},
-    sandbox::slot::Places,
+    sandbox::{slot::Places, untrusted},
 };
 
 /// See [`Context::login`].
@@ -44,7 +44,9 @@ pub(super) async fn check(context: &Context) -> Verdict {
 async fn isolated(users: &Path) -> std::io::Result<tempfile::TempDir> {
     let dir = tempfile::tempdir()?;
     let file = "cli-config.json";
-    match tokio::fs::copy(users.join(file), dir.path().join(file)).await {
+    let (from, to) = (users.join(file), dir.path().join(file));
+    let copied = tokio::task::spawn_blocking(move || std::fs::write(to, untrusted::read(&from)?));
+    match copied.await.map_err(std::io::Error::other)? {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(dir),
     }

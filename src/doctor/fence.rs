@@ -2,7 +2,7 @@
 
 use super::{Context, finding::Verdict};
 use crate::sandbox::{
-    fence::{Fence, FenceMode, Layer, State},
+    fence::{Fence, FenceMode, Layer},
     slot::Places,
 };
 
@@ -25,30 +25,38 @@ pub(super) async fn check(context: &Context) -> Verdict {
         Ok((fence, _slots)) => fence,
         Err(error) => {
             return Verdict::problem(error.to_string())
-                .hint("mend what it names, or set `fence = \"auto\"`");
+                .hint("fix what it names and try again, or set `fence = \"auto\"`");
         }
     };
     let status = fence.status();
     let layers = [
         ("view", &status.view),
         ("write limit", &status.writes),
+        ("processes", &status.processes),
+        ("UNIX sockets", &status.sockets),
         ("deny rules", &status.deny_rules),
     ];
-    let missing: Vec<String> = layers
-        .iter()
-        .filter(|(_, layer)| !layer.holds())
-        .map(|(name, layer)| format!("no {name}: {}", layer.sentence))
-        .collect();
-    if missing.is_empty() {
-        let held = layers.map(|(name, layer)| format!("{name}{}", partly(layer)));
-        return Verdict::ok(held.join(", "));
-    }
-    Verdict::warning(missing.join("; "))
-}
-
-fn partly(layer: &Layer) -> &'static str {
-    match layer.state {
-        State::Partial => " (in part)",
-        _ => "",
+    let list = |holds: fn(&Layer) -> bool, separator: &str, text: fn(&str, &Layer) -> String| {
+        let listed: Vec<String> = layers
+            .iter()
+            .filter(|(_, layer)| holds(layer))
+            .map(|(name, layer)| text(name, layer))
+            .collect();
+        listed.join(separator)
+    };
+    // Cursor's rules hold in part everywhere: only Cursor itself keeps them.
+    let gaps = list(
+        |layer| layer.reason.is_some(),
+        "; ",
+        |name, layer| format!("{name}: {}", layer.sentence),
+    );
+    let held = list(Layer::holds, ", ", |name, _| name.to_owned());
+    match (
+        gaps.is_empty(),
+        layers.iter().all(|(_, layer)| layer.holds()),
+    ) {
+        (true, _) => Verdict::ok(held),
+        (false, true) => Verdict::ok(format!("{held}; in part {gaps}")),
+        (false, false) => Verdict::warning(gaps),
     }
 }

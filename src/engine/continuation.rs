@@ -7,15 +7,22 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::turn::{Message, Part, Role, ToolResult, Turn};
+use crate::turn::{Attachment, Message, Part, Role, ToolResult, Turn};
 
 /// The results at the end of a conversation, and what the user says beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Continuation {
     /// In order; of several for one call only the last.
-    pub results: Vec<ToolResult>,
+    pub results: Vec<Delivery>,
     /// Texts of the user or the system that stand beside the results.
     pub words: Vec<String>,
+}
+
+/// A result and the files that came with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Delivery {
+    pub result: ToolResult,
+    pub files: Vec<Attachment>,
 }
 
 impl Continuation {
@@ -27,17 +34,26 @@ impl Continuation {
             .iter()
             .rposition(|message| message.role == Role::Assistant)?
             + 1;
-        let mut results: Vec<ToolResult> = Vec::new();
+        let mut results: Vec<Delivery> = Vec::new();
         let mut words = Vec::new();
-        for part in turn.messages[from..].iter().flat_map(|m| &m.parts) {
-            match part {
-                Part::ToolResult(result) => {
-                    results.retain(|earlier| earlier.call_id != result.call_id);
-                    results.push(result.clone());
+        for message in &turn.messages[from..] {
+            for part in &message.parts {
+                match part {
+                    Part::ToolResult(result) => {
+                        results.retain(|earlier| earlier.result.call_id != result.call_id);
+                        results.push(Delivery {
+                            result: result.clone(),
+                            files: Vec::new(),
+                        });
+                    }
+                    Part::Text(text) if text.trim().is_empty() => {}
+                    Part::Text(text) => words.push(text.clone()),
+                    // A file of the user's has no result that it belongs to.
+                    Part::Attachment(file) if message.role == Role::Tool => {
+                        results.last_mut()?.files.push(file.clone());
+                    }
+                    Part::ToolCall(_) | Part::Attachment(_) => return None,
                 }
-                Part::Text(text) if text.trim().is_empty() => {}
-                Part::Text(text) => words.push(text.clone()),
-                Part::ToolCall(_) | Part::Attachment(_) => return None,
             }
         }
         (!results.is_empty()).then_some(Self { results, words })
@@ -46,9 +62,12 @@ impl Continuation {
     /// The same for the same results and words, and for nothing else.
     pub fn digest(&self) -> u128 {
         let mut hash = Xxh3::new();
-        for result in &self.results {
+        for Delivery { result, files } in &self.results {
             let error = if result.is_error { "error" } else { "" };
             fields(&mut hash, &[&result.call_id, &result.content, error]);
+            for file in files {
+                hash.update(&file.bytes);
+            }
         }
         for words in &self.words {
             fields(&mut hash, &[words]);
@@ -172,7 +191,7 @@ mod tests {
         let ids: Vec<_> = found
             .results
             .iter()
-            .map(|r| (&*r.call_id, &*r.content))
+            .map(|r| (&*r.result.call_id, &*r.result.content))
             .collect();
         assert_eq!(ids, [("b", "x"), ("a", "new")]);
         assert_eq!(found.words, ["and hurry"]);

@@ -88,7 +88,9 @@ struct Counters {
 impl Shared {
     /// Whether the turn's tools are served to the agent, so that the run can wait for their results.
     fn serves(&self, turn: &Turn) -> bool {
-        self.config.turns != Turns::Respawn && turn.allows_tools() && self.agent.serves_tools()
+        self.config.turns != Turns::Respawn
+            && turn.allows_tools()
+            && self.agent.serving_problem().is_none()
     }
 }
 

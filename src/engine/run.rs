@@ -16,13 +16,14 @@ use super::{
     Budgets,
     admission::Permit,
     answer::Answer,
+    continuation::Delivery,
     failure::{over_time, silent, turn_error},
     source::Source,
 };
 use crate::{
     agent::{AgentError, AgentEvent, AgentRun, CallKey, RunUsage, classify},
     boundary::{self, Fact, Need, ReadyCall, Translator, Verdict},
-    turn::{FinishReason, ToolCall, ToolResult, Turn, TurnError, Usage},
+    turn::{FinishReason, ToolCall, Turn, TurnError, Usage},
 };
 
 /// How long the siblings of an announced native call have to arrive: parallel calls are announced
@@ -149,14 +150,15 @@ impl<S: Source> Run<S> {
     pub fn resume(
         &mut self,
         turn: &Turn,
-        results: Vec<ToolResult>,
+        results: Vec<Delivery>,
         notes: &[String],
         permit: Permit,
     ) {
         self.permit = Some(permit);
         self.translator.begin(turn);
         let last = results.len().saturating_sub(1);
-        for (at, mut result) in results.into_iter().enumerate() {
+        for (at, delivery) in results.into_iter().enumerate() {
+            let Delivery { mut result, files } = delivery;
             if at == last {
                 for note in notes {
                     result.content.push_str("\n\n");
@@ -168,9 +170,7 @@ impl<S: Source> Run<S> {
                 continue;
             };
             let key = self.pending.remove(place).key;
-            if !self.agent.reply(key, result) {
-                tracing::warn!(parent: &self.span, "the agent no longer waits for a tool's result");
-            }
+            self.agent.reply(key, &result, &files);
         }
     }
 

@@ -162,7 +162,8 @@ impl Runs {
         let found = continuation.and_then(|continuation| {
             let fits = |parked: &&Parked| {
                 let mut results = continuation.results.iter();
-                parked.terms.serve(&terms) && results.all(|r| parked.open.contains(&r.call_id))
+                parked.terms.serve(&terms)
+                    && results.all(|r| parked.open.contains(&r.result.call_id))
             };
             let id = state.parked.iter().find(fits)?.id;
             Some((id, continuation))

@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::{
     agent::{AgentError, AgentEvent, AgentRun, CallKey, ViewChange},
     boundary::FileChange,
-    turn::ToolResult,
+    turn::{Attachment, ToolResult},
 };
 
 /// See [`AgentRun`], whose methods these are.
@@ -15,7 +15,7 @@ pub(super) trait Source: Send {
         events: &mut Vec<AgentEvent>,
     ) -> impl Future<Output = Result<(), AgentError>> + Send;
 
-    fn reply(&mut self, key: CallKey, result: ToolResult) -> bool;
+    fn reply(&mut self, key: CallKey, result: &ToolResult, files: &[Attachment]);
 
     fn can_wait(&self) -> bool;
 
@@ -37,8 +37,8 @@ impl Source for AgentRun {
         Self::next(self, events).await
     }
 
-    fn reply(&mut self, key: CallKey, result: ToolResult) -> bool {
-        Self::reply(self, key, result)
+    fn reply(&mut self, key: CallKey, result: &ToolResult, files: &[Attachment]) {
+        Self::reply(self, key, result, files);
     }
 
     fn can_wait(&self) -> bool {

@@ -21,7 +21,7 @@ const MOST_OPEN: usize = 128;
 
 /// A call of one [`super::Offer`]. Keys of different offers may be equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallKey(u64);
+pub struct CallKey(pub u64);
 
 /// Something the agent did.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,4 +13,4 @@ pub mod fence;
 pub mod process;
 pub mod redact;
 pub mod slot;
-mod untrusted;
+pub mod untrusted;

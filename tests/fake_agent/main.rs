@@ -104,6 +104,8 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-grandchild-no-result", "", "text and exit 0; a grandchild keeps stdout open", hostile::grandchild_no_result),
     ("fake-pids", "", "names itself, its child and its grandchild in a whole run; they stay", processes::pids),
     ("fake-pids-ignore-term", "", "as fake-pids, all deaf to SIGTERM", processes::deaf),
+    ("fake-daemon", "", "leaves daemons that ignore signals and write into the slot", processes::daemon),
+    ("fake-daemon-fail", "", "as fake-daemon, but without a result", processes::daemon_and_failure),
     ("fake-pids-hang", "", "as fake-pids, then silence", processes::hang),
     ("fake-late-stdin", "", "prints init, waits a second, reads the prompt, answers its length", hostile::late_stdin),
 ];

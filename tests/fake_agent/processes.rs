@@ -47,3 +47,31 @@ pub fn hang(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     thread::sleep(FOREVER);
     Ok(1)
 }
+
+/// Daemons as a hostile agent would leave them: in sessions of their own, deaf, without a parent.
+fn daemons() -> io::Result<()> {
+    let script = "trap '' TERM HUP INT; while :; do echo x > \"$TMPDIR/stray\"; \
+        echo x > \"$CURSOR_CONFIG_DIR/mcp.json\"; sleep 0.01; done";
+    for _ in 0..3 {
+        Command::new("setsid")
+            .args(["-f", "sh", "-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+    }
+    Ok(())
+}
+
+pub fn daemon(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let mut out = begin(run)?;
+    daemons()?;
+    out.say("I leave daemons behind.")?;
+    finish(out)
+}
+
+pub fn daemon_and_failure(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    begin(run)?;
+    daemons()?;
+    Ok(1)
+}

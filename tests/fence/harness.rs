@@ -58,7 +58,7 @@ impl Scene {
 
     pub async fn prepare(&self, workspace: &Path) -> Enclosure {
         self.fence
-            .prepare(self.slot.dirs(), workspace, Vec::new())
+            .prepare(self.slot.dirs(), workspace)
             .await
             .unwrap()
     }

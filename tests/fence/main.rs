@@ -11,6 +11,7 @@
     clippy::print_stderr
 )]
 
+mod escapes;
 mod harness;
 mod matrix;
 mod places;

@@ -44,7 +44,7 @@ async fn the_workspace_itself_is_tried() {
             .await
             .unwrap();
         assert_eq!(fence.status().view.state, expected, "{:?}", fence.status());
-        let run = fence.prepare(slot, &workspace, Vec::new()).await.unwrap();
+        let run = fence.prepare(slot, &workspace).await.unwrap();
         assert_eq!(run.has_view(), expected == State::Enforced);
     }
 }
@@ -77,10 +77,7 @@ async fn a_workspace_that_cursor_may_write_is_refused_or_warned_about() {
         let scene = Scene::new(mode).await;
         scene.write("state/worktrees/x/f", "real");
         let workspace = scene.path("state/worktrees/x");
-        let run = scene
-            .fence
-            .prepare(scene.slot.dirs(), &workspace, Vec::new())
-            .await;
+        let run = scene.fence.prepare(scene.slot.dirs(), &workspace).await;
         match (mode, run) {
             (FenceMode::Require, Err(FenceError::Exposed { .. })) => {}
             (FenceMode::Auto, Ok(run)) => {

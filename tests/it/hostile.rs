@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
+use open_cursor::sandbox::fence::FenceMode;
 use serde_json::json;
 
-use crate::support::{TestServer, process_exists, user, wait_until};
+use crate::support::{TestServer, user, wait_until};
 
 #[tokio::test]
 async fn junk_between_events_is_passed_over() {
@@ -47,25 +48,20 @@ async fn an_exit_without_result_is_noticed_though_a_grandchild_holds_the_pipe() 
     assert!(answer.await.unwrap().error.is_some());
 }
 
-/// The pids that the agent names in its text, `pid=1,2`.
-fn pids(text: &str) -> Vec<u32> {
-    let list = text.split("pid=").nth(1).unwrap_or_default();
-    let list: String = list
-        .chars()
-        .take_while(|c| c.is_ascii_digit() || *c == ',')
-        .collect();
-    list.split(',').filter_map(|pid| pid.parse().ok()).collect()
-}
-
 #[tokio::test]
 async fn no_process_outlives_its_turn() {
-    let server = TestServer::start().await;
-    for model in ["fake-pids", "fake-pids-ignore-term"] {
-        let stream = server.stream(&user(model, "hi")).await;
-        let pids = pids(&stream.text);
-        assert!(pids.len() >= 2, "{model}: {}", stream.text);
-        for pid in pids {
-            wait_until("the end of the agent", || !process_exists(pid)).await;
+    for mode in [FenceMode::Auto, FenceMode::Off] {
+        let server = TestServer::with(|setup| setup.agent.fence = mode).await;
+        for model in [
+            "fake-pids",
+            "fake-pids-ignore-term",
+            "fake-daemon",
+            "fake-daemon-fail",
+        ] {
+            let status = server.post(&user(model, "hi")).await.status();
+            let expected = if model.ends_with("fail") { 502 } else { 200 };
+            assert_eq!(status, expected, "{model}");
+            wait_until("the end of its processes", || server.agents().is_empty()).await;
         }
     }
 }
@@ -77,16 +73,13 @@ async fn a_client_that_hangs_up_ends_the_agent() {
     request["stream"] = json!(true);
     let mut body = server.post(&request).await.into_body();
     let mut text = String::new();
-    while pids(&text).len() < 2 {
+    while !text.contains(" end") {
         let frame = body.frame().await.unwrap().unwrap();
         text += std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
     }
-    let pids = pids(&text);
-    assert!(pids.iter().all(|pid| process_exists(*pid)));
+    assert!(server.agents().len() >= 3, "{:?}", server.agents());
     drop(body);
-    for pid in pids {
-        wait_until("the end of the agent", || !process_exists(pid)).await;
-    }
+    wait_until("the end of the agent", || server.agents().is_empty()).await;
     wait_until("the end of the turn", || server.app.engine().running() == 0).await;
 }
 

@@ -54,6 +54,7 @@ mod models;
 mod network;
 /// What becomes of request parameters.
 mod parameters;
+mod parked;
 /// Real recordings, where they are at hand.
 mod recordings;
 /// The `run` command: a client with a server of its own.

@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Served, open_cursor, process_exists};
+use crate::support::{Served, open_cursor, process_exists, wait_until};
 
 fn output(command: &mut Command) -> (i32, String, String) {
     let Output {
@@ -72,6 +72,20 @@ async fn a_second_signal_ends_it_at_once_and_leaves_no_agent() {
     );
     for agent in agents {
         assert!(!process_exists(agent));
+    }
+}
+
+#[tokio::test]
+async fn a_killed_server_leaves_no_agent() {
+    let mut serve = Served::start(&[]).await;
+    let _stream = serve.begin("replay-error-hang").await;
+    let launcher = children(serve.pid());
+    let inside = children(launcher[0]);
+    let agent = children(inside[0]);
+    assert_eq!([launcher.len(), inside.len(), agent.len()], [1, 1, 1]);
+    serve.child.kill().unwrap();
+    for process in [launcher[0], inside[0], agent[0]] {
+        wait_until("the end of the agent", || !process_exists(process)).await;
     }
 }
 

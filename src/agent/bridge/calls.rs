@@ -152,7 +152,7 @@ impl Calls {
                 entry.tools.join(", ")
             );
             return Ok(Reply {
-                body: watch::channel(Some(envelope(&text, true))).1,
+                body: watch::channel(Some(error(&text))).1,
                 on_drop: None,
             });
         }
@@ -215,7 +215,7 @@ fn key(place: usize) -> u64 {
 impl Desk {
     /// Answers a call. False if nobody waits for it: the bridge has given it up, it was answered
     /// before, or there never was such a call.
-    pub fn reply(&self, key: u64, text: &str, is_error: bool) -> bool {
+    pub fn reply(&self, key: u64, result: Value) -> bool {
         let agents = self.calls.lock();
         let held = usize::try_from(key)
             .ok()
@@ -225,7 +225,7 @@ impl Desk {
         };
         let waiting = held.reply.receiver_count() > 0;
         // Kept even if nobody waits: the bridge may ask again.
-        held.reply.send_replace(Some(envelope(text, is_error)));
+        held.reply.send_replace(Some(envelope(result)));
         waiting
     }
 }
@@ -234,12 +234,7 @@ impl Drop for Desk {
     fn drop(&mut self) {
         let entry = self.calls.lock().remove(&self.agent);
         for held in entry.into_iter().flat_map(|entry| entry.held) {
-            let gone = || {
-                Some(envelope(
-                    "The call was cancelled: its caller is gone.",
-                    true,
-                ))
-            };
+            let gone = || Some(error("The call was cancelled: its caller is gone."));
             held.reply.send_if_modified(|answer| {
                 let is_open = answer.is_none();
                 *answer = answer.take().or_else(gone);
@@ -249,12 +244,13 @@ impl Drop for Desk {
     }
 }
 
-/// A `CallCustomToolResponse` with the content envelope that the SDK knows as a tool's result.
-pub(super) fn envelope(text: &str, is_error: bool) -> Arc<str> {
-    let mut result = json!({"content": [{"type": "text", "text": text}]});
-    if is_error {
-        result["isError"] = json!(true);
-    }
+/// An error that the model can read.
+fn error(text: &str) -> Arc<str> {
+    envelope(json!({"content": [{"type": "text", "text": text}], "isError": true}))
+}
+
+/// A `CallCustomToolResponse`. The result is the content envelope of MCP, which the SDK knows.
+fn envelope(result: Value) -> Arc<str> {
     json!({ "result": result }).to_string().into()
 }
 
@@ -287,9 +283,9 @@ mod tests {
             .collect();
         assert_eq!(keys, [0, 1, 2], "the repeated call is one call");
         assert!(first.body.borrow().is_none());
-        assert!(desk.reply(0, "done", false));
-        assert!(!desk.reply(0, "other", false) && !desk.reply(9, "x", false));
-        let expected = r#"{"result":{"content":[{"type":"text","text":"done"}]}}"#;
+        assert!(desk.reply(0, json!("done")));
+        assert!(!desk.reply(0, json!("other")) && !desk.reply(9, json!("x")));
+        let expected = r#"{"result":"done"}"#;
         for reply in [
             &first,
             &again,
@@ -304,7 +300,7 @@ mod tests {
         );
         drop(other);
         assert_eq!(receiver.try_recv(), Ok(Incoming::GivenUp(1)));
-        assert!(!desk.reply(1, "late", false));
+        assert!(!desk.reply(1, json!("late")));
         drop(desk);
         let text = unnamed.body.borrow().clone().unwrap();
         assert!(text.contains("caller is gone"), "{text}");

@@ -30,7 +30,8 @@ use super::{
 };
 use crate::{
     agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, Served, Session, Site},
-    turn::ToolResult,
+    mcp,
+    turn::{Attachment, ToolResult},
 };
 
 /// How long the bridge may take to make an agent; it asks Cursor about the key.
@@ -221,8 +222,10 @@ impl BridgeRun {
         });
     }
 
-    pub(in crate::agent) fn reply(&self, key: CallKey, result: &ToolResult) -> bool {
-        self.desk.reply(key.0, &result.content, result.is_error)
+    pub(in crate::agent) fn reply(&self, key: CallKey, result: &ToolResult, files: &[Attachment]) {
+        if !self.desk.reply(key.0, mcp::of_result(result, files)) {
+            tracing::debug!("the agent does not wait for this result any more");
+        }
     }
 
     pub(in crate::agent) fn can_wait(&self) -> bool {

@@ -13,7 +13,11 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    agent::{AgentError, Env, Login, Program, Session, Setup, agent::refused, ask_login},
+    agent::{
+        AgentError, Env, Login, Program, Session, Setup, agent::refused, ask_login,
+        carrier::Carrier,
+    },
+    mcp::Endpoint,
     sandbox::{
         fence::{Fence, FenceStatus},
         slot::{Places, Slot, Slots},
@@ -38,6 +42,8 @@ struct Shared {
     env: Vec<(OsString, OsString)>,
     fence: Fence,
     slots: Slots,
+    endpoint: Option<Endpoint>,
+    carrier: Carrier,
     /// Whether the login was found not to survive a configuration directory of our own.
     shares_config: AtomicBool,
     /// Whether it was said that runs do not use the login.
@@ -68,8 +74,15 @@ impl PrintAgent {
         .map_err(|error| AgentError::Refused {
             message: error.to_string(),
         })?;
+        let endpoint = match setup.serve_tools {
+            Some(limits) => Some(Endpoint::bind_with(limits).await.map_err(refused)?),
+            None => None,
+        };
+        let carrier = Carrier::open(setup.carriers.clone(), &program.path);
         Ok(Self {
             shared: Arc::new(Shared {
+                endpoint,
+                carrier,
                 program,
                 env: env.for_agent(&[]),
                 fence,
@@ -84,6 +97,24 @@ impl PrintAgent {
     /// What of the fence holds.
     pub fn fence(&self) -> &FenceStatus {
         self.shared.fence.status()
+    }
+
+    /// Why tools can't be served to runs, as far as is known; `None` if they can.
+    pub fn serving_problem(&self) -> Option<String> {
+        match &self.shared.endpoint {
+            Some(_) => self.shared.carrier.refusal(),
+            None => Some("it is turned off".to_owned()),
+        }
+    }
+
+    /// Where tools are served to runs.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.shared.endpoint.as_ref()
+    }
+
+    /// What is known of the program in this respect.
+    pub(super) fn carrier(&self) -> &Carrier {
+        &self.shared.carrier
     }
 
     pub(super) async fn slot(&self) -> Result<Slot, AgentError> {

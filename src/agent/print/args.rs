@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path};
 /// `--model` is always given, as the CLI would else use and rewrite the user's default; `--trust`
 /// only answers the question whether this directory may be read. `--force` is never given.
 #[must_use]
-pub(super) fn args(model: &str, workspace: &Path) -> Vec<OsString> {
+pub(super) fn args(model: &str, workspace: &Path, extra: &[&str]) -> Vec<OsString> {
     let mut args: Vec<OsString> = [
         "--print",
         "--output-format",
@@ -22,6 +22,7 @@ pub(super) fn args(model: &str, workspace: &Path) -> Vec<OsString> {
     .map(OsString::from)
     .into();
     args.push(workspace.into());
+    args.extend(extra.iter().map(OsString::from));
     args
 }
 
@@ -32,7 +33,7 @@ mod tests {
     #[test]
     fn the_model_is_always_given() {
         assert_eq!(
-            args("auto", Path::new("/w s")),
+            args("auto", Path::new("/w s"), &["--approve-mcps"]),
             [
                 "--print",
                 "--output-format",
@@ -42,7 +43,8 @@ mod tests {
                 "--model",
                 "auto",
                 "--workspace",
-                "/w s"
+                "/w s",
+                "--approve-mcps"
             ]
         );
     }

@@ -15,6 +15,7 @@ mod output;
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod recordings;
 mod run;
+mod served;
 mod wire;
 
 pub(in crate::agent) use agent::PrintAgent;

@@ -2,7 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{PrintAgent, args, files, output::Output};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    PrintAgent, args, files,
+    output::Output,
+    served::{self, ServedTools},
+};
 use crate::{
     agent::{AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused},
     sandbox::{
@@ -13,7 +19,7 @@ use crate::{
         },
         slot::Slot,
     },
-    turn::ToolResult,
+    turn::{Attachment, ToolResult},
 };
 
 /// A running child, its fence and its slot. Dropping it ends the child's whole process group and
@@ -23,6 +29,10 @@ pub struct PrintRun {
     agent: PrintAgent,
     command: Command,
     enclosure: Enclosure,
+    /// The client's tools, if the child calls them as its own.
+    served: Option<ServedTools>,
+    /// Events that are not delivered before it is known that the child takes the tools.
+    held: Vec<AgentEvent>,
     /// Taken when it is dropped.
     inside: Option<Inside>,
 }
@@ -32,6 +42,7 @@ pub struct PrintRun {
 struct Command {
     model: String,
     workspace: PathBuf,
+    served: bool,
     prompt: Arc<str>,
     tap: Option<Tap>,
 }
@@ -50,23 +61,34 @@ impl PrintRun {
     ) -> Result<(Self, Site), AgentError> {
         let slot = agent.slot().await?;
         let files = files::write(request.files, &slot.dirs().tmp()).await?;
-        let workspace = request.workspace;
+        let own = slot.dirs().workspace();
+        let endpoint = agent.endpoint().filter(|_| !request.tools.is_empty());
+        let served = endpoint.map(|endpoint| ServedTools::new(endpoint.offer(&request.tools)));
         let site = Site {
-            workspace: workspace.unwrap_or_else(|| slot.dirs().workspace()),
+            workspace: request.workspace.unwrap_or_else(|| own.clone()),
             files,
-            served: None,
+            served: served.as_ref().map(ServedTools::names),
         };
         let command = Command {
             model: request.model,
-            workspace: site.workspace.clone(),
+            workspace: match served {
+                Some(_) => own,
+                None => site.workspace.clone(),
+            },
+            served: served.is_some(),
             prompt: prompt(&site).into(),
             tap: request.tap,
         };
+        if let Some(served) = &served {
+            served.configure(&command.workspace).map_err(refused)?;
+        }
         let (output, enclosure) = enter(&agent, &command, &slot).await?;
         let run = Self {
             agent,
             command,
             enclosure,
+            served,
+            held: Vec::new(),
             inside: Some(Inside {
                 output,
                 slot: Arc::new(slot),
@@ -75,19 +97,14 @@ impl PrintRun {
         Ok((run, site))
     }
 
-    /// See [`AgentRun::next`](crate::agent::AgentRun::next). A view that turns out not to work here
-    /// gives way to a new child without one: the agent has not begun then.
+    /// See [`AgentRun::next`](crate::agent::AgentRun::next). A child that could not begin gives way
+    /// to another one without what it could not take.
     pub(in crate::agent) async fn next(
         &mut self,
         events: &mut Vec<AgentEvent>,
     ) -> Result<(), AgentError> {
         loop {
-            let Some(inside) = &mut self.inside else {
-                return Err(AgentError::Failed {
-                    message: "the run was given up".to_owned(),
-                });
-            };
-            let Err(error) = inside.output.next(events).await else {
+            let Err(error) = self.read(events).await else {
                 // Not needed for another start any more, and it can be megabytes.
                 self.command.prompt = Arc::default();
                 if let Some(AgentEvent::Started(session)) = events.first() {
@@ -95,8 +112,12 @@ impl PrintRun {
                 }
                 return Ok(());
             };
-            if inside.output.json_seen() {
+            let Some(inside) = &mut self.inside else {
                 return Err(error);
+            };
+            if inside.output.json_seen() {
+                let unproven = self.served.as_ref().is_some_and(|served| !served.listed());
+                return Err(if unproven { not_served(&error) } else { error });
             }
             let exit = inside.output.exit().await;
             let is_launcher = exit.status.and_then(|status| status.code())
@@ -108,30 +129,91 @@ impl PrintRun {
                     Some(Line::Failed(failure)) => Some(failure),
                     _ => None,
                 });
-            let Some(failure) = failure.filter(|_| is_launcher) else {
-                return Err(error);
-            };
-            let fence = self.agent.fencing();
-            fence
-                .fall_back(&self.enclosure, failure)
-                .await
-                .map_err(refused)?;
+            match failure.filter(|_| is_launcher) {
+                Some(failure) => {
+                    let fence = self.agent.fencing();
+                    fence
+                        .fall_back(&self.enclosure, failure)
+                        .await
+                        .map_err(refused)?;
+                }
+                None if self.served.is_some() => {
+                    let words = error.to_string();
+                    let carrier = self.agent.carrier();
+                    if words.contains("allowed-tools") && carrier.takes_allowed_tools() {
+                        carrier.refused_allowed_tools();
+                    } else {
+                        if words.contains("unknown option") {
+                            carrier.refused(&words);
+                        }
+                        return Err(not_served(&error));
+                    }
+                }
+                None => return Err(error),
+            }
             let (output, enclosure) = enter(&self.agent, &self.command, &inside.slot).await?;
             inside.output = output;
             self.enclosure = enclosure;
         }
     }
 
-    pub(in crate::agent) fn reply(&mut self, _key: CallKey, _result: ToolResult) -> bool {
-        false
+    /// Waits for events that may be delivered.
+    async fn read(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
+        let Some(inside) = &mut self.inside else {
+            return Err(AgentError::Failed {
+                message: "the run was given up".to_owned(),
+            });
+        };
+        let Some(served) = &mut self.served else {
+            return inside.output.next(events).await;
+        };
+        loop {
+            if served.listed() && !self.held.is_empty() {
+                events.append(&mut self.held);
+                return Ok(());
+            }
+            let finished = matches!(self.held.last(), Some(AgentEvent::Finished(_)));
+            let late = served.deadline().is_some_and(|at| at <= Instant::now());
+            if !served.listed() && (finished || late) {
+                let why = "it did not ask for the list of tools";
+                self.agent.carrier().refused(why);
+                return Err(not_served(&why));
+            }
+            let deadline = served.deadline();
+            let mut read = Vec::new();
+            tokio::select! {
+                biased;
+                // What it says before a call comes before the call.
+                step = inside.output.next(&mut read) => {
+                    served.began();
+                    self.held.extend(read.into_iter().map(|event| served.filter(event)));
+                    if let Err(error) = step {
+                        return Err(error);
+                    }
+                }
+                event = served.next() => self.held.extend(event),
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
+            }
+        }
+    }
+
+    pub(in crate::agent) fn reply(
+        &mut self,
+        key: CallKey,
+        result: &ToolResult,
+        files: &[Attachment],
+    ) {
+        if let Some(served) = &mut self.served {
+            served.reply(key, result, files);
+        }
     }
 
     pub(in crate::agent) fn can_wait(&self) -> bool {
-        false
+        self.served.is_some()
     }
 
     pub(in crate::agent) fn expects_calls(&self) -> bool {
-        false
+        self.served.as_ref().is_some_and(ServedTools::expects_calls)
     }
 
     pub(in crate::agent) fn has_view(&self) -> bool {
@@ -161,6 +243,8 @@ impl PrintRun {
 
 impl Drop for PrintRun {
     fn drop(&mut self) {
+        // Calls that the child waits for are answered with an error first.
+        self.served = None;
         let Some(Inside { output, slot }) = self.inside.take() else {
             return;
         };
@@ -180,18 +264,27 @@ async fn enter(
     command: &Command,
     slot: &Slot,
 ) -> Result<(Output, Enclosure), AgentError> {
-    let enclosure = agent
-        .fencing()
-        .prepare(slot.dirs(), &command.workspace, Vec::new())
-        .await
-        .map_err(refused)?;
+    let fence = agent.fencing();
+    let (dirs, workspace) = (slot.dirs(), &command.workspace);
+    let enclosure = match command.served {
+        true => fence.prepare_with(dirs, workspace, served::RULES).await,
+        false => fence.prepare(dirs, workspace).await,
+    };
+    let enclosure = enclosure.map_err(refused)?;
     if let Some(warning) = enclosure.warning() {
         tracing::warn!("{warning}");
     }
-    let args = args::args(&command.model, &command.workspace);
-    let spec = agent
-        .program()
-        .spec(args, agent.env().to_vec(), &command.workspace);
+    let mut env = agent.env().to_vec();
+    let mut extra = Vec::new();
+    if command.served {
+        served::environment(&mut env, &dirs.tmp());
+        extra.push("--approve-mcps");
+        if agent.carrier().takes_allowed_tools() {
+            extra.extend(["--allowed-tools", served::ALLOWED_TOOLS]);
+        }
+    }
+    let args = args::args(&command.model, workspace, &extra);
+    let spec = agent.program().spec(args, env, workspace);
     let mut spec = enclosure.wrap(spec);
     if agent.shares_config() {
         let users = agent.env().iter().find(|(n, _)| n == "CURSOR_CONFIG_DIR");
@@ -201,6 +294,12 @@ async fn enter(
     let mut output = Output::start(&spec, Arc::clone(&command.prompt), agent.reaper())?;
     output.tap(command.tap.clone());
     Ok((output, enclosure))
+}
+
+fn not_served(why: &dyn std::fmt::Display) -> AgentError {
+    AgentError::NotServed {
+        message: why.to_string(),
+    }
 }
 
 /// A change in our terms; nothing if only permissions differ.

@@ -15,7 +15,7 @@ use crate::{
         feed::Feed,
         usage::{EstimateUsage, Estimates},
     },
-    turn::{ErrorKind, Turn},
+    turn::{Attachment, ErrorKind, ToolResult, Turn},
 };
 
 const FIRST: Duration = Duration::from_secs(120);
@@ -34,9 +34,7 @@ impl Source for Script {
         Ok(())
     }
 
-    fn reply(&mut self, _: CallKey, _: ToolResult) -> bool {
-        false
-    }
+    fn reply(&mut self, _: CallKey, _: &ToolResult, _: &[Attachment]) {}
 
     fn can_wait(&self) -> bool {
         false

@@ -1,20 +1,29 @@
 //! One run behind the fence: how it is started, and what it changed.
 
-use std::ffi::OsString;
-use std::fs;
-use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use super::changes::{self, Changes, Limits};
-use super::launcher::{Launch, Overlay};
-use super::policy::{FenceError, FenceMode, Inner, exposed};
-use super::{deny, seatbelt};
-use crate::sandbox::process::SpawnSpec;
-use crate::sandbox::slot::SlotDirs;
+use super::{
+    changes::{self, Changes, Limits},
+    deny,
+    launcher::{Launch, Overlay},
+    policy::{FenceError, FenceMode, Inner, exposed},
+    seatbelt,
+};
+use crate::sandbox::{
+    process::SpawnSpec,
+    slot::{Rules, SlotDirs},
+};
 
 /// More mounts than this below a workspace, and it gets no view.
 #[cfg(target_os = "linux")]
 const MOST_NESTED: usize = 16;
+
+/// The longest file that a run can write: a view must not fill the disk.
+const FILE_BYTES: u64 = 4 << 30;
 
 /// Where a program finds helpers that act for the user outside of any fence, and the user's keys.
 const REACH_AROUND: [&str; 16] = [
@@ -36,23 +45,31 @@ const REACH_AROUND: [&str; 16] = [
     "VSCODE_GIT_IPC_HANDLE",
 ];
 
-/// A file that only the agent sees, such as `.cursor/cli.json`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectFile {
-    /// Relative to the workspace, of plain names only.
-    pub path: PathBuf,
-    /// What it holds; it hides a file of the user's at the same path.
-    pub content: Vec<u8>,
-}
+/// What makes an agent of tomorrow do something (FACTS 1.5, 1.7). In Cursor's writable state these
+/// stay as they are.
+const PERSISTENT: [&str; 10] = [
+    "argv.json",
+    "cli-config.json",
+    "commands",
+    "extensions",
+    "hooks.json",
+    "mcp.json",
+    "plugins",
+    "rules",
+    "sandbox.json",
+    "skills",
+];
 
 /// One run behind the fence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enclosure {
+    /// As it was asked for.
+    named: PathBuf,
     workspace: PathBuf,
     config: PathBuf,
     tmp: PathBuf,
     wall: Wall,
-    ours: Vec<PathBuf>,
+    fenced: bool,
     warning: Option<String>,
 }
 
@@ -61,8 +78,12 @@ pub struct Enclosure {
 enum Wall {
     /// Nothing.
     Open,
-    /// Our launcher; the template lacks the agent.
-    Launcher { program: PathBuf, launch: Launch },
+    /// Our launcher; the template lacks the agent. On Linux always, since even without a fence the
+    /// agent must leave the terminal and end with the server.
+    Launcher {
+        program: PathBuf,
+        launch: Box<Launch>,
+    },
     /// macOS.
     Seatbelt { profile: String },
 }
@@ -72,14 +93,14 @@ impl Enclosure {
     pub(super) fn prepare(
         inner: &Inner,
         slot: &SlotDirs,
-        workspace: &Path,
-        files: &[ProjectFile],
+        named: &Path,
+        rules: Option<Rules>,
     ) -> Result<Self, FenceError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             |source| FenceError::Prepare { path, source }
         };
-        let workspace = workspace.canonicalize().map_err(failed(workspace))?;
+        let workspace = named.canonicalize().map_err(failed(named))?;
         let mode = inner.status.mode;
         let root = inner.exposure(&workspace)?;
         let warning = root
@@ -88,33 +109,31 @@ impl Enclosure {
 
         slot.clear_layers().map_err(failed(&slot.config()))?;
         let mut run = Self {
+            named: named.to_owned(),
             config: slot.config(),
             tmp: slot.tmp(),
             wall: Wall::Open,
-            ours: Vec::new(),
+            fenced: mode != FenceMode::Off,
             warning,
             workspace,
         };
-        if mode != FenceMode::Off {
-            run.wall = run.wall(inner, slot).map_err(failed(&run.workspace))?;
-            if run.has_view() {
-                run.ours = place(files, &run.workspace, &slot.layer(0).0)
-                    .map_err(failed(&slot.layer(0).0))?;
-            }
-        }
-        let rules = match mode {
-            FenceMode::Off => &[],
-            _ => deny::rules(run.has_view()),
+        run.wall = run
+            .wall(inner, slot, rules.is_none())
+            .map_err(failed(&run.workspace))?;
+        let rules = match (rules, mode) {
+            (Some(rules), _) => rules,
+            (None, FenceMode::Off) => Rules::default(),
+            (None, _) => deny::rules(run.has_view()),
         };
         slot.configure(rules).map_err(failed(&run.config))?;
         Ok(run)
     }
 
-    fn wall(&self, inner: &Inner, slot: &SlotDirs) -> io::Result<Wall> {
+    fn wall(&self, inner: &Inner, slot: &SlotDirs, view: bool) -> io::Result<Wall> {
         let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
         let writable: Vec<PathBuf> = inner.state.iter().cloned().chain(own).collect();
-        let limited = inner.status.writes.holds();
-        if cfg!(target_os = "macos") {
+        if !cfg!(target_os = "linux") {
+            let limited = self.fenced && inner.status.writes.holds();
             let profile = seatbelt::profile(&writable);
             return Ok(if limited {
                 Wall::Seatbelt { profile }
@@ -122,54 +141,51 @@ impl Enclosure {
                 Wall::Open
             });
         }
-        let mut launch = if self.can_have_view(inner) {
-            view(&self.workspace, slot, &writable)?.unwrap_or_default()
-        } else {
-            Launch::default()
-        };
-        launch.writable = limited.then_some(writable);
-        if launch.overlays.is_empty() && !limited {
-            return Ok(Wall::Open);
+        let mut launch = Launch::default();
+        if self.fenced {
+            if view && self.can_have_view(inner) {
+                launch = self::view(&self.workspace, slot, &writable)?.unwrap_or_default();
+            }
+            let kept = inner.state.iter().flat_map(|state| persistent(state));
+            launch.read_only.extend(kept);
+            launch.writable = writable;
+            launch.file_bytes = FILE_BYTES;
+            inner.strength.apply(&mut launch);
         }
         Ok(Wall::Launcher {
             program: inner.launcher.clone(),
-            launch,
+            launch: Box::new(launch),
         })
     }
 
     fn can_have_view(&self, inner: &Inner) -> bool {
         let no_view = inner.no_view();
         let root = self.workspace.parent().is_none();
-        inner.status.view.holds() && !root && !no_view.contains_key(&self.workspace)
+        inner.strength.mounts
+            && inner.status.view.holds()
+            && !root
+            && !no_view.contains_key(&self.workspace)
     }
 
-    /// The same program behind the fence, with the slot's directories in its environment.
+    /// The same program behind the fence, with the slot's directories in its environment. To be
+    /// started by this process: the run ends with it.
     #[must_use]
     pub fn wrap(&self, mut spec: SpawnSpec) -> SpawnSpec {
         let own = [("CURSOR_CONFIG_DIR", &self.config), ("TMPDIR", &self.tmp)];
-        let fenced = self.wall != Wall::Open;
         let dropped = |name: &OsString| {
             own.iter().any(|(own, _)| name == own)
-                || fenced && REACH_AROUND.iter().any(|reach| name == reach)
+                || self.fenced && REACH_AROUND.iter().any(|reach| name == reach)
         };
         spec.env.retain(|(name, _)| !dropped(name));
         spec.env
             .extend(own.map(|(name, path)| (name.into(), path.as_os_str().to_owned())));
+        // What the name led to was looked up once, when the run was prepared.
+        if spec.cwd == self.named {
+            spec.cwd.clone_from(&self.workspace);
+        }
         match &self.wall {
             Wall::Open => spec,
-            Wall::Launcher { program, launch } => SpawnSpec {
-                args: Launch {
-                    cwd: spec.cwd,
-                    program: spec.program,
-                    args: spec.args,
-                    ..launch.clone()
-                }
-                .to_args(),
-                program: program.clone(),
-                env: spec.env,
-                // The launcher enters the view before it enters the directory.
-                cwd: PathBuf::from("/"),
-            },
+            Wall::Launcher { program, launch } => launched(program, launch, spec),
             Wall::Seatbelt { profile } => {
                 let prefix = ["-p".into(), profile.into(), spec.program.into_os_string()];
                 SpawnSpec {
@@ -207,8 +223,8 @@ impl Enclosure {
         if !self.has_view() {
             return Ok(None);
         }
-        let (overlays, ours) = (self.overlays().to_vec(), self.ours.clone());
-        let read = tokio::task::spawn_blocking(move || changes::read(&overlays, &ours, &limits));
+        let overlays = self.overlays().to_vec();
+        let read = tokio::task::spawn_blocking(move || changes::read(&overlays, &limits));
         match read.await {
             Ok(changes) => changes.map(Some),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -222,7 +238,7 @@ impl Enclosure {
         }
     }
 
-    /// Has the launcher say what it set up.
+    /// Has the launcher report what it set up.
     pub(super) fn report(&mut self) {
         if let Wall::Launcher { launch, .. } = &mut self.wall {
             launch.report = true;
@@ -237,14 +253,33 @@ impl Enclosure {
     }
 }
 
+/// The program of `spec`, started by the launcher.
+pub(super) fn launched(launcher: &Path, launch: &Launch, spec: SpawnSpec) -> SpawnSpec {
+    let launch = Launch {
+        server: std::process::id(),
+        cwd: spec.cwd,
+        program: spec.program,
+        args: spec.args,
+        ..launch.clone()
+    };
+    SpawnSpec {
+        args: launch.to_args(),
+        program: launcher.to_owned(),
+        env: spec.env,
+        // The launcher enters the view before it enters the directory.
+        cwd: PathBuf::from("/"),
+    }
+}
+
+/// What of [`PERSISTENT`] is in a directory.
+fn persistent(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let paths = PERSISTENT.map(|name| directory.join(name));
+    paths.into_iter().filter(|path| path.exists())
+}
+
 /// The mounts of a view, with their layers made. `None` if there are too many.
 #[cfg(target_os = "linux")]
 fn view(workspace: &Path, slot: &SlotDirs, writable: &[PathBuf]) -> io::Result<Option<Launch>> {
-    let keep: Vec<PathBuf> = writable
-        .iter()
-        .filter(|root| root.starts_with(workspace))
-        .cloned()
-        .collect();
     let mut launch = Launch::default();
     let mut add = |at: &Path, meta: &fs::Metadata| {
         let (upper, work) = slot.layer(launch.overlays.len());
@@ -262,7 +297,7 @@ fn view(workspace: &Path, slot: &SlotDirs, writable: &[PathBuf]) -> io::Result<O
     add(workspace, &fs::metadata(workspace)?)?;
     let nested: Vec<PathBuf> = super::mounts::below(workspace)?
         .into_iter()
-        .filter(|mount| !keep.iter().any(|root| mount.starts_with(root)))
+        .filter(|mount| !writable.iter().any(|root| mount.starts_with(root)))
         .collect();
     if nested.len() > MOST_NESTED {
         return Ok(None);
@@ -272,13 +307,12 @@ fn view(workspace: &Path, slot: &SlotDirs, writable: &[PathBuf]) -> io::Result<O
         match fs::metadata(&mount) {
             Ok(meta) if meta.is_dir() => add(&mount, &meta)?,
             Ok(_) => read_only.push(mount),
-            // Covered by another mount, or not for us: nor for the agent.
+            // Covered by another mount, or not readable for us: nor for the agent.
             Err(_) => {}
         }
     }
     Ok(Some(Launch {
         read_only,
-        keep,
         ..launch
     }))
 }
@@ -286,33 +320,4 @@ fn view(workspace: &Path, slot: &SlotDirs, writable: &[PathBuf]) -> io::Result<O
 #[cfg(not(target_os = "linux"))]
 fn view(_: &Path, _: &SlotDirs, _: &[PathBuf]) -> io::Result<Option<Launch>> {
     Ok(None)
-}
-
-/// Puts our files into the upper layer. Returns where the agent sees them. A file whose directory
-/// is something else in the workspace is left out.
-fn place(files: &[ProjectFile], workspace: &Path, upper: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut placed = Vec::new();
-    'files: for file in files {
-        let plain = |part| matches!(part, Component::Normal(_));
-        if !file.path.components().all(plain) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut directory = PathBuf::new();
-        for name in file.path.parent().into_iter().flat_map(Path::components) {
-            directory.push(name);
-            let mode = match fs::symlink_metadata(workspace.join(&directory)) {
-                Ok(meta) if meta.is_dir() => Some(meta.permissions()),
-                Ok(_) => continue 'files,
-                Err(_) => None,
-            };
-            let made = upper.join(&directory);
-            fs::create_dir_all(&made)?;
-            if let Some(mode) = mode {
-                fs::set_permissions(&made, mode)?;
-            }
-        }
-        fs::write(upper.join(&file.path), &file.content)?;
-        placed.push(workspace.join(&file.path));
-    }
-    Ok(placed)
 }

@@ -22,13 +22,9 @@ mod start;
 mod status;
 
 #[cfg(target_os = "linux")]
-mod landlock;
-#[cfg(target_os = "linux")]
 mod mounts;
-#[cfg(target_os = "linux")]
-mod view;
 
-pub use enclosure::{Enclosure, ProjectFile};
+pub use enclosure::Enclosure;
 #[cfg(target_os = "linux")]
 pub use mounts::is_view;
 pub use policy::{Fence, FenceError, FenceMode};

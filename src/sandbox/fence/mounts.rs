@@ -1,5 +1,4 @@
-//! What is mounted: below a directory, where an overlay does not show it, so that each needs its
-//! own, and on it.
+//! What is mounted, from `/proc/self/mountinfo`.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,49 +11,81 @@ pub(super) const OVERLAY: &str = "overlay";
 /// What a view's mount names as its source.
 pub(super) const SOURCE: &str = "open-cursor";
 
+/// A line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// The flags of the mount itself: `rw,nosuid,relatime`.
+    options: String,
+    kind: Vec<u8>,
+    source: Vec<u8>,
+}
+
+impl Mount {
+    /// Whether the mount has a flag.
+    pub fn has(&self, option: &str) -> bool {
+        self.options.split(',').any(|has| has == option)
+    }
+
+    /// Whether the launcher mounted it as part of a view.
+    pub fn is_view(&self) -> bool {
+        self.kind == OVERLAY.as_bytes() && self.source == SOURCE.as_bytes()
+    }
+}
+
+/// Every mount that this process has, in the order in which they were made.
+pub(super) fn all() -> io::Result<Vec<Mount>> {
+    Ok(parse(&std::fs::read("/proc/self/mountinfo")?))
+}
+
 /// The mount points strictly below `directory`, parents first, each once.
 pub(super) fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    Ok(parse(&std::fs::read("/proc/self/mountinfo")?, directory))
+    Ok(points_below(all()?, directory))
 }
 
 /// Whether this directory, as this process sees it, is an overlay that the launcher mounted.
 #[must_use]
 pub fn is_view(directory: &Path) -> bool {
-    directory.canonicalize().is_ok_and(|directory| {
-        std::fs::read("/proc/self/mountinfo").is_ok_and(|info| shows_view(&info, &directory))
-    })
+    directory
+        .canonicalize()
+        .is_ok_and(|directory| all().is_ok_and(|mounts| shows_view(&mounts, &directory)))
 }
 
-/// Of several mounts at one point the last is seen. After a lone `-` come type and source.
-fn shows_view(mountinfo: &[u8], directory: &Path) -> bool {
-    let fields = |line: &[u8]| -> Vec<Vec<u8>> {
-        let fields = line.split(|byte| *byte == b' ');
-        fields.map(unescape).collect()
+/// Of several mounts at one point the last is seen.
+fn shows_view(mounts: &[Mount], directory: &Path) -> bool {
+    let top = mounts.iter().rfind(|mount| mount.point == directory);
+    top.is_some_and(Mount::is_view)
+}
+
+fn points_below(mounts: Vec<Mount>, directory: &Path) -> Vec<PathBuf> {
+    let mut points: Vec<PathBuf> = mounts
+        .into_iter()
+        .map(|mount| mount.point)
+        .filter(|point| point != directory && point.starts_with(directory))
+        .collect();
+    points.sort();
+    points.dedup();
+    points
+}
+
+/// One mount per line: the fifth field is the mount point, the sixth its flags; after a lone `-`
+/// come type and source.
+fn parse(mountinfo: &[u8]) -> Vec<Mount> {
+    let mount = |line: &[u8]| {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+        let mut after = fields.iter().skip_while(|field| **field != b"-").skip(1);
+        Some(Mount {
+            point: PathBuf::from(OsString::from_vec(unescape(fields.get(4)?))),
+            options: String::from_utf8_lossy(fields.get(5)?).into_owned(),
+            kind: unescape(after.next()?),
+            source: unescape(after.next()?),
+        })
     };
     mountinfo
         .split(|byte| *byte == b'\n')
-        .map(fields)
-        .rfind(|line| {
-            let point = line.get(4).cloned().map(OsString::from_vec);
-            point.is_some_and(|point| directory == Path::new(&point))
-        })
-        .is_some_and(|line| {
-            let after = line.iter().skip_while(|field| *field != b"-").skip(1);
-            after.take(2).eq([OVERLAY.as_bytes(), SOURCE.as_bytes()])
-        })
-}
-
-/// `mountinfo` has one mount per line; the fifth field is the mount point (proc_pid_mountinfo(5)).
-fn parse(mountinfo: &[u8], directory: &Path) -> Vec<PathBuf> {
-    let mut mounts: Vec<PathBuf> = mountinfo
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
-        .map(|field| PathBuf::from(OsString::from_vec(unescape(field))))
-        .filter(|mount| mount != directory && mount.starts_with(directory))
-        .collect();
-    mounts.sort();
-    mounts.dedup();
-    mounts
+        .filter_map(mount)
+        .collect()
 }
 
 /// Space, tab, newline and backslash are written as three octal digits.
@@ -95,9 +126,9 @@ mod tests {
             (format!("{ours}{other}"), false),
             (String::new(), false),
         ] {
-            let found = shows_view(mounts.as_bytes(), Path::new("/w/a b"));
+            let found = shows_view(&parse(mounts.as_bytes()), Path::new("/w/a b"));
             assert_eq!(found, expected, "{mounts}");
-            assert!(!shows_view(mounts.as_bytes(), Path::new("/w")));
+            assert!(!shows_view(&parse(mounts.as_bytes()), Path::new("/w")));
         }
         assert!(!is_view(Path::new("/")));
     }
@@ -114,9 +145,11 @@ mod tests {
 35 22 0:9 / /workspace rw - tmpfs t rw\n\
 broken\n";
         let expected = ["/w/a", "/w/a/deep", "/w/b c\\"].map(PathBuf::from);
-        assert_eq!(parse(mountinfo, Path::new("/w")), expected);
+        let mounts = parse(mountinfo);
+        assert!(mounts[0].has("relatime") && !mounts[0].has("time"));
+        assert_eq!(points_below(mounts.clone(), Path::new("/w")), expected);
         assert_eq!(
-            parse(mountinfo, Path::new("/w/a/deep")),
+            points_below(mounts, Path::new("/w/a/deep")),
             [""; 0].map(PathBuf::from)
         );
     }

@@ -1,19 +1,26 @@
 //! The fence of one server: what was asked for, what holds here, and what follows for a run.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    fmt, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::enclosure::{Enclosure, ProjectFile};
-use super::launcher::{Failure, Stage};
-use super::reason::explain;
-use super::{FenceStatus, Reason, probe};
-use crate::sandbox::slot::SlotDirs;
+use super::{
+    FenceStatus, Reason,
+    enclosure::{Enclosure, launched},
+    launcher::{Failure, Launch, Stage},
+    probe,
+    reason::explain,
+};
+use crate::sandbox::{
+    process::SpawnSpec,
+    slot::{Rules, SlotDirs},
+};
 
 /// Workspaces remembered as having no view; beyond that the memory starts anew.
 const REMEMBERED: usize = 256;
@@ -22,9 +29,10 @@ const REMEMBERED: usize = 256;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FenceMode {
-    /// Serve only if the kernel stops the agent's writes.
+    /// Serve only if the kernel stops the agent's writes, ends its processes with it, and keeps it
+    /// from other programs' UNIX sockets.
     Require,
-    /// Use what this machine has, and say what it is.
+    /// Use what this machine has, and report what it is.
     #[default]
     Auto,
     /// The agent runs as the user runs it.
@@ -57,7 +65,7 @@ impl fmt::Display for FenceMode {
 /// Why a run cannot be fenced.
 #[derive(Debug, thiserror::Error)]
 pub enum FenceError {
-    /// `--fence require`, and the kernel does not stop the agent's writes.
+    /// `--fence require`, and this machine cannot keep one of its promises.
     #[error("--fence require: {sentence}")]
     NotEnforced {
         /// What is missing and what to do about it.
@@ -106,8 +114,28 @@ pub(super) struct Inner {
     /// Cursor's own state, free of symlinks; it exists.
     pub(super) state: Vec<PathBuf>,
     pub(super) status: FenceStatus,
-    /// Workspaces of which no view can be made.
+    pub(super) strength: Strength,
+    /// Workspaces that cannot have a view.
     pub(super) no_view: Mutex<HashMap<PathBuf, Reason>>,
+}
+
+/// The mechanisms that work on this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Strength {
+    pub mounts: bool,
+    pub processes: bool,
+    pub landlock: bool,
+    pub no_unix_sockets: bool,
+}
+
+impl Strength {
+    pub(super) fn apply(self, launch: &mut Launch) {
+        launch.mounts = self.mounts;
+        launch.processes = self.mounts && self.processes;
+        launch.landlock = self.landlock;
+        launch.no_unix_sockets = self.no_unix_sockets;
+        launch.unprivileged = true;
+    }
 }
 
 impl Fence {
@@ -135,8 +163,8 @@ impl Fence {
     }
 
     /// Makes a clean slot ready for one run in `workspace`: the configuration with our rules, and
-    /// fresh layers. `files` are shown to the agent in its view, and nowhere else. May be called
-    /// again for the next run in the same slot, or after [`Fence::fall_back`].
+    /// fresh layers. May be called again for the next run in the same slot, or after
+    /// [`Fence::fall_back`].
     ///
     /// # Errors
     /// [`FenceError::Exposed`], [`FenceError::Prepare`].
@@ -144,12 +172,33 @@ impl Fence {
         &self,
         slot: &SlotDirs,
         workspace: &Path,
-        files: Vec<ProjectFile>,
+    ) -> Result<Enclosure, FenceError> {
+        self.prepare_run(slot, workspace, None).await
+    }
+
+    /// The same for a run without a view, by these rules in place of ours.
+    ///
+    /// # Errors
+    /// As [`Fence::prepare`].
+    pub async fn prepare_with(
+        &self,
+        slot: &SlotDirs,
+        workspace: &Path,
+        rules: Rules,
+    ) -> Result<Enclosure, FenceError> {
+        self.prepare_run(slot, workspace, Some(rules)).await
+    }
+
+    async fn prepare_run(
+        &self,
+        slot: &SlotDirs,
+        workspace: &Path,
+        rules: Option<Rules>,
     ) -> Result<Enclosure, FenceError> {
         let inner = Arc::clone(&self.inner);
         let (slot, workspace) = (slot.clone(), workspace.to_owned());
         let prepared = tokio::task::spawn_blocking(move || {
-            Enclosure::prepare(&inner, &slot, &workspace, &files)
+            Enclosure::prepare(&inner, &slot, &workspace, rules)
         });
         match prepared.await {
             Ok(result) => result,
@@ -157,16 +206,35 @@ impl Fence {
         }
     }
 
-    /// To be called when the launcher said why it failed: the agent has not run. `Ok` means that
-    /// this workspace will be prepared without a view from now on, so try again.
+    /// A program of ours behind the same fence, such as a tool's executor: it can write below
+    /// `writable`, and use a network only if `network`. The paths must exist and be free of
+    /// symlinks; one of them should be its `TMPDIR`. Whatever it starts ends with it. To be started
+    /// by this process. On a machine without some of the fence's mechanisms it has what is left;
+    /// with [`FenceMode::Off`] only the network is denied, on Linux.
+    #[must_use]
+    pub fn confine(&self, spec: SpawnSpec, writable: &[PathBuf], network: bool) -> SpawnSpec {
+        let mut launch = Launch {
+            writable: writable.to_vec(),
+            ..Launch::default()
+        };
+        if self.inner.status.mode != FenceMode::Off {
+            self.inner.strength.apply(&mut launch);
+        }
+        launch.no_network = !network;
+        if cfg!(target_os = "linux") {
+            launched(&self.inner.launcher, &launch, spec)
+        } else {
+            spec
+        }
+    }
+
+    /// To be called with the launcher's failure: the agent has not run. `Ok` means that this
+    /// workspace will be prepared without a view from now on, so try again.
     ///
     /// # Errors
     /// [`FenceError::Launch`] if the view is not what failed.
     pub async fn fall_back(&self, run: &Enclosure, failure: Failure) -> Result<(), FenceError> {
-        let about_the_view = !matches!(
-            failure.stage,
-            Stage::Arguments | Stage::Landlock | Stage::Directory | Stage::Exec
-        );
+        let about_the_view = matches!(failure.stage, Stage::Open | Stage::Overlay | Stage::Bind);
         if !run.has_view() || !about_the_view {
             return Err(FenceError::Launch(failure));
         }
@@ -183,7 +251,7 @@ impl Fence {
 }
 
 impl Inner {
-    /// The directory of Cursor's own in which a workspace lies, if any: there the fence is void.
+    /// The directory of Cursor's state in which a workspace lies, if any: there the agent can write.
     ///
     /// # Errors
     /// [`FenceError::Exposed`], if a fence is required.
@@ -198,7 +266,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn no_view(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Reason>> {
+    pub(super) fn no_view(&self) -> MutexGuard<'_, HashMap<PathBuf, Reason>> {
         self.no_view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,17 +1,20 @@
-//! Trying the real thing once: a shell behind the fence attempts what must not work.
+//! Trying the fence once: a shell behind it attempts what must not work.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use super::launcher::{Failure, Line, Report, Stage};
-use super::policy::{Fence, FenceError, FenceMode, Inner};
-use super::reason::explain;
-use super::{Enclosure, FenceStatus, Layer, Reason, State};
-use crate::sandbox::process::SpawnSpec;
-use crate::sandbox::slot::SlotDirs;
+use super::{
+    Enclosure, FenceStatus, Layer, Reason, State,
+    launcher::{Failure, Line, Report, Stage},
+    policy::{Fence, FenceError, FenceMode, Inner, Strength},
+    reason::explain,
+};
+use crate::sandbox::{process::SpawnSpec, slot::SlotDirs};
 
 /// A launcher that takes longer hangs, perhaps on a dead network file system.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,7 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The first Landlock ABI that covers everything that changes a file's contents.
 const COMPLETE_ABI: u32 = 3;
 
-/// Writes one file per argument and goes on if it may not.
+/// The first Landlock ABI that covers UNIX sockets on the file system.
+const SOCKETS_ABI: u32 = 9;
+
+/// Writes one file per argument and continues if it may not.
 const SCRIPT: &str = r#"for file; do (echo x > "$file") 2>/dev/null; done; exit 0"#;
 
 /// Finds out what holds. See [`Fence::probe`].
@@ -35,28 +41,18 @@ pub(super) async fn run(
         state: make(state.to_vec()).await,
         slot: slot.clone(),
         status: FenceStatus::off(),
+        strength: Strength::default(),
     };
     if mode == FenceMode::Off {
         return Ok(probe.fence(HashMap::new()));
     }
-    probe.status = FenceStatus {
-        // What a workspace allows is not in question here.
-        mode: FenceMode::Auto,
-        view: Layer::off(),
-        writes: Layer::enforced("assumed"),
-        deny_rules: Layer::partial(
-            None,
-            "Cursor's configuration denies shell, MCP and web fetches; Cursor itself must keep to it",
-        ),
-    };
-    probe.status.writes = probe.writes().await?;
-    if cfg!(target_os = "linux") {
-        probe.status.view = Layer::enforced("assumed");
-        probe.status.view = probe.view().await?;
-    } else {
-        let reason = Reason::OperatingSystem;
-        probe.status.view = Layer::unavailable(reason, format!("no view: {}", reason.sentence()));
-    }
+    // What a workspace allows is not in question here.
+    probe.status.mode = FenceMode::Auto;
+    probe.status.deny_rules = Layer::partial(
+        None,
+        "Cursor's configuration denies shell, MCP and web fetches; Cursor itself must keep to it",
+    );
+    probe.layers(mode).await?;
     let mut no_view = HashMap::new();
     if let (true, Some(workspace)) = (probe.status.view.holds(), workspace)
         && let Some((reason, sentence)) = probe.workspace(workspace).await?
@@ -70,8 +66,14 @@ pub(super) async fn run(
         );
     }
     probe.status.mode = mode;
-    if mode == FenceMode::Require && probe.status.writes.state != State::Enforced {
-        let sentence = probe.status.writes.sentence;
+    if mode == FenceMode::Require
+        && let Some(broken) = probe
+            .status
+            .promises()
+            .into_iter()
+            .find(|layer| layer.state != State::Enforced)
+    {
+        let sentence = broken.sentence.clone();
         return Err(FenceError::NotEnforced { sentence });
     }
     let fence = probe.fence(no_view);
@@ -99,6 +101,7 @@ struct Probe {
     state: Vec<PathBuf>,
     slot: SlotDirs,
     status: FenceStatus,
+    strength: Strength,
 }
 
 impl Probe {
@@ -109,57 +112,175 @@ impl Probe {
                 launcher: self.launcher.clone(),
                 state: self.state.clone(),
                 status: self.status.clone(),
+                strength: self.strength,
                 no_view: Mutex::new(no_view),
             }),
         }
     }
 
-    async fn writes(&self) -> Result<Layer, FenceError> {
+    /// Finds the mechanisms that work, and with them the layers that hold.
+    async fn layers(&mut self, mode: FenceMode) -> Result<(), FenceError> {
+        if !cfg!(target_os = "linux") {
+            return self.layers_of_seatbelt().await;
+        }
+        self.strength.landlock = true;
+        let landlock = self.attempt().await?;
+        self.strength.landlock = landlock.is_ok();
+        let abi = landlock
+            .as_ref()
+            .ok()
+            .and_then(|report| report.landlock_abi);
+        // Landlock's abstract sockets stay open below ABI 6, all others below ABI 9.
+        self.strength.no_unix_sockets =
+            mode == FenceMode::Require && abi.is_none_or(|abi| abi < SOCKETS_ABI);
+
+        self.strength.mounts = true;
+        self.strength.processes = true;
+        let full = self.attempt().await?;
+        let isolated = full.as_ref().is_ok_and(|report| report.pid_namespace);
+        if let Err(failure) = &full {
+            self.strength.processes = false;
+            self.strength.mounts = failure.stage == Stage::Proc && self.attempt().await?.is_ok();
+        }
+        let why = match &full {
+            Ok(_) => None,
+            Err(failure) => Some((explain(failure, false).await, failure.to_string())),
+        };
+        self.status.processes = processes(isolated, why.as_ref());
+        self.status.sockets = self.sockets(abi);
+        self.status.writes = self.writes(abi, landlock.err(), why.as_ref()).await?;
+        self.status.view = match (self.strength.mounts, &why) {
+            (false, Some((reason, detail))) => {
+                let sentence = format!("no view: {} ({detail})", reason.sentence());
+                Layer::unavailable(*reason, sentence)
+            }
+            _ => {
+                self.status.view = Layer::enforced("assumed");
+                self.view().await?
+            }
+        };
+        if self.status.writes.reason == Some(Reason::Ineffective) {
+            let reason = Reason::Ineffective;
+            for layer in [&mut self.status.processes, &mut self.status.sockets] {
+                *layer = Layer::unavailable(reason, reason.sentence());
+            }
+        }
+        Ok(())
+    }
+
+    async fn layers_of_seatbelt(&mut self) -> Result<(), FenceError> {
+        let reason = Reason::OperatingSystem;
+        let missing =
+            |what: &str| Layer::unavailable(reason, format!("{what}: {}", reason.sentence()));
+        self.status.view = missing("no view");
+        self.status.processes = missing("processes of the agent can outlive it");
+        self.status.sockets = missing("the agent can use every UNIX socket that you can");
+        self.status.writes = Layer::enforced("assumed");
+        self.status.writes = match self.trespass().await? {
+            Err(failure) => not_limited(Reason::Other, &failure.message),
+            Ok(false) => not_limited(Reason::Ineffective, "tried with a shell"),
+            Ok(true) => Layer::enforced(
+                "sandbox-exec lets the agent write only to its slot and Cursor's state",
+            ),
+        };
+        Ok(())
+    }
+
+    /// Starts a shell that does nothing, with the mechanisms as they stand in `strength`.
+    async fn attempt(&self) -> Result<Result<Report, Failure>, FenceError> {
         let fence = self.fence(HashMap::new());
-        let run = fence
-            .prepare(&self.slot, &self.slot.workspace(), Vec::new())
-            .await?;
+        let run = fence.prepare(&self.slot, &self.slot.workspace()).await?;
+        Ok(behind(run, &[]).await)
+    }
+
+    /// Has a shell write where it may and where it may not. Whether only the former worked.
+    async fn trespass(&self) -> Result<Result<bool, Failure>, FenceError> {
+        let fence = self.fence(HashMap::new());
+        let run = fence.prepare(&self.slot, &self.slot.workspace()).await?;
         let allowed = self.slot.tmp().join("probe");
         let denied =
             [self.slot.workspace(), self.slot.forbidden().to_owned()].map(|dir| dir.join("probe"));
-        let attempted = [&denied[0], &denied[1], &allowed];
-        let outcome = behind(run, &attempted).await;
+        let outcome = behind(run, &[&denied[0], &denied[1], &allowed]).await;
         let went_through = [removed(&denied[0]).await, removed(&denied[1]).await].contains(&true);
-        let report = match outcome {
-            Ok(report) => report,
-            Err(failure) => {
-                let reason = match failure.stage {
-                    Stage::Landlock => Reason::NoLandlock,
-                    _ => Reason::Other,
-                };
-                return Ok(not_limited(reason, &failure.message));
+        let wrote = removed(&allowed).await;
+        Ok(outcome.map(|_| wrote && !went_through))
+    }
+
+    async fn writes(
+        &self,
+        abi: Option<u32>,
+        no_landlock: Option<Failure>,
+        no_mounts: Option<&(Reason, String)>,
+    ) -> Result<Layer, FenceError> {
+        match self.trespass().await? {
+            Err(failure) => return Ok(not_limited(Reason::Other, &failure.message)),
+            Ok(false) if !self.strength.mounts && !self.strength.landlock => {
+                let detail = no_landlock.map(|failure| failure.message);
+                return Ok(not_limited(Reason::NoLandlock, &detail.unwrap_or_default()));
             }
-        };
-        if went_through || !removed(&allowed).await {
-            return Ok(not_limited(Reason::Ineffective, "tried with a shell"));
+            Ok(false) => return Ok(not_limited(Reason::Ineffective, "tried with a shell")),
+            Ok(true) => {}
         }
-        Ok(match report.landlock_abi {
-            Some(abi) if abi < COMPLETE_ABI => Layer::partial(
-                Some(Reason::KernelTooOld),
-                format!(
-                    "Landlock (ABI {abi}) limits where the agent can write, but files can still be \
-                     truncated; Linux 6.2 closes that"
-                ),
-            ),
-            Some(abi) => Layer::enforced(format!(
-                "Landlock (ABI {abi}) lets the agent write only to its view, its slot and Cursor's \
-                 own state; modes and times of other files are not covered"
+        let where_to = "the agent can write only to its view, its slot and Cursor's state";
+        Ok(match (self.strength.mounts, abi) {
+            (true, Some(abi)) => Layer::enforced(format!(
+                "{where_to}; read-only mounts and Landlock (ABI {abi}) protect everything else, \
+                 with its modes, times and attributes"
             )),
-            None => Layer::enforced(
-                "sandbox-exec lets the agent write only to its slot and Cursor's own state",
-            ),
+            (true, None) => Layer::enforced(format!(
+                "{where_to}; read-only mounts protect everything else, with its modes, times and \
+                 attributes"
+            )),
+            (false, abi) => {
+                let abi = abi.unwrap_or_default();
+                let truncated = match abi < COMPLETE_ABI {
+                    true => "truncate other files, and ",
+                    false => "",
+                };
+                let (reason, why) = match no_mounts {
+                    Some((reason, _)) => (*reason, reason.sentence()),
+                    None => (Reason::Other, Reason::Other.sentence()),
+                };
+                Layer::partial(
+                    Some(reason),
+                    format!(
+                        "{where_to} (Landlock ABI {abi}), but it can {truncated}change modes and \
+                         times: {why}"
+                    ),
+                )
+            }
         })
+    }
+
+    fn sockets(&self, abi: Option<u32>) -> Layer {
+        if abi.is_some_and(|abi| abi >= SOCKETS_ABI) {
+            return Layer::enforced(
+                "Landlock keeps the agent from UNIX sockets outside of its view and Cursor's state",
+            );
+        }
+        if self.strength.no_unix_sockets {
+            return Layer::enforced(
+                "a system call filter denies UNIX sockets to the agent, Cursor's helpers included",
+            );
+        }
+        let why = Reason::OldLandlock.sentence();
+        if self.strength.mounts {
+            return Layer::partial(
+                Some(Reason::OldLandlock),
+                format!(
+                    "the UNIX sockets that exist when a run starts are covered; the agent can \
+                     reach those that programs make during the run: {why}"
+                ),
+            );
+        }
+        let sentence = format!("the agent can use every UNIX socket that you can: {why}");
+        Layer::unavailable(Reason::OldLandlock, sentence)
     }
 
     async fn view(&self) -> Result<Layer, FenceError> {
         let fence = self.fence(HashMap::new());
         let workspace = self.slot.workspace();
-        let run = fence.prepare(&self.slot, &workspace, Vec::new()).await?;
+        let run = fence.prepare(&self.slot, &workspace).await?;
         let seen = self.slot.layer(0).0.join("probe");
         let real = workspace.join("probe");
         let outcome = behind(run, &[&real]).await;
@@ -174,12 +295,12 @@ impl Probe {
                 let reason = Reason::Ineffective;
                 Layer::unavailable(reason, format!("no view: {}", reason.sentence()))
             }
-            // /proc/PID/root of any process of ours outside leads to the real files; Landlock
-            // closes it.
-            Ok(_) if !self.status.writes.holds() => Layer::partial(
-                self.status.writes.reason,
-                "the agent works in a copy-on-write view of the workspace, but without Landlock it \
-                 could get at the real files if it tried to",
+            // /proc/PID/root of any process of the user outside leads to the real files, unless
+            // Landlock or a PID namespace is in the way.
+            Ok(_) if !self.strength.landlock && !self.strength.processes => Layer::partial(
+                Some(Reason::NoLandlock),
+                "the agent works in a copy-on-write view of the workspace, but could get at the \
+                 real files if it tried to",
             ),
             Ok(_) => Layer::enforced(
                 "the agent works in a copy-on-write view of the workspace; the real files are only \
@@ -191,7 +312,7 @@ impl Probe {
     /// Whether the workspace itself can have a view; nothing is attempted in it.
     async fn workspace(&self, workspace: &Path) -> Result<Option<(Reason, String)>, FenceError> {
         let fence = self.fence(HashMap::new());
-        let run = fence.prepare(&self.slot, workspace, Vec::new()).await?;
+        let run = fence.prepare(&self.slot, workspace).await?;
         let refused = |reason: Reason, why: &str| {
             let (place, what) = (workspace.display(), reason.sentence());
             Some((
@@ -216,6 +337,27 @@ impl Probe {
                 refused(reason, &format!(" ({failure})"))
             }
         })
+    }
+}
+
+fn processes(isolated: bool, why: Option<&(Reason, String)>) -> Layer {
+    match (isolated, why) {
+        (true, _) => Layer::enforced(
+            "each run has a PID namespace and a session of its own, without terminal and \
+             capabilities: it sees no other process, and all of its own end with it",
+        ),
+        (false, Some((reason, detail))) => Layer::partial(
+            Some(*reason),
+            format!(
+                "a run has a session of its own, without terminal and capabilities, and its \
+                 processes are looked for and ended; but it sees other processes: {} ({detail})",
+                reason.sentence()
+            ),
+        ),
+        (false, None) => {
+            let reason = Reason::Ineffective;
+            Layer::unavailable(reason, reason.sentence())
+        }
     }
 }
 
@@ -246,6 +388,7 @@ async fn behind(mut run: Enclosure, files: &[&PathBuf]) -> Result<Report, Failur
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
         .output();
     let output = match tokio::time::timeout(PATIENCE, child).await {
@@ -274,7 +417,7 @@ fn read(output: &Output) -> Result<Report, Failure> {
     }
 }
 
-/// Removes a file; whether it was there.
+/// Removes a file. Whether it was there.
 async fn removed(path: &Path) -> bool {
     tokio::fs::remove_file(path).await.is_ok()
 }

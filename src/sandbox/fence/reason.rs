@@ -1,4 +1,4 @@
-//! Why a view cannot be had: a failed step of the launcher, explained by the state of the machine.
+//! Why a layer does not hold: a failed step of the launcher, explained by the machine's state.
 
 use std::path::Path;
 
@@ -27,9 +27,13 @@ pub enum Reason {
     NestedMounts,
     /// The workspace is the root of the file system.
     RootDirectory,
+    /// Parts of `/proc` are covered, as containers do, so the kernel mounts no other one.
+    CoveredProc,
     /// Landlock is missing or not enabled.
     NoLandlock,
-    /// The operating system has no such thing.
+    /// Landlock is older than ABI 9, which covers UNIX sockets.
+    OldLandlock,
+    /// The operating system has no such mechanism.
     OperatingSystem,
     /// It seemed to be set up but did not stop a write.
     Ineffective,
@@ -66,6 +70,14 @@ impl Reason {
                  make a view of that"
             }
             Self::RootDirectory => "the workspace is the root directory; choose a project",
+            Self::CoveredProc => {
+                "parts of /proc are covered, as in containers, so a run cannot have its own; start \
+                 the container with an unmasked /proc"
+            }
+            Self::OldLandlock => {
+                "Landlock covers UNIX sockets from Linux 7.1 (ABI 9) on; `--fence require` denies \
+                 all of them until then"
+            }
             Self::NoLandlock => {
                 "Landlock is missing or not enabled; it needs Linux 5.13 and `landlock` in the \
                  kernel's lsm= list"
@@ -125,20 +137,26 @@ impl Host {
             (Stage::Overlay, Some(Errno::ENODEV)) => Reason::NoOverlayfs,
             (Stage::Overlay, Some(Errno::EINVAL | Errno::EPERM)) if too_old => Reason::KernelTooOld,
             (Stage::Overlay, Some(Errno::EINVAL)) if nested => Reason::NestedMounts,
-            (Stage::Namespace | Stage::IdentityMap | Stage::Private | Stage::Overlay, _)
-                if forbidden && self.apparmor_restricts =>
-            {
-                Reason::AppArmor
-            }
-            (Stage::Namespace | Stage::IdentityMap | Stage::Private | Stage::Overlay, _)
-                if forbidden && self.seccomp =>
-            {
-                Reason::Seccomp
-            }
+            (stage, _) if mounts(stage) && forbidden && self.apparmor_restricts => Reason::AppArmor,
+            (stage, _) if mounts(stage) && forbidden && self.seccomp => Reason::Seccomp,
+            (Stage::Proc, _) if forbidden => Reason::CoveredProc,
             (Stage::Overlay, _) if !forbidden => Reason::FileSystem,
             _ => Reason::Other,
         }
     }
+}
+
+/// Whether a step creates namespaces or mounts.
+fn mounts(stage: Stage) -> bool {
+    matches!(
+        stage,
+        Stage::Namespace
+            | Stage::IdentityMap
+            | Stage::Private
+            | Stage::Overlay
+            | Stage::ReadOnly
+            | Stage::Devices
+    )
 }
 
 /// Explains a failure on this machine.
@@ -266,6 +284,7 @@ mod tests {
                 false,
                 Reason::NoLandlock,
             ),
+            (host, Stage::Proc, Errno::EPERM, false, Reason::CoveredProc),
             (host, Stage::Namespace, Errno::EPERM, false, Reason::Other),
             (host, Stage::Exec, Errno::ENOENT, false, Reason::Other),
         ] {

@@ -1,4 +1,4 @@
-//! What of the fence holds on this machine, for people and for `/health`.
+//! Which layers of the fence hold on this machine, for people and for `/health`.
 
 use serde::Serialize;
 
@@ -11,8 +11,12 @@ pub struct FenceStatus {
     pub mode: FenceMode,
     /// The copy-on-write view of the workspace.
     pub view: Layer,
-    /// The limit on where the agent can write at all.
+    /// The limit on where the agent can write at all, and on files' modes and times.
     pub writes: Layer,
+    /// The end of every process of a run with the run, and their separation from all others.
+    pub processes: Layer,
+    /// The separation from programs that listen on UNIX sockets.
+    pub sockets: Layer,
     /// The rules in Cursor's own configuration.
     pub deny_rules: Layer,
 }
@@ -25,7 +29,7 @@ pub struct Layer {
     /// Why it does not, or not fully.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// The same for people, and what to do about it.
+    /// What holds and what does not, in words; with a reason, what to do about it.
     pub sentence: String,
 }
 
@@ -96,8 +100,15 @@ impl FenceStatus {
             mode,
             view: layer.clone(),
             writes: layer.clone(),
+            processes: layer.clone(),
+            sockets: layer.clone(),
             deny_rules: layer,
         }
+    }
+
+    /// The layers that `--fence require` promises.
+    pub(super) fn promises(&self) -> [&Layer; 3] {
+        [&self.writes, &self.processes, &self.sockets]
     }
 
     pub(super) fn off() -> Self {
@@ -105,6 +116,8 @@ impl FenceStatus {
             mode: FenceMode::Off,
             view: Layer::off(),
             writes: Layer::off(),
+            processes: Layer::off(),
+            sockets: Layer::off(),
             deny_rules: Layer::off(),
         }
     }

@@ -2,14 +2,18 @@
 //!
 //! Every run leaves one behind, so old ones are removed.
 
-use std::fs;
-use std::path::{Component, Path};
-use std::time::{Duration, SystemTime};
+use std::{
+    fs,
+    path::{Component, Path},
+    time::{Duration, SystemTime},
+};
+
+use super::sweep;
 
 /// What a chat is kept in.
 const STORE: &str = "store.db";
 
-/// How long a chat may lie unused; nobody goes on with one that long (`engine::sessions`).
+/// How long a chat may lie unused; nobody resumes one after that (`engine::sessions`).
 pub(super) const AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether there is a chat of this id, of any workspace. Blocking.
@@ -32,7 +36,7 @@ pub(super) fn prune(chats: &Path, then: SystemTime) {
                 .flatten()
                 .max()
                 .is_some_and(|used| used < then)
-                && let Err(error) = fs::remove_dir_all(&chat)
+                && let Err(error) = sweep::remove(&chat)
             {
                 tracing::debug!(%error, "an old chat can't be removed");
             }

@@ -2,15 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Rules;
+
 /// The configuration file's name.
 pub(super) const FILE: &str = "cli-config.json";
 
 /// Cached feature flags beside it.
 pub(super) const FLAGS: &str = "statsig-cache.json";
 
-/// The user's configuration with `deny` added to `permissions.deny`. Everything else stays as it
+/// The user's configuration with the rules added to `permissions`. Everything else stays as it
 /// is; without a readable configuration, the smallest one that Cursor takes.
-pub(super) fn merged(users: Option<&str>, deny: &[&str]) -> String {
+pub(super) fn merged(users: Option<&str>, rules: Rules) -> String {
     let mut config: Map<String, Value> = users
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
@@ -19,7 +21,7 @@ pub(super) fn merged(users: Option<&str>, deny: &[&str]) -> String {
         Value::Object(permissions) => permissions,
         _ => Map::new(),
     };
-    for (name, added) in [("allow", &[][..]), ("deny", deny)] {
+    for (name, added) in [("allow", rules.allow), ("deny", rules.deny)] {
         let mut rules = match taken(&mut permissions, name) {
             Value::Array(rules) => rules,
             _ => Vec::new(),
@@ -68,7 +70,11 @@ mod tests {
                 json!({"version": 2, "permissions": {"allow": [], "deny": ["Shell(**)", "Mcp(*:*)"]}}),
             ),
         ] {
-            let config = merged(users, &["Shell(**)", "Mcp(*:*)"]);
+            let rules = Rules {
+                allow: &[],
+                deny: &["Shell(**)", "Mcp(*:*)"],
+            };
+            let config = merged(users, rules);
             let config: Value = serde_json::from_str(&config).unwrap();
             assert_eq!(config, expected, "{users:?}");
         }

@@ -8,6 +8,7 @@
 //!         /tmp            TMPDIR
 //!         /workspace      the working directory of requests that have none; stays empty
 //!         /layers/0/upper, work    what the agent writes in its view
+//! <root>/0.aside-0        what could not be removed from slot 0; tried again now and then
 //! ```
 //!
 //! The paths of a slot never change: Cursor keeps a folder per workspace path. Nothing of one turn
@@ -30,6 +31,9 @@ use seed::Seed;
 pub use places::Places;
 pub use pool::{Slot, SlotError, Slots};
 pub use seed::Rules;
+
+/// What the name of a slot's directory that was moved aside continues with, before a number.
+const ASIDE: &str = "aside-";
 
 /// The paths of one slot.
 #[derive(Debug, Clone)]
@@ -115,21 +119,65 @@ impl SlotDirs {
         Seed::update(&mut lock(&self.seed), self, rules)
     }
 
-    /// Leaves the slot as new, and ready for a run by the same rules as the last one. Blocking.
+    /// Makes the slot as new, and ready for a run by the same rules as the last one. What cannot
+    /// be removed is moved aside. Blocking.
+    ///
+    /// # Errors
+    /// If neither is possible.
     fn clean(&self) -> io::Result<()> {
+        let Err(error) = self.try_clean() else {
+            return Ok(());
+        };
+        let aside = self.aside()?;
+        tracing::warn!(
+            slot = %self.slot.display(), aside = %aside.display(), %error,
+            "a slot cannot be cleaned and was moved aside"
+        );
+        *lock(&self.seed) = None;
+        self.try_clean()
+    }
+
+    /// Gives the slot's directory another name.
+    fn aside(&self) -> io::Result<PathBuf> {
+        let mut number = 0_u32;
+        loop {
+            let aside = self.slot.with_extension(format!("{ASIDE}{number}"));
+            // A directory is only replaced if it is empty.
+            match std::fs::rename(&self.slot, &aside) {
+                Ok(()) => return Ok(aside),
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn try_clean(&self) -> io::Result<()> {
         private_directory(&self.slot)?;
         private_directory(&self.chats)?;
-        let [config, tmp, workspace] = [self.config(), self.tmp(), self.workspace()];
-        sweep::all_but(&self.slot, &[&config, &tmp, &workspace])?;
-        sweep::renew(&tmp)?;
-        sweep::renew(&workspace)?;
+        sweep::all_but(&self.slot, &["config", "tmp", "workspace"])?;
+        sweep::renew(&self.tmp())?;
+        sweep::renew(&self.workspace())?;
         let last = lock(&self.seed).take_if(|seed| !seed.is_intact(self));
         if lock(&self.seed).is_none() {
-            sweep::renew(&config)?;
+            sweep::renew(&self.config())?;
         }
         match last {
             Some(seed) => self.configure(seed.rules),
             None => Ok(()),
+        }
+    }
+}
+
+/// Removes what of the slots that were moved aside can be removed by now. Blocking.
+fn remove_asides(root: &Path) {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let is_aside = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| extension.starts_with(ASIDE))
+    };
+    for aside in entries.map(|entry| entry.path()).filter(is_aside) {
+        if let Err(error) = sweep::remove(&aside) {
+            tracing::debug!(aside = %aside.display(), %error, "still cannot be removed");
         }
     }
 }

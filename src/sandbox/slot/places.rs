@@ -1,7 +1,13 @@
 //! Where things are on this machine, by the environment.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// What Cursor writes in its data directory for itself. Everything else there makes a later agent do
+/// something, one outside of any fence included: hooks, MCP servers, commands, rules, extensions.
+const OWN_STATE: [&str; 3] = ["cache", "chats", "projects"];
 
 /// The places that slots and the fence depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +18,7 @@ pub struct Places {
     pub slot_roots: Vec<PathBuf>,
     /// The user's own Cursor configuration directory (FACTS 1.5).
     pub user_config: PathBuf,
-    /// What Cursor must be able to write for its own purposes: projects, login, compile cache
+    /// What Cursor must be able to write for its own purposes: projects, chats, login, caches
     /// (FACTS 1.5).
     pub state: Vec<PathBuf>,
 }
@@ -50,11 +56,13 @@ impl Places {
             })
             .or_else(|| in_home(".cursor"))
             .unwrap_or_default();
-        let state = in_home(".cursor")
+        let data = in_home(".cursor")
             .into_iter()
+            .chain(directory("CURSOR_DATA_DIR"));
+        let state = data
+            .flat_map(|data| OWN_STATE.map(|name| data.join(name)))
             .chain(config.map(cursor))
             .chain(cache.map(|cache| cache.join("cursor-compile-cache")))
-            .chain(directory("CURSOR_DATA_DIR"))
             .collect();
         Self {
             slot_roots,
@@ -97,7 +105,9 @@ mod tests {
         assert_eq!(
             texts(&places.state),
             [
-                "/home/me/.cursor",
+                "/home/me/.cursor/cache",
+                "/home/me/.cursor/chats",
+                "/home/me/.cursor/projects",
                 "/home/me/.config/cursor",
                 "/home/me/.cache/cursor-compile-cache"
             ]
@@ -123,10 +133,14 @@ mod tests {
         assert_eq!(
             texts(&places.state),
             [
-                "/home/me/.cursor",
+                "/home/me/.cursor/cache",
+                "/home/me/.cursor/chats",
+                "/home/me/.cursor/projects",
+                "/data/cache",
+                "/data/chats",
+                "/data/projects",
                 "/home/me/.config/cursor",
-                "/c/cursor-compile-cache",
-                "/data"
+                "/c/cursor-compile-cache"
             ]
         );
     }

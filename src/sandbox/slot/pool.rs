@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -54,7 +55,8 @@ pub enum SlotError {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A fixed number of slots, each used by one agent at a time and by this server only.
+/// Slots, each used by one agent at a time and by this server only. More are made as they are needed:
+/// how many agents run is not decided here.
 #[derive(Debug, Clone)]
 pub struct Slots {
     pool: Arc<Pool>,
@@ -62,7 +64,10 @@ pub struct Slots {
 
 #[derive(Debug)]
 struct Pool {
-    count: u32,
+    root: PathBuf,
+    user_config: PathBuf,
+    /// How many there are by now.
+    count: AtomicU32,
     cleaner: mpsc::Sender<Job>,
     permits: Arc<Semaphore>,
     /// One for each free permit; the lowest number last, so that it is taken first.
@@ -107,53 +112,42 @@ impl Slots {
         private_directory(root).map_err(failed(root))?;
         // The fence compares paths, so they must be free of symlinks.
         let root = &root.canonicalize().map_err(failed(root))?;
-        let mut idle = Vec::new();
-        for index in 0..MOST_SLOTS {
-            if idle.len() == count.max(1) {
-                break;
-            }
-            let path = root.join(format!("{index}.lock"));
-            let lock = File::create(&path).map_err(failed(&path))?;
-            match lock.try_lock() {
-                Ok(()) => idle.push(Idle {
-                    index,
-                    dirs: SlotDirs::new(root, index, user_config),
-                    clean: false,
-                    _lock: lock,
-                }),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(failed(&path)(error)),
+        let pool = Pool {
+            root: root.clone(),
+            user_config: user_config.to_owned(),
+            count: AtomicU32::new(0),
+            cleaner: cleaner(root.clone()).map_err(failed(root))?,
+            permits: Arc::new(Semaphore::new(0)),
+            idle: Mutex::default(),
+        };
+        for _ in 0..count.max(1) {
+            match pool.grow() {
+                // Fewer are enough beside other servers.
+                Err(SlotError::Taken { .. }) if pool.count.load(Ordering::Relaxed) > 0 => break,
+                grown => grown?,
             }
         }
-        if idle.is_empty() {
-            return Err(SlotError::Taken { root: root.clone() });
-        }
-        idle.reverse();
-        let permits = Arc::new(Semaphore::new(idle.len()));
-        let count = u32::try_from(idle.len()).unwrap_or(u32::MAX);
-        let idle = Mutex::new(idle);
+        pool.idle().reverse();
         Ok(Self {
-            pool: Arc::new(Pool {
-                count,
-                cleaner: cleaner(root.join("chats")).map_err(failed(root))?,
-                permits,
-                idle,
-            }),
+            pool: Arc::new(pool),
         })
     }
 
-    /// How many agents can run at a time: as many as asked for, or fewer beside other servers.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        self.pool.count
-    }
-
-    /// Waits for a free slot; it is clean.
+    /// A free slot; it is clean. Waits for one only where there can't be more.
     ///
     /// # Errors
     /// [`SlotError::Dirty`], [`SlotError::Lost`].
     pub async fn acquire(&self) -> Result<Slot, SlotError> {
-        let permit = Arc::clone(&self.pool.permits).acquire_owned().await.ok();
+        let permits = &self.pool.permits;
+        let permit = match Arc::clone(permits).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                if let Err(error) = self.pool.grow() {
+                    tracing::warn!(%error, "waiting for a free slot");
+                }
+                Arc::clone(permits).acquire_owned().await.ok()
+            }
+        };
         let idle = self.pool.idle().pop().ok_or(SlotError::Lost)?;
         let clean = idle.clean;
         let slot = Slot {
@@ -183,11 +177,43 @@ impl Slots {
     /// Waits until every slot is back and clean, for the end of the server.
     pub async fn drained(&self) {
         // An error would mean a closed semaphore, which is as drained as can be.
-        let _ = self.pool.permits.acquire_many(self.pool.count).await;
+        let count = self.pool.count.load(Ordering::Relaxed);
+        let _ = self.pool.permits.acquire_many(count).await;
     }
 }
 
 impl Pool {
+    /// Takes another slot that no server holds. Touches one file.
+    fn grow(&self) -> Result<(), SlotError> {
+        let mut idle = self.idle();
+        for index in 0..MOST_SLOTS {
+            let path = self.root.join(format!("{index}.lock"));
+            let failed = |source| SlotError::Root {
+                path: path.clone(),
+                source,
+            };
+            let lock = File::create(&path).map_err(failed)?;
+            match lock.try_lock() {
+                Ok(()) => {
+                    idle.push(Idle {
+                        index,
+                        dirs: SlotDirs::new(&self.root, index, &self.user_config),
+                        clean: false,
+                        _lock: lock,
+                    });
+                    self.count.fetch_add(1, Ordering::Relaxed);
+                    self.permits.add_permits(1);
+                    return Ok(());
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+        Err(SlotError::Taken {
+            root: self.root.clone(),
+        })
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         lock(&self.idle)
     }
@@ -237,9 +263,9 @@ impl Drop for Slot {
 }
 
 /// Runs jobs one after the other on a thread of its own, until the sender is dropped, and removes
-/// old chats now and then. Not the runtime's pool: a slot may be dropped outside of one, and while
+/// old chats and what was moved aside now and then. Not the runtime's pool: a slot may be dropped outside of one, and while
 /// one shuts down.
-fn cleaner(chats: PathBuf) -> io::Result<mpsc::Sender<Job>> {
+fn cleaner(root: PathBuf) -> io::Result<mpsc::Sender<Job>> {
     let (sender, jobs) = mpsc::channel::<Job>();
     let mut due = Instant::now();
     let work = move || loop {
@@ -247,7 +273,8 @@ fn cleaner(chats: PathBuf) -> io::Result<mpsc::Sender<Job>> {
             Ok(job) => job(),
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
-                chats::prune(&chats, SystemTime::now() - chats::AGE);
+                chats::prune(&root.join("chats"), SystemTime::now() - chats::AGE);
+                super::remove_asides(&root);
                 due = Instant::now() + PRUNE_EVERY;
             }
         }

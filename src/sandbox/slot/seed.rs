@@ -15,7 +15,13 @@ use super::{SlotDirs, config, sweep};
 use crate::sandbox::untrusted;
 
 /// Rules that Cursor is to keep (FACTS 1.6).
-pub type Rules = &'static [&'static str];
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// What may be done without asking.
+    pub allow: &'static [&'static str],
+    /// What is refused, whatever else says.
+    pub deny: &'static [&'static str],
+}
 
 /// The user's files that it is made from, and the names of ours.
 const FILES: [&str; 2] = [config::FILE, config::FLAGS];
@@ -58,10 +64,10 @@ impl Seed {
         let config = dirs.config();
         sweep::empty(&config)?;
         symlink(&dirs.chats, config.join(CHATS))?;
-        let own = fs::read_to_string(&paths[0]).ok();
+        let own = untrusted::read_to_string(&paths[0]).ok();
         let merged = config::merged(own.as_deref(), rules).into_bytes();
         // Feature flags that Cursor would fetch again; no part of any turn.
-        let contents = [Some(merged), fs::read(&paths[1]).ok()];
+        let contents = [Some(merged), untrusted::read(&paths[1]).ok()];
         for (name, content) in FILES.iter().zip(&contents) {
             if let Some(content) = content {
                 write_new(&config.join(name), content)?;

@@ -10,5 +10,5 @@ pub mod wire;
 pub use cli::{Home, ended, golden};
 pub use fake_agent::fake_bridge;
 pub use served::{Served, open_cursor};
-pub use server::{Answer, TestServer, call_count, process_exists, user, wait_until};
+pub use server::{Answer, Setup, TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;

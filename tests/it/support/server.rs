@@ -28,7 +28,7 @@ use super::{
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
     /// Where the agent's slots and Cursor's own state are.
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
@@ -111,7 +111,7 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 estimate_usage: EstimateUsage::Auto,
-                turns: Turns::Auto,
+                turns: Turns::Respawn,
                 park_timeout: Duration::from_secs(1800),
                 boundary: boundary::Options::default(),
                 client_tools: true,
@@ -124,6 +124,8 @@ impl TestServer {
                 launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
                 workspace: None,
                 bridge: None,
+                serve_tools: None,
+                carriers: None,
             },
             program: fake_agent().into(),
             key: "",
@@ -151,13 +153,26 @@ impl TestServer {
         };
         let task = tokio::spawn(server.run(Arc::clone(&app), shutdown.clone()));
         Self {
-            _home: home,
+            home,
             addr,
             app,
             workspace,
             shutdown,
             task,
         }
+    }
+
+    /// The processes of this server's agents, whatever they are: each has the home in its
+    /// environment. A process without one has ended.
+    pub fn agents(&self) -> Vec<String> {
+        let home = self.home.path().to_str().unwrap();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let of_ours = processes.filter_map(|process| {
+            let read = |file: &str| std::fs::read(process.path().join(file)).unwrap_or_default();
+            let is_ours = String::from_utf8_lossy(&read("environ")).contains(home);
+            is_ours.then(|| String::from_utf8_lossy(&read("cmdline")).replace('\0', " "))
+        });
+        of_ours.collect()
     }
 
     /// From now on, the scenario `fake-play` prints this file.

@@ -118,7 +118,7 @@ async fn only_the_bridge_is_let_in() {
             (call.name.as_str(), call.arguments.get("x")),
             ("t", Some(&json!(1)))
         );
-        assert!(desk.reply(call.key, "done", false));
+        assert!(desk.reply(call.key, json!("done")));
     });
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.contains("done"),
@@ -167,7 +167,7 @@ async fn a_call_that_is_given_up_is_noticed() {
     drop(stream);
     let next = timeout(Duration::from_secs(10), received.recv()).await;
     assert_eq!(next.unwrap(), Some(Incoming::GivenUp(call.key)));
-    assert!(!desk.reply(call.key, "late", false));
+    assert!(!desk.reply(call.key, json!("late")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,7 +185,7 @@ async fn a_held_call_shows_that_it_lives() {
         let frame = body.next().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), " ");
     }
-    assert!(desk.reply(0, "x", false));
+    assert!(desk.reply(0, json!("x")));
     let frame = body.next().await.unwrap().unwrap();
     assert!(frame.into_data().unwrap().starts_with(b"{\"result\""));
     assert!(body.next().await.is_none());

@@ -20,6 +20,9 @@ use ignore::is_bookkeeping;
 pub use node::{Content, Node};
 use node::{Reader, same};
 
+/// Directories in each other; deeper ones are not looked into. No project has so many.
+const DEEPEST: usize = 128;
+
 /// How much is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -76,14 +79,13 @@ pub enum ChangeKind {
     Mode,
 }
 
-/// Reads the changes of a view. `ours` are the files that we put into the upper layer ourselves:
-/// absolute paths below an overlay.
+/// Reads the changes of a view.
 ///
 /// Fails if an upper layer itself cannot be listed; one unreadable file is [`Content::Unreadable`].
-pub(super) fn read(overlays: &[Overlay], ours: &[PathBuf], limits: &Limits) -> io::Result<Changes> {
+pub(super) fn read(overlays: &[Overlay], limits: &Limits) -> io::Result<Changes> {
     let mut walk = Walk {
-        ours,
         limit: limits.changes,
+        depth: 0,
         reader: Reader::new(limits),
         changes: Changes {
             list: Vec::new(),
@@ -97,14 +99,25 @@ pub(super) fn read(overlays: &[Overlay], ours: &[PathBuf], limits: &Limits) -> i
     Ok(walk.changes)
 }
 
-struct Walk<'a> {
-    ours: &'a [PathBuf],
+struct Walk {
     limit: usize,
+    depth: usize,
     reader: Reader,
     changes: Changes,
 }
 
-impl Walk<'_> {
+impl Walk {
+    /// Walks a directory, unless it is too deep for the stack.
+    fn deeper(&mut self, walk: impl FnOnce(&mut Self)) {
+        if self.depth == DEEPEST {
+            self.changes.complete = false;
+            return;
+        }
+        self.depth += 1;
+        walk(self);
+        self.depth -= 1;
+    }
+
     /// Compares the entries of one upper directory with the real one. `real` is false below a
     /// directory that the agent made where there was none.
     fn entries(&mut self, entries: BTreeSet<OsString>, upper: &Path, at: &Path, real: bool) {
@@ -113,7 +126,7 @@ impl Walk<'_> {
                 return;
             }
             let (upper, at) = (upper.join(&name), at.join(&name));
-            if is_bookkeeping(&at) || self.ours.contains(&at) {
+            if is_bookkeeping(&at) {
                 continue;
             }
             let Ok(meta) = fs::symlink_metadata(&upper) else {
@@ -125,7 +138,7 @@ impl Walk<'_> {
                     self.deleted(&at, &before);
                 }
             } else if meta.is_dir() {
-                self.directory(&upper, &at, &meta, before);
+                self.deeper(|walk| walk.directory(&upper, &at, &meta, before));
             } else {
                 self.file(&upper, &at, &meta, before);
             }
@@ -160,8 +173,7 @@ impl Walk<'_> {
                 let so_far = self.changes.list.len();
                 self.entries(entries, upper, at, false);
                 // A directory shows in the files in it; only an empty one needs telling.
-                let told = self.changes.list.len() > so_far;
-                if !told && !self.ours.iter().any(|ours| ours.starts_with(at)) {
+                if self.changes.list.len() == so_far {
                     self.push(at, ChangeKind::Created, None, Some(Node::directory(meta)));
                 }
             }
@@ -188,11 +200,11 @@ impl Walk<'_> {
 
     /// A deleted directory is told file by file, and then itself.
     fn deleted(&mut self, at: &Path, before: &Metadata) {
-        if is_bookkeeping(at) || self.ours.iter().any(|ours| ours == at) {
+        if is_bookkeeping(at) {
             return;
         }
         if before.is_dir() {
-            self.contents_deleted(at);
+            self.deeper(|walk| walk.contents_deleted(at));
         }
         let node = self.reader.node(at, before);
         self.push(at, ChangeKind::Deleted, Some(node), None);

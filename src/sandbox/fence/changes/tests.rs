@@ -37,19 +37,18 @@ impl Layers {
         rustix::fs::setxattr(self.upper(path), "user.overlay.opaque", b"y", flags).unwrap();
     }
 
-    fn read_with(&self, ours: &[&str], limits: &Limits) -> Changes {
+    fn read_with(&self, limits: &Limits) -> Changes {
         let overlay = Overlay {
             at: self.real(""),
             upper: self.upper(""),
             work: PathBuf::new(),
         };
-        let ours: Vec<_> = ours.iter().map(|path| self.real(path)).collect();
-        read(&[overlay], &ours, limits).unwrap()
+        read(&[overlay], limits).unwrap()
     }
 
     /// `kind path before after`, one line per change.
     fn told(&self) -> Vec<String> {
-        let changes = self.read_with(&[], &Limits::default());
+        let changes = self.read_with(&Limits::default());
         assert!(changes.complete);
         changes
             .list
@@ -172,15 +171,14 @@ fn a_replaced_symlink_is_not_followed() {
 }
 
 #[test]
-fn our_own_files_and_gits_caches_are_left_out() {
+fn gits_caches_are_left_out() {
     let layers = Layers::new();
     directory(&layers.real(".git"));
     directory(&layers.upper(".git"));
-    write(&layers.upper(".cursor/cli.json"), "{}");
     write(&layers.upper(".git/index"), "x");
     write(&layers.upper(".git/objects/ab/cd"), "x");
     write(&layers.upper("f"), "y");
-    let changes = layers.read_with(&[".cursor/cli.json"], &Limits::default());
+    let changes = layers.read_with(&Limits::default());
     let paths: Vec<_> = changes.list.iter().map(|change| &change.path).collect();
     assert_eq!(paths, [&layers.real("f")]);
 }
@@ -196,7 +194,7 @@ fn limits_hold() {
         file_bytes: 8,
         total_bytes: 20,
     };
-    let changes = layers.read_with(&[], &limits);
+    let changes = layers.read_with(&limits);
     assert!(!changes.complete);
     let contents: Vec<_> = changes
         .list
@@ -215,4 +213,20 @@ fn special_files_are_not_opened() {
     let layers = Layers::new();
     nix::unistd::mkfifo(&layers.upper("pipe"), Mode::S_IRWXU).unwrap();
     assert_eq!(layers.told(), ["Created pipe: - -> 700 Special"]);
+}
+
+#[test]
+fn a_tree_that_is_too_deep_is_cut_short() {
+    let layers = Layers::new();
+    let deep = "d/".repeat(1000);
+    fs::create_dir_all(layers.upper(&deep)).unwrap();
+    fs::write(layers.upper("a"), "").unwrap();
+    let changes = layers.read_with(&Limits::default());
+    assert!(!changes.complete);
+    assert_eq!(changes.list.len(), 1);
+    // The whole of a deep directory is deleted.
+    let layers = Layers::new();
+    fs::create_dir_all(layers.real(&deep)).unwrap();
+    layers.whiteout("d");
+    assert!(!layers.read_with(&Limits::default()).complete);
 }

@@ -2,11 +2,19 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::sandbox::slot::Rules;
 
 fn open(root: &Path, count: usize) -> Slots {
     let user = root.join("user");
     fs::create_dir_all(&user).unwrap();
     Slots::open(&root.join("cache/slots"), count, &user).unwrap()
+}
+
+fn deny(rule: &'static str) -> Rules {
+    Rules {
+        allow: &[],
+        deny: Box::leak(Box::new([rule])),
+    }
 }
 
 /// Waits for the cleaner, so that the test's directory can be removed.
@@ -36,7 +44,7 @@ async fn nothing_of_one_turn_reaches_the_next() {
     let slots = open(root.path(), 1);
     let slot = slots.acquire().await.unwrap();
     let dirs = slot.dirs().clone();
-    slot.dirs().configure(&[]).unwrap();
+    slot.dirs().configure(Rules::default()).unwrap();
     fs::create_dir_all(dirs.layer(0).0).unwrap();
     for secret in [
         dirs.tmp().join("deep/secret"),
@@ -109,7 +117,7 @@ async fn a_configuration_that_a_run_has_changed_is_written_anew() {
     for (at, change) in changes.iter().enumerate() {
         let slot = slots.acquire().await.unwrap();
         let dirs = slot.dirs().clone();
-        dirs.configure(&["Shell(**)"]).unwrap();
+        dirs.configure(deny("Shell(**)")).unwrap();
         change(&dirs.config());
         drop(slot);
         slots.drained().await;
@@ -159,10 +167,9 @@ async fn what_a_crashed_server_left_is_removed() {
 }
 
 #[tokio::test]
-async fn the_number_is_bounded_and_servers_do_not_share() {
+async fn more_are_made_and_servers_do_not_share() {
     let root = tempfile::tempdir().unwrap();
     let (one, other) = (open(root.path(), 2), open(root.path(), 2));
-    assert_eq!((one.count(), other.count()), (2, 2));
     let held = [one.acquire().await.unwrap(), one.acquire().await.unwrap()];
     let theirs = other.acquire().await.unwrap();
     let name = |slot: &Slot| slot.dirs().slot.file_name().unwrap().to_owned();
@@ -171,10 +178,10 @@ async fn the_number_is_bounded_and_servers_do_not_share() {
         ["0", "1", "2"]
     );
 
-    let mut waiting = Box::pin(one.acquire());
-    assert!(futures::poll!(&mut waiting).is_pending());
-    drop(held);
-    assert_eq!(waiting.await.unwrap().dirs().chats(), theirs.dirs().chats());
+    let third = one.acquire().await.unwrap();
+    assert_eq!(name(&third), "4", "3 is the other server's");
+    assert_eq!(third.dirs().chats(), theirs.dirs().chats());
+    drop((held, third));
     one.drained().await;
     let again = one.acquire().await.unwrap();
     assert_eq!(name(&again), "0");
@@ -191,7 +198,7 @@ async fn the_users_configuration_is_only_read() {
     fs::write(&users, own).unwrap();
     let slot = slots.acquire().await.unwrap();
     for _ in 0..2 {
-        slot.dirs().configure(&["Shell(**)"]).unwrap();
+        slot.dirs().configure(deny("Shell(**)")).unwrap();
     }
     let config = slot.dirs().config();
     let seeded = fs::read_to_string(config.join("cli-config.json")).unwrap();
@@ -214,7 +221,7 @@ async fn a_run_has_the_users_configuration_of_now_and_its_own_rules() {
         let text = fs::read_to_string(&config).unwrap();
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     };
-    slot.dirs().configure(&["Shell(**)"]).unwrap();
+    slot.dirs().configure(deny("Shell(**)")).unwrap();
     has(["first", r#""deny":["Shell(**)"]"#]);
     fs::write(&config, "what the agent made of it").unwrap();
     drop(slot);
@@ -222,9 +229,9 @@ async fn a_run_has_the_users_configuration_of_now_and_its_own_rules() {
     let slot = slots.acquire().await.unwrap();
     has(["first", r#""deny":["Shell(**)"]"#]);
     fs::write(&users, r#"{"model":"second choice"}"#).unwrap();
-    slot.dirs().configure(&["Shell(**)"]).unwrap();
+    slot.dirs().configure(deny("Shell(**)")).unwrap();
     has(["second choice", r#""deny":["Shell(**)"]"#]);
-    slot.dirs().configure(&["Mcp(*:*)"]).unwrap();
+    slot.dirs().configure(deny("Mcp(*:*)")).unwrap();
     has(["second choice", r#""deny":["Mcp(*:*)"]"#]);
     end(slots, slot).await;
 }
@@ -262,4 +269,63 @@ async fn strays_end_with_the_slot() {
     while strays.iter().any(Process::is_running) {
         tokio::task::yield_now().await;
     }
+}
+
+/// Sets or clears the attribute that keeps even root from removing a file. False where there is
+/// none.
+fn immutable(path: &Path, sign: &str) -> bool {
+    let chattr = std::process::Command::new("chattr")
+        .arg(format!("{sign}i"))
+        .arg(path)
+        .stderr(std::process::Stdio::null())
+        .status();
+    chattr.is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn a_slot_that_cannot_be_cleaned_is_moved_aside_and_no_run_fails() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    for _ in 0..2 {
+        let slot = slots.acquire().await.unwrap();
+        let stuck = slot.dirs().tmp().join("stuck");
+        fs::write(&stuck, "x").unwrap();
+        fs::write(slot.dirs().config().join("mcp.json"), "evil").unwrap();
+        if !immutable(&stuck, "+") {
+            println!("SKIPPED: files cannot be made immutable here");
+            return end(slots, slot).await;
+        }
+        end(slots.clone(), slot).await;
+    }
+    let slot = slots.acquire().await.unwrap();
+    assert_eq!(files(&slot.dirs().tmp()), [""; 0].map(PathBuf::from));
+    assert!(!slot.dirs().config().join("mcp.json").exists());
+    let asides = root.path().join("cache/slots");
+    let stuck = [0, 1].map(|number| asides.join(format!("0.aside-{number}/tmp/stuck")));
+    for file in &stuck {
+        assert!(file.exists(), "{}", file.display());
+        assert!(immutable(file, "-"));
+    }
+    crate::sandbox::slot::remove_asides(&asides);
+    assert!(!stuck[0].exists() && !asides.join("0.aside-0").exists());
+    end(slots, slot).await;
+}
+
+#[tokio::test]
+async fn a_users_file_that_never_ends_is_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 1);
+    std::os::unix::fs::symlink("/dev/zero", root.path().join("user/cli-config.json")).unwrap();
+    let pipe = root.path().join("user/statsig-cache.json");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let slot = slots.acquire().await.unwrap();
+    slot.dirs().configure(deny("Shell(**)")).unwrap();
+    let config = slot.dirs().config();
+    assert!(
+        fs::read_to_string(config.join("cli-config.json"))
+            .unwrap()
+            .contains("Shell(**)")
+    );
+    assert!(!config.join("statsig-cache.json").exists());
+    end(slots, slot).await;
 }

@@ -1,6 +1,7 @@
 //! Landlock: from here on this thread and its descendants write only where they may.
 //!
-//! Reading is not restricted. Changing modes and times of files is not covered by any Landlock ABI.
+//! Reading is not restricted. No Landlock ABI covers the modes, times and extended attributes of
+//! files: read-only mounts do.
 
 use std::path::PathBuf;
 
@@ -9,22 +10,11 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
-use super::launcher::{Failure, Stage};
+use super::{Failure, Stage, devices};
 
 /// The newest ABI whose rights we name; older kernels enforce what they know. ABI 6 keeps signals
 /// and abstract sockets inside, ABI 9 (Linux 7.1) also closes UNIX sockets on the file system.
 const NEWEST: ABI = ABI::V9;
-
-/// Devices that programs write to and that keep nothing.
-const DEVICES: [&str; 7] = [
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/tty",
-    "/dev/ptmx",
-    "/dev/pts",
-    "/dev/random",
-];
 
 /// Denies writing everywhere but under `writable` and on the harmless devices. Paths that do not
 /// exist are left out. Returns the ABI in force.
@@ -51,12 +41,14 @@ fn apply<'a>(
     writable: impl Iterator<Item = &'a PathBuf>,
 ) -> Result<landlock::RestrictionStatus, RulesetError> {
     let rights = AccessFs::from_write(NEWEST);
+    // Root could make the disk anew under a name that it may write.
+    let given = rights & !(AccessFs::MakeBlock | AccessFs::MakeChar);
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(rights)?
         .scope(Scope::AbstractUnixSocket | Scope::Signal)?
         .create()?
-        .add_rules(path_beneath_rules(writable, rights))?
-        .add_rules(path_beneath_rules(DEVICES, rights))?
+        .add_rules(path_beneath_rules(writable, given))?
+        .add_rules(path_beneath_rules(devices::HARMLESS, given))?
         .restrict_self()
 }

@@ -1,0 +1,169 @@
+//! What is known of the installed CLI: whether it takes tools that are served to it.
+//!
+//! That differs by version and can only be tried, so what was found is kept on disk, by the version
+//! (the program's real path and its time of change), and forgotten after a week.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// How long what was found holds.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The largest file that is read. Ours has some hundred bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// What is known of one program.
+#[derive(Debug)]
+pub(super) struct Carrier {
+    /// Where it is kept; `None` keeps it for the life of the server.
+    file: Option<PathBuf>,
+    version: String,
+    state: Mutex<Known>,
+}
+
+/// What was found of one version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Known {
+    /// Why served tools do not reach the agent, if that was seen.
+    refusal: Option<String>,
+    /// Whether the option `--allowed-tools` is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_allowed_tools: bool,
+    /// When that was seen, in seconds since 1970.
+    since: u64,
+}
+
+impl Carrier {
+    /// What was kept of the program. Blocking.
+    pub fn open(file: Option<PathBuf>, program: &Path) -> Self {
+        let version = version(program);
+        let known = file.as_deref().and_then(read);
+        let known = known.and_then(|mut all| all.remove(&version));
+        let is_fresh = |known: &Known| now().saturating_sub(known.since) < WEEK.as_secs();
+        Self {
+            file,
+            version,
+            state: Mutex::new(known.filter(is_fresh).unwrap_or_default()),
+        }
+    }
+
+    /// Why served tools do not reach the agent, if that was seen.
+    pub fn refusal(&self) -> Option<String> {
+        self.lock().refusal.clone()
+    }
+
+    /// Whether `--allowed-tools` may be given.
+    pub fn takes_allowed_tools(&self) -> bool {
+        !self.lock().no_allowed_tools
+    }
+
+    /// Served tools were seen not to reach the agent.
+    pub fn refused(&self, why: &str) {
+        tracing::warn!(
+            "this version of the agent does not take the client's tools ({why}): each answer with \
+             calls starts the agent anew. It is tried again in a week, or after an update"
+        );
+        self.learn(|known| known.refusal = Some(why.to_owned()));
+    }
+
+    /// The option was seen to be refused.
+    pub fn refused_allowed_tools(&self) {
+        tracing::info!("the agent has no --allowed-tools: deny rules keep its own tools off");
+        self.learn(|known| known.no_allowed_tools = true);
+    }
+
+    fn learn(&self, change: impl FnOnce(&mut Known)) {
+        let mut state = self.lock();
+        change(&mut state);
+        state.since = now();
+        let known = state.clone();
+        drop(state);
+        if let Some(file) = &self.file {
+            let mut all = read(file).unwrap_or_default();
+            all.insert(self.version.clone(), known);
+            if let Err(error) = write(file, &all) {
+                tracing::warn!(%error, "cannot keep what was found of the agent");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An update of the CLI changes where its link points to, or the program itself.
+fn version(program: &Path) -> String {
+    let real = program
+        .canonicalize()
+        .unwrap_or_else(|_| program.to_owned());
+    let changed = fs::metadata(&real).and_then(|meta| meta.modified()).ok();
+    let changed = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    format!(
+        "{} {}",
+        real.display(),
+        changed.unwrap_or_default().as_secs()
+    )
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
+
+/// A file that can't be read is as good as none.
+fn read(file: &Path) -> Option<BTreeMap<String, Known>> {
+    let meta = fs::metadata(file).ok()?;
+    if !meta.is_file() || meta.len() > LARGEST {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+fn write(file: &Path, all: &BTreeMap<String, Known>) -> std::io::Result<()> {
+    if let Some(dir) = file.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    crate::file::replace(file, &serde_json::to_vec_pretty(all)?, None)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_kept_for_a_week_and_for_one_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("agent");
+        fs::write(&program, "1").unwrap();
+        let file = dir.path().join("cache/carriers.json");
+        let open = || Carrier::open(Some(file.clone()), &program);
+        assert_eq!(open().refusal(), None);
+        open().refused("it did not ask for them");
+        open().refused_allowed_tools();
+        let known = open();
+        assert_eq!(known.refusal().as_deref(), Some("it did not ask for them"));
+        assert!(!known.takes_allowed_tools());
+
+        let other = dir.path().join("other");
+        fs::write(&other, "1").unwrap();
+        assert_eq!(Carrier::open(Some(file.clone()), &other).refusal(), None);
+
+        let mut all = read(&file).unwrap();
+        all.values_mut()
+            .for_each(|known| known.since -= WEEK.as_secs());
+        write(&file, &all).unwrap();
+        assert_eq!(open().refusal(), None, "it is old");
+        fs::write(&file, "no JSON").unwrap();
+        assert_eq!(open().refusal(), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! The client's tools, served to a child: what it is started with, and whether it takes them.
+//!
+//! A run that is served tools works in the slot's own empty directory, which holds only the
+//! `mcp.json` that names our endpoint: no server of the user's project is approved along, and
+//! nothing of the project can be changed there. Whether a version of the CLI loads the server is
+//! known when it asks for the list of tools, so nothing is delivered before that.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs, io,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    agent::{AgentEvent, CallKey, NativeCall, Served},
+    mcp::{Event, Offer},
+    sandbox::slot::Rules,
+    turn::{Attachment, ToolResult},
+};
+
+/// How long after its first event a child may take to ask for the tools. It connects within a
+/// second where it does.
+const LISTED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The tools of Cursor's that calling ours needs (recordings/stderr/allowed-tools-invalid.txt).
+pub(super) const ALLOWED_TOOLS: &str = "mcp_tool_call,get_mcp_tools_tool_call";
+
+/// Calls of our server's tools need no approval; Cursor's own are not to be used.
+pub(super) const RULES: Rules = Rules {
+    allow: &["Mcp(oc:*)"],
+    deny: &["Shell(**)", "WebFetch(*)", "Write(**)"],
+};
+
+/// The tools of one child.
+#[derive(Debug)]
+pub(super) struct ServedTools {
+    offer: Offer,
+    listed: bool,
+    /// When the child must have asked for them.
+    deadline: Option<Instant>,
+    /// Announced calls of ours that are not over, by Cursor's id.
+    announced: HashSet<String>,
+    /// How many calls wait for their results.
+    waiting: usize,
+}
+
+impl ServedTools {
+    pub fn new(offer: Offer) -> Self {
+        Self {
+            offer,
+            listed: false,
+            deadline: None,
+            announced: HashSet::new(),
+            waiting: 0,
+        }
+    }
+
+    /// How the child sees them.
+    pub fn names(&self) -> Served {
+        let names = self.offer.names();
+        Served {
+            server: self.offer.server_name().to_owned(),
+            names: names
+                .map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned()))
+                .collect(),
+        }
+    }
+
+    /// Writes what tells the child of them into its directory. Blocking.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn configure(&self, workspace: &Path) -> io::Result<()> {
+        let dir = workspace.join(".cursor");
+        fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        let mut options = fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(dir.join("mcp.json"))?;
+        file.write_all(self.offer.config().to_string().as_bytes())
+    }
+
+    /// Whether the child has asked for the list of tools.
+    pub fn listed(&self) -> bool {
+        self.listed
+    }
+
+    /// When it must have asked.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.filter(|_| !self.listed)
+    }
+
+    /// The child has printed its first event.
+    pub fn began(&mut self) {
+        self.deadline
+            .get_or_insert_with(|| Instant::now() + LISTED_WITHIN);
+    }
+
+    /// Waits for what the child does with the tools; `None` if that is nothing for the run, or the
+    /// endpoint is closed, which ends the run in its own way. Cancel safe.
+    pub async fn next(&mut self) -> Option<AgentEvent> {
+        let Some(event) = self.offer.next().await else {
+            return std::future::pending().await;
+        };
+        match event {
+            Event::Listed => {
+                self.listed = true;
+                None
+            }
+            Event::Called(call) => {
+                self.waiting += 1;
+                Some(AgentEvent::ToolRequested {
+                    key: call.key,
+                    name: call.name,
+                    arguments: call.arguments,
+                })
+            }
+            Event::Cancelled(key) => {
+                self.waiting = self.waiting.saturating_sub(1);
+                Some(AgentEvent::CallGivenUp(key))
+            }
+        }
+    }
+
+    pub fn reply(&mut self, key: CallKey, result: &ToolResult, files: &[Attachment]) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.offer.reply(key, result, files);
+    }
+
+    /// Whether more calls were announced than have come.
+    pub fn expects_calls(&self) -> bool {
+        self.announced.len() > self.waiting
+    }
+
+    /// An event of the child in place of one about our own tools, whose calls come another way.
+    pub fn filter(&mut self, event: AgentEvent) -> AgentEvent {
+        match event {
+            AgentEvent::ToolStarted(call) if self.is_ours(&call) => {
+                if call.kind == "mcp" {
+                    self.announced.insert(call.call_id);
+                }
+                AgentEvent::ServedTool
+            }
+            AgentEvent::ToolCompleted(call) if self.is_ours(&call) => {
+                self.announced.remove(&call.call_id);
+                let refused = ["rejected", "permissionDenied"];
+                if call
+                    .outcome
+                    .is_some_and(|outcome| refused.contains(&&*outcome.name))
+                {
+                    tracing::warn!(
+                        "Cursor refused the agent a call of the client's tools; a deny rule `Mcp(…)` \
+                         in your Cursor configuration does that. Remove it, or use --turns respawn"
+                    );
+                }
+                AgentEvent::ServedTool
+            }
+            event => event,
+        }
+    }
+
+    /// Whether it is a call of our server, or Cursor's look at a server's tools.
+    fn is_ours(&self, call: &NativeCall) -> bool {
+        let is_server = |name: &Value| name == self.offer.server_name();
+        match call.kind.as_str() {
+            "getMcpTools" => true,
+            "mcp" => call.args.as_ref().is_none_or(|args| {
+                ["providerIdentifier", "serverIdentifier"]
+                    .iter()
+                    .any(|key| args.get(*key).is_some_and(is_server))
+            }),
+            _ => false,
+        }
+    }
+}
+
+/// The environment of a child that must reach us on loopback, and must not find the user's own MCP
+/// servers: its data directory is below `private`.
+pub(super) fn environment(env: &mut Vec<(OsString, OsString)>, private: &Path) {
+    for name in ["NO_PROXY", "no_proxy"] {
+        let users = env.iter().position(|(known, _)| known == name);
+        let mut value = users.map_or_else(OsString::new, |at| env.remove(at).1);
+        if !value.is_empty() {
+            value.push(",");
+        }
+        value.push("127.0.0.1");
+        env.push((name.into(), value));
+    }
+    env.retain(|(name, _)| name != "CURSOR_DATA_DIR");
+    env.push(("CURSOR_DATA_DIR".into(), private.join("cursor-data").into()));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_reached_whatever_proxies_there_are() {
+        let mut env: Vec<(OsString, OsString)> = vec![
+            ("NO_PROXY".into(), "corp.example".into()),
+            ("CURSOR_DATA_DIR".into(), "/home/me/data".into()),
+            ("HOME".into(), "/home/me".into()),
+        ];
+        environment(&mut env, Path::new("/slot/tmp"));
+        let get = |name: &str| {
+            let mut found = env.iter().filter(|(known, _)| known == name);
+            let value = found.next().unwrap().1.to_str().unwrap();
+            assert!(found.next().is_none(), "{name} is there twice");
+            value
+        };
+        assert_eq!(get("NO_PROXY"), "corp.example,127.0.0.1");
+        assert_eq!(get("no_proxy"), "127.0.0.1");
+        assert_eq!(get("CURSOR_DATA_DIR"), "/slot/tmp/cursor-data");
+        assert_eq!(get("HOME"), "/home/me");
+    }
+}

@@ -1,0 +1,98 @@
+//! The inner process of a run: builds the fence around itself, starts the agent in it, and reaps.
+
+use std::{
+    fs::File,
+    process::{Command, ExitCode},
+};
+
+use nix::{
+    sys::{
+        prctl,
+        signal::{SigSet, Signal},
+        wait::{WaitStatus, wait},
+    },
+    unistd::{Pid, dup2_stdin, dup2_stdout, getpid, setsid},
+};
+
+use super::{
+    EXIT_FAILED, Failure, Launch, Line, Report, Stage, devices, filter, landlock, privileges,
+    read_only, sockets, view,
+};
+
+/// Builds the fence and runs the agent to its end. Returns its exit code.
+pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
+    let failure = |what: &'static str| move |error| Failure::new(Stage::Privileges, what, error);
+    // The order matters: until it has left the warden's process group, a signal to that group
+    // reaches it; from then on it ends with the warden.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(failure("parent death signal"))?;
+    setsid().map_err(failure("setsid"))?;
+    // As pid 1 it would not get them; elsewhere it must outlive the agent to report its status.
+    let mut asked_to_end = SigSet::all();
+    asked_to_end.remove(Signal::SIGCHLD);
+    asked_to_end
+        .thread_block()
+        .map_err(failure("signal mask"))?;
+
+    let mut report = Report {
+        pid_namespace: launch.processes && getpid() == Pid::from_raw(1),
+        ..Report::default()
+    };
+    if launch.mounts {
+        let null = devices::null()?;
+        report.read_only = view::enter(launch)?;
+        read_only::everything_else(launch)?;
+        devices::replace()?;
+        if launch.processes {
+            devices::own_proc()?;
+        }
+        sockets::cover(launch, &null)?;
+    }
+    // Looked up in the view: the inherited directory is the real one.
+    view::enter_directory(&launch.cwd)?;
+    privileges::limit(launch)?;
+    if launch.unprivileged {
+        privileges::drop_all()?;
+    }
+    if launch.landlock {
+        let views = launch.overlays.first().map(|overlay| &overlay.at);
+        report.landlock_abi = Some(landlock::restrict(launch.writable.iter().chain(views))?);
+    }
+    filter::apply(launch)?;
+    if launch.report {
+        Line::Ready(report).write();
+    }
+    let agent = Command::new(&launch.program)
+        .args(&launch.args)
+        .spawn()
+        .map_err(|error| Failure::new(Stage::Exec, launch.program.display(), error))?;
+    let_go_of_pipes();
+    Ok(ExitCode::from(reap(Pid::from_raw(
+        agent.id().cast_signed(),
+    ))))
+}
+
+/// Closes this process's ends of the agent's stdin and stdout: the server must see when the agent
+/// closes its own. stderr stays, for failures.
+pub(super) fn let_go_of_pipes() {
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        let _ = dup2_stdin(&null);
+        let _ = dup2_stdout(&null);
+    }
+}
+
+/// Reaps until the agent has ended. Returns its exit code, or 128 and the number of its signal.
+fn reap(agent: Pid) -> u8 {
+    loop {
+        match wait() {
+            Ok(WaitStatus::Exited(pid, code)) if pid == agent => {
+                let code = u8::try_from(code).unwrap_or(1);
+                return if code == EXIT_FAILED { 1 } else { code };
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == agent => {
+                return u8::try_from(128 + signal as i32).unwrap_or(1);
+            }
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return 1,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The launcher: a hidden subcommand of our own binary that fences itself in and starts the agent.
+//!
+//! ```text
+//! server ── spawn ──> warden            the server's child; watches both sides
+//!                        └──> inside    pid 1 of the run's namespace; builds the fence, then reaps
+//!                                └──> agent
+//! ```
+//!
+//! Namespaces, mounts and Landlock apply to the thread that asks for them, so they must be set up
+//! in a process that has one thread and nothing else to do. The `warden` creates the namespaces
+//! and stays outside of them: when the server ends, however that happens, it ends the run. `inside`
+//! leaves the session and with it the terminal, mounts, drops privileges, and starts the agent. It
+//! knows no policy: the server decides what to show and what to allow.
+
+mod launch;
+mod line;
+
+#[cfg(target_os = "linux")]
+mod devices;
+#[cfg(target_os = "linux")]
+mod filter;
+#[cfg(target_os = "linux")]
+mod inside;
+#[cfg(target_os = "linux")]
+mod landlock;
+#[cfg(target_os = "linux")]
+mod namespace;
+#[cfg(target_os = "linux")]
+mod privileges;
+#[cfg(target_os = "linux")]
+mod read_only;
+#[cfg(target_os = "linux")]
+mod sockets;
+#[cfg(target_os = "linux")]
+mod view;
+#[cfg(target_os = "linux")]
+mod warden;
+
+use std::{ffi::OsString, process::ExitCode};
+
+pub(super) use launch::{Launch, Overlay};
+pub use line::{Failure, Line, Report, Stage};
+
+/// The hidden subcommand's name.
+pub const SUBCOMMAND: &str = "agent-launcher";
+
+/// Exit code of a launcher that could not start the agent. Together with a [`Line::Failed`] on
+/// stderr it says that the agent has not run at all: an agent's own code of that value is replaced.
+pub const EXIT_FAILED: u8 = 97;
+
+/// The first argument of the process that the warden starts.
+#[cfg(target_os = "linux")]
+const INSIDE: &str = "--inside";
+
+/// Runs the launcher with what follows [`SUBCOMMAND`].
+///
+/// Must be called before the process has a second thread.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match run(args.into_iter().collect()) {
+        Ok(code) => code,
+        Err(failure) => {
+            Line::Failed(failure).write();
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+fn parse(args: &[OsString]) -> Result<Launch, Failure> {
+    Launch::from_args(args.iter().cloned()).ok_or_else(|| Failure {
+        stage: Stage::Arguments,
+        errno: None,
+        message: "the launcher's arguments are not of this build".into(),
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn run(args: Vec<OsString>) -> Result<ExitCode, Failure> {
+    match args.split_first() {
+        Some((first, rest)) if first == INSIDE => inside::run(&parse(rest)?),
+        _ => warden::run(&parse(&args)?, &args),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run(_: Vec<OsString>) -> Result<ExitCode, Failure> {
+    let error = std::io::Error::from(std::io::ErrorKind::Unsupported);
+    Err(Failure::new(Stage::Namespace, "the launcher", error))
+}

@@ -1,0 +1,73 @@
+//! What the agent's process may do beyond what its files' modes say: nothing.
+
+use std::fs;
+
+use nix::sys::{
+    prctl,
+    resource::{Resource, getrlimit, setrlimit},
+};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities,
+};
+
+use super::{Failure, Launch, Stage};
+
+/// Processes and threads of one run. An agent with its helpers has some hundred.
+const PIDS: u32 = 4096;
+
+/// The first kernel in which a PID namespace has a limit of its own. Before, the same file is the
+/// limit of the whole machine.
+const OWN_PID_MAX: (u32, u32) = (6, 14);
+
+/// Empties every capability set, and gives up what could fill one again: no program that is started
+/// from here on gains anything, whatever its mode bits and file capabilities are.
+pub(super) fn drop_all() -> Result<(), Failure> {
+    let failure = |what: &'static str| {
+        move |error: rustix::io::Errno| Failure::new(Stage::Privileges, what, error)
+    };
+    prctl::set_no_new_privs()
+        .map_err(|error| Failure::new(Stage::Privileges, "no_new_privs", error))?;
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        match remove_capability_from_bounding_set(capability) {
+            Ok(()) => {}
+            // Beyond the last one, or without the privilege: then there are none to lose, and
+            // no_new_privs keeps it so.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => break,
+            Err(error) => return Err(failure("the bounding set")(error)),
+        }
+    }
+    clear_ambient_capability_set().map_err(failure("the ambient set"))?;
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, none).map_err(failure("capabilities"))
+}
+
+/// Bounds what the run can use up.
+pub(super) fn limit(launch: &Launch) -> Result<(), Failure> {
+    if launch.file_bytes > 0 {
+        let failure = |error| Failure::new(Stage::Privileges, "RLIMIT_FSIZE", error);
+        let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).map_err(failure)?;
+        let limit = launch.file_bytes.min(hard);
+        setrlimit(Resource::RLIMIT_FSIZE, limit, limit).map_err(failure)?;
+    }
+    Ok(())
+}
+
+/// Bounds the processes of the PID namespace whose `/proc` is mounted, where the kernel can.
+pub(super) fn limit_processes() {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    if number()
+        .zip(number())
+        .is_some_and(|kernel| kernel >= OWN_PID_MAX)
+    {
+        // Not a promise: a machine that refuses it has the limits that it had before.
+        let _ = fs::write("/proc/sys/kernel/pid_max", PIDS.to_string());
+    }
+}

@@ -1,0 +1,182 @@
+//! The outer process of a run: creates the namespaces, waits, and ends everything that is left.
+//!
+//! The run must end with the server, even if that is killed, and with the agent, even if that has
+//! started processes of its own. In a PID namespace the kernel ends all of them with pid 1; without
+//! one, orphans become children of this process, which kills them.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::fd::{AsFd, OwnedFd},
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        prctl,
+        resource::{Resource, setrlimit},
+        signal::{SigSet, Signal, kill, killpg, raise},
+        signalfd::{SfdFlags, SignalFd},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{Pid, getppid},
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{PidfdFlags, pidfd_open},
+};
+
+use super::{Failure, INSIDE, Launch, SUBCOMMAND, Stage, inside, namespace};
+
+/// How long the run may take to end after SIGTERM; shorter than the server waits for this process.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// The signals that ask this process to end the run.
+const END: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+
+/// Starts the run and waits for its end. Returns its exit code.
+pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failure> {
+    let failure = |what: &'static str| move |error: Errno| Failure::new(Stage::Exec, what, error);
+    let signals = blocked(&[&END[..], &[Signal::SIGCHLD]].concat()).map_err(failure("signals"))?;
+    let server = server(launch.server)?;
+    if launch.mounts {
+        namespace::enter(launch.processes)?;
+    }
+    if !launch.processes {
+        prctl::set_child_subreaper(true).map_err(failure("subreaper"))?;
+    }
+    let child = Command::new("/proc/self/exe")
+        .args([SUBCOMMAND, INSIDE])
+        .args(args)
+        .spawn()
+        .map_err(|error| Failure::new(Stage::Exec, "the launcher", error))?;
+    inside::let_go_of_pipes();
+    let child = Pid::from_raw(child.id().cast_signed());
+    let status = watch(child, &signals, server.as_ref());
+    if launch.processes {
+        // Its end is the end of the namespace.
+        if status.is_none() {
+            let _ = kill(child, Signal::SIGKILL);
+            let _ = waitpid(child, None);
+        }
+    } else {
+        end_descendants();
+    }
+    Ok(status.map_or(ExitCode::FAILURE, exit_as))
+}
+
+/// Blocks signals and returns where they can be read. The standard library unblocks them again in
+/// every child.
+fn blocked(signals: &[Signal]) -> nix::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    signals.iter().for_each(|signal| set.add(*signal));
+    set.thread_block()?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+}
+
+/// A handle that becomes readable when the server ends; `None` on a kernel without such handles.
+fn server(pid: u32) -> Result<Option<OwnedFd>, Failure> {
+    let pid = pid.cast_signed();
+    let handle = rustix::process::Pid::from_raw(pid)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    // Looked at after the handle was opened, so that it cannot be of another process.
+    if getppid().as_raw() == pid {
+        Ok(handle)
+    } else {
+        Err(Failure::new(
+            Stage::Exec,
+            "the server is gone",
+            Errno::ESRCH,
+        ))
+    }
+}
+
+/// Waits for the child. `None` if it has to be killed.
+fn watch(child: Pid, signals: &SignalFd, server: Option<&OwnedFd>) -> Option<WaitStatus> {
+    let mut end = None;
+    loop {
+        if let Some(status) = reap(child) {
+            return Some(status);
+        }
+        let left = end.map(|end: Instant| end.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return None;
+        }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let signals_fd = signals.as_fd();
+        let mut watched = vec![PollFd::new(&signals_fd, PollFlags::IN)];
+        watched.extend(server.map(|server| PollFd::new(server, PollFlags::IN)));
+        // Interrupted or not: the state is looked at again.
+        let _ = poll(&mut watched, left.as_ref());
+        if watched
+            .get(1)
+            .is_some_and(|server| !server.revents().is_empty())
+        {
+            return None;
+        }
+        while let Ok(Some(signal)) = signals.read_signal() {
+            if END.iter().any(|end| *end as u32 == signal.ssi_signo) {
+                // It leads a group of its own as soon as it runs.
+                let _ = killpg(child, Signal::SIGTERM);
+                end.get_or_insert(Instant::now() + GRACE);
+            }
+        }
+    }
+}
+
+/// Reaps every child that has exited. Returns the status of `child` if it is among them.
+fn reap(child: Pid) -> Option<WaitStatus> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)))
+                if pid == child =>
+            {
+                return Some(status);
+            }
+            Ok(WaitStatus::StillAlive) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Kills the children, whose own children become ours, until there are none.
+fn end_descendants() {
+    loop {
+        let children = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+        for pid in children.split_ascii_whitespace() {
+            if let Ok(pid) = pid.parse() {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+        if let Err(Errno::ECHILD) = waitpid(None, None) {
+            return;
+        }
+    }
+}
+
+/// Ends as the agent did: `inside` reports a signal as 128 and its number.
+fn exit_as(status: WaitStatus) -> ExitCode {
+    let code = match status {
+        WaitStatus::Exited(_, code) => code,
+        WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
+        _ => 1,
+    };
+    // Cursor's own code for an interrupted run is 130.
+    if let Ok(signal) = Signal::try_from(code - 128)
+        && signal != Signal::SIGINT
+    {
+        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+        let _ = raise(signal);
+        let mut set = SigSet::empty();
+        set.add(signal);
+        let _ = set.thread_unblock();
+    }
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
