@@ -81,10 +81,11 @@ def main(binary, body, *options):
 class Server:
     """`open-cursor serve` with the replay agent, or another, on a free port, in an empty workspace and home."""
 
-    def __init__(self, binary, scratch, options=(), agent="replay"):
+    def __init__(self, binary, scratch, options=(), agent="replay", environment=()):
         self.binary = binary
         self.options = options
         self.agent = agent
+        self.environment = dict(environment)
         self.workspace = scratch / "workspace"
         self.home = scratch / "server-home"
         self.log = scratch / "server.log"
@@ -95,7 +96,7 @@ class Server:
         self.home.mkdir()
         argv = [self.binary, "serve", "--port", "0", "--server-info", str(self.info)]
         argv += ["--agent", str(self.agent), "--workspace", str(self.workspace), *self.options]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment}
         with step("start open-cursor", 20, fatal=True), self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -128,9 +129,10 @@ class Server:
             self._kill()
 
     def agents(self):
-        """The running agents: they get the workspace as an argument, and no other has this one."""
+        """The running agents: they get the workspace or a directory of theirs as an argument."""
         listing = subprocess.check_output(["ps", "-axww", "-o", "pid=,args="], text=True)
-        lines = [line.strip() for line in listing.splitlines() if str(self.workspace) in line]
+        ours = (str(self.workspace), str(self.home))
+        lines = [line.strip() for line in listing.splitlines() if any(path in line for path in ours)]
         return [line for line in lines if line.split()[0] != str(self.process.pid)]
 
     def check_no_agent_left(self, seconds=10):

@@ -155,10 +155,11 @@ impl Agent {
     }
 
     /// What is known of the bridge's process, if the agent is one and it runs.
-    pub async fn bridge(&self) -> Option<About> {
+    #[must_use]
+    pub fn bridge(&self) -> Option<About> {
         match &self.kind {
             Kind::Print(_) => None,
-            Kind::Bridge(bridge, _) => bridge.running().await,
+            Kind::Bridge(bridge, _) => bridge.running(),
         }
     }
 

@@ -35,7 +35,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    agent::{Env, discover},
+    agent::{Env, choose},
     models::Catalog,
     settings::{Flags, ServeSettings},
 };
@@ -126,15 +126,17 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
 
 /// The agent's models, for commands that need no server.
 fn catalog(dirs: &Dirs) -> anyhow::Result<Catalog> {
-    let explicit = dirs.settings(&Flags::new())?.settings.agent;
+    let settings = dirs.settings(&Flags::new())?.settings;
+    let (explicit, bridge) = (settings.agent, settings.bridge);
     // Another program's models are not those of the user's account.
     let cache = dirs.models_cache().filter(|_| explicit.is_none());
     let list = move || {
-        let explicit = explicit.clone();
+        let (explicit, bridge) = (explicit.clone(), bridge.clone());
         async move {
             let env = std::env::vars_os().collect::<Env>();
-            let program = discover(explicit.as_deref().map(OsStr::new), &env).await?;
-            program.models(&env.for_agent(&[])).await
+            let explicit = explicit.as_deref().map(OsStr::new);
+            let choice = choose(explicit, bridge.as_deref(), &env).await?;
+            choice.models(&env).await
         }
     };
     Ok(Catalog::new(list, cache))

@@ -124,9 +124,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     file::replace(&choice, text.as_bytes(), None)
         .with_context(|| format!("cannot write {}", choice.display()))?;
     render::line(format_args!(
-        "bridge {} works: started in {:.1} s ({})",
+        "bridge {} works: ready after {} ms ({})",
         about.version,
-        about.started_in.as_secs_f32(),
+        about.started_in_ms,
         program.display()
     ));
     match key {

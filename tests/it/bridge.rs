@@ -441,7 +441,7 @@ async fn a_bad_or_missing_key_is_said() {
     let Fixture { bridge, .. } = with(fake_bridge(), "");
     let error = play(&bridge, "fake-ok", "").await.1.unwrap_err();
     assert!(error.to_string().contains("CURSOR_API_KEY"), "{error}");
-    assert_eq!(bridge.running().await, None, "it was not even started");
+    assert_eq!(bridge.running(), None, "it was not even started");
 }
 
 #[tokio::test]
@@ -460,7 +460,7 @@ async fn a_crash_ends_its_run_and_the_next_one_has_a_new_bridge() {
         "{error}"
     );
     play(&bridge, "fake-ok", "").await.1.unwrap();
-    let second = bridge.running().await.unwrap();
+    let second = bridge.running().unwrap();
     assert_ne!(first.pid, second.pid);
     // Another one so soon is more than bad luck.
     play(&bridge, "fake-crash", "").await.1.unwrap_err();
@@ -488,7 +488,7 @@ async fn runs_share_one_process_that_ends_with_us() {
     for (_, end) in [a, b, c] {
         end.unwrap();
     }
-    let about = bridge.running().await.unwrap();
+    let about = bridge.running().unwrap();
     assert_eq!(processes(home.path()), [about.pid]);
     timeout(LONG, bridge.close()).await.unwrap();
     assert!(processes(home.path()).is_empty());
@@ -610,6 +610,8 @@ async fn served_text_reasoning_and_usage() {
     assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 80);
     let health = server.get("/health").await.json();
     assert_eq!(health["fence"]["view"]["state"], "off");
+    assert_eq!(health["agentKind"], "bridge");
+    assert_eq!(health["bridge"]["version"], "0.0.0-fake");
     let models = server.get("/v1/models").await.json();
     let ids: Vec<&str> = models["data"]
         .as_array()

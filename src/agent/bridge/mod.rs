@@ -110,8 +110,9 @@ impl Bridge {
     }
 
     /// What is known of the process, if it runs.
-    pub async fn running(&self) -> Option<About> {
-        self.inner.shared.about().await
+    #[must_use]
+    pub fn running(&self) -> Option<About> {
+        self.inner.shared.about()
     }
 
     /// Starts a run. `prompt` writes its message, once it is known where it runs.

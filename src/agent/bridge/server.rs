@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::{
@@ -131,14 +131,15 @@ pub(super) struct Server {
 }
 
 /// What is known of a running bridge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct About {
     /// The bridge's version.
     pub version: String,
     /// The process that serves.
     pub pid: u32,
-    /// From its start to the first answer.
-    pub started_in: Duration,
+    /// From its start to the first answer, in milliseconds.
+    pub started_in_ms: u64,
 }
 
 /// Whether and how the process has ended.
@@ -237,9 +238,9 @@ impl Server {
         let about = About {
             version: version.bridge_version,
             pid: pid.unwrap_or(leader),
-            started_in: begin.elapsed(),
+            started_in_ms: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        tracing::info!(version = %about.version, pid = about.pid, seconds = about.started_in.as_secs_f32(), "the bridge runs");
+        tracing::info!(version = %about.version, pid = about.pid, ms = about.started_in_ms, "the bridge runs");
         Ok(Self {
             client,
             about,

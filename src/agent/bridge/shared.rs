@@ -94,9 +94,9 @@ impl Shared {
         }
     }
 
-    /// What is known of the process, if it runs.
-    pub async fn about(&self) -> Option<About> {
-        let state = self.state.lock().await;
+    /// What is known of the process, if it runs and is not being started.
+    pub fn about(&self) -> Option<About> {
+        let state = self.state.try_lock().ok()?;
         let server = state.server.as_ref().filter(|server| !server.is_gone())?;
         Some(server.about.clone())
     }
