@@ -43,9 +43,28 @@ pub struct Setup {
     /// The directory that most runs will work in, to try the fence on.
     pub workspace: Option<PathBuf>,
     /// Whether the client's tools may be served to runs.
-    pub serve_tools: Option<mcp::Limits>,
+    pub serve_tools: Option<Serving>,
     /// Where it is kept which versions of the agent take served tools.
     pub carriers: Option<PathBuf>,
+}
+
+/// How the client's tools are served to runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Serving {
+    /// How long a call is held, and the like.
+    pub limits: mcp::Limits,
+    /// How long after its first event an agent may take to ask for the tools. Cursor's CLI connects
+    /// within a second where it does.
+    pub listed_within: Duration,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self {
+            limits: mcp::Limits::default(),
+            listed_within: Duration::from_secs(5),
+        }
+    }
 }
 
 /// A found agent. Clones share everything.
@@ -61,6 +80,7 @@ struct Shared {
     fence: Fence,
     slots: Slots,
     endpoint: Option<Endpoint>,
+    listed_within: Duration,
     carrier: Carrier,
     /// Whether the login was found not to survive a configuration directory of our own.
     shares_config: AtomicBool,
@@ -99,13 +119,16 @@ impl Agent {
             message: error.to_string(),
         })?;
         let endpoint = match setup.serve_tools {
-            Some(limits) => Some(Endpoint::bind_with(limits).await.map_err(refused)?),
+            Some(Serving { limits, .. }) => {
+                Some(Endpoint::bind_with(limits).await.map_err(refused)?)
+            }
             None => None,
         };
         let carrier = Carrier::open(setup.carriers, &program.path);
         Ok(Self {
             shared: Arc::new(Shared {
                 endpoint,
+                listed_within: setup.serve_tools.unwrap_or_default().listed_within,
                 carrier,
                 program,
                 env: env.for_agent(&[]),
@@ -150,6 +173,11 @@ impl Agent {
     /// Where tools are served to runs.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         self.shared.endpoint.as_ref()
+    }
+
+    /// How long an agent may take to ask for the tools that are served to it.
+    pub(super) fn listed_within(&self) -> Duration {
+        self.shared.listed_within
     }
 
     /// What is known of the program in this respect.

@@ -27,7 +27,7 @@ mod program;
 mod run;
 
 pub use crate::mcp::CallKey;
-pub use agent::{Agent, Setup};
+pub use agent::{Agent, Serving, Setup};
 pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;

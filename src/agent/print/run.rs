@@ -187,7 +187,7 @@ impl PrintRun {
                 biased;
                 // What it says before a call comes before the call.
                 step = inside.output.next(&mut read) => {
-                    served.began();
+                    served.began(self.agent.listed_within());
                     self.held.extend(read.into_iter().map(|event| served.filter(event)));
                     if let Err(error) = step {
                         return Err(error);
