@@ -294,7 +294,9 @@ async fn what_is_not_the_continuation_is_a_fresh_run() {
     talk.ask().await;
     talk.push(json!({"role": "user", "content": "never mind"}));
     assert_eq!(talk.ask().await.run, "fresh");
-    assert_eq!(parked(), 1, "the old run has ended, the new one waits");
+    assert_eq!(parked(), 0, "the old run has ended");
+    let mut talk = Talk::new(&server, "fake-mcp-one");
+    talk.ask().await;
     let messages = talk.body["messages"].as_array_mut().unwrap();
     messages.truncate(1);
     messages.push(json!({"role": "user", "content": "forget what you called"}));
@@ -411,7 +413,6 @@ async fn an_agent_that_does_not_take_the_tools_is_found_out() {
         let problem = || server.app.engine().agent().serving_problem();
         let mut talk = Talk::new(&server, model);
         let first = talk.ask().await;
-        assert_eq!(problem().is_none(), asks_again, "{model}: {:?}", problem());
         assert_eq!(
             (first.finish.as_str(), first.calls.len()),
             ("tool_calls", 1),
@@ -426,6 +427,7 @@ async fn an_agent_that_does_not_take_the_tools_is_found_out() {
             (run, "stop"),
             "{model}"
         );
+        assert_eq!(problem().is_none(), asks_again, "{model}: {:?}", problem());
         nothing_left(&server).await;
     }
 }
