@@ -20,7 +20,7 @@ use warp::{
 
 use super::{App, body, reply, sse};
 use crate::{
-    dialect::{Computed, Dialect, Stamp},
+    dialect::{Compute, Dialect, Stamp, Target},
     dump::{Dump, Part},
     engine::TurnStream,
     turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
@@ -33,6 +33,7 @@ const LARGE: usize = 256 * 1024;
 pub async fn answer<B: Buf>(
     app: &App,
     dialect: Arc<dyn Dialect>,
+    target: Target,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
@@ -47,6 +48,7 @@ pub async fn answer<B: Buf>(
     let result = run(
         app,
         Arc::clone(&dialect),
+        target,
         headers,
         body,
         stamp,
@@ -62,12 +64,13 @@ pub async fn answer<B: Buf>(
 async fn run(
     app: &App,
     dialect: Arc<dyn Dialect>,
+    target: Target,
     headers: &HeaderMap,
     body: Bytes,
     stamp: Stamp,
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
-    let request = off_runtime(body.len(), move || dialect.decode(&body, stamp)).await?;
+    let request = off_runtime(body.len(), move || dialect.decode(&body, target, stamp)).await?;
     let header = |name: &str| {
         let value = headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -102,14 +105,13 @@ async fn run(
 
 /// Answers a request that needs no model.
 pub async fn compute<B: Buf>(
-    computed: &Computed,
+    compute: Compute,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, TurnError> {
     body::check_headers(headers)?;
     let body = body::read(headers, body).await?;
-    let answer = computed.answer;
-    let answer = off_runtime(body.len(), move || answer(&body)).await?;
+    let answer = off_runtime(body.len(), move || compute(&body)).await?;
     Ok(reply::json(StatusCode::OK, answer))
 }
 
@@ -139,6 +141,7 @@ async fn collect(mut events: TurnStream) -> Result<Collected, TurnError> {
                 TurnEvent::End(end) => {
                     answer.finish_reason = end.outcome?;
                     answer.usage = end.usage;
+                    answer.lost_changes = end.lost_changes;
                 }
             }
         }

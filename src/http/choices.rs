@@ -15,6 +15,7 @@ pub struct Choices {
     /// How many have not ended.
     open: usize,
     usage: Option<Usage>,
+    lost_changes: Vec<String>,
 }
 
 impl From<Vec<TurnStream>> for Choices {
@@ -24,6 +25,7 @@ impl From<Vec<TurnStream>> for Choices {
             streams,
             first: 0,
             usage: None,
+            lost_changes: Vec::new(),
         }
     }
 }
@@ -62,16 +64,18 @@ impl Choices {
     }
 
     /// Notes that a choice ended. `Some` if the answer ends with it: at the last choice, with the
-    /// usage of all, or at a failure.
+    /// usage and the lost changes of all, or at a failure.
     pub fn end(&mut self, end: &TurnEnd) -> Option<TurnEnd> {
         self.open = self.open.saturating_sub(1);
         self.usage = match (self.usage, end.usage) {
             (Some(sum), Some(usage)) => Some(sum + usage),
             (sum, usage) => sum.or(usage),
         };
+        self.lost_changes.extend_from_slice(&end.lost_changes);
         (self.open == 0 || end.outcome.is_err()).then(|| TurnEnd {
             outcome: end.outcome.clone(),
             usage: self.usage,
+            lost_changes: std::mem::take(&mut self.lost_changes),
         })
     }
 }

@@ -14,7 +14,7 @@ use warp::{
 
 use super::{ApiKey, answer, cors, models, origin, reply, unserved};
 use crate::{
-    dialect::{Computed, Dialect, Sign},
+    dialect::{Ask, Compute, Dialect, Sign, Target, parameters_of, percent_decode, unversioned},
     dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
@@ -92,8 +92,8 @@ impl App {
 
 /// What a path leads to.
 enum Route {
-    Answer(Arc<dyn Dialect>),
-    Compute(&'static Computed),
+    Answer(Arc<dyn Dialect>, Target),
+    Compute(Compute),
     Models,
     Model(String),
     Parameters,
@@ -101,55 +101,53 @@ enum Route {
 }
 
 impl Route {
-    /// Every path also exists without `/v1`, which some clients leave out of their base URL.
-    fn find(path: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
-        let path = path.strip_prefix("/v1").unwrap_or(path);
-        let path = path.strip_suffix('/').unwrap_or(path);
-        if let Some(dialect) = dialects.iter().find(|dialect| dialect.path() == path) {
-            return Some(Self::Answer(Arc::clone(dialect)));
+    /// The dialects' own paths come first. The others exist also without `/v1`, which some clients
+    /// leave out of their base URL.
+    fn find(path: &str, query: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
+        for dialect in dialects {
+            if let Some(ask) = dialect.route(path, query) {
+                return Some(match ask {
+                    Ask::Answer(target) => Self::Answer(Arc::clone(dialect), target),
+                    Ask::Compute(compute) => Self::Compute(compute),
+                    Ask::Models => Self::Models,
+                    Ask::Model(name) => Self::Model(name),
+                });
+            }
         }
-        let mut computed = dialects.iter().flat_map(|dialect| dialect.computed());
-        if let Some(computed) = computed.find(|computed| computed.path == path) {
-            return Some(Self::Compute(computed));
-        }
-        match path {
+        match unversioned(path) {
             "/models" => Some(Self::Models),
             "/parameters" => Some(Self::Parameters),
             "/health" => Some(Self::Health),
-            _ => {
-                let id = path.strip_prefix("/models/")?;
-                (!id.is_empty()).then(|| Self::Model(percent_decode(id)))
+            path => {
+                let name = path.strip_prefix("/models/")?;
+                (!name.is_empty()).then(|| Self::Model(percent_decode(name)))
             }
         }
     }
 
     fn method(&self) -> Method {
         match self {
-            Self::Answer(_) | Self::Compute(_) => Method::POST,
+            Self::Answer(..) | Self::Compute(_) => Method::POST,
             Self::Models | Self::Model(_) | Self::Parameters | Self::Health => Method::GET,
         }
     }
 }
 
-/// The dialect that the client of a request speaks: the one whose path it asks for or whose sign it
-/// sends.
+/// The dialect that the client of a request speaks: the one whose path it asks for, else the one
+/// whose sign it sends, else the first.
 fn spoken<'a>(
     path: &str,
     query: &str,
     headers: &HeaderMap,
     dialects: &'a [Arc<dyn Dialect>],
 ) -> &'a dyn Dialect {
-    let path = path.strip_prefix("/v1").unwrap_or(path);
-    let is_its_path = |dialect: &&Arc<dyn Dialect>| {
-        let rest = path.strip_prefix(dialect.path());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let sends_its_sign = |dialect: &&Arc<dyn Dialect>| match dialect.sign() {
-        Some(Sign::Header(name)) => headers.contains_key(name),
-        Some(Sign::Query(name)) => query
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some(name)),
-        None => false,
+    let is_its_path = |dialect: &&Arc<dyn Dialect>| dialect.route(path, query).is_some();
+    let sends_its_sign = |dialect: &&Arc<dyn Dialect>| {
+        dialect.signs().iter().any(|sign| match *sign {
+            Sign::Path(beginning) => unversioned(path).starts_with(beginning),
+            Sign::Header(name) => headers.contains_key(name),
+            Sign::Query(name) => parameters_of(query).any(|(key, _)| key == name),
+        })
     };
     let found = dialects.iter().find(is_its_path);
     let found = found.or_else(|| dialects.iter().find(sends_its_sign));
@@ -184,9 +182,18 @@ async fn dispatch<B: Buf>(
     headers: HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, warp::Rejection> {
-    let route = Route::find(path.as_str(), &app.dialects);
+    let route = Route::find(path.as_str(), &query, &app.dialects);
     let dialect = spoken(path.as_str(), &query, &headers, &app.dialects);
-    let result = handle(app, &method, path.as_str(), route, dialect, &headers, body).await;
+    let result = handle(
+        app,
+        &method,
+        (path.as_str(), &query),
+        route,
+        dialect,
+        &headers,
+        body,
+    )
+    .await;
     let mut response = result.unwrap_or_else(|error| {
         tracing::info!(kind = ?error.kind, path = path.as_str(), "refused or failed");
         reply::error(dialect, &error)
@@ -203,7 +210,7 @@ async fn dispatch<B: Buf>(
 async fn handle<B: Buf>(
     app: &App,
     method: &Method,
-    path: &str,
+    (path, query): (&str, &str),
     route: Option<Route>,
     dialect: &dyn Dialect,
     headers: &HeaderMap,
@@ -220,7 +227,7 @@ async fn handle<B: Buf>(
     let authorized = config
         .api_key
         .as_ref()
-        .map_or(Ok(()), |key| key.check(headers));
+        .map_or(Ok(()), |key| key.check(headers, query));
     // Whoever may not use the server may know that it is there.
     let trusted = authorized.is_ok();
     if !matches!(route, Some(Route::Health)) {
@@ -242,8 +249,8 @@ async fn handle<B: Buf>(
         return Ok(response);
     }
     match route {
-        Route::Answer(dialect) => answer::answer(app, dialect, headers, body).await,
-        Route::Compute(computed) => answer::compute(computed, headers, body).await,
+        Route::Answer(dialect, target) => answer::answer(app, dialect, target, headers, body).await,
+        Route::Compute(compute) => answer::compute(compute, headers, body).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
         Route::Parameters => Ok(parameters(&app.dialects)),
@@ -255,10 +262,7 @@ async fn handle<B: Buf>(
 fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
     let data: Vec<_> = dialects
         .iter()
-        .map(|dialect| {
-            let path = format!("/v1{}", dialect.path());
-            json!({"path": path, "parameters": dialect.parameters()})
-        })
+        .map(|dialect| json!({"path": dialect.path(), "parameters": dialect.parameters()}))
         .collect();
     let body = json!({"object": "list", "data": data});
     reply::json(StatusCode::OK, body.to_string().into_bytes())
@@ -289,21 +293,4 @@ fn health(app: &App, trusted: bool) -> Response {
         body["recoveredCalls"] = engine.recovered().into();
     }
     reply::json(code, body.to_string().into_bytes())
-}
-
-/// Model ids may hold a slash, which clients escape.
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match (first, tail) {
-            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
-                .ok()
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = &rest[if escaped.is_some() { 3 } else { 1 }..];
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -71,11 +71,12 @@ pub async fn stream(
         }
         body.encode(choice, &batch);
     }
+    let content_type = body.reply.as_ref().map(|reply| reply.content_type());
     let mut response = warp::reply::stream(body).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
+        HeaderValue::from_static(content_type.unwrap_or("text/event-stream")),
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Keeps reverse proxies from collecting the stream before they pass it on.
@@ -175,7 +176,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        dialect::{self, Stamp},
+        dialect::{self, Stamp, Target},
         engine::TurnStream,
         turn::{ErrorKind, FinishReason},
     };
@@ -186,7 +187,10 @@ mod tests {
             created: 1,
         };
         let body = br#"{"messages": [{"role": "user", "content": "hi"}]}"#;
-        dialect::all(0)[0].decode(body, stamp).unwrap().reply
+        dialect::all(0)[0]
+            .decode(body, Target::default(), stamp)
+            .unwrap()
+            .reply
     }
 
     async fn frame(response: &mut Response) -> String {

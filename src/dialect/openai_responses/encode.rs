@@ -269,7 +269,10 @@ impl Reply for ResponsesReply {
     }
 
     fn whole(mut self: Box<Self>, answer: &Collected, _others: &[Collected]) -> Vec<u8> {
-        let end = TurnEnd::finished(answer.finish_reason.clone(), answer.usage);
+        let end = TurnEnd {
+            lost_changes: answer.lost_changes.clone(),
+            ..TurnEnd::finished(answer.finish_reason.clone(), answer.usage)
+        };
         let kinds = [
             (Kind::Reasoning, &answer.reasoning, self.shows_reasoning),
             (Kind::Message, &answer.text, true),

@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Dialect, Parameter, Request, Sign, Stamp,
+    Dialect, Parameter, Request, Sign, Stamp, Target,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::{models::Listing, turn::TurnError};
@@ -102,19 +102,20 @@ impl Responses {
 
 impl Dialect for Responses {
     fn path(&self) -> &'static str {
-        "/responses"
+        "/v1/responses"
     }
 
     fn parameters(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp, self.store.as_ref())
     }
 
-    fn sign(&self) -> Option<Sign> {
-        Some(Sign::Query("client_version"))
+    fn signs(&self) -> &'static [Sign] {
+        // Codex asks for `/models?client_version=…`.
+        &[Sign::Query("client_version")]
     }
 
     fn models(&self, listing: &Listing) -> Value {

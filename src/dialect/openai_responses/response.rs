@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dialect::{Stamp, field::Field, x_cursor::mark_estimate},
+    dialect::{Stamp, field::Field, x_cursor},
     turn::{ErrorKind, FinishReason, TurnEnd, TurnError, Usage},
 };
 
@@ -82,9 +82,7 @@ impl Head {
             }
         };
         object["usage"] = end.usage.as_ref().map_or(Value::Null, usage);
-        if let Some(usage) = &end.usage {
-            mark_estimate(&mut object, usage);
-        }
+        x_cursor::note(&mut object, end.usage.as_ref(), &end.lost_changes);
         (event, object)
     }
 
