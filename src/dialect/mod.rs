@@ -32,7 +32,7 @@ pub use parameters::{Parameter, Treatment};
 pub use route::{
     Ask, Compute, Sign, Streaming, Target, parameters_of, percent_decode, unversioned,
 };
-pub use status::status;
+pub use status::{is_worth_a_retry, status};
 pub use tools::ToolFormat;
 
 use std::sync::Arc;
@@ -155,6 +155,12 @@ pub trait Reply: Send + Sync {
 
     /// The body of an answer that is not streamed, with the further choices if any were asked for.
     fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8>;
+
+    /// Whether a failure before the first delta is written as the end of a stream instead of a
+    /// status: some clients repeat a request on almost any status.
+    fn streams_failure(&self, _error: &TurnError) -> bool {
+        false
+    }
 
     /// Written while nothing else is, so that the client does not give up.
     fn heartbeat(&self) -> &'static [u8] {

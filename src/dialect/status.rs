@@ -23,3 +23,12 @@ pub fn status(kind: ErrorKind) -> u16 {
         ErrorKind::Timeout => 504,
     }
 }
+
+/// Whether the same request can succeed later.
+#[must_use]
+pub fn is_worth_a_retry(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::RateLimit | ErrorKind::AgentFailed | ErrorKind::ShuttingDown
+    )
+}

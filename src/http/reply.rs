@@ -57,16 +57,9 @@ pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
     if error.kind == ErrorKind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if !is_worth_a_retry(error.kind) {
+    if !dialect::is_worth_a_retry(error.kind) {
         // Read by the OpenAI and Anthropic SDKs, which otherwise start two more agents.
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     response
-}
-
-fn is_worth_a_retry(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::RateLimit | ErrorKind::AgentFailed | ErrorKind::ShuttingDown
-    )
 }

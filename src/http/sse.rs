@@ -64,7 +64,14 @@ pub async fn stream(
         let Some((choice, batch)) = batch else { break };
         match &batch[..] {
             [.., TurnEvent::End(end)] if !batch.iter().any(is_delta) => {
-                end.outcome.clone()?;
+                if let Err(error) = &end.outcome
+                    && !body
+                        .reply
+                        .as_ref()
+                        .is_some_and(|reply| reply.streams_failure(error))
+                {
+                    return Err(error.clone());
+                }
             }
             [TurnEvent::Started, ..] => hold.as_mut().reset(Instant::now() + HOLD_STARTED),
             _ => {}

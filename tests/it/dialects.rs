@@ -37,6 +37,38 @@ async fn refusals_have_the_same_status_and_words_everywhere() {
     }
 }
 
+/// Codex repeats a request five times on a status such as 401 or 402, each time with a new run.
+#[tokio::test]
+async fn codex_gets_failures_that_a_retry_cannot_fix_in_the_stream() {
+    let server = TestServer::start().await;
+    for (model, status, code) in [
+        ("fake-usage-limit", 402, "insufficient_quota"),
+        ("fake-login", 401, "invalid_prompt"),
+        ("fake-untrusted", 500, "invalid_prompt"),
+        ("fake-rate-limit", 429, ""),
+    ] {
+        let mut request = json!({"model": model, "input": "hi", "stream": true});
+        let plain = server.post_to("/v1/responses", &request).await;
+        assert_eq!(plain.status, status, "{}", plain.body);
+        request["client_metadata"] = json!({"x-codex-installation-id": "1"});
+        let answer = server.post_to("/v1/responses", &request).await;
+        if code.is_empty() {
+            assert_eq!(answer.status, status, "a retry can help: {}", answer.body);
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let (name, last) = *frames(&answer.body).last().unwrap();
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(name, Some("response.failed"));
+        assert_eq!(last["response"]["error"]["code"], code);
+        let message = plain.json()["error"]["message"].clone();
+        assert_eq!(last["response"]["error"]["message"], message);
+        request["stream"] = false.into();
+        let whole = server.post_to("/v1/responses", &request).await;
+        assert_eq!(whole.status, status, "{}", whole.body);
+    }
+}
+
 #[tokio::test]
 async fn counts_that_anthropics_types_demand_are_marked_where_they_are_ours() {
     let server = TestServer::start().await;

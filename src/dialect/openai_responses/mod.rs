@@ -40,14 +40,8 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning.summary", "the reasoning is shown if it is there"),
     Parameter::honoured("max_output_tokens", "by an estimate; text only"),
     Parameter::honoured("text.format", FORMAT),
-    Parameter::honoured(
-        "store",
-        "where the server has a `--responses-store`; else nothing is stored",
-    ),
-    Parameter::honoured(
-        "previous_response_id",
-        "where the server has a `--responses-store`; else refused",
-    ),
+    Parameter::honoured("store", "in memory, bounded; `true` if missing"),
+    Parameter::honoured("previous_response_id", "if the response is still stored"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("include", "there is nothing to include"),
@@ -78,7 +72,7 @@ const PARAMETERS: &[Parameter] = &[
 
 /// What the stored responses may take together.
 const STORED_BYTES: usize = 64 * 1024 * 1024;
-/// How long one may be continued.
+/// How long after its last use one may be continued.
 const STORED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The dialect.

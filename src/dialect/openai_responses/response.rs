@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dialect::{Stamp, field::Field, x_cursor},
+    dialect::{Stamp, field::Field, is_worth_a_retry, x_cursor},
     turn::{ErrorKind, FinishReason, TurnEnd, TurnError, Usage},
 };
 
@@ -45,7 +45,11 @@ impl Head {
         let echo = ECHOED.iter().map(|(name, missing)| {
             let given = members.get(*name).filter(|value| !value.is_null()).cloned();
             let value = given.or_else(|| serde_json::from_str(missing).ok());
-            ((*name).to_owned(), value.unwrap_or_default())
+            let mut value = value.unwrap_or_default();
+            if *name == "tools" {
+                complete(&mut value);
+            }
+            ((*name).to_owned(), value)
         });
         Ok(Self {
             id: stamp.id.clone(),
@@ -110,6 +114,24 @@ impl Head {
     }
 }
 
+/// Gives functions the members that OpenAI's schema requires and requests may leave out. None is
+/// strict unless the request says so: arguments are made to fit the schema, but by us.
+fn complete(tools: &mut Value) {
+    for tool in tools.as_array_mut().into_iter().flatten() {
+        if tool["type"] == "namespace" {
+            complete(&mut tool["tools"]);
+        }
+        let Some(tool) = tool
+            .as_object_mut()
+            .filter(|tool| tool.get("type") == Some(&"function".into()))
+        else {
+            continue;
+        };
+        tool.entry("strict").or_insert(false.into());
+        tool.entry("parameters").or_insert(Value::Null);
+    }
+}
+
 /// OpenAI counts cache reads and writes as part of the input; Cursor counts them beside it.
 fn usage(usage: &Usage) -> Value {
     let (read, written) = (
@@ -126,14 +148,14 @@ fn usage(usage: &Usage) -> Value {
     })
 }
 
-/// Codex repeats a failed response unless it knows one of the first two; the rest is what the
-/// types allow.
+/// Codex repeats a failed response unless it knows one of the first two or `invalid_prompt`, so
+/// that stands for all that a retry cannot fix.
 fn code(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ContextTooLong => "context_length_exceeded",
         ErrorKind::UsageLimit => "insufficient_quota",
         ErrorKind::RateLimit => "rate_limit_exceeded",
-        ErrorKind::InvalidRequest | ErrorKind::UnknownModel => "invalid_prompt",
+        kind if !is_worth_a_retry(kind) => "invalid_prompt",
         _ => "server_error",
     }
 }
