@@ -12,6 +12,9 @@ use super::{AgentError, Env, Program, program::spawn_error};
 /// The name of the agent that is built in.
 const REPLAY: &str = "replay";
 
+/// Where Cursor's installer puts it, below the home.
+const INSTALLED: [&str; 2] = [".local/bin", ".cursor/bin"];
+
 /// How long a program called `agent` may take to say whose it is.
 const PROOF: Duration = Duration::from_secs(10);
 
@@ -34,8 +37,7 @@ pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Program, Ag
         });
     }
     if !wanted.as_encoded_bytes().contains(&b'/') {
-        let places = places(env);
-        let found = find(wanted, &places).await;
+        let found = find_program(wanted, env, &INSTALLED).await;
         return found
             .map(Program::at)
             .ok_or_else(|| missing(wanted, env, &[]));
@@ -49,10 +51,10 @@ pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Program, Ag
 }
 
 async fn search(env: &Env) -> Result<Program, AgentError> {
-    let places = places(env);
-    if let Some(path) = find("cursor-agent".as_ref(), &places).await {
+    if let Some(path) = find_program("cursor-agent".as_ref(), env, &INSTALLED).await {
         return Ok(Program::at(path));
     }
+    let places = places(env, &INSTALLED);
     // Another vendor's program has this name too, so it has to prove itself.
     let mut foreign = Vec::new();
     for place in &places {
@@ -73,12 +75,23 @@ async fn search(env: &Env) -> Result<Program, AgentError> {
     Err(missing("cursor-agent".as_ref(), env, &foreign))
 }
 
-/// The directories of PATH, then those of the installer. Relative ones would depend on where we
-/// were started.
-fn places(env: &Env) -> Vec<PathBuf> {
+/// Finds an executable file on PATH, then in directories below the home.
+pub async fn find_program(name: &OsStr, env: &Env, in_home: &[&str]) -> Option<PathBuf> {
+    for place in places(env, in_home) {
+        let path = place.join(name);
+        if is_executable(&path).await {
+            return Some(path);
+        }
+    }
+    None
+}
+
+/// The directories of PATH, then those below the home. Relative ones would depend on where we were
+/// started.
+fn places(env: &Env, in_home: &[&str]) -> Vec<PathBuf> {
     let path = env.get("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = Vec::new();
-    for place in std::env::split_paths(path).chain(installed(env)) {
+    for place in std::env::split_paths(path).chain(below_home(env, in_home)) {
         if place.is_absolute() && !places.contains(&place) {
             places.push(place);
         }
@@ -86,23 +99,12 @@ fn places(env: &Env) -> Vec<PathBuf> {
     places
 }
 
-/// Where the installer puts it.
-fn installed(env: &Env) -> Vec<PathBuf> {
+fn below_home(env: &Env, directories: &[&str]) -> Vec<PathBuf> {
     let home = env.get("HOME").map(Path::new);
-    [".local/bin", ".cursor/bin"]
+    directories
         .iter()
-        .filter_map(|place| Some(home?.join(place)))
+        .filter_map(|directory| Some(home?.join(directory)))
         .collect()
-}
-
-async fn find(name: &OsStr, places: &[PathBuf]) -> Option<PathBuf> {
-    for place in places {
-        let path = place.join(name);
-        if is_executable(&path).await {
-            return Some(path);
-        }
-    }
-    None
 }
 
 async fn is_executable(path: &Path) -> bool {
@@ -119,7 +121,7 @@ fn missing(name: &OsStr, env: &Env, foreign: &[PathBuf]) -> AgentError {
         shown.join(last)
     };
     let mut searched = format!("{} is not on PATH", name.display());
-    let installed = installed(env);
+    let installed = below_home(env, &INSTALLED);
     if !installed.is_empty() {
         searched += &format!(", nor in {}", list(&installed, " or "));
     }

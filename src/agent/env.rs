@@ -5,6 +5,8 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
+use crate::credential::Credential;
+
 /// A snapshot of an environment. The program takes it once; tests make their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Env(BTreeMap<OsString, OsString>);
@@ -104,9 +106,12 @@ impl Env {
         let has_credential = child.keys().any(|name| is_credential(name));
         let token = child.remove(OsStr::new(ACCESS_TOKEN));
         let token = token.as_deref().or_else(|| self.get(ACCESS_TOKEN));
-        if !has_credential
-            && let Some((name, value)) = token.and_then(OsStr::to_str).and_then(credential)
-        {
+        let token = token.and_then(OsStr::to_str).and_then(Credential::of);
+        if let Some(credential) = token.filter(|_| !has_credential) {
+            let (name, value) = match credential {
+                Credential::Key(key) => ("CURSOR_API_KEY", key),
+                Credential::Token(token) => ("CURSOR_AUTH_TOKEN", token),
+            };
             child.insert(name.into(), value.into());
         }
         child.into_iter().collect()
@@ -114,28 +119,6 @@ impl Env {
 }
 
 const ACCESS_TOKEN: &str = "CURSOR_ACCESS_TOKEN";
-
-/// The variable that a token belongs in, and the part of it that the CLI wants. A token copied
-/// from the browser has the user's id before it (`user_…::` or `user_…%3A%3A`).
-fn credential(token: &str) -> Option<(&'static str, &str)> {
-    let token = token.trim();
-    if token.starts_with("key_") || token.starts_with("crsr_") {
-        return Some(("CURSOR_API_KEY", token));
-    }
-    let (_, bare) = token
-        .rsplit_once("::")
-        .or_else(|| token.rsplit_once("%3A%3A"))
-        .or_else(|| token.rsplit_once("%3a%3a"))
-        .unwrap_or(("", token));
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b))
-    };
-    let is_jwt = bare.split('.').count() == 3 && bare.split('.').all(is_part);
-    is_jwt.then_some(("CURSOR_AUTH_TOKEN", bare))
-}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use super::{AgentError, AgentRun, Env, FencedRun, Program, RunRequest, Session, discover};
+use super::{
+    AgentError, AgentRun, Env, FencedRun, Login, Program, RunRequest, Session, ask_login, discover,
+};
 use crate::sandbox::{
     fence::{Enclosure, Fence, FenceMode, FenceStatus},
     slot::{Places, Slot, Slots},
@@ -176,8 +177,9 @@ impl Agent {
         let mut private = self.shared.env.clone();
         private.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
         private.push(("CURSOR_CONFIG_DIR".into(), config.path().into()));
-        if self.is_logged_in(&private).await == Some(false)
-            && self.is_logged_in(&self.shared.env).await == Some(true)
+        let ask = |env| ask_login(&self.shared.program, env, STATUS);
+        if matches!(ask(&private).await, Ok(Login::Out))
+            && matches!(ask(&self.shared.env).await, Ok(Login::In(_)))
         {
             self.shared.shares_config.store(true, Ordering::Relaxed);
             tracing::warn!(
@@ -185,19 +187,6 @@ impl Agent {
                  configuration, so they change its default model, and deny rules do not hold"
             );
         }
-    }
-
-    /// What `status` says; `None` if it can't be told.
-    async fn is_logged_in(&self, env: &[(OsString, OsString)]) -> Option<bool> {
-        let args = ["status", "--format", "json"];
-        let reply = self
-            .shared
-            .program
-            .query(&args, env, Path::new("/"), STATUS)
-            .await
-            .ok()?;
-        let status: Value = serde_json::from_str(reply.stdout.trim()).ok()?;
-        status.get("isAuthenticated")?.as_bool()
     }
 
     /// Whether Cursor keeps a chat of this id that a run in the slot finds again.

@@ -11,6 +11,8 @@ use base64::{
 };
 use serde_json::Value;
 
+use crate::credential::Credential;
+
 /// What may be told of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
@@ -36,17 +38,10 @@ impl Claims {
 /// The claims of a token, perhaps behind a user's id (`user_…::`); `None` if it is no such token.
 #[must_use]
 pub fn claims(token: &str) -> Option<Claims> {
-    let token = token.trim();
-    let bare = ["::", "%3A%3A", "%3a%3a"]
-        .iter()
-        .find_map(|between| Some(token.rsplit_once(between)?.1))
-        .unwrap_or(token);
-    let mut parts = bare.split('.');
-    let (Some(_), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let Some(Credential::Token(token)) = Credential::of(token) else {
         return None;
     };
+    let payload = token.split('.').nth(1)?;
     let forgiving = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);

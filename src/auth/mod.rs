@@ -3,7 +3,7 @@
 //! ```text
 //! environment ─┐
 //! auth.json  ──┼─> places: every one looked at ──> what the CLI will use (source), its expiry
-//! `status`   ──┘   status: what the CLI says
+//! `status`   ──┘   agent: what the CLI says
 //! ```
 //!
 //! The CLI itself decides: on macOS it keeps the login in the Keychain, so that no file means
@@ -11,8 +11,7 @@
 
 mod jwt;
 mod places;
-mod status;
 
+pub use crate::agent::{Login, ask_login as ask};
 pub use jwt::{Claims, claims};
 pub use places::{Kind, Place, Source, places, source};
-pub use status::{Login, ask, parse};

@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::jwt::{Claims, claims};
-use crate::agent::Env;
+use crate::{
+    agent::Env,
+    credential::{Credential, KEYS},
+};
 
 /// What a credential is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -149,10 +152,9 @@ fn in_file(file: &Path) -> Place {
 
 fn place(name: &str, secret: Option<&str>) -> Place {
     let claims = secret.and_then(claims);
-    let is_key = |text: &str| text.starts_with("crsr_") || text.starts_with("key_");
     let kind = secret.map(|secret| match &claims {
         Some(_) => Kind::Token,
-        None if is_key(secret.trim()) => Kind::ApiKey,
+        None if matches!(Credential::of(secret), Some(Credential::Key(_))) => Kind::ApiKey,
         None => Kind::Unknown,
     });
     Place {
@@ -168,8 +170,8 @@ fn place(name: &str, secret: Option<&str>) -> Place {
 /// `crsr_…f00d`: enough to tell two apart.
 fn mask(secret: &str) -> String {
     let secret = secret.trim();
-    let begin = ["crsr_", "key_", "user_", "eyJ"];
-    let begin = begin.iter().find(|begin| secret.starts_with(**begin));
+    let mut begin = KEYS.iter().chain(&["user_", "eyJ"]);
+    let begin = begin.find(|begin| secret.starts_with(**begin));
     let count = secret.chars().count();
     let end: String = if count >= 24 {
         secret.chars().skip(count - 4).collect()

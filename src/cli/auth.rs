@@ -1,6 +1,9 @@
 //! `open-cursor login`, `logout` and `auth status`.
 
-use std::{process::ExitCode, time::SystemTime};
+use std::{
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
@@ -11,6 +14,9 @@ use crate::{
     auth::{self, Kind, Login, Place, Source},
     settings::Flags,
 };
+
+/// How long `auth status` waits for the agent, whose own `status` can take 15 s.
+const LIMIT: Duration = Duration::from_secs(20);
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -90,7 +96,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let Command::Status(args) = args.command;
     let env = process_env();
     let login = match program(dirs).await {
-        Ok(program) => auth::ask(&program, &env.for_agent(&[]))
+        Ok(program) => auth::ask(&program, &env.for_agent(&[]), LIMIT)
             .await
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),

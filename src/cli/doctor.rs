@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     base_url, catalog,
     dirs::Dirs,
-    render,
+    render::{self, Wrapped},
     serve::{Running, Site},
 };
 use crate::{
-    doctor::{Chat, Context, Depth, Finding, Fix, Severity, examine},
+    doctor::{CHECKS, Chat, Context, Depth, Finding, Fix, Severity, examine},
     http::{Shutdown, client},
     models::Origin,
     opencode::{self, DesiredProvider, Options, PROVIDER, Target},
@@ -70,34 +70,41 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         (true, true) => Depth::Deep,
         (true, false) => Depth::Chat,
     };
-    let mut findings = look(&resolved, dirs, depth).await;
+    // Only what is final is printed: a repair changes the findings.
+    let streams = !args.json && !args.fix;
+    let mut findings = look(&resolved, dirs, depth, streams).await;
     let mut fixed = Vec::new();
     if args.fix && findings.iter().any(|it| it.fix == Some(Fix::SyncModels)) {
         fixed.push(sync_models(&resolved, dirs).await?);
-        findings = look(&resolved, dirs, depth).await;
+        findings = look(&resolved, dirs, depth, false).await;
     }
     if args.json {
         render::line(serde_json::to_string_pretty(&as_json(
             &args, &findings, &fixed,
         ))?);
     } else {
-        print(&findings, &fixed);
+        if !streams {
+            findings.iter().for_each(print);
+        }
+        summarize(&findings, &fixed);
     }
     Ok(ExitCode::from(u8::from(
         count(&findings, Severity::Problem) > 0,
     )))
 }
 
-async fn look(resolved: &Resolved, dirs: &Dirs, depth: Depth) -> Vec<Finding> {
+async fn look(resolved: &Resolved, dirs: &Dirs, depth: Depth, streams: bool) -> Vec<Finding> {
     let env = std::env::vars_os().collect();
     let places = dirs.opencode.clone();
+    let progress = render::progress("looking for the agent");
     let context = Context::new(resolved.settings.clone(), env, places, chat(resolved)).await;
-    let findings = examine(&context, depth, |left| {
-        render::progress(&format!("checking {}", left.join(", ")));
-    });
-    let findings = findings.await;
-    render::progress("");
-    findings
+    let on_finding = |finding: &Finding| {
+        if streams {
+            progress.pause(|| print(finding));
+        }
+    };
+    let waiting = |left: &[&str]| progress.set(format!("checking {}", left.join(", ")));
+    examine(&context, depth, on_finding, waiting).await
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {
@@ -118,30 +125,38 @@ fn as_json(args: &Args, findings: &[Finding], fixed: &[String]) -> Value {
     })
 }
 
-fn print(findings: &[Finding], fixed: &[String]) {
-    let width = findings.iter().map(|finding| finding.check.len()).max();
-    let width = width.unwrap_or_default();
-    for Finding {
+fn print(finding: &Finding) {
+    let Finding {
         check,
         severity,
         message,
         hint,
         ..
-    } in findings
-    {
-        let (style, mark) = match severity {
-            Severity::Ok => (OK, "✓"),
-            Severity::Info => (PLAIN, "·"),
-            Severity::Warning => (WARNING, "!"),
-            Severity::Problem => (PROBLEM, "✗"),
-        };
-        render::line(format_args!(
-            "{style}{mark}{style:#} {check:width$}  {message}"
-        ));
-        if let Some(hint) = hint {
-            render::line(format_args!("  {:width$}  {HINT}hint:{HINT:#} {hint}", ""));
-        }
+    } = finding;
+    let width = CHECKS.iter().map(|check| check.name.len()).max();
+    let width = width.unwrap_or_default();
+    let (style, mark) = match severity {
+        Severity::Ok => (OK, "✓"),
+        Severity::Info => (PLAIN, "·"),
+        Severity::Warning => (WARNING, "!"),
+        Severity::Problem => (PROBLEM, "✗"),
+    };
+    let row = |prefix: String, prefix_width: usize, text: &str| {
+        render::piece(prefix);
+        let indent = width + 4;
+        let mut wrapped = Wrapped::new(indent + prefix_width, indent, PLAIN);
+        wrapped.text(text);
+        wrapped.end();
+    };
+    let prefix = format!("{style}{mark}{style:#} {check:width$}  ");
+    row(prefix, 0, message);
+    if let Some(hint) = hint {
+        let prefix = format!("  {:width$}  {HINT}hint:{HINT:#} ", "");
+        row(prefix, "hint: ".len(), hint);
     }
+}
+
+fn summarize(findings: &[Finding], fixed: &[String]) {
     for fix in fixed {
         render::line(format_args!("{OK}fixed:{OK:#} {fix}"));
     }

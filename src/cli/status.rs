@@ -19,6 +19,9 @@ use crate::{
     settings::Flags,
 };
 
+/// How long it waits for the agent.
+const LIMIT: Duration = Duration::from_secs(4);
+
 const NAME: Style = Style::new().bold();
 
 /// Show what runs and what is configured
@@ -74,10 +77,9 @@ struct Agent {
 async fn agent(dirs: &Dirs, env: &Env) -> Result<Agent, String> {
     let program = program(dirs).await.map_err(|error| error.to_string())?;
     let env = env.for_agent(&[]);
-    let limit = Duration::from_secs(10);
     let (version, login) = tokio::join!(
-        program.query(&["--version"], &env, Path::new("/"), limit),
-        auth::ask(&program, &env)
+        program.query(&["--version"], &env, Path::new("/"), LIMIT),
+        auth::ask(&program, &env, LIMIT)
     );
     Ok(Agent {
         version: version.ok().and_then(|reply| reply.first_line()),

@@ -1,4 +1,4 @@
-//! Whether there is an agent, whose it is, and its version.
+//! Whether there is an agent, whether it is Cursor's, and its version.
 
 use super::{Context, finding::Verdict};
 
@@ -7,7 +7,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
         Ok(program) => program,
         Err(error) => {
             return Verdict::problem(error.to_string())
-                .hint("`open-cursor demo` shows how it works without Cursor");
+                .hint("`open-cursor demo` works without Cursor");
         }
     };
     let path = program.path.display();
@@ -23,16 +23,16 @@ pub(super) async fn check(context: &Context) -> Verdict {
     match reply.first_line() {
         Some(version) if is_version(&version) => Verdict::ok(format!("{path}, version {version}")),
         Some(other) => Verdict::warning(format!(
-            "{path} calls itself `{other}`, which is no version of Cursor's CLI"
+            "`{path} --version` printed `{other}`, which is not a version of Cursor's CLI"
         ))
-        .hint("name the right program with `agent` in config.toml or CURSOR_AGENT_EXECUTABLE"),
+        .hint(
+            "set the path of Cursor's CLI with `agent` in config.toml or CURSOR_AGENT_EXECUTABLE",
+        ),
         None => Verdict::problem(format!(
-            "{path} does not tell its version: {}",
+            "`{path} --version` does not work: {}",
             reply.error()
         ))
-        .hint(format!(
-            "run `{path} --version` and reinstall Cursor's CLI if it fails"
-        )),
+        .hint("reinstall Cursor's CLI"),
     }
 }
 

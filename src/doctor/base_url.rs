@@ -15,11 +15,15 @@ pub(super) async fn check(context: &Context) -> Verdict {
             .hint("run `open-cursor sync-models`");
     };
     let Some(authority) = authority(url) else {
-        return Verdict::problem(format!("baseURL {url} is no http:// or https:// address"))
-            .hint(format!("use http://{}/v1", context.addr()));
+        return Verdict::problem(format!(
+            "baseURL {url} is not an http:// or https:// address"
+        ))
+        .hint(format!("use http://{}/v1", context.addr()));
     };
     if !url.starts_with("http://") {
-        return Verdict::info(format!("baseURL {url} is not of this machine's server"));
+        return Verdict::info(format!(
+            "baseURL {url} is not checked: it is not an http:// address"
+        ));
     }
     let authority = if authority.contains(':') {
         authority.to_owned()
@@ -31,8 +35,8 @@ pub(super) async fn check(context: &Context) -> Verdict {
         Err(error) => return Verdict::problem(format!("baseURL {url}: {error}")),
     };
     for addr in addresses {
-        if let Some(sibling) = http::identify(addr).await {
-            return Verdict::ok(format!("{sibling} answers at {url}"));
+        if let Some(running) = http::identify(addr).await {
+            return Verdict::ok(format!("{running} answers at {url}"));
         }
     }
     Verdict::warning(format!("no open-cursor answers at {url}"))

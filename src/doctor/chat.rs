@@ -1,4 +1,4 @@
-//! Whether a real request is answered, all the way through a server of our own.
+//! Whether a real request gets an answer, through a server started for it.
 
 use std::time::Instant;
 
@@ -8,13 +8,13 @@ pub(super) async fn check(context: &Context) -> Verdict {
     if context.program.is_err() {
         return Verdict::no_agent();
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     match (context.chat)().await {
         Ok(text) if !text.trim().is_empty() => Verdict::ok(format!(
             "`auto` answered in {:.1} s",
-            begun.elapsed().as_secs_f32()
+            started.elapsed().as_secs_f32()
         )),
-        Ok(_) => Verdict::warning("`auto` answered without a word"),
+        Ok(_) => Verdict::warning("`auto` sent an empty answer"),
         Err(error) => Verdict::problem(error)
             .hint("`open-cursor serve --log-level debug` shows what the agent says"),
     }

@@ -1,6 +1,6 @@
-//! Whether the login survives a configuration directory of our own, as every running agent has one.
+//! Whether the agent stays logged in with a private configuration directory, as every run has one.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{Context, finding::Verdict};
 use crate::{
@@ -8,29 +8,34 @@ use crate::{
     sandbox::slot::Places,
 };
 
+/// See [`Context::login`].
+const LIMIT: Duration = Duration::from_secs(20);
+
 pub(super) async fn check(context: &Context) -> Verdict {
     let Ok(program) = &context.program else {
         return Verdict::no_agent();
     };
     if !matches!(context.login().await, Some(Ok(Login::In(_)))) {
-        return Verdict::info("not checked: there is no login to keep");
+        return Verdict::info("not checked: the agent is not logged in");
     }
     let get = |name: &str| context.env.get(name).map(ToOwned::to_owned);
     let users = Places::from_env(get, &std::env::temp_dir()).user_config;
     let dir = match isolated(&users).await {
         Ok(dir) => dir,
         Err(error) => {
-            return Verdict::warning(format!("cannot make a directory to try it: {error}"));
+            return Verdict::warning(format!("cannot create a directory to test with: {error}"));
         }
     };
     let set = [("CURSOR_CONFIG_DIR".into(), dir.path().into())];
-    match auth::ask(program, &context.env.for_agent(&set)).await {
-        Ok(Login::In(_)) => Verdict::ok("a private configuration directory keeps the login"),
+    match auth::ask(program, &context.env.for_agent(&set), LIMIT).await {
+        Ok(Login::In(_)) => {
+            Verdict::ok("the agent stays logged in with a private configuration directory")
+        }
         Ok(_) => Verdict::warning(
-            "with a private configuration directory, the agent is logged out: runs share yours, so \
-             they change its default model, and deny rules do not hold",
+            "the agent is logged out with a private configuration directory, so runs use yours: \
+             they change its default model, and deny rules do not apply",
         )
-        .hint("set CURSOR_AUTH_TOKEN, which needs no directory"),
+        .hint("set CURSOR_AUTH_TOKEN, which works with any directory"),
         Err(error) => Verdict::warning(error.to_string()),
     }
 }

@@ -1,9 +1,9 @@
-//! What the checks look at, and what several of them ask for.
+//! What the checks examine, and answers that several of them need, each asked for once.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -19,10 +19,13 @@ use crate::{
     settings::ServeSettings,
 };
 
-/// A chat of one turn through a server of its own: what the model said, or why it did not.
+/// Sends one chat request through a server started for it: the answer, or why there is none.
 pub type Chat = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
-/// What is examined.
+/// The limit of `status`, which can take 15 s (FACTS 3.1).
+const LOGIN: Duration = Duration::from_secs(20);
+
+/// What the checks examine.
 pub struct Context {
     pub(super) settings: ServeSettings,
     pub(super) env: Env,
@@ -32,11 +35,11 @@ pub struct Context {
     places: Places,
     login: OnceCell<Result<Login, String>>,
     models: OnceCell<Result<Vec<Listed>, String>>,
-    sibling: OnceCell<Option<RunningServer>>,
+    running: OnceCell<Option<RunningServer>>,
 }
 
 impl Context {
-    /// Finds the agent. `places` say where OpenCode's configuration is.
+    /// Finds the agent. `places` is where OpenCode's configuration may be.
     pub async fn new(settings: ServeSettings, env: Env, places: Places, chat: Chat) -> Self {
         let explicit = settings.agent.as_deref().map(OsStr::new);
         Self {
@@ -48,11 +51,11 @@ impl Context {
             places,
             login: OnceCell::new(),
             models: OnceCell::new(),
-            sibling: OnceCell::new(),
+            running: OnceCell::new(),
         }
     }
 
-    /// Asks the agent in its usual environment.
+    /// Runs a short command of the agent in the environment of a run.
     pub(super) async fn query(
         &self,
         program: &Program,
@@ -64,17 +67,17 @@ impl Context {
         program.query(args, &env, Path::new("/"), limit).await
     }
 
-    /// What the agent says of its login; asked once. `None` without an agent.
+    /// The agent's login; `None` without an agent.
     pub(super) async fn login(&self) -> Option<&Result<Login, String>> {
         let program = self.program.as_ref().ok()?;
         let ask = || async {
-            let login = auth::ask(program, &self.env.for_agent(&[])).await;
+            let login = auth::ask(program, &self.env.for_agent(&[]), LOGIN).await;
             login.map_err(|error| error.to_string())
         };
         Some(self.login.get_or_init(ask).await)
     }
 
-    /// The agent's models; asked once. `None` without an agent.
+    /// The agent's models; `None` without an agent.
     pub(super) async fn models(&self) -> Option<&Result<Vec<Listed>, String>> {
         let program = self.program.as_ref().ok()?;
         let ask = || async {
@@ -88,7 +91,7 @@ impl Context {
         Some(self.models.get_or_init(ask).await)
     }
 
-    /// Where the server is, or would be.
+    /// The address of the server, running or not.
     pub(super) fn addr(&self) -> SocketAddr {
         let host = match self.settings.host {
             any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -97,27 +100,15 @@ impl Context {
         SocketAddr::new(host, self.settings.port)
     }
 
-    /// The open-cursor there, if there is one; asked once.
-    pub(super) async fn sibling(&self) -> Option<&RunningServer> {
+    /// The open-cursor that answers at [`Self::addr`].
+    pub(super) async fn server(&self) -> Option<&RunningServer> {
         let ask = || http::identify(self.addr());
-        self.sibling.get_or_init(ask).await.as_ref()
+        self.running.get_or_init(ask).await.as_ref()
     }
 
     /// Our provider in OpenCode's configuration; `None` where the environment names no home.
     pub(super) fn inspect(&self) -> Option<Result<Inspection, ConfigError>> {
         let config = locate(&self.places, PROVIDER)?;
         Some(inspect(&config, PROVIDER))
-    }
-
-    /// Finds a program on PATH, then in directories below the home.
-    pub(super) fn find(&self, name: &str, in_home: &[&str]) -> Option<PathBuf> {
-        let home = self.env.get("HOME").map(PathBuf::from);
-        let path: OsString = self.env.get("PATH").unwrap_or_default().to_owned();
-        let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        let more = in_home
-            .iter()
-            .filter_map(|dir| Some(home.as_ref()?.join(dir)));
-        let mut files = dirs.into_iter().chain(more).map(|dir| dir.join(name));
-        files.find(|file| file.is_file())
     }
 }

@@ -1,4 +1,4 @@
-//! Whether Cursor's back end answers: an empty chat costs no request.
+//! Whether Cursor's service answers, over TLS and any proxy: creating an empty chat costs no request.
 
 use super::{Context, finding::Verdict};
 
@@ -18,8 +18,14 @@ pub(super) async fn check(context: &Context) -> Verdict {
     if last.is_some_and(is_uuid) {
         return Verdict::ok("an empty chat was created");
     }
-    Verdict::problem(format!("no chat was created: {}", reply.error()))
-        .hint("run `cursor-agent create-chat`, and `open-cursor login` if it asks for that")
+    let error = reply.error().to_string();
+    let hint = if error.to_lowercase().contains("certificate") {
+        "if your network inspects TLS, set NODE_EXTRA_CA_CERTS to the file of its CA (PEM): \
+         Cursor's CLI does not use the operating system's list"
+    } else {
+        "run `cursor-agent create-chat`; if it asks for a login, run `open-cursor login`"
+    };
+    Verdict::problem(format!("no chat was created: {error}")).hint(hint)
 }
 
 fn is_uuid(text: &str) -> bool {

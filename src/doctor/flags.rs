@@ -1,4 +1,4 @@
-//! Whether the agent takes the options that a run needs.
+//! Whether the agent supports the options of a run.
 
 use super::{Context, finding::Verdict};
 
@@ -18,24 +18,24 @@ pub(super) async fn check(context: &Context) -> Verdict {
         return Verdict::no_agent();
     };
     if program.is_built_in() {
-        return Verdict::ok("the replay agent takes what the CLI takes");
+        return Verdict::ok("the replay agent supports all options");
     }
     let help = match context.query(program, &["--help"], 10).await {
         Ok(reply) if reply.stdout.trim().is_empty() => {
             return Verdict::problem(format!(
-                "{} does not tell its options: {}",
+                "`{} --help` does not work: {}",
                 program.path.display(),
                 reply.error()
             ))
-            .hint("reinstall Cursor's CLI if `--help` fails");
+            .hint("reinstall Cursor's CLI");
         }
         Ok(reply) => reply.stdout,
         Err(error) => return Verdict::problem(error.to_string()),
     };
     if !help.contains("Cursor") {
         let path = program.path.display();
-        return Verdict::problem(format!("{path} is not Cursor's: its help does not say so")).hint(
-            "another vendor has a program of this name; name the right one with `agent` in config.toml",
+        return Verdict::problem(format!("{path} is not Cursor's CLI: its help does not name Cursor")).hint(
+            "other vendors use this name too; set the path of Cursor's CLI with `agent` in config.toml",
         );
     }
     let words: Vec<&str> = help
@@ -47,8 +47,11 @@ pub(super) async fn check(context: &Context) -> Verdict {
         .filter(|flag| !words.contains(flag))
         .collect();
     if missing.is_empty() {
-        return Verdict::ok(format!("all {} options that a run needs", NEEDED.len()));
+        return Verdict::ok(format!(
+            "supports all {} options that runs use",
+            NEEDED.len()
+        ));
     }
-    Verdict::problem(format!("its help does not name {}", missing.join(", ")))
+    Verdict::problem(format!("does not support {}", missing.join(", ")))
         .hint("update Cursor's CLI with `cursor-agent update`")
 }

@@ -1,4 +1,4 @@
-//! Whether the agent is logged in, and who pays.
+//! Whether the agent is logged in, and with which credential.
 
 use super::{Context, finding::Verdict};
 use crate::auth::{self, Login, Source};
@@ -9,12 +9,14 @@ pub(super) async fn check(context: &Context) -> Verdict {
     };
     match (login, auth::source(&context.env)) {
         (Ok(Login::In(_)), Source::ApiKey) => {
-            Verdict::warning("logged in by an API key, which may be billed per request").hint(
+            Verdict::warning("logged in with an API key: requests may be billed one by one").hint(
                 "to use your plan, unset CURSOR_API_KEY (and a key in CURSOR_ACCESS_TOKEN) and run \
                  `open-cursor login`",
             )
         }
-        (Ok(Login::In(_)), Source::Token) => Verdict::ok("logged in by a token of the environment"),
+        (Ok(Login::In(_)), Source::Token) => {
+            Verdict::ok("logged in with a token from the environment")
+        }
         (Ok(Login::In(_)), Source::Login) => Verdict::ok("logged in"),
         (Ok(Login::Out), _) => Verdict::problem("not logged in").hint("run `open-cursor login`"),
         (Ok(Login::Unknown), _) => {

@@ -1,11 +1,11 @@
-//! Looks at everything that a request needs, and says what is wrong and what to do.
+//! Checks everything that a request needs, and reports what is wrong and how to fix it.
 //!
 //! ```text
-//! Context (settings, environment, agent) ── CHECKS, all at once, a budget each ──> Vec<Finding>
+//! Context (settings, environment, agent) ── CHECKS, concurrent, each with a time limit ──> Vec<Finding>
 //! ```
 //!
-//! One file per check, one row in [`CHECKS`]; who shows the findings is no concern of theirs. A check
-//! changes nothing; where a repair is safe, it names it.
+//! One file per check, one row in [`CHECKS`]. A check prints nothing and changes nothing; where a
+//! repair is safe, its finding names it.
 
 mod agent;
 mod base_url;
@@ -21,9 +21,9 @@ mod models;
 mod network;
 mod opencode;
 mod overrides;
-mod owner;
 mod path;
 mod port;
+mod processes;
 mod provider;
 mod server;
 mod strays;
@@ -40,28 +40,32 @@ pub use finding::{Finding, Fix, Severity};
 
 use finding::Verdict;
 
-/// A thing to look at.
+/// A check of one thing.
 pub struct Check {
-    /// What it is called, for people and for `--json`.
+    /// Its name, in the output and in `--json`.
     pub name: &'static str,
-    /// When it is done.
+    /// When it runs.
     pub depth: Depth,
-    budget: Duration,
+    /// Its limit with `--deep`; without, no check takes longer than [`QUICK`].
+    limit: Duration,
     run: for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>,
 }
 
-/// When a check is done.
+/// The limit of a check without `--deep`: nobody waits longer for an agent that hangs.
+const QUICK: Duration = Duration::from_secs(4);
+
+/// When a check runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// Always.
     Base,
     /// With `--deep`.
     Deep,
-    /// With `--deep`, unless it is told not to spend a request.
+    /// With `--deep`, unless `--no-chat` is set: it costs a request.
     Chat,
 }
 
-/// All checks, in the order in which they are shown.
+/// All checks, in the order of the output.
 pub const CHECKS: &[Check] = &[
     base("agent", 15, |context| agent::check(context).boxed()),
     base("agent-flags", 15, |context| flags::check(context).boxed()),
@@ -94,53 +98,72 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-type Run = for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>;
+type CheckFn = for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>;
 
-const fn base(name: &'static str, seconds: u64, run: Run) -> Check {
+const fn base(name: &'static str, seconds: u64, run: CheckFn) -> Check {
     Check {
         name,
         depth: Depth::Base,
-        budget: Duration::from_secs(seconds),
+        limit: Duration::from_secs(seconds),
         run,
     }
 }
 
-const fn deep(name: &'static str, seconds: u64, run: Run) -> Check {
+const fn deep(name: &'static str, seconds: u64, run: CheckFn) -> Check {
     Check {
         depth: Depth::Deep,
         ..base(name, seconds, run)
     }
 }
 
-/// Does all checks up to a depth, at the same time. `waiting` is told the names of those that still
-/// run, whenever one has ended.
+/// Runs all checks up to a depth, concurrently. `on_finding` receives each finding in the order of
+/// [`CHECKS`], as soon as those before it are there, and `waiting` the names of the checks that
+/// still run, whenever one has ended.
 pub async fn examine(
     context: &Context,
     depth: Depth,
+    mut on_finding: impl FnMut(&Finding),
     waiting: impl Fn(&[&'static str]),
 ) -> Vec<Finding> {
     let chosen = || CHECKS.iter().filter(|check| check.depth <= depth);
     let mut left: Vec<&'static str> = chosen().map(|check| check.name).collect();
     waiting(&left);
-    let mut running: FuturesUnordered<_> = chosen()
+    let runs = chosen().map(|check| async {
+        let quick = depth == Depth::Base;
+        let limit = if quick {
+            check.limit.min(QUICK)
+        } else {
+            check.limit
+        };
+        one(context, check, limit, quick).await
+    });
+    let mut running: FuturesUnordered<_> = runs
         .enumerate()
-        .map(|(at, check)| one(context, check).map(move |finding| (at, finding)))
+        .map(|(at, run)| run.map(move |finding| (at, finding)))
         .collect();
-    let mut findings = Vec::new();
+    let mut findings: Vec<Option<Finding>> = chosen().map(|_| None).collect();
+    let mut reported = 0;
     while let Some((at, finding)) = running.next().await {
         left.retain(|name| *name != finding.check);
+        findings[at] = Some(finding);
+        while let Some(Some(next)) = findings.get(reported) {
+            on_finding(next);
+            reported += 1;
+        }
         waiting(&left);
-        findings.push((at, finding));
     }
-    findings.sort_by_key(|(at, _)| *at);
-    findings.into_iter().map(|(_, finding)| finding).collect()
+    findings.into_iter().flatten().collect()
 }
 
-async fn one(context: &Context, check: &Check) -> Finding {
-    let verdict = tokio::time::timeout(check.budget, (check.run)(context)).await;
+async fn one(context: &Context, check: &Check, limit: Duration, quick: bool) -> Finding {
+    let verdict = tokio::time::timeout(limit, (check.run)(context)).await;
     let verdict = verdict.unwrap_or_else(|_| {
-        let seconds = check.budget.as_secs();
-        Verdict::warning(format!("no result within {seconds} s"))
+        let verdict = Verdict::warning(format!("no result within {} s", limit.as_secs()));
+        if quick && check.limit > limit {
+            verdict.hint("`open-cursor doctor --deep` waits longer")
+        } else {
+            verdict
+        }
     });
     Finding::new(check.name, verdict)
 }

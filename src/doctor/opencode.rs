@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{Context, finding::Verdict};
-use crate::agent::{Program, Reply};
+use crate::agent::{Program, Reply, find_program};
 
-/// It is a large program, and its first start is slow.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// A large program: its first start is slow.
+const LIMIT: Duration = Duration::from_secs(8);
 
-/// Where it makes its directories on every start.
+/// Where it creates directories on every start.
 const DIRECTORIES: [&str; 4] = [
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
@@ -21,24 +21,25 @@ const DIRECTORIES: [&str; 4] = [
 ];
 
 pub(super) async fn check(context: &Context) -> Verdict {
-    let Some(path) = context.find("opencode", &[".opencode/bin", ".bun/bin", ".local/bin"]) else {
-        return Verdict::info("OpenCode was not found; other clients need none")
+    let places = [".opencode/bin", ".bun/bin", ".local/bin"];
+    let path = find_program("opencode".as_ref(), &context.env, &places).await;
+    let Some(path) = path else {
+        return Verdict::info("OpenCode is not installed (other clients do not need it)")
             .hint("install it with `npm install -g opencode-ai`");
     };
     let shown = path.display().to_string();
     match version(context, path).await {
         Ok(version) => Verdict::ok(format!("{shown}, version {version}")),
-        Err(why) => Verdict::warning(format!("{shown} does not tell its version: {why}")).hint(
-            format!("try `{shown} --version`, and install it anew if it fails"),
-        ),
+        Err(why) => Verdict::warning(format!("`{shown} --version` does not work: {why}"))
+            .hint("reinstall it with `npm install -g opencode-ai`"),
     }
 }
 
-/// What it calls its version, without a trace in the user's directories.
+/// Runs `--version` without leaving a trace in the user's directories.
 async fn version(context: &Context, path: PathBuf) -> Result<String, String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let own = DIRECTORIES.map(|name| (name.into(), dir.path().into()));
-    // The home stays: a version manager may stand before the program.
+    // The home stays: the program may be a version manager's.
     let kept = ["HOME", "PATH"]
         .into_iter()
         .filter_map(|name| Some((name.into(), context.env.get(name)?.to_owned())));
@@ -47,7 +48,7 @@ async fn version(context: &Context, path: PathBuf) -> Result<String, String> {
         path,
         leading_args: Vec::new(),
     };
-    let asked = program.query(&["--version"], &env, Path::new("/"), PATIENCE);
+    let asked = program.query(&["--version"], &env, Path::new("/"), LIMIT);
     let Reply { stdout, stderr, .. } = asked.await.map_err(|error| error.to_string())?;
     let mut lines = stdout
         .lines()
@@ -55,7 +56,7 @@ async fn version(context: &Context, path: PathBuf) -> Result<String, String> {
     match lines.find(|line| line.starts_with(|c: char| c.is_ascii_digit())) {
         Some(version) => Ok(format!("{version:.40}")),
         None => Err(format!(
-            "it says `{:.120}`",
+            "it printed `{:.120}`",
             [stdout.trim(), stderr.trim()].concat()
         )),
     }

@@ -1,4 +1,4 @@
-//! Variables that silently change what the agent talks to.
+//! Variables that change what the agent connects to.
 
 use super::{Context, finding::Verdict};
 
@@ -13,7 +13,7 @@ const OVERRIDES: &[&str] = &[
     "CURSOR_STATSIG_OVERRIDES",
 ];
 
-/// Passed on as they are; good to know.
+/// Passed to the agent unchanged.
 const PROXIES: &[&str] = &[
     "HTTPS_PROXY",
     "https_proxy",
@@ -31,10 +31,10 @@ pub(super) async fn check(context: &Context) -> Verdict {
     let overrides = set(OVERRIDES);
     if !overrides.is_empty() {
         return Verdict::warning(format!(
-            "the agent is told otherwise by {}",
+            "the environment changes what the agent connects to: {}",
             overrides.join(", ")
         ))
-        .hint("unset them unless you mean it");
+        .hint("unset them unless you set them on purpose");
     }
     if context.env.get("CURSOR_USER_ID").is_some() {
         return Verdict::info("CURSOR_USER_ID is set, which the CLI does not read");
@@ -42,7 +42,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     match set(PROXIES) {
         none if none.is_empty() => Verdict::ok("no variable overrides where the agent connects"),
         proxies => Verdict::info(format!(
-            "the agent connects by a proxy: {}",
+            "the agent connects through a proxy: {}",
             proxies.join(", ")
         )),
     }

@@ -1,24 +1,27 @@
-//! Whether a shell finds us, and the same one.
+//! Whether `open-cursor` is on PATH, and is this program.
 
 use super::{Context, finding::Verdict};
+use crate::agent::find_program;
 
 pub(super) async fn check(context: &Context) -> Verdict {
     let real = |path: &std::path::Path| path.canonicalize().ok();
     let own = std::env::current_exe().ok();
-    let Some(found) = context.find("open-cursor", &[]) else {
+    let found = find_program("open-cursor".as_ref(), &context.env, &[]).await;
+    let Some(found) = found else {
         let own = own.map(|own| format!("; this is {}", own.display()));
         return Verdict::info(format!(
             "open-cursor is not on PATH{}",
             own.unwrap_or_default()
         ))
-        .hint("`cargo install --path .` puts it into ~/.cargo/bin");
+        .hint("`cargo install --path .` installs it to ~/.cargo/bin");
     };
     let shown = found.display().to_string();
     match (real(&found), own.as_deref().and_then(real)) {
-        (Some(found), Some(own)) if found != own => {
-            Verdict::warning(format!("PATH finds {shown}, but this is {}", own.display()))
-                .hint("remove the older one")
-        }
+        (Some(found), Some(own)) if found != own => Verdict::warning(format!(
+            "{shown} comes first on PATH, but this is {}",
+            own.display()
+        ))
+        .hint("remove the older one"),
         _ => Verdict::ok(shown),
     }
 }

@@ -1,29 +1,30 @@
-//! Who has the port.
+//! Whether the port is free, and which process holds it.
 
 use tokio::net::TcpListener;
 
-use super::{Context, finding::Verdict, owner};
+use super::{Context, finding::Verdict, processes};
 
 pub(super) async fn check(context: &Context) -> Verdict {
     let addr = context.addr();
     if addr.port() == 0 {
-        return Verdict::info("any free port is used, so clients can't be configured for one");
+        return Verdict::info(
+            "port 0: the server picks a free port at each start, so clients cannot be configured for it",
+        );
     }
-    if let Some(sibling) = context.sibling().await {
-        return Verdict::ok(format!("{addr} belongs to {sibling}"));
+    if let Some(running) = context.server().await {
+        return Verdict::ok(format!("{running} listens on {addr}"));
     }
     match TcpListener::bind(addr).await {
         Ok(_) => Verdict::ok(format!("{addr} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let owner = tokio::task::spawn_blocking(move || owner::of(addr.port()));
+            let owner = tokio::task::spawn_blocking(move || processes::listener(addr.port()));
             let owner = owner.await.ok().flatten();
-            let owner =
-                owner.unwrap_or_else(|| "another program, which only its user can see".to_owned());
+            let owner = owner.unwrap_or_else(|| "a process of another user".to_owned());
             Verdict::problem(format!("{addr} is in use by {owner}")).hint(
                 "stop it, or set another `port` in config.toml, and run `open-cursor install` if OpenCode is configured",
             )
         }
-        Err(error) => Verdict::problem(format!("{addr} can't be listened on: {error}"))
+        Err(error) => Verdict::problem(format!("cannot listen on {addr}: {error}"))
             .hint("choose another `host` or `port` in config.toml"),
     }
 }

@@ -11,8 +11,9 @@ pub(super) async fn check(context: &Context) -> Verdict {
     };
     let config = inspection.config.display();
     if !inspection.has_provider() {
-        return Verdict::info(format!("{config} has no provider {PROVIDER}"))
-            .hint("`open-cursor install` adds it; `open-cursor run -- opencode` needs none");
+        return Verdict::info(format!("{config} has no provider {PROVIDER}")).hint(
+            "add it with `open-cursor install`; `open-cursor run -- opencode` does not need it",
+        );
     }
     if inspection.package() != Some("@ai-sdk/openai-compatible") {
         return Verdict::problem(format!(

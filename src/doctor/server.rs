@@ -1,27 +1,31 @@
-//! Whether a server runs, and which.
+//! Whether a server runs, and its version.
 
 use super::{Context, finding::Verdict};
 
 pub(super) async fn check(context: &Context) -> Verdict {
     let addr = context.addr();
-    let Some(sibling) = context.sibling().await else {
-        return Verdict::info(format!("no server on {addr}"))
-            .hint("`open-cursor serve` starts one, `open-cursor run -- CLIENT` brings its own");
+    let Some(running) = context.server().await else {
+        return Verdict::info(format!("no server on {addr}")).hint(
+            "start one with `open-cursor serve`; `open-cursor run -- CLIENT` starts its own",
+        );
     };
-    if sibling.version != env!("CARGO_PKG_VERSION") {
+    if running.version != env!("CARGO_PKG_VERSION") {
         return Verdict::warning(format!(
-            "{sibling} runs on {addr}, but this is {}",
+            "{running} listens on {addr}, but this program is version {}",
             env!("CARGO_PKG_VERSION")
         ))
         .hint(format!(
             "restart it: `kill {}`, then `open-cursor serve`",
-            sibling.pid
+            running.pid
         ));
     }
-    if sibling.status != "ok" {
-        return Verdict::warning(format!("{sibling} is {}", sibling.status));
+    if running.status != "ok" {
+        return Verdict::warning(format!("{running} is {}", running.status));
     }
-    let agent = sibling.agent.as_deref().unwrap_or("not told");
-    let workspace = sibling.workspace.as_deref().unwrap_or("each request's own");
-    Verdict::ok(format!("{sibling}, agent {agent}, workspace {workspace}"))
+    let agent = running.agent.as_deref().unwrap_or("unknown");
+    let workspace = running
+        .workspace
+        .as_deref()
+        .unwrap_or("set by each request");
+    Verdict::ok(format!("{running}, agent {agent}, workspace {workspace}"))
 }

@@ -3,7 +3,7 @@
 use super::{Context, Fix, finding::Verdict};
 use crate::models::{Request, group, resolve};
 
-/// How many are named.
+/// How many the message names.
 const SHOWN: usize = 5;
 
 pub(super) async fn check(context: &Context) -> Verdict {
@@ -38,7 +38,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
         _ => String::new(),
     };
     let shown = missing[..missing.len().min(SHOWN)].join(", ");
-    Verdict::warning(format!("the account lacks {shown}{more}"))
-        .hint("run `open-cursor sync-models`; entries of your own stay until you remove them")
+    Verdict::warning(format!("your account does not have {shown}{more}"))
+        .hint("run `open-cursor sync-models`; remove entries that you added yourself")
         .fix(Fix::SyncModels)
 }

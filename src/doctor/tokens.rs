@@ -1,4 +1,4 @@
-//! Whether the tokens that can be seen are about to end. They are read locally, for their claims.
+//! Whether a token has expired or will soon. Tokens are read locally, for their claims.
 
 use super::{Context, finding::Verdict};
 use crate::auth;
@@ -34,6 +34,6 @@ pub(super) async fn check(context: &Context) -> Verdict {
         .min_by_key(|(_, left)| *left);
     match left {
         Some((place, left)) => Verdict::ok(format!("{}: {left} days left", place.name)),
-        None => Verdict::info("no token with an end can be seen here"),
+        None => Verdict::info("no token with an expiry date was found"),
     }
 }

@@ -1,4 +1,4 @@
-//! Whether OpenCode shows families with variants, rather than every member.
+//! Whether OpenCode's list of models is grouped into families with variants.
 
 use super::{Context, finding::Verdict};
 
@@ -10,8 +10,8 @@ pub(super) async fn check(context: &Context) -> Verdict {
         return Verdict::info("not checked: OpenCode has no models of ours");
     }
     if inspection.has_variants() {
-        return Verdict::ok("families have variants");
+        return Verdict::ok("models are grouped into families with variants");
     }
-    Verdict::info("every model is an entry of its own")
-        .hint("`open-cursor sync-models --variants --compact` makes a shorter list")
+    Verdict::info("models are not grouped")
+        .hint("`open-cursor sync-models --variants --compact` groups them into a shorter list")
 }

@@ -20,7 +20,6 @@ mod reply;
 mod routes;
 mod server;
 mod sse;
-mod stall;
 mod unserved;
 
 pub use auth::ApiKey;

@@ -75,7 +75,7 @@ pub struct Args {
     pub pace: Duration,
     /// Words that are no options: a command, or the prompt.
     pub words: Vec<String>,
-    /// `--format` of `status` and `about`.
+    /// `--format` of `status`.
     pub format: Option<String>,
     /// `--version`, `--help` and `--list-models`, which come before everything else.
     pub version: bool,
@@ -146,7 +146,7 @@ impl Args {
         let text = value.clone().unwrap_or_default();
         match name {
             "--output-format" if !["text", "json", "stream-json"].contains(&text.as_str()) => {
-                return Err(format!("error: '{text}' is no --output-format"));
+                return Err(format!("error: '{text}' is not an --output-format"));
             }
             "--output-format" => self.output_format = text,
             "--format" => self.format = value,
@@ -162,7 +162,7 @@ impl Args {
             "--list-models" => self.list_models = true,
             "--replay-pace" => {
                 let ms = text.parse().map_err(|_| {
-                    format!("error: '{text}' is no number of milliseconds for --replay-pace")
+                    format!("error: '{text}' is not a number of milliseconds for --replay-pace")
                 })?;
                 self.pace = Duration::from_millis(ms);
             }
@@ -219,7 +219,10 @@ mod tests {
             ("--fork", "error: unknown option '--fork'"),
             ("--fork=1 -p", "error: unknown option '--fork'"),
             ("--model", "error: option '--model' argument missing"),
-            ("--output-format xml", "error: 'xml' is no --output-format"),
+            (
+                "--output-format xml",
+                "error: 'xml' is not an --output-format",
+            ),
         ] {
             assert_eq!(parse(line).unwrap_err(), message);
         }

@@ -1,4 +1,4 @@
-//! Writes a run in the CLI's three output formats (SCHEMA 1 to 4).
+//! Writes the events of a run as the CLI does in its format `stream-json` (SCHEMA 1 to 4).
 //!
 //! Knows the shapes of events, not when they should come: that is for a script or a test to say.
 
@@ -18,20 +18,6 @@ const TOOL_PAUSES: u32 = 25;
 /// How much reasoning goes into one delta, in words.
 const THINKING_WORDS: usize = 3;
 
-/// What a run prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Only the final reply.
-    Text,
-    /// Only the `result` object.
-    Json,
-    /// Every event, with or without text deltas.
-    Stream {
-        /// `--stream-partial-output`.
-        partial: bool,
-    },
-}
-
 /// What stays the same throughout a run.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -41,8 +27,8 @@ pub struct Session {
     pub cwd: String,
     /// The model's label.
     pub model: String,
-    /// What is printed.
-    pub format: Format,
+    /// Whether text comes in deltas (`--stream-partial-output`).
+    pub partial: bool,
     /// The pause after each delta of [`Emitter::say`] and [`Emitter::think`].
     pub pace: Duration,
 }
@@ -97,7 +83,7 @@ impl<W: Write> Emitter<W> {
         }
     }
 
-    /// Bytes as they are, in every format.
+    /// Bytes as they are.
     ///
     /// # Errors
     /// What the output says; a closed pipe is [`io::ErrorKind::BrokenPipe`]. So for all methods.
@@ -106,12 +92,13 @@ impl<W: Write> Emitter<W> {
         self.out.flush()
     }
 
-    /// One event line of any shape; nothing in the formats that print no events.
-    pub fn event(&mut self, event: &Value) -> io::Result<()> {
-        match self.session.format {
-            Format::Stream { .. } => self.line(event),
-            Format::Text | Format::Json => Ok(()),
-        }
+    /// One event line of any shape.
+    pub fn event(&mut self, value: &Value) -> io::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, value)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)?;
+        self.out.flush()
     }
 
     /// `system/init` and the echo of the prompt.
@@ -169,10 +156,10 @@ impl<W: Write> Emitter<W> {
     pub fn delta(&mut self, text: &str) -> io::Result<()> {
         self.next_model_call();
         self.segment.push_str(text);
-        match self.session.format {
-            Format::Stream { partial: true } => self.assistant(text, true, None),
-            _ => Ok(()),
+        if self.session.partial {
+            self.assistant(text, true, None)?;
         }
+        Ok(())
     }
 
     /// The end of the segment before a tool call: its recap or, without partial output, its text.
@@ -263,10 +250,7 @@ impl<W: Write> Emitter<W> {
                 "cacheWriteTokens": usage.cache_write.unwrap_or(0),
             });
         }
-        match self.session.format {
-            Format::Text => self.raw(format!("{last}\n").as_bytes()),
-            Format::Json | Format::Stream { .. } => self.line(&result),
-        }
+        self.event(&result)
     }
 
     /// How many bytes of answer text there were so far.
@@ -332,14 +316,6 @@ impl<W: Write> Emitter<W> {
             self.model_calls += 1;
             self.model_call = model_call(&self.request, self.model_calls);
         }
-    }
-
-    fn line(&mut self, value: &Value) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, value)?;
-        self.line.push(b'\n');
-        self.out.write_all(&self.line)?;
-        self.out.flush()
     }
 }
 

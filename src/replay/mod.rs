@@ -36,7 +36,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 
 pub use args::Args;
-pub use emitter::{Call, Emitter, Format, Session};
+pub use emitter::{Call, Emitter, Session};
 pub use surface::{Model, Repertoire, Run, run, unknown_model, untrusted};
 pub use tool::{Edit, Todo, Tool};
 

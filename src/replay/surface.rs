@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Args;
-use super::emitter::{Format, Session};
+use super::emitter::Session;
 use super::ident::uuid;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-replay");
@@ -22,25 +22,8 @@ Usage: agent [options] [command] [prompt...]
 The replay agent of open-cursor: it takes the options of Cursor's CLI and answers from a script.
 `--replay-pace MS` sets the pause between two pieces of text (default 12).
 
-Commands: models, status, about, create-chat, login, logout
+Commands: models, status --format json, create-chat, login, logout
 ";
-
-/// The commands of the real CLI that make no sense here.
-const ELSEWHERE: &[&str] = &[
-    "mcp",
-    "plugin",
-    "worker",
-    "persist",
-    "team",
-    "bedrock",
-    "update",
-    "ls",
-    "resume",
-    "rule",
-    "generate-rule",
-    "agent",
-    "acp",
-];
 
 /// A row of the model list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,13 +88,7 @@ impl Run<'_> {
             id: self.args.resume.clone().unwrap_or_else(uuid),
             cwd: self.workspace.to_string_lossy().into_owned(),
             model: self.label.clone(),
-            format: match self.args.output_format.as_str() {
-                "stream-json" => Format::Stream {
-                    partial: self.args.partial,
-                },
-                "json" => Format::Json,
-                _ => Format::Text,
-            },
+            partial: self.args.partial,
             pace: self.args.pace,
         }
     }
@@ -157,19 +134,12 @@ fn dispatch(
         "version" => writeln!(stdout, "{VERSION}")?,
         "help" => stdout.write_all(HELP.as_bytes())?,
         "models" => list_models(agent, stdout)?,
-        "status" | "whoami" => status(args.format.as_deref(), stdout)?,
-        "about" => about(args.format.as_deref(), stdout)?,
+        "status" if args.format.as_deref() == Some("json") => status(stdout)?,
         "create-chat" => writeln!(stdout, "{}", uuid())?,
         "login" | "logout" => writeln!(
             stdout,
             "This is the replay agent of open-cursor: it has no account to log in to or out of."
         )?,
-        other if ELSEWHERE.contains(&other) => {
-            return refuse(
-                stderr,
-                &format!("Error: the replay agent has no command `{other}`"),
-            );
-        }
         _ if args.format.is_some() => return refuse(stderr, "error: unknown option '--format'"),
         _ => return start(agent, args, stdin, stdout, stderr),
     }
@@ -192,6 +162,10 @@ fn start(
             stderr,
             &format!("Error: Workspace directory does not exist: {shown}"),
         );
+    }
+    if args.output_format != "stream-json" {
+        let message = "Error: the replay agent prints only --output-format stream-json";
+        return refuse(stderr, message);
     }
     if !args.trusted {
         return refuse(stderr, &untrusted(&workspace));
@@ -246,36 +220,11 @@ fn list_models(agent: &impl Repertoire, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nTip: choose one with --model <id>.")
 }
 
-fn status(format: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
-    if format != Some("json") {
-        return writeln!(out, "✓ Logged in as {EMAIL}");
-    }
+fn status(out: &mut dyn Write) -> io::Result<()> {
     let status = json!({
         "status": "authenticated", "isAuthenticated": true, "hasAccessToken": true,
         "hasRefreshToken": true,
         "userInfo": {"email": EMAIL, "userId": 0, "firstName": "Replay", "lastName": "Agent"},
     });
     writeln!(out, "{status}")
-}
-
-fn about(format: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
-    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    if format == Some("json") {
-        let about = json!({
-            "cliVersion": VERSION, "model": "Auto", "subscriptionTier": "Replay",
-            "osPlatform": os, "osArch": arch, "userEmail": EMAIL, "lastRequestId": null,
-        });
-        return writeln!(out, "{about:#}");
-    }
-    writeln!(out, "About the replay agent of open-cursor\n")?;
-    for (name, value) in [
-        ("CLI Version", VERSION),
-        ("Model", "Auto"),
-        ("Subscription Tier", "Replay"),
-        ("OS", &format!("{os} ({arch})")),
-        ("User Email", EMAIL),
-    ] {
-        writeln!(out, "{name:<20}{value}")?;
-    }
-    Ok(())
 }

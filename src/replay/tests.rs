@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::surface::Repertoire;
 use super::{main, script::Script};
 
+const STREAM: &str = "-p --output-format stream-json --trust";
+
 /// Runs the agent without pauses and returns exit code, stdout and stderr.
 fn agent(line: &str, stdin: &str) -> (u8, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -158,10 +160,12 @@ fn a_message_can_spell_its_steps_out() {
     for (results, expected) in [("", "Nobody executed"), (result, "two: listed")] {
         let prompt = format!("=== USER u ===\nPlay this:\n{script}\n=== END u ===\n{results}");
         for model in ["replay-script", "replay-gpt-script"] {
-            let line = format!("-p --trust --replay-pace 0 --model {model}");
+            let line = format!("{STREAM} --replay-pace 0 --model {model}");
             let (code, out, _) = agent(&line, &prompt);
             assert_eq!(code, 0);
-            assert!(out.starts_with(expected), "{out}");
+            let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+            let answer = last["result"].as_str().unwrap();
+            assert!(answer.contains(expected), "{answer}");
         }
     }
     let (_, events, _) = stream("replay-script", 0, "");
@@ -220,16 +224,19 @@ fn failures_look_like_the_clis() {
 fn checks_before_a_run() {
     for (line, message) in [
         ("-p --fork", "error: unknown option '--fork'\n"),
-        ("-p --model auto", "Workspace Trust Required"),
         (
-            "-p --trust --model nope",
+            "-p --output-format stream-json --model auto",
+            "Workspace Trust Required",
+        ),
+        (
+            "-p --output-format stream-json --trust --model nope",
             "Cannot use this model: nope. Available models: auto, replay, replay-thinking, ",
         ),
         (
             "-p --trust --workspace /no/such/dir",
             "Error: Workspace directory does not exist: /no/such/dir\n",
         ),
-        ("mcp list", "has no command `mcp`"),
+        ("-p --trust", "only --output-format stream-json"),
         (
             "-p --trust --format json",
             "error: unknown option '--format'",
@@ -242,19 +249,6 @@ fn checks_before_a_run() {
 }
 
 #[test]
-fn other_output_formats_print_one_thing() {
-    let flags = "-p --trust --replay-pace 0 --resume chat-1";
-    let (_, out, _) = agent(&format!("{flags} --output-format json"), "hi");
-    let result: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (&result["type"], &result["session_id"]),
-        (&"result".into(), &"chat-1".into())
-    );
-    let (_, out, _) = agent(&format!("{flags} --model replay-thinking"), "hi");
-    assert!(out.starts_with("Done thinking."), "{out}");
-}
-
-#[test]
 fn other_commands() {
     let (_, models, _) = agent("models", "");
     assert_eq!(models, agent("--list-models", "").1);
@@ -262,9 +256,7 @@ fn other_commands() {
     let (_, status, _) = agent("status --format json", "");
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["isAuthenticated"], true);
-    assert!(agent("status", "").1.starts_with("✓ Logged in as "));
     assert!(agent("--version", "").1.contains("replay"));
-    assert!(agent("about", "").1.contains("CLI Version         "));
     assert!(agent("login", "").1.contains("replay agent"));
     assert_eq!(agent("create-chat", "").1.len(), 37);
 }
@@ -281,9 +273,8 @@ fn a_reader_that_went_away_ends_it_quietly() {
         }
     }
     let mut stderr = Vec::new();
-    let args = "-p --trust --replay-pace 0 hi"
-        .split(' ')
-        .map(OsString::from);
+    let line = format!("{STREAM} --replay-pace 0 hi");
+    let args = line.split(' ').map(OsString::from);
     assert_eq!(main(args, io::empty(), Closed, &mut stderr), 1);
     assert!(stderr.is_empty());
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::credential;
+
 /// What stands in place of a secret.
 const MARK: &str = "[redacted]";
 
@@ -38,20 +40,7 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn is_secret(word: &str) -> bool {
-    is_key(word) || is_jwt(word) || is_address(word)
-}
-
-fn is_key(word: &str) -> bool {
-    let rest = word
-        .strip_prefix("key_")
-        .or_else(|| word.strip_prefix("crsr_"));
-    rest.is_some_and(|rest| rest.len() >= 6)
-}
-
-/// Three base64url parts, the first being a JSON object; perhaps behind `user_…%3A%3A`.
-fn is_jwt(word: &str) -> bool {
-    let parts: Vec<_> = word.split('.').collect();
-    matches!(parts[..], [head, body, _] if head.contains("eyJ") && body.len() >= 8)
+    credential::is_secret(word) || is_address(word)
 }
 
 fn is_address(word: &str) -> bool {

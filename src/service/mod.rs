@@ -115,9 +115,9 @@ fn launchd(program: &Path, home: &Path) -> String {
     )
 }
 
-/// For a shell.
 fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+    let path = path.display().to_string();
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), Into::into)
 }
 
 #[cfg(test)]
@@ -135,6 +135,6 @@ mod tests {
             "{plist}"
         );
         assert!(plist.contains("<string>/Users/me/Library/Logs/open-cursor.log</string>"));
-        assert_eq!(quoted(Path::new("/it's")), r"'/it'\''s'");
+        assert_eq!(quoted(Path::new("/it's")), "\"/it's\"");
     }
 }

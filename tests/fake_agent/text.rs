@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use open_cursor::replay::{Format, Run, Session};
+use open_cursor::replay::{Run, Session};
 use serde_json::json;
 
 use crate::{Out, begin, begin_with_prompt, finish, session};
@@ -35,7 +35,7 @@ pub fn thinking(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 pub fn nopartial(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     let prompt = run.prompt()?;
     let whole = Session {
-        format: Format::Stream { partial: false },
+        partial: false,
         ..session(run)
     };
     let mut out = Out::new(run.stdout, whole);

@@ -1,23 +1,29 @@
-//! Whether Cursor's host can be reached as the CLI reaches it: by the same proxy, trusting the same
-//! certificates. It ends with the TLS handshake: no request is made and no credential is sent. That
-//! the service works, `create-chat` proves.
+//! Whether the network leads to Cursor: name lookup and a TCP connection, to the proxy if the
+//! environment names one. It sends no request and no credential. TLS, the proxy's rules and the
+//! service itself are proven by `create-chat`, which runs the real CLI.
 
-mod connect;
 mod proxy;
-mod trust;
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt, io,
+    time::{Duration, Instant},
+};
 
 use hyper::Uri;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
 
 use super::{Context, finding::Verdict};
-use connect::Unreachable;
-use proxy::{Proxy, Route};
-use trust::Trust;
+use proxy::Route;
 
-/// Where the CLI asks, unless one of `ELSEWHERE` is set.
+/// Where the CLI connects to, unless one of `ENDPOINTS` is set.
 const CURSOR: &str = "https://api2.cursor.sh";
-const ELSEWHERE: [&str; 2] = ["CURSOR_API_ENDPOINT", "CURSOR_API_BASE_URL"];
+const ENDPOINTS: [&str; 2] = ["CURSOR_API_ENDPOINT", "CURSOR_API_BASE_URL"];
+
+/// The limit for the name lookup, and again for the connection.
+const STEP: Duration = Duration::from_secs(3);
 
 /// A name, or an address without brackets, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,73 +53,65 @@ impl fmt::Display for Host {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("the name {0} cannot be resolved: {1}")]
+    Name(String, io::Error),
+    #[error("{0} does not accept connections: {1}")]
+    Connection(Host, io::Error),
+    #[error("{0} within {seconds} s", seconds = STEP.as_secs())]
+    Timeout(String),
+}
+
 pub(super) async fn check(context: &Context) -> Verdict {
     let program = context.program.as_ref();
     if program.is_ok_and(|program| program.is_built_in()) {
         return Verdict::info("not checked: the replay agent needs no network");
     }
     let get = |name: &str| context.env.get(name).and_then(|value| value.to_str());
-    let url = ELSEWHERE
+    let url = ENDPOINTS
         .iter()
         .find_map(|name| get(name))
         .unwrap_or(CURSOR);
     let uri = url.parse::<Uri>().ok();
     let uri = uri.filter(|uri| uri.scheme_str() == Some("https"));
-    let Some(host) = uri.and_then(|uri| Host::of(&uri, 443)) else {
-        return Verdict::info(format!("not checked: {url} is no https:// address"));
+    let Some(cursor) = uri.and_then(|uri| Host::of(&uri, 443)) else {
+        return Verdict::info(format!("not checked: {url} is not an https:// address"));
     };
-    let proxy = match proxy::route(get, &host) {
-        Route::Direct => None,
-        Route::Proxy(proxy) => Some(proxy),
+    let (host, label, hint) = match proxy::route(get, &cursor) {
+        Route::Direct => (
+            &cursor,
+            cursor.to_string(),
+            "check the network; behind a proxy, set HTTPS_PROXY",
+        ),
+        Route::Proxy(ref proxy) => (
+            &proxy.host.clone(),
+            format!("the proxy for {cursor}, {proxy},"),
+            "check the proxy's address, or unset the variable",
+        ),
         Route::Unknown(why) => return Verdict::info(format!("not checked: {why}")),
     };
-    let trust = Trust::read(get(trust::EXTRA)).await;
-    let begun = Instant::now();
-    match connect::reach(&host, proxy.as_ref(), &trust).await {
-        Err(failure) => unreachable(&host, proxy.as_ref(), &trust, &failure),
+    let started = Instant::now();
+    match connect(host).await {
         Ok(()) => {
-            let by = proxy.map_or_else(String::new, |proxy| format!(" by {proxy}"));
-            let took = begun.elapsed().as_millis();
-            let message = format!("{host} answers{by}, its certificate is trusted ({took} ms)");
-            match &trust.unread {
-                None => Verdict::ok(message),
-                Some(why) => Verdict::warning(format!("{message}, but {why}"))
-                    .hint("name a file of certificates in PEM form, or unset the variable"),
-            }
+            let took = started.elapsed().as_millis();
+            Verdict::ok(format!("{label} accepts connections ({took} ms)"))
         }
+        Err(error) => Verdict::problem(format!("{label} cannot be reached: {error}")).hint(hint),
     }
 }
 
-fn unreachable(
-    host: &Host,
-    proxy: Option<&Proxy>,
-    trust: &Trust,
-    failure: &Unreachable,
-) -> Verdict {
-    let hint = match failure {
-        Unreachable::Refused { status: 407, .. } => {
-            "the proxy wants a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"
-                .into()
-        }
-        Unreachable::Refused { .. } => format!(
-            "ask who runs the proxy to allow {host}, or name it in NO_PROXY if it is reached without"
-        ),
-        Unreachable::Untrusted { clock: true, .. } => "is this machine's clock right?".to_owned(),
-        Unreachable::Untrusted { .. } => match (&trust.unread, trust.has_extra) {
-            (Some(why), _) => format!("{why}; it must hold the CA of whoever inspects TLS here"),
-            (None, true) => format!(
-                "the CA of whoever inspects TLS here is not among those in {}",
-                trust::EXTRA
-            ),
-            (None, false) => format!(
-                "companies inspect TLS like this: set {} to the file of the company's CA (PEM), \
-                 which Cursor's CLI needs too; it does not ask the operating system",
-                trust::EXTRA
-            ),
-        },
-        _ if proxy.is_some() => "check the proxy's address, or unset the variable".to_owned(),
-        _ => "check the network; behind a proxy, set HTTPS_PROXY".to_owned(),
-    };
-    let by = proxy.map_or_else(String::new, |proxy| format!(" by {proxy}"));
-    Verdict::problem(format!("{host} can't be reached{by}: {failure}")).hint(hint)
+/// Connects, and closes the connection.
+async fn connect(host: &Host) -> Result<(), ConnectError> {
+    let lookup = lookup_host((host.name.as_str(), host.port));
+    let addresses: Vec<_> = timeout(STEP, lookup)
+        .await
+        .map_err(|_| ConnectError::Timeout("no answer from the name server".to_owned()))?
+        .map_err(|error| ConnectError::Name(host.name.clone(), error))?
+        .collect();
+    timeout(STEP, TcpStream::connect(&addresses[..]))
+        .await
+        .map_err(|_| ConnectError::Timeout(format!("no connection to {host}")))?
+        .map_err(|error| ConnectError::Connection(host.clone(), error))?;
+    Ok(())
 }

@@ -1,10 +1,8 @@
-//! By which proxy a host is reached, as the environment says.
+//! Which proxy the environment names for a host.
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::Uri;
-use percent_encoding::percent_decode_str;
 
 use super::Host;
 
@@ -12,27 +10,24 @@ use super::Host;
 const PROXIES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 const EXCEPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
-/// How a host is reached.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Direct,
     Proxy(Proxy),
-    /// By a proxy that we can't use; why.
+    /// The variable names a proxy that only the agent can use, or no proxy at all; why.
     Unknown(String),
 }
 
-/// A proxy that takes `CONNECT`. Shown without its credentials.
+/// An HTTP proxy. Shown without its credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Proxy {
     pub(super) host: Host,
     variable: &'static str,
-    /// The value of the header `Proxy-Authorization`.
-    pub(super) authorization: Option<String>,
 }
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the proxy {} ({})", self.host, self.variable)
+        write!(f, "{} ({})", self.host, self.variable)
     }
 }
 
@@ -50,27 +45,14 @@ pub(super) fn route<'e>(get: impl Fn(&str) -> Option<&'e str>, host: &Host) -> R
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     if scheme != "http" {
         return Route::Unknown(format!(
-            "the proxy of {variable} is of a kind that only the agent can tell about (`{scheme}`)"
+            "only the agent can use the `{scheme}` proxy that {variable} names"
         ));
     }
     let uri = format!("http://{rest}").parse::<Uri>();
-    let Some((uri, host)) = uri
-        .ok()
-        .and_then(|uri| Host::of(&uri, 80).map(|host| (uri, host)))
-    else {
-        return Route::Unknown(format!("{variable} is no address of a proxy"));
-    };
-    Route::Proxy(Proxy {
-        host,
-        variable,
-        authorization: authorization(&uri),
-    })
-}
-
-fn authorization(uri: &Uri) -> Option<String> {
-    let (user, _) = uri.authority()?.as_str().rsplit_once('@')?;
-    let user: Vec<u8> = percent_decode_str(user).collect();
-    Some(format!("Basic {}", STANDARD.encode(user)))
+    match uri.ok().and_then(|uri| Host::of(&uri, 80)) {
+        Some(host) => Route::Proxy(Proxy { host, variable }),
+        None => Route::Unknown(format!("{variable} is not the address of a proxy")),
+    }
 }
 
 /// `NO_PROXY`: names, which stand for the names below them too, addresses, or `*` for all.
@@ -107,20 +89,17 @@ mod tests {
 
     #[test]
     fn the_environment_names_the_proxy() {
-        for (url, shown, authorization) in [
-            ("http://10.0.0.1:3128", "10.0.0.1:3128", None),
-            ("proxy.corp:8080/", "proxy.corp:8080", None),
-            ("http://proxy.corp", "proxy.corp:80", None),
-            ("http://[::1]:1", "[::1]:1", None),
-            ("http://a:b%40c@p:1", "p:1", Some("Basic YTpiQGM=")),
+        for (url, shown) in [
+            ("http://10.0.0.1:3128", "10.0.0.1:3128"),
+            ("proxy.corp:8080/", "proxy.corp:8080"),
+            ("http://proxy.corp", "proxy.corp:80"),
+            ("http://[::1]:1", "[::1]:1"),
+            ("http://a:b%40c@p:1", "p:1"),
         ] {
             let Route::Proxy(proxy) = of(&[("HTTPS_PROXY", url)]) else {
                 panic!("{url}");
             };
-            assert_eq!(
-                (proxy.to_string(), proxy.authorization.as_deref()),
-                (format!("the proxy {shown} (HTTPS_PROXY)"), authorization)
-            );
+            assert_eq!(proxy.to_string(), format!("{shown} (HTTPS_PROXY)"));
         }
         for url in ["socks5://p:1", "https://p:1", "http://", "a b"] {
             assert!(

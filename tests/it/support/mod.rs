@@ -4,7 +4,6 @@ mod cli;
 mod fake_agent;
 mod server;
 mod sse;
-pub mod tls;
 pub mod wire;
 
 pub use cli::{Home, ended, golden};

@@ -1,6 +1,12 @@
 //! The only place that prints. Data goes to stdout, everything else to stderr.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod progress;
+mod wrap;
+
+pub use progress::{Progress, progress};
+pub use wrap::Wrapped;
+
 use std::{
     fmt,
     io::{self, Write as _},
@@ -13,8 +19,7 @@ use anstyle::{AnsiColor, Style};
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 
-/// What to do about an error, beside the error itself. Attach it with `.context(Hint(…))`-free
-/// constructors: [`hinted`] and [`usage`].
+/// An error with a hint and an exit code; made by [`hinted`] and [`usage`].
 #[derive(Debug)]
 struct Hinted {
     message: String,
@@ -30,7 +35,7 @@ impl fmt::Display for Hinted {
 
 impl std::error::Error for Hinted {}
 
-/// An error that tells what to do next; exit code 1.
+/// An error with a hint; exit code 1.
 pub fn hinted(message: impl fmt::Display, hint: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Hinted {
         message: message.to_string(),
@@ -58,7 +63,7 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(hinted.map_or(1, |hinted| hinted.code))
 }
 
-/// Why data could not be printed, if any could not.
+/// The first error of printing data.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a line of data.
@@ -66,7 +71,7 @@ pub fn line(text: impl fmt::Display) {
     piece(format_args!("{text}\n"));
 }
 
-/// Prints data without a line break, and lets it be seen at once.
+/// Prints data without a line break, and flushes it.
 pub fn piece(text: impl fmt::Display) {
     let mut out = anstream::stdout().lock();
     if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
@@ -74,26 +79,13 @@ pub fn piece(text: impl fmt::Display) {
     }
 }
 
-/// What a command ends with that meant to end with `code`: data that could not be printed is a
-/// failure. Nobody needs to hear of a reader that has seen enough.
+/// The exit code of a command that would end with `code`: data that could not be printed is a
+/// failure. A reader that closed its pipe causes no message.
 pub fn finish(code: ExitCode) -> ExitCode {
     match LOST.get() {
         None => code,
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Some(error) => failure(&anyhow::anyhow!("cannot write to stdout: {error}")),
-    }
-}
-
-/// Shows what is being done, on a terminal; the next text replaces it, and an empty one removes it.
-pub fn progress(text: &str) {
-    use std::io::IsTerminal as _;
-    let mut out = io::stderr().lock();
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if out.is_terminal() && !is_dumb {
-        // One line of a narrow terminal; a longer text would leave its first lines behind.
-        let text: String = text.chars().take(72).collect();
-        let _ = write!(out, "\r\u{1b}[K{text}");
-        let _ = out.flush();
     }
 }
 
@@ -106,7 +98,7 @@ pub fn plural(count: usize, thing: &str) -> String {
     }
 }
 
-/// Prints a line that is not data. If nobody can read it, nobody can be told of that either.
+/// Prints a line that is not data.
 pub fn note(text: impl fmt::Display) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }

@@ -1,33 +1,46 @@
 //! What the CLI says about its login (recordings/status): `status --format json`, or the text of
 //! older ones.
 
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
-use crate::agent::{AgentError, Program};
+use super::{AgentError, Program};
 
-/// How long the CLI may take to say it.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// Whether the CLI is logged in, by its own words.
+/// What the CLI says about its login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Login {
-    /// It is; with the address, if it says so.
+    /// Logged in; with the e-mail address, if the CLI prints it.
     In(Option<String>),
-    /// It is not.
+    /// Logged out.
     Out,
-    /// It says neither.
+    /// The output says neither.
     Unknown,
 }
 
-/// Asks the CLI in this environment.
+/// Asks the CLI in this environment. Both attempts together take `limit` at most.
 ///
 /// # Errors
-/// [`AgentError`] if it cannot be started or gives no answer.
-pub async fn ask(program: &Program, env: &[(OsString, OsString)]) -> Result<Login, AgentError> {
+/// [`AgentError`] if it cannot be started or does not answer in time.
+pub async fn ask_login(
+    program: &Program,
+    env: &[(OsString, OsString)],
+    limit: Duration,
+) -> Result<Login, AgentError> {
+    let end = Instant::now() + limit;
     for args in [&["status", "--format", "json"][..], &["status"]] {
-        let reply = program.query(args, env, Path::new("/"), LIMIT).await?;
+        let reply = program
+            .query(
+                args,
+                env,
+                Path::new("/"),
+                end.saturating_duration_since(Instant::now()),
+            )
+            .await?;
         let login = parse(&reply.stdout);
         if login != Login::Unknown {
             return Ok(login);
@@ -37,8 +50,7 @@ pub async fn ask(program: &Program, env: &[(OsString, OsString)]) -> Result<Logi
 }
 
 /// Reads the output of `status`, in JSON or in words; colours are gone already.
-#[must_use]
-pub fn parse(output: &str) -> Login {
+fn parse(output: &str) -> Login {
     if let Some(start) = output.find('{')
         && let Ok(value) = serde_json::from_str::<Value>(output[start..].trim())
     {

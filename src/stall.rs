@@ -1,7 +1,7 @@
-//! Connections of clients that stop reading.
+//! Connections whose other side stops reading.
 //!
-//! Such a client holds up its agent, and with it one of the few slots, for as long as it likes.
-//! After the limit its connection fails, which drops the answer's body, which cancels the turn.
+//! Such a client holds up its answer, and with it one of the few slots, for as long as it likes.
+//! After the limit its connection fails, which drops the answer's body and what works on it.
 
 use std::{
     future::Future as _,
@@ -25,6 +25,7 @@ pub struct Stall<S> {
 }
 
 impl<S> Stall<S> {
+    /// Writes to this stream fail after they have waited `limit`.
     pub fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,

@@ -1,0 +1,134 @@
+//! Text that arrives in pieces, broken between words at the width of the terminal.
+
+use anstyle::Style;
+
+/// Prints text on stdout. On a pipe, lines stay as they are.
+pub struct Wrapped {
+    width: Option<usize>,
+    indent: usize,
+    column: usize,
+    style: Style,
+    /// Spaces before the next word, which are printed unless it starts a line.
+    spaces: usize,
+    /// A word whose end has not arrived.
+    word: String,
+}
+
+impl Wrapped {
+    /// Continues in `column`; every further line begins with `indent` spaces.
+    pub fn new(column: usize, indent: usize, style: Style) -> Self {
+        let width = terminal_size::terminal_size_of(std::io::stdout());
+        Self {
+            width: width.map(|(width, _)| usize::from(width.0)),
+            indent,
+            column,
+            style,
+            spaces: 0,
+            word: String::new(),
+        }
+    }
+
+    /// Prints all whole words of the text.
+    pub fn text(&mut self, text: &str) {
+        let printed = self.wrap(text);
+        self.print(&printed);
+    }
+
+    /// Prints the last word, and ends the line.
+    pub fn end(mut self) {
+        let mut printed = String::new();
+        self.flush(&mut printed);
+        self.print(&printed);
+        super::line("");
+    }
+
+    fn print(&self, text: &str) {
+        if !text.is_empty() {
+            let style = self.style;
+            super::piece(format_args!("{style}{text}{style:#}"));
+        }
+    }
+
+    fn wrap(&mut self, text: &str) -> String {
+        if self.width.is_none() {
+            return text.to_owned();
+        }
+        let mut out = String::new();
+        for c in text.chars() {
+            match c {
+                '\n' => {
+                    self.flush(&mut out);
+                    self.new_line(&mut out);
+                }
+                ' ' => {
+                    self.flush(&mut out);
+                    self.spaces += 1;
+                }
+                _ => self.word.push(c),
+            }
+        }
+        out
+    }
+
+    fn flush(&mut self, out: &mut String) {
+        if self.word.is_empty() {
+            return;
+        }
+        let word = std::mem::take(&mut self.word);
+        let length = word.chars().count();
+        let end = self.column + self.spaces + length;
+        if self.column > self.indent && self.width.is_some_and(|width| end > width) {
+            self.new_line(out);
+        }
+        out.extend(std::iter::repeat_n(' ', self.spaces));
+        out.push_str(&word);
+        self.column += self.spaces + length;
+        self.spaces = 0;
+    }
+
+    fn new_line(&mut self, out: &mut String) {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', self.indent));
+        self.column = self.indent;
+        self.spaces = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrapped(width: Option<usize>, pieces: &[&str]) -> String {
+        let mut wrapped = Wrapped {
+            width,
+            ..Wrapped::new(3, 2, Style::new())
+        };
+        let mut out: String = pieces.iter().map(|piece| wrapped.wrap(piece)).collect();
+        wrapped.flush(&mut out);
+        out
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        for (width, pieces, expected) in [
+            (
+                Some(10),
+                &["one two thr", "ee four"][..],
+                "one two\n  three\n  four",
+            ),
+            (Some(10), &["a\n\nb"], "a\n  \n  b"),
+            (
+                Some(10),
+                &["longer-than-the-line x"],
+                "\n  longer-than-the-line\n  x",
+            ),
+            (
+                None,
+                &["one two three ", "four five\nsix"],
+                "one two three four five\nsix",
+            ),
+        ] {
+            assert_eq!(wrapped(width, pieces), expected, "{pieces:?}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A request of the agent that waits for the result of a call.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, time::timeout};
+
+use super::calls::{CallKey, Calls, Outcome};
+
+/// Waits for one call. Dropping it before the outcome is known means that the agent's connection
+/// ended.
+pub(super) struct Hold {
+    calls: Arc<Calls>,
+    key: CallKey,
+    number: u64,
+    /// Whether this is the `tools/call` itself: without an answer to it, the model has no id to
+    /// wait for.
+    first: bool,
+    outcome: oneshot::Receiver<Outcome>,
+    waiting: bool,
+}
+
+impl Hold {
+    pub(super) fn new(
+        calls: Arc<Calls>,
+        key: CallKey,
+        number: u64,
+        first: bool,
+        outcome: oneshot::Receiver<Outcome>,
+    ) -> Self {
+        Self {
+            calls,
+            key,
+            number,
+            first,
+            outcome,
+            waiting: true,
+        }
+    }
+
+    pub(super) fn key(&self) -> CallKey {
+        self.key
+    }
+
+    /// The outcome; `None` if there is none within the limit, and the call stays open.
+    pub(super) async fn outcome(mut self, limit: Duration) -> Option<Outcome> {
+        let outcome = match timeout(limit, &mut self.outcome).await {
+            Ok(outcome) => outcome,
+            Err(_) if self.calls.let_go(self.key, self.number) => {
+                self.waiting = false;
+                return None;
+            }
+            // It was sent at this very moment.
+            Err(_) => (&mut self.outcome).await,
+        };
+        let outcome = outcome.unwrap_or(Outcome::Ended);
+        // After a cancelled request the call is lost if it was the first.
+        self.waiting = matches!(outcome, Outcome::Cancelled);
+        Some(outcome)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if !self.waiting {
+            return;
+        }
+        self.calls.let_go(self.key, self.number);
+        if self.first {
+            self.calls.lose(self.key);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! JSON-RPC: one message of the agent in, what is to be answered out.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    calls::{Outcome, Refused},
+    content,
+    hold::Hold,
+    offer::Session,
+    tools::Named,
+};
+
+/// The versions of the protocol that differ in nothing that is used here, the newest last.
+const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+const PARSE_ERROR: i64 = -32700;
+const INVALID_REQUEST: i64 = -32600;
+const METHOD_NOT_FOUND: i64 = -32601;
+const INVALID_PARAMS: i64 = -32602;
+/// Ours: the run that the tools belong to has ended.
+const RUN_ENDED: i64 = -32000;
+
+/// What a message is answered with.
+pub(super) enum Answer {
+    /// Nothing: it was a notification or a response.
+    Nothing,
+    /// This message, at once.
+    Now(Value),
+    /// A message as soon as the tool has answered.
+    Held(Held),
+}
+
+/// A request that waits for a tool.
+pub(super) struct Held {
+    id: Value,
+    hold: Hold,
+    session: Arc<Session>,
+    /// What the agent calls the progress of this request, if it wants to hear of any.
+    pub(super) progress_token: Option<Value>,
+}
+
+impl Held {
+    /// The JSON-RPC id of the request.
+    pub(super) fn id(&self) -> &Value {
+        &self.id
+    }
+
+    /// The response, after `limit` at the latest; `None` if the agent cancelled the request.
+    pub(super) async fn response(self, limit: Duration) -> Option<Value> {
+        let key = self.hold.key();
+        let result = match self.hold.outcome(limit).await {
+            Some(Outcome::Result(result)) => result,
+            Some(Outcome::Cancelled) => return None,
+            Some(Outcome::Replaced) => {
+                content::error("a later call waits for this result; it will be returned there")
+            }
+            Some(Outcome::Ended) => return Some(ended(&self.id)),
+            None => content::still_running(&key.id(), self.session.tools.await_result()),
+        };
+        Some(response(&self.id, result))
+    }
+}
+
+/// The answer to a body that is not JSON.
+pub(super) fn not_json(why: &serde_json::Error) -> Value {
+    error(
+        &Value::Null,
+        PARSE_ERROR,
+        &format!("the body is not JSON: {why}"),
+    )
+}
+
+/// Handles one message. Never blocks.
+pub(super) fn handle(message: Value, session: &Arc<Session>) -> Answer {
+    let Value::Object(mut message) = message else {
+        return Answer::Now(error(
+            &Value::Null,
+            INVALID_REQUEST,
+            "a message must be an object",
+        ));
+    };
+    let params = match message.remove("params") {
+        Some(Value::Object(params)) => params,
+        _ => Map::new(),
+    };
+    let id = message.remove("id");
+    let method = match message.get("method") {
+        Some(Value::String(method)) => method.as_str(),
+        // We send no requests, so nobody waits for a response.
+        None if message.contains_key("result") || message.contains_key("error") => {
+            return Answer::Nothing;
+        }
+        _ => {
+            let id = id.filter(is_id).unwrap_or_default();
+            return Answer::Now(error(&id, INVALID_REQUEST, "`method` must be a string"));
+        }
+    };
+    match id {
+        None => {
+            if method == "notifications/cancelled"
+                && let Some(request) = params.get("requestId")
+            {
+                session.calls.cancel(request);
+            }
+            Answer::Nothing
+        }
+        Some(id) if is_id(&id) => request(id, method, params, session),
+        Some(_) => Answer::Now(error(
+            &Value::Null,
+            INVALID_REQUEST,
+            "`id` must be a string or a number",
+        )),
+    }
+}
+
+fn is_id(id: &Value) -> bool {
+    id.is_string() || id.is_number()
+}
+
+fn request(id: Value, method: &str, params: Map<String, Value>, session: &Arc<Session>) -> Answer {
+    Answer::Now(match method {
+        "initialize" => response(&id, initialize(&params)),
+        "ping" => response(&id, json!({})),
+        // There is one page, whatever page is asked for.
+        "tools/list" => {
+            session.calls.listed();
+            response(&id, session.tools.list().clone())
+        }
+        "tools/call" => return call(id, params, session),
+        _ => error(&id, METHOD_NOT_FOUND, &format!("unknown method `{method}`")),
+    })
+}
+
+fn initialize(params: &Map<String, Value>) -> Value {
+    let asked = params.get("protocolVersion").and_then(Value::as_str);
+    let newest = VERSIONS[VERSIONS.len() - 1];
+    let version = asked.filter(|asked| VERSIONS.contains(asked));
+    json!({
+        "protocolVersion": version.unwrap_or(newest),
+        "capabilities": {"tools": {}},
+        "serverInfo": {"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")},
+    })
+}
+
+fn call(id: Value, mut params: Map<String, Value>, session: &Arc<Session>) -> Answer {
+    let Some(name) = params.get("name").and_then(Value::as_str) else {
+        return Answer::Now(error(&id, INVALID_PARAMS, "`params.name` must be a string"));
+    };
+    let name = name.to_owned();
+    let progress_token = params
+        .get("_meta")
+        .and_then(|meta| meta.get("progressToken"));
+    let progress_token = progress_token.filter(|token| is_id(token)).cloned();
+    let arguments = match params.remove("arguments") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(arguments)) => arguments,
+        Some(other) => match encoded_object(&other) {
+            Some(arguments) => arguments,
+            None => {
+                let message = format!("the arguments of `{name}` must be an object");
+                return Answer::Now(response(&id, content::error(&message)));
+            }
+        },
+    };
+    let hold = match session.tools.find(&name) {
+        Named::Client(name) => session.calls.open(&id, name, arguments),
+        Named::AwaitResult => session.calls.resume(&id, &awaited(&arguments)),
+        Named::Unknown => {
+            let names: Vec<&str> = session.tools.names().map(|(_, agent)| agent).collect();
+            let message = format!(
+                "there is no tool `{name}`; the tools are: {}",
+                names.join(", ")
+            );
+            return Answer::Now(response(&id, content::error(&message)));
+        }
+    };
+    let message = match hold {
+        Ok(hold) => {
+            return Answer::Held(Held {
+                id,
+                hold,
+                session: Arc::clone(session),
+                progress_token,
+            });
+        }
+        Err(Refused::Ended) => return Answer::Now(ended(&id)),
+        Err(Refused::TooMany) => {
+            "too many calls are running; wait for their results and call again".to_owned()
+        }
+        Err(Refused::Unknown(open)) if open.is_empty() => {
+            "no call has this id, and none is running: each result is returned once".to_owned()
+        }
+        Err(Refused::Unknown(open)) => format!(
+            "no call has this id: each result is returned once. Still running: {}",
+            open.join(", ")
+        ),
+    };
+    Answer::Now(response(&id, content::error(&message)))
+}
+
+/// An object that the model wrote as a string of JSON.
+fn encoded_object(value: &Value) -> Option<Map<String, Value>> {
+    serde_json::from_str(value.as_str()?).ok()
+}
+
+/// The id that an `await_result` names.
+fn awaited(arguments: &Map<String, Value>) -> String {
+    match arguments.get("id") {
+        Some(Value::String(id)) => id.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn response(id: &Value, result: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "result": result})
+}
+
+fn error(id: &Value, code: i64, message: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+}
+
+fn ended(id: &Value) -> Value {
+    error(id, RUN_ENDED, "the run that offered this tool has ended")
+}
