@@ -1,29 +1,29 @@
-//! Debug dumps (`--dump-dir`): what came in, what the agent was told and said, what went out.
+//! Debug dumps (`--dump-dir`): request, prompt, the agent's output and the answer of each turn.
 //!
-//! Each turn gets a directory `turn-<id>` with one file for each [`Part`]. They hold whole prompts
-//! and answers, so they are made only on request and readable by the user alone. This module knows
-//! nothing of what it writes. A thread of its own does the writing; if the disk can't keep up,
-//! pieces are left out of the dump and never waited for.
+//! Each turn gets a directory `turn-<name>` with one file for each [`Part`]. They contain whole
+//! prompts and answers, so they are made only on request and readable by the user alone. This module
+//! does not know what it writes. One thread writes for all turns; if the disk can't keep up, pieces
+//! are left out of the dump and never waited for.
 
 use std::{
     collections::VecDeque,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write as _},
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{Receiver, Sender, channel},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread,
 };
 
 /// The largest file, in bytes.
-const FILE: u64 = 64 << 20;
+const FILE: usize = 64 << 20;
 
-/// The largest piece that waits to be written, and how much does in all, in bytes.
-const PIECE: usize = 1 << 20;
-const WAITING: usize = 64 << 20;
+/// The largest piece that waits to be written, in bytes, and how many do: 64 MiB.
+const PIECE: usize = 16 << 10;
+const WAITING: usize = 4 << 10;
 
 const PREFIX: &str = "turn-";
 
@@ -32,7 +32,7 @@ const PREFIX: &str = "turn-";
 pub enum Part {
     /// The request's body.
     Request,
-    /// What the agent was told.
+    /// The agent's prompt.
     Prompt,
     /// The lines of the agent's stdout.
     Events,
@@ -56,22 +56,14 @@ impl Part {
 /// A directory that keeps the dumps of the last turns.
 #[derive(Debug, Clone)]
 pub struct Dumps {
-    queue: Queue,
-}
-
-/// What waits to be written.
-#[derive(Debug, Clone)]
-struct Queue {
-    pieces: Sender<Piece>,
-    /// How many bytes.
-    waiting: Arc<AtomicUsize>,
+    pieces: SyncSender<Piece>,
 }
 
 /// The dump of one turn. Clones write to the same one.
 #[derive(Debug, Clone)]
 pub struct Dump {
-    turn: Arc<str>,
-    queue: Queue,
+    name: Arc<str>,
+    pieces: SyncSender<Piece>,
     /// Whether something was left out.
     has_gaps: Arc<AtomicBool>,
 }
@@ -83,13 +75,6 @@ struct Piece {
     bytes: Vec<u8>,
 }
 
-impl Piece {
-    /// What it takes in memory.
-    fn weight(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
-    }
-}
-
 impl Dumps {
     /// Opens or makes the directory. It keeps `keep` turns, older dumps included.
     ///
@@ -97,39 +82,32 @@ impl Dumps {
     /// The directory can't be made or listed.
     pub fn open(dir: &Path, keep: usize) -> io::Result<Self> {
         private_dirs().recursive(true).create(dir)?;
-        let mut turns = Vec::new();
+        let mut names = Vec::new();
         for entry in fs::read_dir(dir)? {
             let name = entry?.file_name();
-            turns.extend(
-                name.to_str()
-                    .and_then(|name| name.strip_prefix(PREFIX))
-                    .map(Arc::from),
-            );
+            let name = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            names.extend(name.map(Arc::from));
         }
-        // Ids begin with the time.
-        turns.sort();
-        let (pieces, receiver) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let written = Arc::clone(&waiting);
+        // Names begin with the time.
+        names.sort();
         let mut ring = Ring {
             dir: dir.to_owned(),
             keep: keep.max(1),
-            turns: turns.into(),
+            turns: names.into_iter().map(Turn::closed).collect(),
         };
+        let (pieces, receiver) = sync_channel(WAITING);
         thread::Builder::new()
             .name("dump".to_owned())
-            .spawn(move || ring.run(&receiver, &written))?;
-        Ok(Self {
-            queue: Queue { pieces, waiting },
-        })
+            .spawn(move || ring.run(&receiver))?;
+        Ok(Self { pieces })
     }
 
-    /// The dump of a turn. Ids must be valid file names and sort by time.
+    /// The dump of a turn. Names must be valid in file names and sort by time.
     #[must_use]
-    pub fn turn(&self, id: &str) -> Dump {
+    pub fn turn(&self, name: &str) -> Dump {
         Dump {
-            turn: id.into(),
-            queue: self.queue.clone(),
+            name: name.into(),
+            pieces: self.pieces.clone(),
             has_gaps: Arc::default(),
         }
     }
@@ -140,14 +118,14 @@ impl Dump {
     pub fn write(&self, part: Part, bytes: &[u8]) {
         for bytes in bytes.chunks(PIECE) {
             let piece = Piece {
-                turn: Arc::clone(&self.turn),
+                turn: Arc::clone(&self.name),
                 part,
                 bytes: bytes.to_vec(),
             };
-            if !self.queue.push(piece) {
+            if self.pieces.try_send(piece).is_err() {
                 if !self.has_gaps.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        turn = &*self.turn,
+                        turn = &*self.name,
                         "the disk is too slow for --dump-dir; a dump has gaps"
                     );
                 }
@@ -162,70 +140,123 @@ impl Dump {
     }
 }
 
-impl Queue {
-    /// Adds a piece, unless too much waits already.
-    fn push(&self, piece: Piece) -> bool {
-        let weight = piece.weight();
-        let before = self.waiting.fetch_add(weight, Ordering::Relaxed);
-        let fits = before + weight <= WAITING && self.pieces.send(piece).is_ok();
-        if !fits {
-            self.waiting.fetch_sub(weight, Ordering::Relaxed);
-        }
-        fits
-    }
-}
-
 /// The dumps on disk, oldest first.
 struct Ring {
     dir: PathBuf,
     keep: usize,
-    turns: VecDeque<Arc<str>>,
+    turns: VecDeque<Turn>,
+}
+
+/// A turn's directory, and its files while pieces come.
+struct Turn {
+    name: Arc<str>,
+    files: [Option<Output>; Part::ALL.len()],
+    has_failed: bool,
+}
+
+/// An open file and its size.
+struct Output(BufWriter<File>, usize);
+
+impl Turn {
+    fn closed(name: Arc<str>) -> Self {
+        Self {
+            name,
+            files: Default::default(),
+            has_failed: false,
+        }
+    }
+
+    /// Writes what is buffered. No descriptor is kept: a turn can wait for hours.
+    fn close(&mut self) -> io::Result<()> {
+        let mut files = std::mem::take(&mut self.files);
+        let mut open = files.iter_mut().flatten();
+        open.try_for_each(|Output(file, _)| file.flush())
+    }
 }
 
 impl Ring {
-    fn run(&mut self, pieces: &Receiver<Piece>, waiting: &AtomicUsize) {
-        let mut failed: Option<Arc<str>> = None;
-        for piece in pieces {
-            // Once for a turn: a full disk fails each piece of it.
-            if let Err(error) = self.append(&piece)
-                && failed.as_ref() != Some(&piece.turn)
-            {
-                tracing::warn!(%error, dir = %self.dir.display(), "a dump could not be written");
-                failed = Some(Arc::clone(&piece.turn));
+    /// Writes pieces as they come; buffers are written whenever none waits.
+    fn run(&mut self, pieces: &Receiver<Piece>) {
+        loop {
+            let piece = match pieces.try_recv() {
+                Ok(piece) => piece,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    self.close_all();
+                    let Ok(piece) = pieces.recv() else { break };
+                    piece
+                }
+            };
+            if let Err(error) = self.append(&piece) {
+                self.report(&piece.turn, &error);
             }
-            waiting.fetch_sub(piece.weight(), Ordering::Relaxed);
+        }
+        self.close_all();
+    }
+
+    fn close_all(&mut self) {
+        for at in 0..self.turns.len() {
+            if let Err(error) = self.turns[at].close() {
+                let name = Arc::clone(&self.turns[at].name);
+                self.report(&name, &error);
+            }
+        }
+    }
+
+    /// Warns once for a turn: a full disk fails each piece of it.
+    fn report(&mut self, name: &Arc<str>, error: &io::Error) {
+        let turn = self.turns.iter_mut().find(|turn| turn.name == *name);
+        let said = turn.is_some_and(|turn| std::mem::replace(&mut turn.has_failed, true));
+        if !said {
+            tracing::warn!(%error, dir = %self.dir.display(), "a dump could not be written");
         }
     }
 
     fn append(&mut self, piece: &Piece) -> io::Result<()> {
         let dir = self.path(&piece.turn);
-        if !self.turns.contains(&piece.turn) {
-            while self.turns.len() >= self.keep
-                && let Some(oldest) = self.turns.pop_front()
-            {
-                self.remove(&oldest);
-            }
-            private_dirs().create(&dir)?;
-            self.turns.push_back(Arc::clone(&piece.turn));
-        }
-        let mut file = open_private(&dir.join(piece.part.file()))?;
-        if file.metadata()?.len() < FILE {
+        let turn = self.turn(&piece.turn)?;
+        let slot = &mut turn.files[piece.part as usize];
+        let Output(file, size) = match slot {
+            Some(file) => file,
+            None => slot.insert(open_private(&dir.join(piece.part.file()))?),
+        };
+        if *size < FILE {
+            *size += piece.bytes.len();
             file.write_all(&piece.bytes)?;
         }
         Ok(())
     }
 
+    /// The turn of this name, made in the place of the oldest if there is none.
+    fn turn(&mut self, name: &Arc<str>) -> io::Result<&mut Turn> {
+        let known = self.turns.iter().rposition(|turn| turn.name == *name);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                while self.turns.len() >= self.keep
+                    && let Some(oldest) = self.turns.pop_front()
+                {
+                    self.remove(&oldest.name);
+                }
+                private_dirs().create(self.path(name))?;
+                self.turns.push_back(Turn::closed(Arc::clone(name)));
+                self.turns.len() - 1
+            }
+        };
+        Ok(&mut self.turns[at])
+    }
+
     /// Removes what we made and nothing else.
-    fn remove(&self, turn: &str) {
-        let dir = self.path(turn);
+    fn remove(&self, name: &str) {
+        let dir = self.path(name);
         for part in Part::ALL {
             let _ = fs::remove_file(dir.join(part.file()));
         }
         let _ = fs::remove_dir(dir);
     }
 
-    fn path(&self, turn: &str) -> PathBuf {
-        self.dir.join(format!("{PREFIX}{turn}"))
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{PREFIX}{name}"))
     }
 }
 
@@ -236,12 +267,14 @@ fn private_dirs() -> DirBuilder {
     builder
 }
 
-fn open_private(path: &Path) -> io::Result<fs::File> {
+fn open_private(path: &Path) -> io::Result<Output> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    Ok(Output(BufWriter::new(file), size))
 }
 
 #[cfg(test)]
@@ -271,38 +304,31 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dumps = Dumps::open(dir.path(), 1).unwrap();
         let dump = dumps.turn("1");
-        for _ in 0..5000 {
+        for _ in 0..WAITING {
             dump.line(Part::Events, b"{}");
         }
-        while dumps.queue.waiting.load(Ordering::Relaxed) > 0 {
+        let events = dir.path().join("turn-1/events.ndjson");
+        let lines = || fs::read_to_string(&events).map_or(0, |text| text.lines().count());
+        // All of them, though nobody says that the turn is over.
+        while lines() < WAITING {
             thread::yield_now();
         }
-        let events = fs::read_to_string(dir.path().join("turn-1/events.ndjson")).unwrap();
-        assert_eq!(events.lines().count(), 5000);
+        drop((dump, dumps));
     }
 
     #[test]
     fn what_waits_is_bounded() {
-        let (pieces, receiver) = channel();
-        let queue = Queue {
+        let (pieces, receiver) = sync_channel(WAITING);
+        let dump = Dump {
+            name: "1".into(),
             pieces,
-            waiting: Arc::default(),
+            has_gaps: Arc::default(),
         };
-        let large = || Piece {
-            turn: "1".into(),
-            part: Part::Events,
-            bytes: vec![0; PIECE],
-        };
-        let mut held = 0;
-        while queue.push(large()) {
-            held += 1;
-        }
-        assert_eq!(held, WAITING / (PIECE + size_of::<Piece>()));
-        let waiting = queue.waiting.load(Ordering::Relaxed);
-        assert!(waiting <= WAITING, "{waiting}");
-        drop(receiver);
-        assert!(!queue.push(piece("1", Part::Events, "")), "nobody writes");
-        assert_eq!(queue.waiting.load(Ordering::Relaxed), waiting);
+        dump.write(Part::Events, &vec![0; PIECE * WAITING]);
+        assert!(!dump.has_gaps.load(Ordering::Relaxed));
+        dump.write(Part::Events, b"one more");
+        assert!(dump.has_gaps.load(Ordering::Relaxed));
+        assert_eq!(receiver.try_iter().count(), WAITING);
     }
 
     #[test]
@@ -314,13 +340,14 @@ mod tests {
         let mut ring = Ring {
             dir: dir.path().to_owned(),
             keep: 2,
-            turns: ["0".into()].into(),
+            turns: [Turn::closed("0".into())].into(),
         };
         for turn in ["1", "2", "3", "3"] {
             for part in Part::ALL {
                 ring.append(&piece(turn, part, "a")).unwrap();
             }
         }
+        ring.close_all();
         assert_eq!(names(dir.path()), ["notes", "turn-0", "turn-2", "turn-3"]);
         let response = dir.path().join("turn-3/response.txt");
         assert_eq!(fs::read_to_string(&response).unwrap(), "aa");

@@ -42,6 +42,5 @@ pub mod replay;
 pub mod sandbox;
 pub mod service;
 pub mod settings;
-pub mod stall;
 pub mod telemetry;
 pub mod turn;

@@ -22,12 +22,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("auth", &["agent", "credential"]),
     ("clients", &["models", "opencode"]),
     ("service", &[]),
-    ("settings", &["agent", "boundary", "engine", "sandbox"]),
+    (
+        "settings",
+        &["agent", "boundary", "engine", "sandbox", "telemetry"],
+    ),
     ("telemetry", &[]),
     ("dump", &[]),
     ("file", &[]),
-    ("stall", &[]),
-    ("mcp", &["stall", "turn"]),
+    ("mcp", &["turn"]),
     ("prompt", &["turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
@@ -43,10 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "prompt", "agent", "boundary", "models", "dump", "sandbox", "turn",
         ],
     ),
-    (
-        "http",
-        &["dialect", "dump", "engine", "models", "stall", "turn"],
-    ),
+    ("http", &["dialect", "dump", "engine", "models", "turn"]),
 ];
 
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.

@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +23,9 @@ use crate::sandbox::{
 
 /// How long the CLI may take to say whether it is logged in: up to 15 s were seen (FACTS 3.1).
 const STATUS: Duration = Duration::from_secs(20);
+
+/// How long the CLI may take to print its version.
+const VERSION: Duration = Duration::from_secs(5);
 
 /// What an agent needs besides its program.
 #[derive(Debug, Clone)]
@@ -187,6 +190,37 @@ impl Agent {
                  configuration, so they change its default model, and deny rules do not hold"
             );
         }
+    }
+
+    /// Whether the agent says that it is logged in; `None` if it does not say. Takes seconds.
+    pub async fn logged_in(&self) -> Option<bool> {
+        let env = &self.shared.env;
+        // What it says of the login is not known to cover a key or a token.
+        let has_key = |(name, value): &(OsString, OsString)| {
+            (name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN") && !value.is_empty()
+        };
+        let login = ask_login(&self.shared.program, env, STATUS).await.ok()?;
+        match login {
+            Login::In(_) => Some(true),
+            Login::Out if !env.iter().any(has_key) => Some(false),
+            Login::Out | Login::Unknown => None,
+        }
+    }
+
+    /// What the program says instead of a version of Cursor's, such as `ls (GNU coreutils) 9.1`: then
+    /// it is another program. `None` also if it says nothing.
+    pub async fn foreign_version(&self) -> Option<String> {
+        let Shared { program, env, .. } = &*self.shared;
+        let reply = program.query(&["--version"], env, Path::new("/"), VERSION);
+        let line = reply.await.ok()?.first_line()?;
+        // Cursor's are dates (FACTS 1.1).
+        (!line.starts_with(|c: char| c.is_ascii_digit())).then_some(line)
+    }
+
+    /// Whether the agent's program is still where it was found.
+    pub async fn exists(&self) -> bool {
+        let path = &self.shared.program.path;
+        tokio::fs::try_exists(path).await.unwrap_or(false)
     }
 
     /// Whether Cursor keeps a chat of this id that a run in the slot finds again.

@@ -63,11 +63,12 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let settings = &mut resolved.settings;
     settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
     settings.port = 0;
+    settings.socket = None;
     settings.agent = Some(agent).filter(|agent| !agent.is_empty());
     settings.workspace = Some(scratch.path().to_owned());
     let site = Site::find(settings).await?;
     let running = Running::start(&resolved, site, dirs.models_cache(), None).await?;
-    let addr = running.server.addr();
+    let addr = running.addr()?;
     let program = running.app.engine().agent().to_string();
     let shutdown = Shutdown {
         drain: CancellationToken::new(),

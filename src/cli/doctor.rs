@@ -212,10 +212,11 @@ async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
     let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
     resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
     resolved.settings.port = 0;
+    resolved.settings.socket = None;
     resolved.settings.workspace = Some(scratch.path().to_owned());
     let site = Site::find(&resolved.settings).await?;
     let running = Running::start(&resolved, site, None, None).await?;
-    let addr = running.server.addr();
+    let addr = running.addr()?;
     let shutdown = Shutdown {
         drain: CancellationToken::new(),
         now: CancellationToken::new(),

@@ -20,7 +20,10 @@ impl ServeFlags {
 
 impl RunFlags {
     fn has(row: &Row) -> bool {
-        !matches!(row.name, "host" | "port" | "log-level")
+        !matches!(
+            row.name,
+            "host" | "port" | "socket" | "allow-users" | "log-level" | "log-format" | "log-file"
+        )
     }
 }
 

@@ -10,10 +10,12 @@ mod demo;
 mod dirs;
 mod doctor;
 mod flags;
+mod greeting;
 mod install;
 mod layout;
 mod manifest;
 mod models;
+mod reload;
 pub mod render;
 mod run;
 mod serve;
@@ -21,6 +23,7 @@ mod status;
 mod sync_models;
 mod tools;
 mod uninstall;
+mod users;
 
 use std::{
     ffi::OsStr,
@@ -65,6 +68,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Reload(reload::Args),
     Run(run::Args),
     Demo(demo::Args),
     Models(models::Args),
@@ -95,6 +99,7 @@ pub async fn run(cli: Cli) -> ExitCode {
 async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(args, dirs).await,
+        Command::Reload(args) => reload::run(args, dirs).await,
         Command::Run(args) => run::run(args, dirs).await,
         Command::Demo(args) => demo::run(args, dirs).await,
         Command::Models(args) => models::run(args, &catalog(dirs)?).await,

@@ -65,7 +65,7 @@ pub struct Args {
 
     /// Show the server's log on stderr: error, warn, info, debug, trace or a filter
     #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
+    log_level: Option<telemetry::Filter>,
 
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -76,8 +76,7 @@ pub struct Args {
 pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let env = |name: &str| std::env::var(name).ok();
     if let Some(level) = &args.log_level {
-        telemetry::init(level)
-            .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
+        telemetry::init(level, telemetry::Format::Text, None)?;
     }
     let mut resolved = dirs.settings(&args.flags.0)?;
     // One client, started here.
@@ -153,6 +152,7 @@ impl Backend {
         }
         resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         resolved.settings.port = 0;
+        resolved.settings.socket = None;
         // The command's directory is what it works on, unless a setting says otherwise.
         if resolved.settings.workspace.is_none() {
             resolved.settings.workspace = std::env::current_dir().ok();

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -13,15 +14,15 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::Dirs, flags::ServeFlags, render};
+use super::{dirs::Dirs, flags::ServeFlags, greeting, render, users};
 use crate::{
     agent::{Agent, AgentError, Env, Setup},
     boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
     file,
-    http::{self, ApiKey, App, Server, ServerError, Shutdown},
-    settings::{Resolved, ServeSettings, ToolLoop},
+    http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
+    settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
 
@@ -31,7 +32,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Serve OpenAI's API on this machine, answered by Cursor's agent
 ///
 /// Clients use http://127.0.0.1:32124/v1 as base URL, any text as API key, and `auto` or a name from
-/// GET /v1/models as model. Stop with Ctrl-C: running answers have 10 s to finish.
+/// GET /v1/models as model. Stop with Ctrl-C: running answers have 10 s to finish. `open-cursor reload`
+/// makes it read its configuration file again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -51,28 +53,30 @@ pub struct Args {
 pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let resolved = dirs.settings(&args.flags.0)?;
     let settings = &resolved.settings;
-    telemetry::init(&settings.log_level)
-        .map_err(|error| render::usage(format_args!("--log-level: {error}")))?;
+    telemetry::init(
+        &settings.log_level,
+        settings.log_format,
+        settings.log_file.as_deref(),
+    )
+    .map_err(|error| render::usage(format_args!("--log-file {error}")))?;
     let shutdown = shutdown_on_signals()?;
     let site = Site::find(settings).await?;
     let api_key = api_key(settings).await?;
-    let app = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
+    let running = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
     if let Some(path) = &args.server_info {
-        write_server_info(path, &app.url(), app.server.addr().port())?;
+        write_server_info(path, &running)?;
     }
-    render::note(format_args!(
-        "open-cursor {} listens on {}",
-        env!("CARGO_PKG_VERSION"),
-        app.url()
-    ));
-    render::note(format_args!("agent: {}", app.app.engine().agent()));
+    greeting::say(&running);
     // Asked now, so that the first request that names a model need not wait for the answer.
-    let warm = Arc::clone(&app.app);
-    tokio::spawn(async move {
-        let engine = warm.engine();
-        tokio::join!(engine.models().list(), engine.agent().verify_login());
-    });
-    app.server.run(app.app, shutdown).await;
+    tokio::spawn(greeting::say_account(Arc::clone(&running.app)));
+    let reload = tokio::spawn(reload_on_signals(
+        args.flags.0,
+        dirs.clone(),
+        Arc::clone(&running.app),
+        resolved,
+    )?);
+    running.server.run(running.app, shutdown).await;
+    reload.abort();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,6 +109,15 @@ impl Site {
                 }
                 error => error.into(),
             })?;
+        // One that we have found by its name has proven itself.
+        if settings.agent.is_some()
+            && let Some(line) = agent.foreign_version().await
+        {
+            return Err(render::hinted(
+                format_args!("{agent} is not Cursor's agent: its version is `{line}`"),
+                "name the program `cursor-agent`, or leave --agent out to find it",
+            ));
+        }
         Ok(Self { agent, workspace })
     }
 }
@@ -141,19 +154,10 @@ impl Running {
         api_key: Option<ApiKey>,
     ) -> anyhow::Result<Self> {
         let settings = &resolved.settings;
-        let http = http_config(resolved, api_key)?;
+        let dumps = dumps(settings)?;
+        let http = http_config(resolved, api_key, dumps)?;
         let Site { agent, workspace } = site;
-        let server = Server::bind(settings.host, settings.port)
-            .await
-            .map_err(|error| {
-                let hint = match &error {
-                    ServerError::InUse { by: Some(_), .. } => {
-                        "it serves already: use it, or choose another --port"
-                    }
-                    _ => "choose another with --port, or 0 for any",
-                };
-                render::hinted(error, hint)
-            })?;
+        let server = bind(settings).await?;
         let config = engine::Config {
             workspaces: Workspaces {
                 fixed: workspace,
@@ -189,13 +193,41 @@ impl Running {
         Ok(Self { server, app })
     }
 
+    /// The address of a server that listens on one.
+    pub fn addr(&self) -> anyhow::Result<SocketAddr> {
+        match self.server.address() {
+            Address::Tcp(addr) => Ok(*addr),
+            Address::Unix(path) => anyhow::bail!("the server listens on {}", path.display()),
+        }
+    }
+
     /// The base URL, without `/v1`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.addr())
+        match self.server.address() {
+            Address::Tcp(addr) => format!("http://{addr}"),
+            Address::Unix(_) => "http://localhost".to_owned(),
+        }
     }
 }
 
-/// A directory that there is, without symlinks in its path.
+async fn bind(settings: &ServeSettings) -> anyhow::Result<Server> {
+    let bound = match &settings.socket {
+        Some(path) => Server::bind_socket(path).await,
+        None => Server::bind(settings.host, settings.port).await,
+    };
+    bound.map_err(|error| {
+        let hint = match &error {
+            ServerError::InUse { by: Some(_), .. } => {
+                "open-cursor is already running there; use it, or choose another --port"
+            }
+            _ if settings.socket.is_some() => "choose another path with --socket",
+            _ => "choose another with --port, or 0 for any",
+        };
+        render::hinted(error, hint)
+    })
+}
+
+/// An existing directory, without symlinks in its path.
 async fn directory(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
     let wrong = |why: &dyn std::fmt::Display| {
         render::usage(format_args!("{flag} {}: {why}", dir.display()))
@@ -206,7 +238,7 @@ async fn directory(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
         Ok::<_, std::io::Error>(is_dir.then_some(real))
     };
     let real = found.await.map_err(|error| wrong(&error))?;
-    real.ok_or_else(|| wrong(&"is no directory"))
+    real.ok_or_else(|| wrong(&"is not a directory"))
 }
 
 /// Where the directories lie that requests may name.
@@ -245,7 +277,7 @@ async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
             .as_deref()
             .and_then(ApiKey::new),
     };
-    if key.is_none() && !settings.host.is_loopback() {
+    if key.is_none() && settings.socket.is_none() && !settings.host.is_loopback() {
         return Err(render::usage(format_args!(
             "--host {}: other machines reach this address, so clients must send a key; \
              set one with --api-key-file or CURSOR_ACP_API_KEY",
@@ -255,29 +287,87 @@ async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
     Ok(key)
 }
 
-fn http_config(resolved: &Resolved, api_key: Option<ApiKey>) -> anyhow::Result<http::Config> {
-    let settings = &resolved.settings;
-    let origins = settings.allow_origin.0.iter();
-    let origins = origins.map(|origin| http::parse_origin(origin));
+fn dumps(settings: &ServeSettings) -> anyhow::Result<Option<Dumps>> {
     let dumps = settings.dump_dir.as_ref().map(|dir| {
         Dumps::open(dir, settings.dump_keep.get())
             .map_err(|error| render::usage(format_args!("--dump-dir {}: {error}", dir.display())))
     });
+    dumps.transpose()
+}
+
+fn http_config(
+    resolved: &Resolved,
+    api_key: Option<ApiKey>,
+    dumps: Option<Dumps>,
+) -> anyhow::Result<http::Config> {
+    let settings = &resolved.settings;
+    let origins = settings.allow_origin.0.iter();
+    let origins = origins.map(|origin| http::parse_origin(origin));
     Ok(http::Config {
         stall: settings.stall_timeout,
         max_connections: settings.max_connections.get(),
+        max_body_memory: settings.max_body_memory.get() << 20,
+        allowed_users: users::allowed(settings, api_key.is_some())?,
         api_key,
         allowed_hosts: settings.allow_host.0.clone(),
         allowed_origins: origins
             .collect::<Result<_, _>>()
             .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
-        dumps: dumps.transpose()?,
+        dumps,
         settings: resolved.digest(),
         ..http::Config::new(settings.host)
     })
 }
 
-/// The first SIGINT or SIGTERM drains, the second ends at once.
+/// Reads the settings again at each SIGUSR1. Those that can't change, or are wrong, stay.
+fn reload_on_signals(
+    flags: Flags,
+    dirs: Dirs,
+    app: Arc<App>,
+    mut current: Resolved,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut reload = signal(SignalKind::user_defined1()).context("cannot handle SIGUSR1")?;
+    Ok(async move {
+        while reload.recv().await.is_some() {
+            match reloaded(&flags, &dirs, &app, &current).await {
+                Ok(new) => current = new,
+                Err(error) => tracing::error!("settings were not reloaded: {error:#}"),
+            }
+        }
+    })
+}
+
+async fn reloaded(
+    flags: &Flags,
+    dirs: &Dirs,
+    app: &App,
+    current: &Resolved,
+) -> anyhow::Result<Resolved> {
+    let new = dirs.settings(flags)?;
+    let (taken, rest) = current.changes(&new);
+    let is_new = |name: &str| taken.contains(&name);
+    let dumps = if is_new("dump-dir") || is_new("dump-keep") {
+        dumps(&new.settings)?
+    } else {
+        app.config().dumps.clone()
+    };
+    // The file's content may be new where its name is not.
+    let api_key = api_key(&new.settings).await?;
+    let config = http_config(&new, api_key, dumps)?;
+    app.configure(http::Config {
+        bound: app.config().bound,
+        settings: current.digest(),
+        ..config
+    });
+    telemetry::show(&new.settings.log_level);
+    tracing::info!(changed = taken.join(", "), "settings were reloaded");
+    if !rest.is_empty() {
+        tracing::warn!(settings = rest.join(", "), "changed, but need a restart");
+    }
+    Ok(new)
+}
+
+/// The first SIGINT, SIGTERM or SIGHUP drains, the second ends at once.
 fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
     let shutdown = Shutdown {
         drain: CancellationToken::new(),
@@ -286,12 +376,14 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
     };
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
     let tokens = shutdown.clone();
     tokio::spawn(async move {
         for token in [tokens.drain, tokens.now] {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
             token.cancel();
             tracing::info!("stopping");
@@ -301,8 +393,14 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
 }
 
 /// Written whole or not at all: whoever waits for the file reads it at once.
-fn write_server_info(path: &Path, url: &str, port: u16) -> anyhow::Result<()> {
-    let info = json!({"url": url, "port": port, "pid": std::process::id()});
+fn write_server_info(path: &Path, running: &Running) -> anyhow::Result<()> {
+    let (port, socket) = match running.server.address() {
+        Address::Tcp(addr) => (Some(addr.port()), None),
+        Address::Unix(socket) => (None, Some(socket)),
+    };
+    let info = json!({
+        "url": running.url(), "port": port, "socket": socket, "pid": std::process::id(),
+    });
     file::replace(path, format!("{info}\n").as_bytes(), None)
         .with_context(|| format!("--server-info {}", path.display()))
 }

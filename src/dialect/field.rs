@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::tree;
 use crate::turn::{ErrorKind, TurnError};
 
 /// A value and its path (`messages[3].content[0].type`).
@@ -14,11 +15,13 @@ pub struct Field<'a> {
 
 /// Reads a request body, which must hold one JSON object.
 pub fn parse(body: &[u8]) -> Result<Value, TurnError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        TurnError::new(
-            ErrorKind::InvalidRequest,
-            format!("the request body is not valid JSON: {error}"),
-        )
+    let value = tree::parse(body).map_err(|error| {
+        let what = if error.is_data() {
+            "the request body can't be read"
+        } else {
+            "the request body is not valid JSON"
+        };
+        TurnError::new(ErrorKind::InvalidRequest, format!("{what}: {error}"))
     })?;
     Field::root(&value).object()?;
     Ok(value)

@@ -26,6 +26,7 @@ mod parameters;
 mod route;
 mod status;
 mod tools;
+mod tree;
 mod x_cursor;
 
 pub use parameters::{Parameter, Treatment};
@@ -62,6 +63,11 @@ pub fn all(stored: usize) -> Vec<Arc<dyn Dialect>> {
 pub trait Dialect: Send + Sync {
     /// Where it answers, as people are told: `/v1/messages`.
     fn path(&self) -> &'static str;
+
+    /// What logs and metrics call it.
+    fn name(&self) -> &'static str {
+        self.path().trim_start_matches("/v1/")
+    }
 
     /// What a request to this path asks for; `None` if the path is not one of this dialect's.
     fn route(&self, path: &str, _query: &str) -> Option<Ask> {

@@ -37,6 +37,7 @@ use std::{
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{agent::Agent, boundary, dump::Dump, models::Catalog, turn::Turn};
 use admission::Admission;
@@ -107,15 +108,14 @@ impl Engine {
         }
     }
 
-    /// Starts a turn, or queues it if too many are running. Dropping the stream cancels it. What
-    /// the agent is told and says goes to the dump as well.
+    /// Starts a turn, or queues it if too many are running. Dropping the stream cancels it. The
+    /// prompt and the agent's output go to the dump as well, and log lines to the caller's span.
     #[must_use]
     pub fn start(&self, turn: Turn, dump: Option<Dump>) -> TurnStream {
         let (sender, stream) = TurnStream::channel();
         let shared = Arc::clone(&self.shared);
-        self.shared
-            .turns
-            .spawn(run_turn::run_turn(shared, turn, dump, sender));
+        let turn = run_turn::run_turn(shared, turn, dump, sender);
+        self.shared.turns.spawn(turn.in_current_span());
         stream
     }
 

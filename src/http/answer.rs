@@ -1,28 +1,24 @@
 //! Answers one request of any dialect.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
-use futures::{
-    Stream,
-    future::{try_join, try_join_all},
-};
+use bytes::Buf;
+use futures::Stream;
 use warp::{
     http::{HeaderMap, StatusCode},
     reply::Response,
 };
 
-use super::{App, body, reply, sse};
+use super::{
+    App,
+    body::{self, Budget, Reserved},
+    choices::Choices,
+    record::Record,
+    reply, sse,
+};
 use crate::{
-    dialect::{Compute, Dialect, Stamp, Target},
+    dialect::{Compute, Dialect, Target},
     dump::{Dump, Part},
-    engine::TurnStream,
     turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
 };
 
@@ -36,22 +32,23 @@ pub async fn answer<B: Buf>(
     target: Target,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
+    record: &Record,
 ) -> Result<Response, TurnError> {
     body::check_headers(headers)?;
-    let body = body::read(headers, body).await?;
-    let stamp = stamp();
-    let dump = app.config().dumps.as_ref();
-    let dump = dump.map(|dumps| dumps.turn(&stamp.id));
+    let (body, reserved) = body::read(headers, body, app.bodies()).await?;
+    let config = app.config();
+    let dump = config.dumps.as_ref();
+    let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
     if let Some(dump) = &dump {
         dump.write(Part::Request, &body);
     }
     let result = run(
         app,
-        Arc::clone(&dialect),
+        &dialect,
         target,
         headers,
-        body,
-        stamp,
+        (body, reserved),
+        record,
         dump.as_ref(),
     )
     .await;
@@ -63,14 +60,15 @@ pub async fn answer<B: Buf>(
 
 async fn run(
     app: &App,
-    dialect: Arc<dyn Dialect>,
+    dialect: &Arc<dyn Dialect>,
     target: Target,
     headers: &HeaderMap,
-    body: Bytes,
-    stamp: Stamp,
+    (body, reserved): (Vec<u8>, Reserved),
+    record: &Record,
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
-    let request = off_runtime(body.len(), move || dialect.decode(&body, target, stamp)).await?;
+    let (decoder, stamp) = (Arc::clone(dialect), record.stamp());
+    let request = off_runtime(body.len(), move || decoder.decode(&body, target, stamp)).await?;
     let header = |name: &str| {
         let value = headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -82,18 +80,19 @@ async fn run(
             turn.workspace.clone_from(&workspace);
         }
         turn.conversation.clone_from(&conversation);
-        app.engine().start(turn, dump)
+        record.asks(&turn);
+        // The turn's own task continues in the same span.
+        record.span().in_scope(|| app.engine().start(turn, dump))
     };
-    let first = start(request.turn, dump.cloned());
-    let others = request.others.into_iter();
-    let others: Vec<TurnStream> = others.map(|turn| start(turn, None)).collect();
+    let mut turns = vec![start(request.turn, dump.cloned())];
+    turns.extend(request.others.into_iter().map(|turn| start(turn, None)));
+    let choices = Choices::new(turns, record.clone(), Some(reserved));
     let mut response = if request.stream {
-        let events = std::iter::once(first).chain(others).collect::<Vec<_>>();
-        sse::stream(events, request.reply, dump.cloned()).await?
+        sse::stream(choices, request.reply, dump.cloned()).await?
     } else {
-        let others = try_join_all(others.into_iter().map(collect));
-        let (first, others) = try_join(collect(first), others).await?;
-        let whole = request.reply.whole(&first, &others);
+        let answers = collect(choices).await?;
+        let (first, others) = answers.split_first().ok_or_else(internal)?;
+        let whole = request.reply.whole(first, others);
         if let Some(dump) = dump {
             dump.line(Part::Response, &whole);
         }
@@ -108,9 +107,10 @@ pub async fn compute<B: Buf>(
     compute: Compute,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
+    budget: &Budget,
 ) -> Result<Response, TurnError> {
     body::check_headers(headers)?;
-    let body = body::read(headers, body).await?;
+    let (body, _reserved) = body::read(headers, body, budget).await?;
     let answer = off_runtime(body.len(), move || compute(&body)).await?;
     Ok(reply::json(StatusCode::OK, answer))
 }
@@ -123,22 +123,32 @@ async fn off_runtime<T: Send + 'static>(
     if len < LARGE {
         return work();
     }
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(TurnError::new(
-            ErrorKind::Internal,
-            "open-cursor failed while it read this request; its log says more",
-        ))
-    })
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(internal()))
 }
 
-async fn collect(mut events: TurnStream) -> Result<Collected, TurnError> {
-    let mut answer = Collected::empty();
-    while let Some(batch) = events.next().await {
+fn internal() -> TurnError {
+    TurnError::new(
+        ErrorKind::Internal,
+        "open-cursor failed while it handled this request; its log says more",
+    )
+}
+
+/// The whole answers of all choices. The first failure cancels the others.
+async fn collect(mut choices: Choices) -> Result<Vec<Collected>, TurnError> {
+    let mut answers: Vec<_> = std::iter::repeat_with(Collected::empty)
+        .take(choices.len())
+        .collect();
+    while let Some((choice, batch)) = choices.next().await {
+        let Some(answer) = answers.get_mut(choice) else {
+            continue;
+        };
         for event in batch {
             match event {
                 TurnEvent::Started => {}
                 TurnEvent::Delta(delta) => answer.push(delta),
                 TurnEvent::End(end) => {
+                    choices.end(&end);
                     answer.finish_reason = end.outcome?;
                     answer.usage = end.usage;
                     answer.lost_changes = end.lost_changes;
@@ -146,18 +156,5 @@ async fn collect(mut events: TurnStream) -> Result<Collected, TurnError> {
             }
         }
     }
-    Ok(answer)
-}
-
-/// Unique among the answers of all servers: the start of this one in nanoseconds, and a counter.
-fn stamp() -> Stamp {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    Stamp {
-        id: format!("{:x}{count:04x}", now.as_nanos()),
-        created: now.as_secs(),
-    }
+    Ok(answers)
 }

@@ -2,41 +2,45 @@
 
 use std::task::{Context, Poll};
 
+use super::{body::Reserved, record::Record};
 use crate::{
     engine::TurnStream,
     turn::{TurnEnd, TurnEvent, Usage},
 };
 
 /// The events of all choices. Dropping this cancels their turns.
-pub struct Choices {
+pub(super) struct Choices {
     streams: Vec<TurnStream>,
-    /// The stream that is asked first, so that none starves.
+    /// The stream that is polled first, so that none starves.
     first: usize,
     /// How many have not ended.
     open: usize,
     usage: Option<Usage>,
     lost_changes: Vec<String>,
+    record: Record,
+    /// The memory of the request, which is in use until the agent has its prompt.
+    reserved: Option<Reserved>,
 }
 
-impl From<Vec<TurnStream>> for Choices {
-    fn from(streams: Vec<TurnStream>) -> Self {
+impl Choices {
+    /// Follows the turns of the request that the record is about.
+    pub fn new(streams: Vec<TurnStream>, record: Record, reserved: Option<Reserved>) -> Self {
         Self {
             open: streams.len(),
             streams,
             first: 0,
             usage: None,
             lost_changes: Vec::new(),
+            record,
+            reserved,
         }
     }
-}
 
-impl From<TurnStream> for Choices {
-    fn from(stream: TurnStream) -> Self {
-        vec![stream].into()
+    /// How many choices there are.
+    pub fn len(&self) -> usize {
+        self.streams.len()
     }
-}
 
-impl Choices {
     /// The next events of any choice, with its number; `None` after the end of all.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Vec<TurnEvent>)>> {
         let count = self.streams.len();
@@ -45,6 +49,8 @@ impl Choices {
             match self.streams[choice].poll_next(cx) {
                 Poll::Ready(Some(batch)) => {
                     self.first = (choice + 1) % count;
+                    self.reserved = None;
+                    self.record.see(&batch);
                     return Poll::Ready(Some((choice, batch)));
                 }
                 Poll::Ready(None) => {}
@@ -72,10 +78,12 @@ impl Choices {
             (sum, usage) => sum.or(usage),
         };
         self.lost_changes.extend_from_slice(&end.lost_changes);
-        (self.open == 0 || end.outcome.is_err()).then(|| TurnEnd {
+        let end = (self.open == 0 || end.outcome.is_err()).then(|| TurnEnd {
             outcome: end.outcome.clone(),
             usage: self.usage,
             lost_changes: std::mem::take(&mut self.lost_changes),
-        })
+        })?;
+        self.record.end(&end);
+        Some(end)
     }
 }

@@ -1,9 +1,12 @@
 //! The HTTP server: warp filters under our own accept loop.
 //!
 //! ```text
-//! server (accept, drain) ─> routes (origin, auth, method + path) ─> body (bounded JSON) ─> dialect ─> engine
-//!                                                  └> sse | whole ─> reply
+//! listen ─> server (accept, drain) ─> edge ─> routes (origin, peer, auth, method + path)
+//!                                               └> body (bounded JSON) ─> dialect ─> engine
+//!                                                   └> choices ─> sse | whole ─> reply
 //! ```
+//!
+//! Each request has a `record`, which becomes a line of the log and is counted in `metrics`.
 //!
 //! This module knows the dialects and the engine, and nothing of agents or the boundary.
 
@@ -13,17 +16,24 @@ mod body;
 mod choices;
 pub mod client;
 mod cors;
+mod edge;
+mod listen;
+mod metrics;
 mod models;
 mod origin;
+mod peer;
 mod probe;
+mod record;
 mod reply;
 mod routes;
 mod server;
 mod sse;
+mod status;
 mod unserved;
 
 pub use auth::ApiKey;
+pub use listen::{Address, ServerError};
 pub use origin::{InvalidOrigin, parse_origin};
 pub use probe::{RunningServer, identify};
 pub use routes::{App, Config, routes};
-pub use server::{Server, ServerError, Shutdown};
+pub use server::{Server, Shutdown};

@@ -1,17 +1,17 @@
 //! Who may talk to the server: programs on this machine, and no web page.
 //!
 //! A page that the user visits can reach a local port, either directly (then the browser names the
-//! page in `Origin`) or by having its own name resolve to 127.0.0.1 (then the name stands in
-//! `Host`). Both are refused unless they are names of this machine.
+//! page in `Origin`) or by having its own name resolve to 127.0.0.1 (then `Host` holds that name).
+//! Both are refused unless they name this machine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use warp::http::{HeaderMap, header, uri::Authority};
 
 use super::{Config, cors};
 use crate::turn::{ErrorKind, TurnError};
 
-/// What is no origin.
+/// The text is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an origin; write it as in https://app.example or http://10.0.0.5:8080")]
 pub struct InvalidOrigin(String);
@@ -19,14 +19,12 @@ pub struct InvalidOrigin(String);
 /// An origin as browsers write it: scheme, host and, if it is not the usual one, the port.
 ///
 /// # Errors
-/// [`InvalidOrigin`]; `*` and `null` are none, since they would let in any page.
+/// [`InvalidOrigin`]; also for `*` and `null`, since they would let in any page.
 pub fn parse_origin(text: &str) -> Result<String, InvalidOrigin> {
     let invalid = || InvalidOrigin(text.to_owned());
     let (scheme, authority) = text.split_once("://").ok_or_else(invalid)?;
-    let authority = authority.trim_end_matches('/');
-    let authority: Authority = authority.parse().map_err(|_| invalid())?;
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-.[]:".contains(c);
-    if scheme.is_empty() || !authority.as_str().chars().all(is_name) {
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if scheme.is_empty() || Host::parse(authority).is_none() {
         return Err(invalid());
     }
     Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
@@ -35,50 +33,87 @@ pub fn parse_origin(text: &str) -> Result<String, InvalidOrigin> {
 /// Checks `Host` and `Origin`.
 ///
 /// # Errors
-/// `Forbidden`.
+/// `Forbidden`; `InvalidRequest` if there is more than one of a header.
 pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), TurnError> {
     let bound = config.bound;
-    if let Some(host) = headers.get(header::HOST) {
-        let allowed = host
-            .to_str()
-            .ok()
-            .and_then(|host| host.parse::<Authority>().ok())
-            .is_some_and(|authority| {
-                let host = authority.host();
-                let named = |name: &String| name.eq_ignore_ascii_case(host);
-                is_ours(host, bound) || config.allowed_hosts.iter().any(named)
-            });
-        if !allowed {
-            return Err(forbidden(
-                "Host",
-                host.to_str().unwrap_or("?"),
-                "--allow-host",
-            ));
+    if let Some(host) = the_only(headers, &header::HOST)? {
+        let names_us = Host::parse(host).is_some_and(|host| {
+            let is =
+                |name: &String| matches!(&host, Host::Name(it) if name.eq_ignore_ascii_case(it));
+            host.is_ours(bound) || config.allowed_hosts.iter().any(is)
+        });
+        if !names_us {
+            return Err(forbidden("Host", host, "--allow-host"));
         }
     }
-    if let Some(origin) = headers.get(header::ORIGIN)
+    if let Some(origin) = the_only(headers, &header::ORIGIN)?
         && cors::origin(headers, &config.allowed_origins).is_none()
     {
-        let origin = origin.to_str().unwrap_or("?");
-        let allowed = origin
-            .split_once("://")
-            .and_then(|(_, authority)| authority.parse::<Authority>().ok())
-            .is_some_and(|authority| is_ours(authority.host(), bound));
-        if !allowed {
+        let host = origin.split_once("://").and_then(|(_, it)| Host::parse(it));
+        if !host.is_some_and(|host| host.is_ours(bound)) {
             return Err(forbidden("Origin", origin, "--allow-origin"));
         }
     }
     Ok(())
 }
 
-fn is_ours(host: &str, bound: IpAddr) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<IpAddr>() {
-        // A page can't make its own name an address, so any address was meant.
-        Ok(ip) => ip.is_loopback() || ip == bound || bound.is_unspecified(),
-        Err(_) => {
-            let host = host.to_ascii_lowercase();
-            host == "localhost" || host.ends_with(".localhost") || !bound.is_loopback()
+/// The value of a header that a request has at most once.
+fn the_only<'a>(
+    headers: &'a HeaderMap,
+    name: &header::HeaderName,
+) -> Result<Option<&'a str>, TurnError> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(TurnError::new(
+            ErrorKind::InvalidRequest,
+            format!("the request has more than one `{name}` header; send one"),
+        ));
+    }
+    // What is not ASCII names nobody.
+    Ok(value.map(|value| value.to_str().unwrap_or("?")))
+}
+
+/// The host of an authority, without its port.
+#[derive(Debug, PartialEq, Eq)]
+enum Host {
+    Address(IpAddr),
+    /// In lower case.
+    Name(String),
+}
+
+impl Host {
+    /// Reads `host` or `host:port`, and nothing else: `Authority` alone takes `[::1].evil.example`
+    /// for the host `[::1]`, and user names before an `@`.
+    fn parse(text: &str) -> Option<Self> {
+        let authority: Authority = text.parse().ok()?;
+        let host = authority.host();
+        let exact = match authority.port() {
+            Some(port) => text == format!("{host}:{port}"),
+            None => text == host,
+        };
+        if !exact {
+            return None;
+        }
+        if let Some(address) = host.strip_prefix('[') {
+            let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+            return Some(Self::Address(address.into()));
+        }
+        if let Ok(address) = host.parse() {
+            return Some(Self::Address(address));
+        }
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        (!host.is_empty() && host.bytes().all(is_name))
+            .then(|| Self::Name(host.to_ascii_lowercase()))
+    }
+
+    fn is_ours(&self, bound: IpAddr) -> bool {
+        match self {
+            // A page can't make its own name an address, so any address was meant.
+            Self::Address(ip) => ip.is_loopback() || *ip == bound || bound.is_unspecified(),
+            Self::Name(name) => {
+                name == "localhost" || name.ends_with(".localhost") || !bound.is_loopback()
+            }
         }
     }
 }
@@ -100,13 +135,17 @@ mod tests {
 
     use super::*;
 
-    fn allowed(name: header::HeaderName, value: &str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, value.parse().unwrap());
+    fn config() -> Config {
         let mut config = Config::new(Ipv4Addr::LOCALHOST.into());
         config.allowed_hosts = vec!["box.lan".to_owned()];
         config.allowed_origins = vec![parse_origin("https://App.example/").unwrap()];
-        check(&headers, &config).is_ok()
+        config
+    }
+
+    fn allowed(name: header::HeaderName, value: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        check(&headers, &config()).is_ok()
     }
 
     #[test]
@@ -116,6 +155,7 @@ mod tests {
             "127.0.0.1",
             "127.0.0.1:1",
             "[::1]:80",
+            "[::1]",
             "app.localhost",
             "BOX.lan:32124",
         ] {
@@ -128,10 +168,24 @@ mod tests {
             "app.example",
             "x.box.lan",
             "",
+            "[::1].evil.example",
+            "[::1]evil.example:80",
+            "[::1]:80.evil.example",
+            "[127.0.0.1]",
+            "::1",
+            "user@localhost",
+            "localhost:80:80",
+            "localhost:99999",
+            "localhost/evil.example",
+            "localhost, evil.example",
         ] {
             assert!(!allowed(header::HOST, host), "{host}");
         }
-        for origin in ["http://localhost:3000", "https://app.example"] {
+        for origin in [
+            "http://localhost:3000",
+            "https://app.example",
+            "http://[::1]:3000",
+        ] {
             assert!(allowed(header::ORIGIN, origin), "{origin}");
         }
         for origin in [
@@ -141,11 +195,26 @@ mod tests {
             "http://box.lan",
             "http://app.example",
             "https://app.example:444",
+            "http://[::1].evil.example",
+            "http://localhost@evil.example",
+            "http://evil.example@localhost",
+            "http://localhost/x",
         ] {
             assert!(!allowed(header::ORIGIN, origin), "{origin}");
         }
-        let config = Config::new(Ipv4Addr::LOCALHOST.into());
-        assert!(check(&HeaderMap::new(), &config).is_ok());
+        assert!(check(&HeaderMap::new(), &config()).is_ok());
+    }
+
+    #[test]
+    fn a_header_that_decides_is_sent_once() {
+        for name in [header::HOST, header::ORIGIN] {
+            let mut headers = HeaderMap::new();
+            for value in ["localhost", "http://localhost"] {
+                headers.append(&name, value.parse().unwrap());
+            }
+            let error = check(&headers, &config()).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidRequest, "{name}");
+        }
     }
 
     #[test]
@@ -165,6 +234,7 @@ mod tests {
             "https://*",
             "https://a/b",
             "https://a@b",
+            "http://[::1].evil.example",
         ] {
             assert!(parse_origin(text).is_err(), "{text}");
         }

@@ -1,6 +1,11 @@
 //! Methods and paths.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use bytes::Buf;
 use futures::Stream;
@@ -12,7 +17,18 @@ use warp::{
     reply::Response,
 };
 
-use super::{ApiKey, answer, cors, models, origin, reply, unserved};
+use super::{
+    ApiKey, answer,
+    body::Budget,
+    cors,
+    metrics::Metrics,
+    models, origin,
+    peer::Admitted,
+    record::{ID_HEADER, Record},
+    reply,
+    status::{self, Login},
+    unserved,
+};
 use crate::{
     dialect::{Ask, Compute, Dialect, Sign, Target, parameters_of, percent_decode, unversioned},
     dump::Dumps,
@@ -23,21 +39,28 @@ use crate::{
 /// What the routes need.
 pub struct App {
     engine: Engine,
-    config: Config,
+    config: RwLock<Arc<Config>>,
     dialects: Vec<Arc<dyn Dialect>>,
+    bodies: Budget,
+    metrics: Arc<Metrics>,
+    login: Login,
 }
 
 /// How the server treats its clients.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address that the server was told to listen on.
+    /// The address of the setting `host`.
     pub bound: IpAddr,
     /// How long a client may read nothing of its answer.
     pub stall: Duration,
     /// How many connections are open at one time; more wait to be accepted.
     pub max_connections: usize,
+    /// How much memory the bodies of all requests may take at one time, in bytes.
+    pub max_body_memory: usize,
     /// What clients must send, if anything.
     pub api_key: Option<ApiKey>,
+    /// The users of this machine that may connect, beside the administrator; `None` is all.
+    pub allowed_users: Option<Vec<u32>>,
     /// Names of this server beyond those of this machine, as they stand in `Host`, without a port.
     pub allowed_hosts: Vec<String>,
     /// The origins whose web pages may use this server (see [`parse_origin`]).
@@ -58,7 +81,9 @@ impl Config {
             bound,
             stall: Duration::from_secs(30),
             max_connections: 512,
+            max_body_memory: 256 << 20,
             api_key: None,
+            allowed_users: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             dumps: None,
@@ -74,8 +99,11 @@ impl App {
     pub fn new(engine: Engine, config: Config, dialects: Vec<Arc<dyn Dialect>>) -> Self {
         Self {
             engine,
-            config,
+            bodies: Budget::new(config.max_body_memory),
+            config: RwLock::new(Arc::new(config)),
             dialects,
+            metrics: Arc::default(),
+            login: Login::default(),
         }
     }
 
@@ -85,8 +113,29 @@ impl App {
         &self.engine
     }
 
-    pub(super) fn config(&self) -> &Config {
-        &self.config
+    /// How clients are treated now.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&config)
+    }
+
+    /// Treats clients in another way from now on. What was fixed when the server started stays: the
+    /// number of connections and the memory for bodies.
+    pub fn configure(&self, config: Config) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    pub(super) fn bodies(&self) -> &Budget {
+        &self.bodies
+    }
+
+    pub(super) fn login(&self) -> &Login {
+        &self.login
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 }
 
@@ -98,12 +147,19 @@ enum Route {
     Model(String),
     Parameters,
     Health,
+    Alive,
+    Ready,
+    Metrics,
+    Page,
 }
 
 impl Route {
     /// The dialects' own paths come first. The others exist also without `/v1`, which some clients
     /// leave out of their base URL.
     fn find(path: &str, query: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
+        if path == "/" {
+            return Some(Self::Page);
+        }
         for dialect in dialects {
             if let Some(ask) = dialect.route(path, query) {
                 return Some(match ask {
@@ -118,6 +174,9 @@ impl Route {
             "/models" => Some(Self::Models),
             "/parameters" => Some(Self::Parameters),
             "/health" => Some(Self::Health),
+            "/healthz" => Some(Self::Alive),
+            "/readyz" => Some(Self::Ready),
+            "/metrics" => Some(Self::Metrics),
             path => {
                 let name = path.strip_prefix("/models/")?;
                 (!name.is_empty()).then(|| Self::Model(percent_decode(name)))
@@ -128,8 +187,13 @@ impl Route {
     fn method(&self) -> Method {
         match self {
             Self::Answer(..) | Self::Compute(_) => Method::POST,
-            Self::Models | Self::Model(_) | Self::Parameters | Self::Health => Method::GET,
+            _ => Method::GET,
         }
+    }
+
+    /// Whether strangers may know it: that the server is there, and whether it can be used.
+    fn is_public(&self) -> bool {
+        matches!(self, Self::Health | Self::Alive | Self::Ready)
     }
 }
 
@@ -162,10 +226,11 @@ pub fn routes(
         .and(warp::path::full())
         .and(query())
         .and(warp::header::headers_cloned())
+        .and(warp::ext::optional())
         .and(warp::body::stream())
-        .and_then(move |method, path, query, headers, body| {
+        .and_then(move |method, path, query, headers, admitted, body| {
             let app = Arc::clone(&app);
-            async move { dispatch(&app, method, path, query, headers, body).await }
+            async move { dispatch(&app, method, path, query, headers, admitted, body).await }
         })
 }
 
@@ -180,25 +245,42 @@ async fn dispatch<B: Buf>(
     path: FullPath,
     query: String,
     headers: HeaderMap,
+    admitted: Option<Admitted>,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, warp::Rejection> {
-    let route = Route::find(path.as_str(), &query, &app.dialects);
-    let dialect = spoken(path.as_str(), &query, &headers, &app.dialects);
-    let result = handle(
-        app,
-        &method,
-        (path.as_str(), &query),
-        route,
-        dialect,
-        &headers,
-        body,
-    )
-    .await;
-    let mut response = result.unwrap_or_else(|error| {
-        tracing::info!(kind = ?error.kind, path = path.as_str(), "refused or failed");
+    let path = path.as_str();
+    let route = Route::find(path, &query, &app.dialects);
+    let dialect = spoken(path, &query, &headers, &app.dialects);
+    let turns = matches!(route, Some(Route::Answer(..))).then(|| dialect.name());
+    let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.metrics));
+    if route
+        .as_ref()
+        .is_some_and(|route| route.is_public() || matches!(route, Route::Page))
+    {
+        record.quiet();
+    }
+    let config = app.config();
+    let result = async {
+        origin::check(&headers, &config)?;
+        let admitted = admitted.map_or(Ok(()), |admitted| admitted.check());
+        let head = Head {
+            method: &method,
+            path,
+            query: &query,
+            headers: &headers,
+            admitted,
+        };
+        handle(app, &config, &head, route, dialect, body, &record).await
+    };
+    let mut response = result.await.unwrap_or_else(|error| {
+        record.fail(&error);
         reply::error(dialect, &error)
     });
-    if let Some(origin) = cors::origin(&headers, &app.config.allowed_origins) {
+    record.status(response.status());
+    if let Ok(id) = HeaderValue::from_str(record.id()) {
+        response.headers_mut().insert(ID_HEADER, id);
+    }
+    if let Some(origin) = cors::origin(&headers, &config.allowed_origins) {
         cors::allow(origin, &mut response);
     }
     if method == Method::HEAD {
@@ -207,37 +289,51 @@ async fn dispatch<B: Buf>(
     Ok(response)
 }
 
+/// What a request says before its body.
+struct Head<'a> {
+    method: &'a Method,
+    path: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+    /// Whether its user may use the server.
+    admitted: Result<(), TurnError>,
+}
+
 async fn handle<B: Buf>(
     app: &App,
-    method: &Method,
-    (path, query): (&str, &str),
+    config: &Config,
+    head: &Head<'_>,
     route: Option<Route>,
     dialect: &dyn Dialect,
-    headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
+    record: &Record,
 ) -> Result<Response, TurnError> {
-    let config = &app.config;
-    origin::check(headers, config)?;
+    let Head {
+        method,
+        path,
+        query,
+        headers,
+        ..
+    } = *head;
     if cors::origin(headers, &config.allowed_origins).is_some()
         && let Some(response) = cors::preflight(method, headers)
     {
         // A browser sends no key with it, and it leads to nothing.
         return Ok(response);
     }
-    let authorized = config
-        .api_key
-        .as_ref()
-        .map_or(Ok(()), |key| key.check(headers, query));
-    // Whoever may not use the server may know that it is there.
+    let authorized = head.admitted.clone().and_then(|()| match &config.api_key {
+        Some(key) => key.check(headers, query),
+        None => Ok(()),
+    });
     let trusted = authorized.is_ok();
-    if !matches!(route, Some(Route::Health)) {
+    if !route.as_ref().is_some_and(Route::is_public) {
         authorized?;
     }
     let Some(route) = route else {
         return Err(unserved::error(path, &app.dialects));
     };
     let allowed = route.method();
-    if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
+    if method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
         let error = TurnError::new(
             ErrorKind::MethodNotAllowed,
             format!("{path} takes {allowed}, not {method}"),
@@ -246,15 +342,28 @@ async fn handle<B: Buf>(
         if let Ok(value) = HeaderValue::from_str(allowed.as_str()) {
             response.headers_mut().insert(header::ALLOW, value);
         }
+        if headers.contains_key(header::UPGRADE) {
+            // By this status Codex knows that there is no WebSocket here, and uses HTTP at once;
+            // after any other it tries five times more.
+            *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+            let protocol = HeaderValue::from_static("HTTP/1.1");
+            response.headers_mut().insert(header::UPGRADE, protocol);
+        }
         return Ok(response);
     }
     match route {
-        Route::Answer(dialect, target) => answer::answer(app, dialect, target, headers, body).await,
-        Route::Compute(compute) => answer::compute(compute, headers, body).await,
+        Route::Answer(dialect, target) => {
+            answer::answer(app, dialect, target, headers, body, record).await
+        }
+        Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
         Route::Parameters => Ok(parameters(&app.dialects)),
         Route::Health => Ok(health(app, trusted)),
+        Route::Alive => Ok(status::alive()),
+        Route::Ready => Ok(status::ready(app).await),
+        Route::Metrics => status::metrics(app),
+        Route::Page => Ok(status::page()),
     }
 }
 
@@ -287,7 +396,7 @@ fn health(app: &App, trusted: bool) -> Response {
         body["workspace"] = workspace.map(|dir| dir.display().to_string()).into();
         body["agent"] = engine.agent().to_string().into();
         body["fence"] = json!(engine.agent().fence());
-        body["settings"] = app.config.settings.as_str().into();
+        body["settings"] = app.config().settings.as_str().into();
         body["running"] = engine.running().into();
         body["queued"] = engine.queued().into();
         body["recoveredCalls"] = engine.recovered().into();

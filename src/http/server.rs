@@ -3,23 +3,24 @@
 //! warp's own server lacks what a proxy needs (no delay, a time limit on headers, a deadline for
 //! draining), so its filters run under a loop of ours.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, routes};
-use crate::stall::Stall;
+use super::{
+    App,
+    edge::Edge,
+    listen::{Address, Listener, ServerError},
+    peer::{Admitted, Peer},
+    routes,
+};
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,37 +29,15 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// requests must fit too.
 const BUFFER: usize = 64 * 1024;
 
-/// How long turns that were told to end have to say so to their clients.
+/// How long turns that were ended have to report it to their clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// Why the server can't listen.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// Something listens there already.
-    #[error("{addr} is in use{}", by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default())]
-    InUse {
-        /// The address.
-        addr: SocketAddr,
-        /// Who, if it is one of ours.
-        by: Option<String>,
-    },
-    /// The address can't be listened on.
-    #[error("cannot listen on {addr}: {source}")]
-    Bind {
-        /// The address.
-        addr: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// A bound server that does not accept yet.
 pub struct Server {
-    listener: TcpListener,
-    addr: SocketAddr,
+    listener: Listener,
 }
 
-/// How a server is told to stop.
+/// Stops a server.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     /// Cancelled: accept nothing more, and let running turns finish.
@@ -75,29 +54,27 @@ impl Server {
     /// # Errors
     /// [`ServerError`]; where the port is in use by another open-cursor, it says so.
     pub async fn bind(host: IpAddr, port: u16) -> Result<Self, ServerError> {
-        let addr = SocketAddr::new(host, port);
-        match TcpListener::bind(addr).await {
-            Ok(listener) => {
-                let addr = listener.local_addr().unwrap_or(addr);
-                Ok(Self { listener, addr })
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ServerError::InUse {
-                addr,
-                by: super::probe::identify(addr).await.map(|it| it.to_string()),
-            }),
-            Err(source) => Err(ServerError::Bind { addr, source }),
-        }
+        let listener = Listener::tcp(host, port).await?;
+        Ok(Self { listener })
     }
 
-    /// The address, with the real port.
+    /// Makes a UNIX socket that only its owner can open. It is removed at the end.
+    ///
+    /// # Errors
+    /// [`ServerError`]; another file at the path stays as it is.
+    pub async fn bind_socket(path: &Path) -> Result<Self, ServerError> {
+        let listener = Listener::unix(path).await?;
+        Ok(Self { listener })
+    }
+
+    /// Where it listens.
     #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub fn address(&self) -> &Address {
+        &self.listener.address
     }
 
-    /// Serves until told to stop. When this returns, no turn is running.
+    /// Serves until it is stopped. When this returns, no turn is running.
     pub async fn run(self, app: Arc<App>, shutdown: Shutdown) {
-        let stall = app.config().stall;
         let room = Arc::new(Semaphore::new(app.config().max_connections));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
@@ -105,12 +82,10 @@ impl Server {
         loop {
             let accept = async {
                 let place = Arc::clone(&room).acquire_owned().await;
-                self.listener
-                    .accept()
-                    .await
-                    .map(|(stream, _)| (stream, place))
+                let (stream, peer) = self.listener.accept().await?;
+                Ok::<_, io::Error>((stream, peer, place))
             };
-            let (stream, place) = tokio::select! {
+            let (stream, peer, place) = tokio::select! {
                 accepted = accept => match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
@@ -124,18 +99,22 @@ impl Server {
                 () = shutdown.drain.cancelled() => break,
                 () = shutdown.now.cancelled() => break,
             };
-            // A delta is a small packet that must not wait for the next one.
-            let _ = stream.set_nodelay(true);
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(Stall::new(stream, stall)), service.clone());
-            let connection = graceful.watch(connection);
+            let config = app.config();
+            // A client that stops reading holds up its agent, and with it one of the few slots. After
+            // the limit its connection fails, which drops the answer's body and cancels the turn.
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(config.stall));
+            let (watcher, routes) = (graceful.watcher(), service.clone());
             connections.spawn(async move {
                 let _place = place;
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended badly");
+                let admitted = admit(peer, config.allowed_users.clone()).await;
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT)
+                    .max_buf_size(BUFFER)
+                    .serve_connection(TokioIo::new(Box::pin(stream)), Edge { routes, admitted });
+                if let Err(error) = watcher.watch(connection).await {
+                    tracing::debug!(%error, "a connection ended with an error");
                 }
             });
         }
@@ -158,4 +137,13 @@ impl Server {
         connections.shutdown().await;
         app.engine().idle().await;
     }
+}
+
+/// Whether the peer's user may use the server; `None` lets in all.
+async fn admit(peer: Peer, allowed: Option<Vec<u32>>) -> Admitted {
+    let Some(allowed) = allowed else {
+        return Admitted::everybody();
+    };
+    let looked_up = tokio::task::spawn_blocking(move || peer.admit(&allowed)).await;
+    looked_up.unwrap_or_else(|_| Admitted::nobody())
 }

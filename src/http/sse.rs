@@ -43,12 +43,12 @@ const COALESCE: usize = 32 * 1024;
 /// # Errors
 /// The turn's failure, if it failed before it had anything to show.
 pub async fn stream(
-    events: impl Into<Choices>,
+    events: Choices,
     reply: Box<dyn Reply>,
     dump: Option<Dump>,
 ) -> Result<Response, TurnError> {
     let mut body = SseBody {
-        events: events.into(),
+        events,
         reply: Some(reply),
         frames: Vec::new(),
         dump,
@@ -179,9 +179,12 @@ impl Stream for SseBody {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use http_body_util::BodyExt as _;
+    use std::sync::Arc;
 
-    use super::*;
+    use http_body_util::BodyExt as _;
+    use warp::http::{HeaderMap, Method};
+
+    use super::{super::record::Record, *};
     use crate::{
         dialect::{self, Stamp, Target},
         engine::TurnStream,
@@ -200,6 +203,11 @@ mod tests {
             .reply
     }
 
+    fn choices(stream: TurnStream) -> Choices {
+        let record = Record::new(&Method::POST, "/", &HeaderMap::new(), None, Arc::default());
+        Choices::new(vec![stream], record, None)
+    }
+
     async fn frame(response: &mut Response) -> String {
         let frame = response.body_mut().frame().await.unwrap().unwrap();
         String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
@@ -209,7 +217,7 @@ mod tests {
     async fn a_turn_that_waits_shows_that_it_lives() {
         let (sender, events) = TurnStream::channel();
         let begun = Instant::now();
-        let mut response = stream(events, reply(), None).await.unwrap();
+        let mut response = stream(choices(events), reply(), None).await.unwrap();
         assert_eq!(begun.elapsed(), HOLD);
         for count in 1..=3 {
             assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
@@ -236,7 +244,7 @@ mod tests {
             let end = TurnEvent::End(TurnEnd::failed(error));
             sender.send(vec![end]).await.unwrap();
         };
-        let (response, ()) = tokio::join!(stream(events, reply(), None), fail);
+        let (response, ()) = tokio::join!(stream(choices(events), reply(), None), fail);
         assert_eq!(response.unwrap_err().kind, ErrorKind::RateLimit);
     }
 }

@@ -20,13 +20,14 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Limits, http,
     offer::{Offer, Session},
 };
-use crate::{stall::Stall, turn::ToolSpec};
+use crate::turn::ToolSpec;
 
 /// The most connections at once. Each held call has one.
 const MOST_CONNECTIONS: usize = 512;
@@ -189,11 +190,14 @@ async fn serve(
             let answer = http::handle(request, Arc::clone(&offers), limits);
             async { Ok::<_, Infallible>(answer.await) }
         });
+        // A client that stops reading loses its connection.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(limits.request));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.request)
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Stall::new(stream, limits.request)), service);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
         connections.spawn(async move {
             let _place = place;

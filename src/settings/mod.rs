@@ -109,6 +109,18 @@ impl Resolved {
         })
     }
 
+    /// The settings with another value than in `new`: those that a reload takes over, and those that
+    /// need a restart.
+    #[must_use]
+    pub fn changes(&self, new: &Self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let pairs = self.found.iter().zip(&new.found);
+        let changed = ROWS.iter().zip(pairs);
+        let changed = changed.filter(|(_, (old, new))| old.text != new.text);
+        changed
+            .map(|(row, _)| row.name)
+            .partition(|name| RELOADABLE.contains(name))
+    }
+
     /// The same for two servers of one version that answer alike, wherever they listen.
     #[must_use]
     pub fn digest(&self) -> String {
@@ -122,8 +134,32 @@ impl Resolved {
     }
 }
 
-/// Settings that say where a server is or what it prints, and those that it tells by itself.
-const ELSEWHERE: &[&str] = &["host", "port", "log-level", "reuse", "agent", "workspace"];
+/// Settings about where a server is, who may use it and what it prints, and those that `/health`
+/// shows by themselves.
+const ELSEWHERE: &[&str] = &[
+    "host",
+    "port",
+    "socket",
+    "allow-users",
+    "log-level",
+    "log-format",
+    "log-file",
+    "reuse",
+    "agent",
+    "workspace",
+];
+
+/// Settings that a running server takes over when it reloads.
+const RELOADABLE: &[&str] = &[
+    "stall-timeout",
+    "api-key-file",
+    "allow-users",
+    "allow-host",
+    "allow-origin",
+    "dump-dir",
+    "dump-keep",
+    "log-level",
+];
 
 fn find(row: &'static Row, flags: &Flags, env: Env<'_>, file: &ConfigFile) -> Found {
     let flag = || Some((flags.get(row.name)?.clone(), Origin::Flag(row.name)));

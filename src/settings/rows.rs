@@ -19,17 +19,21 @@ use crate::{
     boundary::{Mode, TextCalls},
     engine::EstimateUsage,
     sandbox::fence::FenceMode,
+    telemetry,
 };
 
 settings! {
     /// How `serve` runs, and what the other commands take from that.
     pub struct ServeSettings;
 
-    /// Address to listen on
+    /// Address to listen on; also `localhost`
     host "host" "IP": IpAddr = "127.0.0.1";
 
     /// Port to listen on; 0 picks a free one
     port "port" "N" [PORT]: u16 = "32124";
+
+    /// UNIX socket to listen on instead; only your user can open it
+    socket "socket" "PATH": Option<PathBuf>;
 
     /// Agent program, or `replay` for the built-in one; else `cursor-agent` or `agent`, on PATH or
     /// where Cursor installs it
@@ -70,8 +74,15 @@ settings! {
     /// Connections open at once; more wait to be accepted
     max_connections "max-connections" "N": NonZeroUsize = "512";
 
+    /// Memory for the bodies of requests, in MiB; where it is used up, requests wait, then get a 429
+    max_body_memory "max-body-memory" "MIB": NonZeroUsize = "256";
+
     /// File with the API key that clients must send; CURSOR_ACP_API_KEY may hold the key itself
     api_key_file "api-key-file" "FILE": Option<PathBuf>;
+
+    /// Users of this machine that may connect beside yourself and root, by name or number, separated
+    /// by commas; `all` is everybody, as it is where clients must send a key
+    allow_users "allow-users" "USERS": Names;
 
     /// Further names under which clients reach this server, separated by commas
     allow_host "allow-host" "NAMES": Names;
@@ -120,5 +131,11 @@ settings! {
     reuse "reuse" "BOOL" [CURSOR_ACP_REUSE_EXISTING_PROXY]: bool = "true";
 
     /// error, warn, info, debug, trace or a filter
-    log_level "log-level" "LEVEL" [RUST_LOG]: String = "info";
+    log_level "log-level" "LEVEL" [RUST_LOG]: telemetry::Filter = "info";
+
+    /// How log lines look: text or json
+    log_format "log-format" "FORMAT": telemetry::Format = "text";
+
+    /// File for the log, instead of stderr; a new one each day, and the last 7 are kept
+    log_file "log-file" "FILE": Option<PathBuf>;
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
     str::FromStr,
@@ -13,9 +13,10 @@ use crate::{
     boundary::{Mode, TextCalls},
     engine::EstimateUsage,
     sandbox::fence::FenceMode,
+    telemetry,
 };
 
-/// A value that a text can be read as. No text is `None`, where the type has that.
+/// A value that is read from text; no text is `None`, where the type has that.
 pub(super) trait Value: Sized {
     /// Reads the text; an error says what is wrong with it.
     fn parse(text: Option<&str>) -> Result<Self, String>;
@@ -30,35 +31,49 @@ where
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
+/// Types that are read by their `FromStr`, with what to say of a text that is none of theirs, where
+/// its own error is not meant for people.
 macro_rules! by_from_str {
-    ($($type:ty),+) => {$(
+    ($($type:ty $(: $words:literal)?;)+) => {$(
         impl Value for $type {
             fn parse(text: Option<&str>) -> Result<Self, String> {
-                some(text)
+                some(text)$(.map_err(|_| $words.to_owned()))?
             }
         }
         impl Value for Option<$type> {
             fn parse(text: Option<&str>) -> Result<Self, String> {
-                text.map(|text| some(Some(text))).transpose()
+                text.map(|text| <$type>::parse(Some(text))).transpose()
             }
         }
     )+};
 }
 
-by_from_str!(
-    IpAddr,
-    u16,
-    usize,
-    NonZeroU32,
-    NonZeroUsize,
-    String,
-    PathBuf,
-    FenceMode,
-    EstimateUsage,
-    Mode,
-    TextCalls,
-    ToolLoop
-);
+by_from_str! {
+    u16: "use a whole number from 0 to 65535";
+    usize: "use a whole number";
+    NonZeroU32: "use a whole number, 1 or more";
+    NonZeroUsize: "use a whole number, 1 or more";
+    String;
+    PathBuf;
+    FenceMode;
+    EstimateUsage;
+    Mode;
+    TextCalls;
+    ToolLoop;
+    telemetry::Filter;
+    telemetry::Format;
+}
+
+/// An address of this machine, or `localhost`.
+impl Value for IpAddr {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        if text.is_some_and(|text| text.eq_ignore_ascii_case("localhost")) {
+            return Ok(Ipv4Addr::LOCALHOST.into());
+        }
+        let words = "use an address of this machine such as 127.0.0.1 or 0.0.0.0, or localhost";
+        some(text).map_err(|_| words.to_owned())
+    }
+}
 
 /// Words, separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,14 +138,18 @@ impl Value for bool {
 /// Whole seconds.
 impl Value for Duration {
     fn parse(text: Option<&str>) -> Result<Self, String> {
-        some(text).map(Self::from_secs)
+        seconds(text).map(Self::from_secs)
     }
 }
 
 /// Whole seconds; 0 is no limit.
 impl Value for Option<Duration> {
     fn parse(text: Option<&str>) -> Result<Self, String> {
-        let seconds: u64 = text.map_or(Ok(0), |text| some(Some(text)))?;
+        let seconds = text.map_or(Ok(0), |text| seconds(Some(text)))?;
         Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
     }
+}
+
+fn seconds(text: Option<&str>) -> Result<u64, String> {
+    some(text).map_err(|_| "use a whole number of seconds".to_owned())
 }

@@ -37,6 +37,19 @@ async fn refusals_have_the_same_status_and_words_everywhere() {
     }
 }
 
+#[tokio::test]
+async fn a_websocket_is_refused_in_the_way_that_codex_understands() {
+    let server = TestServer::start().await;
+    let response = warp::test::request()
+        .path("/v1/responses")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .reply(&routes(server.app.clone()))
+        .await;
+    assert_eq!(response.status(), 426);
+    assert_eq!(response.headers()["allow"], "POST");
+}
+
 /// Codex repeats a request five times on a status such as 401 or 402, each time with a new run.
 #[tokio::test]
 async fn codex_gets_failures_that_a_retry_cannot_fix_in_the_stream() {

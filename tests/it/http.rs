@@ -21,6 +21,7 @@ async fn send(
 async fn paths_and_methods() {
     let server = TestServer::start().await;
     for path in [
+        "/",
         "/health",
         "/v1/health",
         "/models",
@@ -31,7 +32,6 @@ async fn paths_and_methods() {
         assert_eq!(send(&server, "GET", path).await.0, 200, "{path}");
     }
     for path in [
-        "/",
         "/v1",
         "/v1/nothing",
         "/v1/chat",

@@ -27,6 +27,8 @@ mod dialects;
 mod doctor;
 /// Debug dumps.
 mod dumps;
+/// What stands between a client and its turn.
+mod edge;
 /// Failures as statuses and error events.
 mod failures;
 /// The agent's own writes.

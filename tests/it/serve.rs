@@ -1,34 +1,12 @@
 use std::{
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use crate::support::{process_exists, wait_until};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_open-cursor");
-
-/// A command of our program with nothing of the test's environment that could change it.
-fn open_cursor(args: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    // Where it keeps its slots.
-    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
-    for name in ["PORT", "RUST_LOG", "CURSOR_AGENT_EXECUTABLE"] {
-        command.env_remove(name);
-    }
-    let ours = std::env::vars_os().map(|(name, _)| name);
-    for name in ours.filter(|name| name.to_string_lossy().starts_with("CURSOR_ACP_")) {
-        command.env_remove(name);
-    }
-    command
-}
+use crate::support::{Served, open_cursor, process_exists};
 
 fn output(command: &mut Command) -> (i32, String, String) {
     let Output {
@@ -38,89 +16,6 @@ fn output(command: &mut Command) -> (i32, String, String) {
     } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
-}
-
-/// A running `serve --agent replay`, ended when dropped.
-struct Serve {
-    child: Child,
-    info: Value,
-    _dir: tempfile::TempDir,
-}
-
-impl Serve {
-    async fn start(args: &[&str]) -> Self {
-        Self::with_env(args, &[]).await
-    }
-
-    async fn with_env(args: &[&str], env: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("server.json");
-        let child = open_cursor(&["serve", "--port", "0", "--agent", "replay", "--server-info"])
-            .arg(&file)
-            .args(args)
-            .envs(env.iter().copied())
-            .spawn()
-            .unwrap();
-        wait_until("the server's start", || file.exists()).await;
-        let info = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        Self {
-            child,
-            info,
-            _dir: dir,
-        }
-    }
-
-    fn port(&self) -> u16 {
-        self.info["port"].as_u64().unwrap().try_into().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    async fn exit_code(&mut self) -> i32 {
-        let mut code = None;
-        let child = &mut self.child;
-        wait_until("the server's exit", || {
-            code = child.try_wait().unwrap();
-            code.is_some()
-        })
-        .await;
-        code.unwrap().code().unwrap()
-    }
-
-    /// Starts a streamed request and waits for its first bytes.
-    async fn begin(&self, model: &str) -> tokio::net::TcpStream {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let body = format!(
-            r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}"#
-        );
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port()))
-            .await
-            .unwrap();
-        let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).await.unwrap();
-        let mut first = [0];
-        stream.read_exact(&mut first).await.unwrap();
-        stream
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The children of a process.
@@ -141,14 +36,13 @@ fn children(pid: u32) -> Vec<u32> {
 #[tokio::test]
 async fn it_says_where_it_listens_and_stops_on_a_signal() {
     for signal in ["-TERM", "-INT"] {
-        let mut serve = Serve::start(&[]).await;
-        assert_eq!(serve.info["pid"], serve.child.id());
+        let mut serve = Served::start(&[]).await;
+        assert_eq!(serve.info["pid"], serve.pid());
         let url = serve.info["url"].as_str().unwrap().to_owned();
         assert_eq!(url, format!("http://127.0.0.1:{}", serve.port()));
         serve.signal(signal);
         assert_eq!(serve.exit_code().await, 0);
-        let mut stderr = String::new();
-        std::io::Read::read_to_string(serve.child.stderr.as_mut().unwrap(), &mut stderr).unwrap();
+        let stderr = serve.stderr();
         assert!(
             stderr.contains(&url) && stderr.contains("replay"),
             "{stderr}"
@@ -158,9 +52,9 @@ async fn it_says_where_it_listens_and_stops_on_a_signal() {
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_leaves_no_agent() {
-    let mut serve = Serve::start(&[]).await;
+    let mut serve = Served::start(&[]).await;
     let _stream = serve.begin("replay-error-hang").await;
-    let agents = children(serve.child.id());
+    let agents = children(serve.pid());
     assert!(!agents.is_empty());
     let begun = Instant::now();
     serve.signal("-INT");
@@ -183,17 +77,14 @@ async fn a_second_signal_ends_it_at_once_and_leaves_no_agent() {
 
 #[tokio::test]
 async fn a_port_in_use_says_by_whom() {
-    let serve = Serve::start(&[]).await;
+    let serve = Served::start(&[]).await;
     let port = serve.port().to_string();
     let (code, _, stderr) = output(&mut open_cursor(&[
         "serve", "--agent", "replay", "--port", &port,
     ]));
     assert_eq!(code, 1);
     assert!(stderr.contains("in use by open-cursor"), "{stderr}");
-    assert!(
-        stderr.contains(&format!("pid {}", serve.child.id())),
-        "{stderr}"
-    );
+    assert!(stderr.contains(&format!("pid {}", serve.pid())), "{stderr}");
     assert!(stderr.contains("hint:"), "{stderr}");
 
     let foreign = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -221,7 +112,7 @@ fn wrong_usage_is_exit_code_2_and_named() {
         ),
         (
             &["serve", "--agent", "replay", "--workspace", "/dev/null"],
-            "--workspace /dev/null: is no directory",
+            "--workspace /dev/null: is not a directory",
         ),
         (
             &["serve", "--agent", "replay", "--workspace", "/dev/.."],
@@ -235,7 +126,7 @@ fn wrong_usage_is_exit_code_2_and_named() {
                 "--workspace-base",
                 "/dev/null",
             ],
-            "--workspace-base /dev/null: is no directory",
+            "--workspace-base /dev/null: is not a directory",
         ),
         (&["serve", "--log-level", "open_cursor=loud"], "--log-level"),
         (
@@ -268,7 +159,7 @@ fn wrong_usage_is_exit_code_2_and_named() {
 #[tokio::test]
 async fn a_key_that_can_bill_per_use_is_said_once() {
     for (key, warnings) in [("", 0), ("key_of_nobody", 1)] {
-        let mut serve = Serve::with_env(&[], &[("CURSOR_API_KEY", key)]).await;
+        let mut serve = Served::with_env(&[], &[("CURSOR_API_KEY", key)]).await;
         for _ in 0..2 {
             let body = r#"{"messages":[{"role":"user","content":"hello"}]}"#;
             let addr = ([127, 0, 0, 1], serve.port()).into();
@@ -278,8 +169,7 @@ async fn a_key_that_can_bill_per_use_is_said_once() {
         }
         serve.signal("-TERM");
         serve.exit_code().await;
-        let mut log = String::new();
-        std::io::Read::read_to_string(serve.child.stderr.as_mut().unwrap(), &mut log).unwrap();
+        let log = serve.stderr();
         assert_eq!(log.matches("bill per use").count(), warnings, "{log}");
         assert!(!log.contains("key_of_nobody"), "{log}");
     }
@@ -290,7 +180,7 @@ async fn the_log_holds_no_prompt_and_no_key() {
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key");
     std::fs::write(&key, "s3cret-key\n").unwrap();
-    let mut serve = Serve::start(&[
+    let mut serve = Served::start(&[
         "--log-level",
         "debug",
         "--api-key-file",
@@ -315,9 +205,8 @@ async fn the_log_holds_no_prompt_and_no_key() {
     }
     serve.signal("-TERM");
     serve.exit_code().await;
-    let mut log = String::new();
-    std::io::Read::read_to_string(serve.child.stderr.as_mut().unwrap(), &mut log).unwrap();
-    assert!(log.contains("refused or failed"), "{log}");
+    let log = serve.stderr();
+    assert!(log.contains("Unauthorized"), "{log}");
     for secret in ["private", "s3cret-key", "another-key"] {
         assert!(!log.contains(secret), "{log}");
     }
@@ -326,7 +215,7 @@ async fn the_log_holds_no_prompt_and_no_key() {
 #[tokio::test]
 async fn a_log_that_nobody_reads_is_in_nobodys_way() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut serve = Serve::start(&[]).await;
+    let mut serve = Served::start(&[]).await;
     drop((serve.child.stdout.take(), serve.child.stderr.take()));
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", serve.port()))
         .await

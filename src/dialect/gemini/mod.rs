@@ -95,6 +95,10 @@ impl Dialect for Gemini {
         "/v1beta/models/{model}:generateContent"
     }
 
+    fn name(&self) -> &'static str {
+        "gemini"
+    }
+
     fn route(&self, path: &str, query: &str) -> Option<Ask> {
         let rest = VERSIONS
             .iter()

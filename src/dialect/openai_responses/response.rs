@@ -85,7 +85,9 @@ impl Head {
                 ("response.failed", object)
             }
         };
-        object["usage"] = end.usage.as_ref().map_or(Value::Null, usage);
+        if let Some(counted) = &end.usage {
+            object["usage"] = usage(counted);
+        }
         x_cursor::note(&mut object, end.usage.as_ref(), &end.lost_changes);
         (event, object)
     }
@@ -105,7 +107,6 @@ impl Head {
             "temperature": null,
             "top_p": null,
             "truncation": "disabled",
-            "usage": null,
         });
         if let Some(members) = object.as_object_mut() {
             members.extend(self.echo.clone());

@@ -2,10 +2,12 @@
 
 mod cli;
 mod fake_agent;
+mod served;
 mod server;
 mod sse;
 pub mod wire;
 
 pub use cli::{Home, ended, golden};
+pub use served::{Served, open_cursor};
 pub use server::{Answer, TestServer, call_count, process_exists, user, wait_until};
 pub use sse::Stream;

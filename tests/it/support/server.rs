@@ -13,7 +13,7 @@ use open_cursor::{
     agent::{self, Agent, Env},
     boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Workspaces},
-    http::{self, App, Server, Shutdown, client},
+    http::{self, Address, App, Server, Shutdown, client},
     sandbox::fence::FenceMode,
 };
 use serde_json::{Value, json};
@@ -116,7 +116,9 @@ impl TestServer {
             .await
             .unwrap();
         let server = Server::bind(host, 0).await.unwrap();
-        let addr = server.addr();
+        let Address::Tcp(addr) = *server.address() else {
+            unreachable!("it was bound to an address")
+        };
         let engine = Engine::new(agent, setup.engine, None);
         let app = Arc::new(App::new(engine, setup.http, dialect::all(setup.stored)));
         let shutdown = Shutdown {

@@ -1,0 +1,106 @@
+//! What `serve` prints when it starts: where it is, how to use it, and who can.
+
+use std::sync::Arc;
+
+use super::{render, serve::Running};
+use crate::{
+    http::{Address, App},
+    sandbox::fence::FenceStatus,
+};
+
+/// The first lines, before anything has to be waited for.
+pub fn say(running: &Running) {
+    let app = &running.app;
+    let (url, address) = (running.url(), running.server.address());
+    let at = match address {
+        Address::Tcp(_) => url.clone(),
+        Address::Unix(path) => path.display().to_string(),
+    };
+    let engine = app.engine();
+    render::note(format_args!(
+        "open-cursor {} listens on {at}",
+        env!("CARGO_PKG_VERSION")
+    ));
+    row("agent", engine.agent());
+    row("fence", fence(engine.agent().fence()));
+    row("users", who(app, address));
+    match address {
+        Address::Tcp(_) => {
+            row(
+                "base URL",
+                format_args!("{url}/v1 (model `auto`; {})", key(app)),
+            );
+            row("OpenCode", "open-cursor install, then opencode");
+            row(
+                "Claude Code",
+                format_args!("ANTHROPIC_BASE_URL={url} claude"),
+            );
+            row("others", "open-cursor run -- COMMAND");
+        }
+        Address::Unix(path) => row(
+            "curl",
+            format_args!("curl --unix-socket {} {url}/v1/models", path.display()),
+        ),
+    }
+    render::note("Ctrl-C stops it; running answers have 10 s to finish");
+}
+
+/// The strongest layer that holds, or why there is none.
+fn fence(status: &FenceStatus) -> &str {
+    let layer = if status.view.holds() || !status.writes.holds() {
+        &status.view
+    } else {
+        &status.writes
+    };
+    &layer.sentence
+}
+
+fn key(app: &App) -> &'static str {
+    if app.config().api_key.is_some() {
+        "with the server's API key"
+    } else {
+        "any API key"
+    }
+}
+
+/// Who can use the server, and with it read what its agent can read.
+fn who(app: &App, address: &Address) -> String {
+    let config = app.config();
+    match (address, &config.allowed_users) {
+        _ if config.api_key.is_some() => "all that know the API key".to_owned(),
+        (Address::Unix(_), _) => "only yours can open the socket".to_owned(),
+        (_, Some(uids)) if uids.len() == 1 => {
+            "only yours; other users of this machine are refused (--allow-users)".to_owned()
+        }
+        (_, Some(uids)) => {
+            let uids: Vec<_> = uids.iter().map(u32::to_string).collect();
+            format!(
+                "{}; other users of this machine are refused",
+                uids.join(", ")
+            )
+        }
+        (_, None) => "other users of this machine can use this server, and through it read your \
+                      files; set a key with --api-key-file"
+            .to_owned(),
+    }
+}
+
+/// Login and models, which the agent takes seconds to tell.
+pub async fn say_account(app: Arc<App>) {
+    let engine = app.engine();
+    let (listing, login, ()) = tokio::join!(
+        engine.models().list(),
+        engine.agent().logged_in(),
+        engine.agent().verify_login()
+    );
+    match login {
+        Some(true) => row("login", "logged in"),
+        Some(false) => row("login", "not logged in; run `open-cursor login`"),
+        None => row("login", "unknown; run `open-cursor auth status`"),
+    }
+    row("models", listing.entries().count());
+}
+
+fn row(name: &str, value: impl std::fmt::Display) {
+    render::note(format_args!("  {name:<12} {value}"));
+}

@@ -1,0 +1,46 @@
+//! Which users of this machine may connect to a server of ours.
+
+use std::path::Path;
+
+use nix::unistd::{User, getuid};
+
+use super::render;
+use crate::settings::ServeSettings;
+
+/// Where Linux lists sockets with their owners; other systems have no such list.
+const OWNERS: &str = "/proc/net/tcp";
+
+/// The users of `--allow-users`, and our own; `None` is all. Without the setting it is all where
+/// clients must send a key or owners can't be looked up.
+///
+/// # Errors
+/// Wrong usage: an unknown user, or a system where this can't be checked.
+pub fn allowed(settings: &ServeSettings, has_key: bool) -> anyhow::Result<Option<Vec<u32>>> {
+    let names = &settings.allow_users.0;
+    let can_look = settings.socket.is_some() || Path::new(OWNERS).exists();
+    if names.iter().any(|name| name == "all") || (names.is_empty() && (has_key || !can_look)) {
+        return Ok(None);
+    }
+    if !can_look {
+        return Err(render::usage(format_args!(
+            "--allow-users: this system does not list who owns a connection ({OWNERS}); \
+             use --api-key-file or --socket"
+        )));
+    }
+    let named = names.iter().map(|name| uid(name));
+    let ours = std::iter::once(Ok(getuid().as_raw()));
+    ours.chain(named).collect::<anyhow::Result<_>>().map(Some)
+}
+
+fn uid(name: &str) -> anyhow::Result<u32> {
+    if let Ok(uid) = name.parse() {
+        return Ok(uid);
+    }
+    match User::from_name(name) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(render::usage(format_args!(
+            "--allow-users: there is no user `{name}`"
+        ))),
+        Err(error) => Err(render::usage(format_args!("--allow-users {name}: {error}"))),
+    }
+}

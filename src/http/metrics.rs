@@ -1,0 +1,185 @@
+//! `GET /metrics`: what the server did since its start, for Prometheus. README.md documents the names.
+//!
+//! Labels come from small sets of ours, except for models, whose number is bounded: a client can ask
+//! for any name.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, prometheus_text::encode},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::ConstGauge,
+        histogram::Histogram,
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+
+use super::record::Facts;
+use crate::engine::Engine;
+
+/// The content type of Prometheus's text format.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How many models have a series of their own; further ones are `other`.
+const MODELS: usize = 100;
+
+/// Upper bounds of the phases' histogram, in seconds: an agent takes 1 to 8 s to start, and a turn up
+/// to minutes.
+const SECONDS: [f64; 14] = [
+    0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0,
+];
+
+/// Counts of all requests.
+pub(super) struct Metrics {
+    turns: Family<TurnLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    phases: Family<PhaseLabels, Histogram>,
+    deltas: Counter,
+    calls: Counter,
+    tokens: Family<TokenLabels, Counter>,
+    cost: Counter<f64, std::sync::atomic::AtomicU64>,
+    models: Mutex<HashSet<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TurnLabels {
+    dialect: &'static str,
+    model: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    kind: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            turns: Family::default(),
+            errors: Family::default(),
+            phases: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            deltas: Counter::default(),
+            calls: Counter::default(),
+            tokens: Family::default(),
+            cost: Counter::default(),
+            models: Mutex::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a request that is over.
+    pub fn count(&self, facts: &Facts) {
+        if let Some(Err(error)) = &facts.outcome {
+            let kind = format!("{:?}", error.kind);
+            self.errors.get_or_create(&ErrorLabels { kind }).inc();
+        }
+        let Some(dialect) = facts.dialect else {
+            return;
+        };
+        let labels = TurnLabels {
+            dialect,
+            model: self.model(&facts.model),
+            outcome: facts.finish(),
+        };
+        self.turns.get_or_create(&labels).inc();
+        self.deltas.inc_by(facts.deltas);
+        self.calls.inc_by(facts.calls);
+        let phases = [
+            ("first_event", facts.first_event),
+            ("first_delta", facts.first_delta),
+            ("total", Some(facts.total)),
+        ];
+        for (phase, took) in phases {
+            if let Some(took) = took.as_ref().map(Duration::as_secs_f64) {
+                self.phases
+                    .get_or_create(&PhaseLabels { phase })
+                    .observe(took);
+            }
+        }
+        if let Some(usage) = facts.usage {
+            for (kind, count) in [
+                ("input", Some(usage.input)),
+                ("output", Some(usage.output)),
+                ("cache_read", usage.cache_read),
+                ("cache_write", usage.cache_write),
+            ] {
+                let labels = TokenLabels { kind };
+                self.tokens
+                    .get_or_create(&labels)
+                    .inc_by(count.unwrap_or(0));
+            }
+            self.cost.inc_by(usage.cost.unwrap_or(0.0));
+        }
+    }
+
+    fn model(&self, name: &str) -> String {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if models.contains(name) || models.len() < MODELS {
+            models.insert(name.to_owned());
+            return name.to_owned();
+        }
+        "other".to_owned()
+    }
+
+    /// The text that Prometheus reads.
+    pub fn text(&self, engine: &Engine) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("open_cursor");
+        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "This program", Info::new(version));
+        registry.register(
+            "turns",
+            "Requests to a model by how they ended",
+            self.turns.clone(),
+        );
+        registry.register("errors", "Failed requests of any kind", self.errors.clone());
+        registry.register_with_unit(
+            "phase",
+            "Time since the request's head, to each phase of its turn",
+            Unit::Seconds,
+            self.phases.clone(),
+        );
+        registry.register("deltas", "Pieces of answers", self.deltas.clone());
+        registry.register("tool_calls", "Calls of clients' tools", self.calls.clone());
+        registry.register(
+            "tokens",
+            "Tokens as Cursor reported them, or as estimated",
+            self.tokens.clone(),
+        );
+        registry.register(
+            "cost_dollars",
+            "What turns cost, where it is known",
+            self.cost.clone(),
+        );
+        let gauge = |value: usize| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register("running", "Turns that run", gauge(engine.running()));
+        registry.register("queued", "Turns that wait to run", gauge(engine.queued()));
+        registry.register(
+            "recovered_calls",
+            "Tool calls found in answer text",
+            ConstCounter::new(engine.recovered()),
+        );
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
