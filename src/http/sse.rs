@@ -21,7 +21,7 @@ use warp::{
 
 use super::choices::Choices;
 use crate::{
-    dialect::{COMMENT, Reply},
+    dialect::Reply,
     dump::{Dump, Part},
     turn::{Delta, TurnEnd, TurnError, TurnEvent},
 };
@@ -29,10 +29,10 @@ use crate::{
 /// How long headers wait for the agent's first event. It takes 1 to 8 s to start.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// How long they wait on for something to show: some refusals follow the first event at once.
+/// How long they wait after that for something to show: some refusals follow the first event.
 const HOLD_STARTED: Duration = Duration::from_secs(1);
 
-/// How long a stream may be silent before a comment shows that it lives.
+/// How long a stream may be silent before a comment is sent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much is written at once if a client falls behind.
@@ -52,6 +52,7 @@ pub async fn stream(
         reply: Some(reply),
         frames: Vec::new(),
         dump,
+        last: Instant::now(),
         heartbeat: Box::pin(sleep(HEARTBEAT)),
     };
     let hold = sleep(HOLD);
@@ -104,6 +105,10 @@ struct SseBody {
     /// Encoded and not yet handed out.
     frames: Vec<u8>,
     dump: Option<Dump>,
+    /// When something was last handed out.
+    last: Instant,
+    /// Set for a time at which `last` may be long ago, not for each frame: setting it takes a lock
+    /// that all timers share.
     heartbeat: Pin<Box<Sleep>>,
 }
 
@@ -153,24 +158,24 @@ impl Stream for SseBody {
             }
         }
         if !this.frames.is_empty() {
-            this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+            this.last = Instant::now();
             if let Some(dump) = &this.dump {
                 dump.write(Part::Response, &this.frames);
             }
             return Poll::Ready(Some(Ok(std::mem::take(&mut this.frames).into())));
         }
-        if this.reply.is_none() {
+        let Some(reply) = &this.reply else {
             return Poll::Ready(None);
-        }
-        if this.heartbeat.as_mut().poll(cx).is_ready() {
-            this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
-            // Registers the new deadline with the task.
-            let _ = this.heartbeat.as_mut().poll(cx);
-            let heartbeat = this
-                .reply
-                .as_ref()
-                .map_or(COMMENT, |reply| reply.heartbeat());
-            return Poll::Ready(Some(Ok(Bytes::from_static(heartbeat))));
+        };
+        while this.heartbeat.as_mut().poll(cx).is_ready() {
+            let silent = this.last.elapsed() >= HEARTBEAT;
+            if silent {
+                this.last = Instant::now();
+            }
+            this.heartbeat.as_mut().reset(this.last + HEARTBEAT);
+            if silent {
+                return Poll::Ready(Some(Ok(Bytes::from_static(reply.heartbeat()))));
+            }
         }
         Poll::Pending
     }
@@ -186,7 +191,7 @@ mod tests {
 
     use super::{super::record::Record, *};
     use crate::{
-        dialect::{self, Stamp, Target},
+        dialect::{self, COMMENT, Stamp, Target},
         engine::TurnStream,
         turn::{ErrorKind, FinishReason},
     };
