@@ -81,11 +81,11 @@ def main(binary, body, *options):
 class Server:
     """`open-cursor serve` with the replay agent, or another, on a free port, in an empty workspace and home."""
 
-    def __init__(self, binary, scratch, options=(), agent="replay", environment=()):
+    def __init__(self, binary, scratch, options=(), agent="replay", environment=None):
         self.binary = binary
         self.options = options
+        self.environment = environment or {}
         self.agent = agent
-        self.environment = dict(environment)
         self.workspace = scratch / "workspace"
         self.home = scratch / "server-home"
         self.log = scratch / "server.log"
@@ -99,7 +99,7 @@ class Server:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment}
         with step("start open-cursor", 20, fatal=True), self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                argv, env=environment, cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
             try:
                 self.url = self._wait_for_address()
@@ -134,6 +134,10 @@ class Server:
         ours = (str(self.workspace), str(self.home))
         lines = [line.strip() for line in listing.splitlines() if any(path in line for path in ours)]
         return [line for line in lines if line.split()[0] != str(self.process.pid)]
+
+    def runs(self):
+        """The dumps of all turns so far: one for each request that was answered or failed."""
+        return list((self.home / "dumps").glob("turn-*"))
 
     def check_no_agent_left(self, seconds=10):
         deadline = time.monotonic() + seconds

@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -29,11 +30,30 @@ pub struct Setup {
     /// The directory that most runs will work in, to try the fence on.
     pub workspace: Option<PathBuf>,
     /// Whether the client's tools may be served to runs.
-    pub serve_tools: Option<mcp::Limits>,
+    pub serve_tools: Option<Serving>,
     /// Where it is kept which versions of the agent take served tools.
     pub carriers: Option<PathBuf>,
     /// Where Cursor's SDK bridge is, if it is not to be looked for.
     pub bridge: Option<PathBuf>,
+}
+
+/// How the client's tools are served to runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Serving {
+    /// How long a call is held, and the like.
+    pub limits: mcp::Limits,
+    /// How long after its first event an agent may take to ask for the tools. Cursor's CLI connects
+    /// within a second where it does.
+    pub listed_within: Duration,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self {
+            limits: mcp::Limits::default(),
+            listed_within: Duration::from_secs(5),
+        }
+    }
 }
 
 /// A found agent. Clones share everything.

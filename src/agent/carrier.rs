@@ -7,7 +7,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -26,6 +29,8 @@ pub(super) struct Carrier {
     file: Option<PathBuf>,
     version: String,
     state: Mutex<Known>,
+    /// How many runs in a row finished without a look at the tools.
+    unlisted: AtomicU32,
 }
 
 /// What was found of one version.
@@ -52,6 +57,7 @@ impl Carrier {
             file,
             version,
             state: Mutex::new(known.filter(is_fresh).unwrap_or_default()),
+            unlisted: AtomicU32::new(0),
         }
     }
 
@@ -72,6 +78,18 @@ impl Carrier {
              calls starts the agent anew. It is tried again in a week, or after an update"
         );
         self.learn(|known| known.refusal = Some(why.to_owned()));
+    }
+
+    /// A run asked for the tools.
+    pub fn listed(&self) {
+        self.unlisted.store(0, Ordering::Relaxed);
+    }
+
+    /// A run finished before it asked for the tools. One may have been quick; two are a rule.
+    pub fn finished_unlisted(&self) {
+        if self.unlisted.fetch_add(1, Ordering::Relaxed) > 0 {
+            self.refused("runs finish without asking for the list of tools");
+        }
     }
 
     /// The option was seen to be refused.

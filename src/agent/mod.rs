@@ -29,7 +29,7 @@ mod program;
 mod run;
 
 pub use crate::mcp::CallKey;
-pub use agent::{Agent, Setup};
+pub use agent::{Agent, Serving, Setup};
 pub use choice::{Choice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;

@@ -16,13 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{dirs::Dirs, flags::ServeFlags, greeting, render, users};
 use crate::{
-    agent::{Agent, AgentError, Env, Setup},
+    agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Turns, Workspaces},
     file,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
-    mcp,
     settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
 };
@@ -103,7 +102,7 @@ impl Site {
             workspace: workspace.clone(),
             // With native reads the agent works in the client's directory, by its own tools.
             serve_tools: (settings.turns != Turns::Respawn && !settings.native_reads)
-                .then(mcp::Limits::default),
+                .then(Serving::default),
             carriers,
         };
         let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join;
-use open_cursor::{engine::Turns, mcp};
+use open_cursor::{agent::Serving, engine::Turns, sandbox::fence::FenceMode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -20,7 +20,11 @@ async fn parking() -> TestServer {
 async fn parking_with(change: impl FnOnce(&mut Setup)) -> TestServer {
     TestServer::with(|setup| {
         setup.engine.turns = Turns::Auto;
-        setup.agent.serve_tools = Some(mcp::Limits::default());
+        // This machine may be busy with other tests.
+        setup.agent.serve_tools = Some(Serving {
+            listed_within: Duration::from_secs(60),
+            ..Serving::default()
+        });
         change(setup);
     })
     .await
@@ -290,7 +294,9 @@ async fn what_is_not_the_continuation_is_a_fresh_run() {
     talk.ask().await;
     talk.push(json!({"role": "user", "content": "never mind"}));
     assert_eq!(talk.ask().await.run, "fresh");
-    assert_eq!(parked(), 1, "the old run has ended, the new one waits");
+    assert_eq!(parked(), 0, "the old run has ended");
+    let mut talk = Talk::new(&server, "fake-mcp-one");
+    talk.ask().await;
     let messages = talk.body["messages"].as_array_mut().unwrap();
     messages.truncate(1);
     messages.push(json!({"role": "user", "content": "forget what you called"}));
@@ -396,11 +402,17 @@ async fn an_agent_that_does_not_take_the_tools_is_found_out() {
         ("fake-mcp-no-flag", true),
         ("fake-mcp-old-flag", true),
     ] {
-        let server = parking().await;
+        let server = parking_with(|setup| {
+            // Between the 2 s of one scenario and the 8 s of another.
+            setup.agent.serve_tools = Some(Serving {
+                listed_within: Duration::from_secs(6),
+                ..Serving::default()
+            });
+        })
+        .await;
         let problem = || server.app.engine().agent().serving_problem();
         let mut talk = Talk::new(&server, model);
         let first = talk.ask().await;
-        assert_eq!(problem().is_none(), asks_again, "{model}: {:?}", problem());
         assert_eq!(
             (first.finish.as_str(), first.calls.len()),
             ("tool_calls", 1),
@@ -415,6 +427,7 @@ async fn an_agent_that_does_not_take_the_tools_is_found_out() {
             (run, "stop"),
             "{model}"
         );
+        assert_eq!(problem().is_none(), asks_again, "{model}: {:?}", problem());
         nothing_left(&server).await;
     }
 }
@@ -448,7 +461,8 @@ async fn one_call_at_a_time_and_no_tools_at_all() {
 
 #[tokio::test]
 async fn a_native_change_is_counted_and_a_loop_is_stopped() {
-    let server = parking().await;
+    // Behind the fence it fails.
+    let server = parking_with(|setup| setup.agent.fence = FenceMode::Off).await;
     let mut talk = Talk::new(&server, "fake-mcp-breach");
     let first = talk.ask().await;
     tokio::time::sleep(Duration::from_millis(600)).await;

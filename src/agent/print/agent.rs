@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     agent::{
-        AgentError, Env, Login, Program, Session, Setup, agent::refused, ask_login,
+        AgentError, Env, Login, Program, Serving, Session, Setup, agent::refused, ask_login,
         carrier::Carrier,
     },
     mcp::Endpoint,
@@ -43,6 +43,7 @@ struct Shared {
     fence: Fence,
     slots: Slots,
     endpoint: Option<Endpoint>,
+    listed_within: Duration,
     carrier: Carrier,
     /// Whether the login was found not to survive a configuration directory of our own.
     shares_config: AtomicBool,
@@ -75,13 +76,16 @@ impl PrintAgent {
             message: error.to_string(),
         })?;
         let endpoint = match setup.serve_tools {
-            Some(limits) => Some(Endpoint::bind_with(limits).await.map_err(refused)?),
+            Some(Serving { limits, .. }) => {
+                Some(Endpoint::bind_with(limits).await.map_err(refused)?)
+            }
             None => None,
         };
         let carrier = Carrier::open(setup.carriers.clone(), &program.path);
         Ok(Self {
             shared: Arc::new(Shared {
                 endpoint,
+                listed_within: setup.serve_tools.unwrap_or_default().listed_within,
                 carrier,
                 program,
                 env: env.for_agent(&[]),
@@ -110,6 +114,11 @@ impl PrintAgent {
     /// Where tools are served to runs.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         self.shared.endpoint.as_ref()
+    }
+
+    /// How long an agent may take to ask for the tools that are served to it.
+    pub(super) fn listed_within(&self) -> Duration {
+        self.shared.listed_within
     }
 
     /// What is known of the program in this respect.

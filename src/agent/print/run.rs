@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -169,14 +170,23 @@ impl PrintRun {
         };
         loop {
             if served.listed() && !self.held.is_empty() {
+                self.agent.carrier().listed();
                 events.append(&mut self.held);
                 return Ok(());
             }
             let finished = matches!(self.held.last(), Some(AgentEvent::Finished(_)));
             let late = served.deadline().is_some_and(|at| at <= Instant::now());
+            if finished && !served.listed() {
+                // Its request may be here already.
+                self.held.extend(served.next().now_or_never().flatten());
+            }
             if !served.listed() && (finished || late) {
                 let why = "it did not ask for the list of tools";
-                self.agent.carrier().refused(why);
+                if finished {
+                    self.agent.carrier().finished_unlisted();
+                } else {
+                    self.agent.carrier().refused(why);
+                }
                 return Err(not_served(&why));
             }
             let deadline = served.deadline();
@@ -185,7 +195,7 @@ impl PrintRun {
                 biased;
                 // What it says before a call comes before the call.
                 step = inside.output.next(&mut read) => {
-                    served.began();
+                    served.began(self.agent.listed_within());
                     self.held.extend(read.into_iter().map(|event| served.filter(event)));
                     if let Err(error) = step {
                         return Err(error);

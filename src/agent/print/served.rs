@@ -25,10 +25,6 @@ use crate::{
     turn::{Attachment, ToolResult},
 };
 
-/// How long after its first event a child may take to ask for the tools. It connects within a
-/// second where it does.
-const LISTED_WITHIN: Duration = Duration::from_secs(5);
-
 /// The tools of Cursor's that calling ours needs (recordings/stderr/allowed-tools-invalid.txt).
 pub(super) const ALLOWED_TOOLS: &str = "mcp_tool_call,get_mcp_tools_tool_call";
 
@@ -100,9 +96,9 @@ impl ServedTools {
     }
 
     /// The child has printed its first event.
-    pub fn began(&mut self) {
+    pub fn began(&mut self, listed_within: Duration) {
         self.deadline
-            .get_or_insert_with(|| Instant::now() + LISTED_WITHIN);
+            .get_or_insert_with(|| Instant::now() + listed_within);
     }
 
     /// Waits for what the child does with the tools; `None` if that is nothing for the run, or the
