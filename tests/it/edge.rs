@@ -321,6 +321,57 @@ async fn each_request_is_one_line_of_the_log() {
 }
 
 #[tokio::test]
+async fn lines_of_a_turn_name_it_wherever_they_are_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("oc.log");
+    let log_file = file.to_str().unwrap();
+    let args = [
+        "--log-format",
+        "json",
+        "--log-level",
+        "debug",
+        "--log-file",
+        log_file,
+    ];
+    let served = Served::start(&args).await;
+    let body =
+        json!({"model": "replay-error-hang", "messages": [{"role": "user", "content": "hi"}]});
+    let body = body.to_string();
+    let mut clients = Vec::new();
+    for id in ["one", "two", "three"] {
+        let mut client = TcpStream::connect(("127.0.0.1", served.port()))
+            .await
+            .unwrap();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nx-request-id: {id}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    // Their turns have begun.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(clients);
+    let lines = |message: &str| {
+        let log = std::fs::read_to_string(&file).unwrap();
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let of_message = lines.filter(|line| line["fields"]["message"] == message);
+        let mut ids: Vec<String> = of_message
+            .map(|line| line["span"]["id"].to_string())
+            .collect();
+        ids.sort();
+        ids
+    };
+    for message in ["the client hung up", "request"] {
+        let expected = ["\"one\"", "\"three\"", "\"two\""];
+        wait_until(message, || lines(message) == expected).await;
+    }
+}
+
+#[tokio::test]
 async fn a_hangup_stops_it_and_a_reload_changes_it() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("open-cursor/config.toml");
