@@ -176,7 +176,8 @@ impl Running {
                 total: settings.turn_timeout,
             },
             estimate_usage: settings.estimate_usage,
-            resume: settings.resume,
+            turns: settings.turns,
+            park_timeout: settings.park_timeout,
             boundary: boundary::Options {
                 mode: settings.provider_boundary,
                 auto_fallback: settings.autofallback,

@@ -220,13 +220,13 @@ mod tests {
             assert_eq!(begun.elapsed(), HEARTBEAT * count);
         }
         let text = Delta::Text("at last".to_owned());
-        sender.send(vec![TurnEvent::Delta(text)]).await.unwrap();
+        assert!(sender.send(vec![TurnEvent::Delta(text)]).await);
         assert!(frame(&mut response).await.contains("at last"));
         let said = Instant::now();
         assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
         assert_eq!(said.elapsed(), HEARTBEAT);
         let end = TurnEnd::finished(FinishReason::Stop, None);
-        sender.send(vec![TurnEvent::End(end)]).await.unwrap();
+        assert!(sender.send(vec![TurnEvent::End(end)]).await);
         assert!(frame(&mut response).await.ends_with("data: [DONE]\n\n"));
         assert!(response.body_mut().frame().await.is_none());
     }
@@ -238,7 +238,7 @@ mod tests {
             sleep(HOLD - Duration::from_secs(1)).await;
             let error = TurnError::new(ErrorKind::RateLimit, "busy");
             let end = TurnEvent::End(TurnEnd::failed(error));
-            sender.send(vec![end]).await.unwrap();
+            assert!(sender.send(vec![end]).await);
         };
         let (response, ()) = tokio::join!(stream(choices(events), reply(), None), fail);
         assert_eq!(response.unwrap_err().kind, ErrorKind::RateLimit);

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::EstimateUsage,
+    engine::{EstimateUsage, Turns},
     sandbox::fence::FenceMode,
     telemetry,
 };
@@ -56,6 +56,7 @@ by_from_str! {
     PathBuf;
     FenceMode;
     EstimateUsage;
+    Turns;
     Mode;
     TextCalls;
     ToolLoop;

@@ -59,7 +59,6 @@ mod security;
 /// The `serve` command as a process.
 mod serve;
 /// Cursor's own chats, gone on with.
-mod sessions;
 /// Stop sequences, lengths, JSON and several choices.
 mod shape;
 /// Responses that are kept and continued.
