@@ -189,8 +189,8 @@ async fn metrics_count_turns() {
     );
     let text = &answer.body;
     for line in [
-        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-ok",outcome="stop"} 2"#,
-        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-crash",outcome="error"} 1"#,
+        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-ok",run="fresh",outcome="stop"} 2"#,
+        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-crash",run="fresh",outcome="error"} 1"#,
         r#"open_cursor_errors_total{kind="AgentFailed"} 1"#,
         r#"open_cursor_errors_total{kind="InvalidRequest"} 1"#,
         r#"open_cursor_errors_total{kind="NotFound"} 1"#,
@@ -198,6 +198,8 @@ async fn metrics_count_turns() {
         r#"open_cursor_phase_seconds_count{phase="total"} 4"#,
         "open_cursor_running 0",
         "open_cursor_queued 0",
+        "open_cursor_parked 0",
+        "open_cursor_breaches_total 0",
     ] {
         assert!(
             text.lines().any(|found| found == line),
@@ -302,6 +304,7 @@ async fn each_request_is_one_line_of_the_log() {
     assert_eq!(span["conversation"], "talk");
     let fields = &first["fields"];
     assert_eq!(fields["status"], 200);
+    assert_eq!(fields["run"], "fresh");
     assert_eq!(fields["finish"], "stop");
     for name in [
         "first_event_ms",
