@@ -45,6 +45,8 @@ mod hostile;
 mod http;
 /// `install`, `uninstall` and `status`.
 mod install;
+/// The endpoint for agents, and an agent that uses it.
+mod mcp;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
 mod network;
