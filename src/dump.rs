@@ -166,7 +166,7 @@ impl Turn {
         }
     }
 
-    /// Writes what is buffered. No descriptor is kept: a turn can wait for hours.
+    /// Writes the buffers and closes the files: a turn can wait for hours.
     fn close(&mut self) -> io::Result<()> {
         let mut files = std::mem::take(&mut self.files);
         let mut open = files.iter_mut().flatten();
@@ -227,7 +227,7 @@ impl Ring {
         Ok(())
     }
 
-    /// The turn of this name, made in the place of the oldest if there is none.
+    /// The turn of this name. If there is none, it replaces the oldest.
     fn turn(&mut self, name: &Arc<str>) -> io::Result<&mut Turn> {
         let known = self.turns.iter().rposition(|turn| turn.name == *name);
         let at = match known {
@@ -246,7 +246,7 @@ impl Ring {
         Ok(&mut self.turns[at])
     }
 
-    /// Removes what we made and nothing else.
+    /// Removes the files of a dump, and its directory if nothing else is in it.
     fn remove(&self, name: &str) {
         let dir = self.path(name);
         for part in Part::ALL {
@@ -309,7 +309,7 @@ mod tests {
         }
         let events = dir.path().join("turn-1/events.ndjson");
         let lines = || fs::read_to_string(&events).map_or(0, |text| text.lines().count());
-        // All of them, though nobody says that the turn is over.
+        // All of them, though the dump is still in use.
         while lines() < WAITING {
             thread::yield_now();
         }

@@ -18,8 +18,11 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // Blocking work is short and touches files; many threads would only cost memory.
+        // Relaying text is little work, and each thread keeps memory of its own.
+        .worker_threads(2)
+        // Started on demand. Blocking work is short and touches files.
         .max_blocking_threads(8)
+        .thread_keep_alive(Duration::from_secs(2))
         .build();
     match runtime {
         Ok(runtime) => {

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
     ("credential", &[]),
     ("sandbox", &["credential"]),
-    ("agent", &["credential", "sandbox"]),
+    ("agent", &["credential", "mcp", "sandbox", "turn"]),
     ("replay", &["agent", "sandbox"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
@@ -41,9 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "engine",
-        &[
-            "prompt", "agent", "boundary", "models", "dump", "sandbox", "turn",
-        ],
+        &["prompt", "agent", "boundary", "models", "dump", "turn"],
     ),
     ("http", &["dialect", "dump", "engine", "models", "turn"]),
 ];
@@ -51,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.
 const AGENT_EVENTS: &[&str] = &[
     "AgentEvent",
+    "CallKey",
     "LazyJson",
     "NativeCall",
     "NativeOutcome",

@@ -59,6 +59,13 @@ pub enum AgentError {
         /// The agent's own words.
         message: String,
     },
+    /// This version of the agent does not take the tools that were served to it. Nothing of the run
+    /// has been delivered.
+    #[error("{message}")]
+    NotServed {
+        /// How that was seen.
+        message: String,
+    },
     /// The run broke off: a crash, a lost connection, an error result.
     #[error("{message}")]
     Failed {

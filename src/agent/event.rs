@@ -21,6 +21,20 @@ pub enum AgentEvent {
     ToolStarted(NativeCall),
     /// A tool call is over. It may lack its announcement, and its arguments.
     ToolCompleted(NativeCall),
+    /// A tool event about a tool that is served to the agent: the text before it is complete. The
+    /// call itself comes as [`AgentEvent::ToolRequested`].
+    ServedTool,
+    /// The agent called a tool that is served to it, and waits for the result.
+    ToolRequested {
+        /// What to answer it by.
+        key: CallKey,
+        /// The client's name of the tool.
+        name: String,
+        /// As the model wrote them.
+        arguments: Map<String, Value>,
+    },
+    /// The agent does not wait for this call any more.
+    CallGivenUp(CallKey),
     /// The agent starts its model request again and may replay text it has already sent.
     Retrying,
     /// Something that carries nothing to answer, but shows that the agent is alive.
@@ -29,13 +43,15 @@ pub enum AgentEvent {
     Finished(RunResult),
 }
 
+/// Tells one call that the agent waits for from all others of its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallKey(pub u64);
+
 /// What the agent says of a run when it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
     /// The chat's id, for `--resume`.
     pub id: Option<String>,
-    /// The model's display label, which is not an id.
-    pub model_label: Option<String>,
     /// Where the credentials came from: `login`, `env` or `flag`.
     pub api_key_source: Option<String>,
 }

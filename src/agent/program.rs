@@ -13,9 +13,8 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    AgentError, RunRequest,
+    AgentError,
     classify::{self, Ending},
-    print,
 };
 use crate::sandbox::process::{Process, SpawnSpec};
 
@@ -85,19 +84,6 @@ impl Program {
         }
     }
 
-    /// The command of a run, with the workspace as its directory. The prompt goes by stdin.
-    #[must_use]
-    pub fn run_spec(&self, request: &RunRequest, env: Vec<(OsString, OsString)>) -> SpawnSpec {
-        let RunRequest {
-            model,
-            workspace,
-            resume,
-            ..
-        } = request;
-        let args = print::args(model, workspace, resume.as_deref());
-        self.spec(args, env, workspace)
-    }
-
     /// Runs a short command, such as `models` or `status --format json`, to its end.
     ///
     /// # Errors
@@ -149,7 +135,13 @@ impl Program {
         Ok(reply.stdout)
     }
 
-    fn spec(&self, args: Vec<OsString>, env: Vec<(OsString, OsString)>, cwd: &Path) -> SpawnSpec {
+    /// A command of the program.
+    pub(super) fn spec(
+        &self,
+        args: Vec<OsString>,
+        env: Vec<(OsString, OsString)>,
+        cwd: &Path,
+    ) -> SpawnSpec {
         SpawnSpec {
             program: self.path.clone(),
             args: self.leading_args.iter().cloned().chain(args).collect(),

@@ -1,43 +1,65 @@
-//! A run of the agent: one prompt in, events out.
+//! A run of any kind of agent: one prompt in, events out.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use tokio_util::task::TaskTracker;
+use bytes::Bytes;
 
-use super::{
-    AgentError, AgentEvent,
-    classify::{self, Ending},
-    print,
-};
-use crate::sandbox::{
-    process::{Exit, Frames, Process, SpawnSpec, Tail},
-    redact::redact,
-};
+use super::{AgentError, AgentEvent, CallKey, print::PrintRun};
+use crate::turn::{ToolResult, ToolSpec};
 
-/// What to ask the agent.
-#[derive(Debug, Clone)]
+/// What to ask the agent. The prompt is not in it: it depends on the [`Site`].
+#[derive(Debug, Clone, Default)]
 pub struct RunRequest {
-    /// The prompt, of any length.
-    pub prompt: Arc<str>,
     /// The model's id as Cursor knows it.
     pub model: String,
-    /// The directory that the agent works in; absolute.
-    pub workspace: PathBuf,
-    /// The chat to go on with. The CLI finds it only from the workspace it was made in.
-    pub resume: Option<String>,
+    /// The directory that the client works in; absolute. Without one the agent gets an empty one.
+    pub workspace: Option<PathBuf>,
+    /// Files that came with the request: the ends of their names, and what they hold.
+    pub files: Vec<(&'static str, Bytes)>,
+    /// The tools to serve to the agent, so that the run can wait for their results. Empty if it is
+    /// to ask for tools in its text.
+    pub tools: Vec<ToolSpec>,
     /// Gets each line of the agent's stdout before it is read.
     pub tap: Option<Tap>,
 }
 
-/// A running agent. Dropping it ends the agent's whole process group, in the background.
-#[derive(Debug)]
-pub struct AgentRun {
-    process: Process,
-    frames: Frames,
-    /// The lines on stdout that are not JSON.
-    notes: Tail,
-    json_seen: bool,
-    tap: Option<Tap>,
+/// Where a run takes place: what a prompt must know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Site {
+    /// The directory that relative paths of the client mean; absolute.
+    pub workspace: PathBuf,
+    /// Where the files of the request lie, in their order.
+    pub files: Vec<PathBuf>,
+    /// How the agent sees the served tools; `None` if there are none.
+    pub served: Option<Served>,
+}
+
+/// Tools that are served to the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The name of the server that has them.
+    pub server: String,
+    /// The client's name of each tool, and the agent's.
+    pub names: Vec<(String, String)>,
+}
+
+/// What the agent changed in its view of the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewChange {
+    /// A text file: what it held, and what it holds; `None` is no file.
+    Text {
+        /// Absolute.
+        path: String,
+        /// Before the run.
+        before: Option<String>,
+        /// Now.
+        after: Option<String>,
+    },
+    /// A file that is not text, or too large.
+    Opaque {
+        /// Absolute; lossy where it is not UTF-8.
+        path: String,
+    },
 }
 
 /// Takes lines, as they came.
@@ -51,6 +73,10 @@ impl Tap {
     pub fn new(take: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
         Self(Arc::new(take))
     }
+
+    pub(super) fn take(&self, line: &[u8]) {
+        (self.0)(line);
+    }
 }
 
 impl fmt::Debug for Tap {
@@ -59,110 +85,77 @@ impl fmt::Debug for Tap {
     }
 }
 
-impl AgentRun {
-    /// Starts the agent and hands it the prompt. The tasks that end and reap it run on `tracker`.
-    ///
-    /// # Errors
-    /// [`AgentError::Spawn`] if it can't be started.
-    pub fn start(
-        spec: &SpawnSpec,
-        prompt: Arc<str>,
-        tracker: &TaskTracker,
-    ) -> Result<Self, AgentError> {
-        let process = Process::start(spec, prompt, tracker).map_err(|error| AgentError::Spawn {
-            program: spec.program.display().to_string(),
-            reason: error.to_string(),
-        })?;
-        Ok(Self {
-            process,
-            frames: Frames::default(),
-            notes: Tail::default(),
-            json_seen: false,
-            tap: None,
-        })
-    }
-
-    /// From now on, `tap` gets each line of the agent's stdout before it is read.
-    pub(super) fn tap(&mut self, tap: Option<Tap>) {
-        self.tap = tap;
-    }
-
-    /// The id of the agent's process and of its group.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    /// Whether the agent has printed any event. If not, it refused to start.
-    #[must_use]
-    pub fn json_seen(&self) -> bool {
-        self.json_seen
-    }
-
-    /// How the process ended, once [`AgentRun::next`] has failed.
-    pub async fn exit(&mut self) -> &Exit {
-        self.process.exit().await
-    }
-
-    /// Ends the agent's group and waits until it is gone.
-    pub async fn end(mut self) {
-        self.process.stop();
-        self.process.exit().await;
-    }
-
-    /// Waits for output and appends all events in it, at least one. Safe to cancel and call again.
-    /// After [`AgentEvent::Finished`] the run is to be dropped.
-    ///
-    /// # Errors
-    /// Why there is no result, once the agent has exited or closed its stdout. All events have
-    /// been delivered then.
-    pub async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
-        let before = events.len();
-        while events.len() == before {
-            if self.process.is_closed() {
-                return Err(self.failure().await);
-            }
-            self.process.read(self.frames.space()).await;
-            self.decode(events);
-        }
-        self.json_seen = true;
-        Ok(())
-    }
-
-    /// All lines that are there, up to the result.
-    fn decode(&mut self, events: &mut Vec<AgentEvent>) {
-        let mut decode = |line: &[u8]| {
-            if let Some(Tap(tap)) = &self.tap {
-                tap(line);
-            }
-            if let Some(note) = print::decode(line, events) {
-                tracing::debug!(note = %redact(&note), "the agent says");
-                self.notes.push(note.as_bytes());
-                self.notes.push(b"\n");
-            }
-            matches!(events.last(), Some(AgentEvent::Finished(_)))
-        };
-        while let Some(line) = self.frames.next_line() {
-            if decode(line) {
-                return;
-            }
-        }
-        if self.process.is_closed() {
-            decode(&self.frames.finish());
-        }
-    }
-
-    async fn failure(&mut self) -> AgentError {
-        let exit = self.process.exit().await;
-        classify::ending(Ending {
-            status: exit.status,
-            notes: &self.notes.text(),
-            stderr: &exit.stderr,
-            skipped: self.frames.skipped(),
-        })
-    }
+/// A running agent of one kind. Dropping it cancels the run: everything of it is ended and removed,
+/// in the background.
+#[derive(Debug)]
+pub enum AgentRun {
+    /// Cursor's CLI in print mode: a child of its own.
+    Print(Box<PrintRun>),
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod tests;
+impl AgentRun {
+    /// Waits for events and appends them, at least one. Safe to cancel and call again. After
+    /// [`AgentEvent::Finished`] the run is to be dropped.
+    ///
+    /// # Errors
+    /// Why there is no result. All events have been delivered then.
+    pub async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
+        match self {
+            Self::Print(run) => run.next(events).await,
+        }
+    }
+
+    /// Answers a call that the agent waits for. False if it does not wait for it any more.
+    pub fn reply(&mut self, key: CallKey, result: ToolResult) -> bool {
+        match self {
+            Self::Print(run) => run.reply(key, result),
+        }
+    }
+
+    /// Whether the agent calls the client's tools as its own and waits for their results.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        match self {
+            Self::Print(run) => run.can_wait(),
+        }
+    }
+
+    /// Whether the agent has announced more calls of served tools than it has made.
+    #[must_use]
+    pub fn expects_calls(&self) -> bool {
+        match self {
+            Self::Print(run) => run.expects_calls(),
+        }
+    }
+
+    /// Whether the agent's changes to the workspace go to a view of its own.
+    #[must_use]
+    pub fn has_view(&self) -> bool {
+        match self {
+            Self::Print(run) => run.has_view(),
+        }
+    }
+
+    /// What the agent has changed in its view up to now; nothing without a view.
+    pub async fn changes(&self) -> Vec<ViewChange> {
+        match self {
+            Self::Print(run) => run.changes().await,
+        }
+    }
+
+    /// The kind, as settings and logs name it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Print(_) => "print",
+        }
+    }
+
+    /// The process that belongs to this run alone, if there is one.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Print(run) => run.pid(),
+        }
+    }
+}

@@ -2,23 +2,47 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Source;
 use super::catalog::ClientCall;
 use super::change::FileChange;
+use crate::agent::CallKey;
 
 /// One call of the batch, in the order of announcement.
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
-    /// A call, what tells it from others, and the file that it edits.
-    Call(String, ClientCall, Option<String>),
+    /// A call, where it comes from, and the file that it edits.
+    Call(Origin, ClientCall, Option<String>),
     /// A native edit, by its call id, whose exact change is not known yet.
     Awaiting(String),
     Change(FileChange),
 }
 
+/// Where a call comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The agent's own call of this id.
+    Native(String),
+    /// The answer's text.
+    Text,
+    /// A call that the agent waits for.
+    Held(CallKey),
+}
+
+impl Origin {
+    /// What the engine needs to know of it.
+    pub(super) fn source(self) -> Source {
+        match self {
+            Self::Native(_) => Source::Native,
+            Self::Text => Source::Text,
+            Self::Held(key) => Source::Held(key),
+        }
+    }
+}
+
 /// What is ready to go to the client.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ready {
-    Call(String, ClientCall),
+    Call(Origin, ClientCall),
     Change(FileChange),
 }
 
@@ -66,9 +90,13 @@ impl Batch {
     }
 
     /// Adds a call. `file` is what it edits, if the agent edits that itself meanwhile.
-    pub(super) fn push(&mut self, origin: &str, made: ClientCall, file: Option<&str>) {
+    pub(super) fn push(&mut self, origin: Origin, made: ClientCall, file: Option<&str>) {
+        if matches!(origin, Origin::Held(_)) {
+            // More may be on their way, whatever the batch holds.
+            self.request.get_or_insert(None);
+        }
         let file = file.map(str::to_owned);
-        self.items.push(Item::Call(origin.to_owned(), made, file));
+        self.items.push(Item::Call(origin, made, file));
     }
 
     /// Keeps the place of an edit until its change is known.
@@ -112,7 +140,7 @@ impl Batch {
                 continue;
             }
             place.get_or_insert(items.len());
-            if let Item::Call(id, ..) = item
+            if let Item::Call(Origin::Native(id), ..) = item
                 && is_open(&id)
             {
                 items.push(Item::Awaiting(id));

@@ -38,6 +38,8 @@ pub(super) struct Decider {
     view: bool,
     /// Where the agent reads for itself.
     private: Option<PathBuf>,
+    /// Whether native calls are left to the agent.
+    leaves_native: bool,
 }
 
 impl Decider {
@@ -56,6 +58,7 @@ impl Decider {
             absent: HashSet::new(),
             view: true,
             private: None,
+            leaves_native: false,
         }
     }
 
@@ -65,9 +68,20 @@ impl Decider {
         let args = call.args.as_ref()?;
         let is_open = native::effect(&call.kind) == Effect::Edit
             && self.has_tools()
+            && !self.leaves_native
             && args.get("streamContent").is_some_and(Value::is_string);
         let path = args.get("path")?.as_str().filter(|path| !path.is_empty())?;
         is_open.then(|| self.catalog.workspace().join(path))
+    }
+
+    /// Takes the transcript of another request to the same run.
+    pub(super) fn begin(&mut self, history: History) {
+        self.history = history;
+    }
+
+    /// From now on native calls are left to the agent.
+    pub(super) fn leave_native(&mut self) {
+        self.leaves_native = true;
     }
 
     /// Notes that edits are made for real.
@@ -76,12 +90,12 @@ impl Decider {
     }
 
     /// Notes a directory whose files the client does not know.
-    pub(super) fn reads_itself(&mut self, dir: PathBuf) {
+    pub(super) fn set_private(&mut self, dir: PathBuf) {
         self.private = Some(dir);
     }
 
     /// Notes that a file does not exist.
-    pub(super) fn is_absent(&mut self, file: PathBuf) {
+    pub(super) fn set_absent(&mut self, file: PathBuf) {
         self.absent.insert(file);
     }
 
@@ -96,7 +110,7 @@ impl Decider {
 
     /// What to do about a native call that carries its arguments.
     pub(super) fn native(&self, call: &NativeCall) -> Decision {
-        if self.catalog.is_empty() || self.is_private(call) {
+        if self.catalog.is_empty() || self.leaves_native || self.is_private(call) {
             return Decision::LeaveToAgent;
         }
         if self.mode == Mode::Legacy {
@@ -148,6 +162,12 @@ impl Decider {
                 Decision::LeaveToAgent | Decision::AwaitChange => None,
             }
         })
+    }
+
+    /// The client's call for one of a tool that is served to the agent under the client's own name.
+    pub(super) fn served(&self, name: &str, args: &Map<String, Value>) -> ClientCall {
+        self.text(name, args)
+            .unwrap_or_else(|| untouched(name, args))
     }
 
     /// Whether the client offers a tool under this name, or one that does the same.

@@ -33,14 +33,17 @@ mod testing;
 mod text_calls;
 mod translator;
 
-use std::str::FromStr;
-use std::time::Duration;
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 pub use change::FileChange;
 pub use guard::hint;
+pub use native::changed_something;
 pub use translator::Translator;
 
-use crate::turn::TurnEnd;
+use crate::{
+    agent::CallKey,
+    turn::{FinishReason, ToolCall},
+};
 
 /// How calls are treated (`CURSOR_ACP_PROVIDER_BOUNDARY`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,12 +124,69 @@ impl Default for Options {
 /// What the engine does next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Go on with the next event.
+    /// Feed the next event.
     Continue,
-    /// Calls are pending: settle after a short time (~25 ms) without new events.
+    /// Calls are pending: settle after a short time without new events.
     Settling,
-    /// The turn is over.
-    End(TurnEnd),
+    /// Find this out and [`Translator::learn`] it.
+    Need(Need),
+    /// These calls go to the client. The run is not over by that: see [`Source`].
+    Calls(Vec<ReadyCall>),
+    /// The run is over: by its own end, or because it must not go on.
+    Stop(FinishReason),
+}
+
+impl Verdict {
+    /// Whether the events that follow belong to what comes after it.
+    fn is_end(&self) -> bool {
+        matches!(self, Self::Calls(_) | Self::Stop(_))
+    }
+}
+
+/// A question of the translator's: it has no disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// Whether there is such a file: answered by [`Fact::Exists`].
+    Exists(PathBuf),
+    /// What the agent has changed in its view: answered by [`Fact::Changes`].
+    Changes,
+}
+
+/// What the translator can't see for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// The agent has no view of its own: what it edits, it edits for real. An edit whose exact call
+    /// is not known when it is announced is then not a call of the client's any more.
+    NoView,
+    /// Files below this directory came with the request. The client does not know them, so the
+    /// agent reads them itself.
+    PrivateDir(PathBuf),
+    /// The client's tools are real tools of the agent, so its native calls are its own business.
+    ServedTools,
+    /// Whether there is such a file.
+    Exists(PathBuf, bool),
+    /// What the agent has changed in its view. It replaces what events said of the same files.
+    Changes(Vec<FileChange>),
+}
+
+/// A call for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyCall {
+    /// The call, with an id that no other call has.
+    pub call: ToolCall,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a call comes from, which decides what becomes of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The agent's own tool: it must not execute it, so the run is ended.
+    Native,
+    /// The answer's text: the agent does not know that it called, so the run is ended.
+    Text,
+    /// A tool that is served to the agent, which waits for the result of this call.
+    Held(CallKey),
 }
 
 /// A native tool that was announced and is not complete yet.

@@ -173,6 +173,17 @@ pub(super) fn effect(kind: &str) -> Effect {
     }
 }
 
+/// Whether a completed call of the agent's own changed a file or ran a command.
+#[must_use]
+pub fn changed_something(call: &NativeCall) -> bool {
+    let changes = effect(&call.kind) == Effect::Edit || call.kind == "shell";
+    changes
+        && call
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.is_success())
+}
+
 /// The call in neutral terms; `None` for calls without arguments and for Cursor's own business.
 pub(super) fn asked(call: &NativeCall) -> Option<Intent> {
     let args = call.args.as_ref()?;

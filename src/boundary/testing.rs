@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Options, Translator, Verdict};
+use super::{Fact, Need, Options, Translator, Verdict};
 use crate::agent::{AgentEvent, NativeCall, NativeOutcome, RunResult};
-use crate::turn::{Delta, Message, Part, Role, ToolCall, ToolResult, ToolSpec, Turn, TurnEnd};
+use crate::turn::{Delta, FinishReason, Message, Part, Role, ToolCall, ToolResult, ToolSpec, Turn};
 
 pub(super) const WORKSPACE: &str = "/home/ada/engine";
 
@@ -212,22 +212,47 @@ pub(super) fn finished(text: &str) -> AgentEvent {
     })
 }
 
+/// The text in deltas.
+pub(super) fn text_of(deltas: &[Delta]) -> String {
+    let text = |delta: &Delta| match delta {
+        Delta::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    deltas.iter().filter_map(text).collect()
+}
+
 /// What a run came to.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub deltas: Vec<Delta>,
-    pub end: Option<TurnEnd>,
+    pub end: Option<FinishReason>,
 }
 
 impl Outcome {
     pub(super) fn text(&self) -> String {
-        self.deltas
-            .iter()
-            .filter_map(|delta| match delta {
-                Delta::Text(text) => Some(text.as_str()),
-                _ => None,
-            })
-            .collect()
+        text_of(&self.deltas)
+    }
+
+    /// Does what the engine does: every file exists, and the view shows no change.
+    pub(super) fn follow(&mut self, boundary: &mut Translator, mut verdict: Verdict) {
+        loop {
+            let fact = match verdict {
+                Verdict::Need(Need::Exists(file)) => Fact::Exists(file, true),
+                Verdict::Need(Need::Changes) => Fact::Changes(Vec::new()),
+                Verdict::Calls(calls) => {
+                    let calls = calls.into_iter().map(|ready| Delta::ToolCall(ready.call));
+                    self.deltas.extend(calls);
+                    self.end = Some(FinishReason::ToolCalls);
+                    return;
+                }
+                Verdict::Stop(reason) => {
+                    self.end = Some(reason);
+                    return;
+                }
+                Verdict::Continue | Verdict::Settling => return,
+            };
+            verdict = boundary.learn(fact, &mut self.deltas);
+        }
     }
 
     pub(super) fn calls(&self) -> Vec<&ToolCall> {
@@ -261,14 +286,14 @@ pub(super) fn run(
     let mut boundary = Translator::new(turn, Path::new(WORKSPACE), options);
     let mut outcome = Outcome::default();
     for event in events {
-        if let Verdict::End(end) = boundary.on_event(event, &mut outcome.deltas) {
-            outcome.end = Some(end);
+        let verdict = boundary.on_event(event, &mut outcome.deltas);
+        outcome.follow(&mut boundary, verdict);
+        if outcome.end.is_some() {
             return outcome;
         }
     }
-    if let Verdict::End(end) = boundary.settle(&mut outcome.deltas) {
-        outcome.end = Some(end);
-    }
+    let verdict = boundary.settle(&mut outcome.deltas);
+    outcome.follow(&mut boundary, verdict);
     outcome
 }
 

@@ -1,27 +1,30 @@
-//! The state machine of one turn.
+//! What the agent did becomes what the client sees: the state of one run.
+//!
+//! It lives as long as the run, which may answer several requests of the client:
+//! [`Translator::begin`] tells it about each. It looks nothing up itself. Where it has to know more
+//! than events tell, it asks by [`Verdict::Need`] and goes on when it is given the [`Fact`].
 
-mod engine;
+use std::{collections::HashSet, path::Path};
 
-use std::collections::HashSet;
-use std::path::Path;
+use serde_json::{Map, Value};
 
-use serde_json::Value;
-
-use super::batch::{Batch, Ready};
-use super::catalog::{Catalog, ClientCall};
-use super::change::FileChange;
-use super::decide::{Decider, Decision};
-use super::guard;
-use super::history::History;
-use super::ids::Ids;
-use super::in_flight::InFlight;
-use super::native;
-use super::segments::Segments;
-use super::text_calls::{Piece, Recognizer};
-use super::{Mode, Options, Verdict};
-use crate::agent::{AgentEvent, NativeCall, RunUsage};
-use crate::turn::{
-    Activity, Delta, ErrorKind, FinishReason, ToolCall, Turn, TurnEnd, TurnError, Usage,
+use super::{
+    Fact, Mode, Need, OpenTool, Options, ReadyCall, Source, Verdict,
+    batch::{Batch, Origin, Ready},
+    catalog::{Catalog, ClientCall},
+    change::FileChange,
+    decide::{Decider, Decision},
+    guard,
+    history::History,
+    ids,
+    in_flight::InFlight,
+    native,
+    segments::Segments,
+    text_calls::{Piece, Recognizer},
+};
+use crate::{
+    agent::{AgentEvent, CallKey, NativeCall},
+    turn::{Activity, Delta, FinishReason, ToolCall, Turn},
 };
 
 /// Turns one run's events into what the client sees.
@@ -30,24 +33,30 @@ pub struct Translator {
     decider: Decider,
     options: Options,
     parallel: bool,
-    ids: Ids,
     segments: Segments,
     recognizer: Recognizer,
     batch: Batch,
-    open: InFlight,
+    in_flight: InFlight,
     /// Native ids of calls that have their place in an answer.
     taken: HashSet<String>,
-    /// Whether the answer has said anything.
+    /// Whether the answer has any text.
     spoke: bool,
-    /// How many calls were found in the text.
-    recovered: u64,
     /// Whether an edit is complete whose change the agent's view can tell.
     changes_due: bool,
-    ended: bool,
+    /// What waits for a fact.
+    waiting: Option<Waiting>,
+    stopped: bool,
+}
+
+/// What goes on when a fact is known.
+#[derive(Debug)]
+enum Waiting {
+    Event(Box<AgentEvent>),
+    Settle,
 }
 
 impl Translator {
-    /// A boundary for one turn. `workspace` is the client's directory, which relative paths mean.
+    /// A translator for one run. `workspace` is the client's directory, which relative paths mean.
     #[must_use]
     pub fn new(turn: &Turn, workspace: &Path, options: &Options) -> Self {
         let decider = Decider::new(
@@ -61,23 +70,108 @@ impl Translator {
             decider,
             options: options.clone(),
             parallel: turn.parallel_tool_calls,
-            ids: Ids::new(turn),
             segments: Segments::default(),
             batch: Batch::new(workspace),
-            open: InFlight::default(),
+            in_flight: InFlight::default(),
             taken: HashSet::new(),
             spoke: false,
-            recovered: 0,
             changes_due: false,
-            ended: false,
+            waiting: None,
+            stopped: false,
         }
     }
 
-    /// Feeds one agent event; appends what the client is to see. After the end, events are ignored.
+    /// The run goes on for another request of the client, whose transcript tells more. The tools
+    /// stay those that the run began with.
+    pub fn begin(&mut self, turn: &Turn) {
+        self.decider.begin(History::new(turn));
+        self.spoke = false;
+    }
+
+    /// Takes one agent event; appends what the client is to see. After [`Verdict::Stop`], events are
+    /// ignored.
     pub fn on_event(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Verdict {
-        if self.ended {
+        if self.stopped {
             return Verdict::Continue;
         }
+        match self.need(&event) {
+            Some(need) => {
+                self.waiting = Some(Waiting::Event(Box::new(event)));
+                Verdict::Need(need)
+            }
+            None => self.apply(event, out),
+        }
+    }
+
+    /// The grace for siblings of an announced call is over, or the agent is gone: what is pending
+    /// goes out, and text that was held back as the possible begin of a call.
+    pub fn settle(&mut self, out: &mut Vec<Delta>) -> Verdict {
+        if self.stopped {
+            return Verdict::Continue;
+        }
+        if self.changes_due {
+            self.waiting = Some(Waiting::Settle);
+            return Verdict::Need(Need::Changes);
+        }
+        if !self.batch.is_settling() {
+            let last = self.recognizer.finish(&self.decider);
+            let verdict = self.pieces(last, out);
+            if verdict.is_end() {
+                return verdict;
+            }
+        }
+        self.close(out)
+    }
+
+    /// Takes a fact, and goes on with what waited for it.
+    pub fn learn(&mut self, fact: Fact, out: &mut Vec<Delta>) -> Verdict {
+        match fact {
+            Fact::NoView => self.decider.without_view(),
+            Fact::PrivateDir(dir) => self.decider.set_private(dir),
+            Fact::ServedTools => self.decider.leave_native(),
+            Fact::Exists(file, exists) => {
+                if !exists {
+                    self.decider.set_absent(file);
+                }
+                // It must not ask again.
+                if let Some(Waiting::Event(event)) = self.waiting.take() {
+                    return self.apply(*event, out);
+                }
+            }
+            Fact::Changes(changes) => {
+                self.changes_due = false;
+                for change in changes {
+                    self.batch.set_change(change, |id| self.in_flight.has(id));
+                }
+            }
+        }
+        match self.waiting.take() {
+            Some(Waiting::Event(event)) => self.on_event(*event, out),
+            Some(Waiting::Settle) => self.settle(out),
+            None => Verdict::Continue,
+        }
+    }
+
+    /// The native tool that is being executed; of several the one with the longest limit.
+    #[must_use]
+    pub fn open_tool(&self) -> Option<OpenTool> {
+        self.in_flight.longest()
+    }
+
+    /// What has to be known before the event can be taken.
+    fn need(&self, event: &AgentEvent) -> Option<Need> {
+        if self.changes_due {
+            return Some(Need::Changes);
+        }
+        match event {
+            AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => {
+                self.decider.asks_about(call).map(Need::Exists)
+            }
+            _ => None,
+        }
+    }
+
+    fn apply(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Verdict {
         match event {
             AgentEvent::Started(_) | AgentEvent::Activity => self.standing(),
             AgentEvent::TextDelta(text) => {
@@ -91,53 +185,43 @@ impl Translator {
             AgentEvent::Thinking(text) if text.is_empty() => self.standing(),
             AgentEvent::Thinking(text) => self.said(Delta::Reasoning(text), out),
             AgentEvent::ToolStarted(call) => match self.tool_event(out) {
-                Verdict::End(end) => Verdict::End(end),
+                end if end.is_end() => end,
                 _ => self.announced(call, out),
             },
             AgentEvent::ToolCompleted(call) => match self.tool_event(out) {
-                Verdict::End(end) => Verdict::End(end),
+                end if end.is_end() => end,
                 _ => self.completed(call, out),
             },
+            AgentEvent::ServedTool => self.tool_event(out),
+            AgentEvent::ToolRequested {
+                key,
+                name,
+                arguments,
+            } => match self.tool_event(out) {
+                end if end.is_end() => end,
+                _ => self.requested(key, &name, &arguments),
+            },
+            AgentEvent::CallGivenUp(_) => self.standing(),
             AgentEvent::Retrying => {
                 self.segments.retrying();
-                self.close(None, out)
+                self.close(out)
             }
-            AgentEvent::Finished(result) if result.is_error => self.end(TurnEnd::failed(
-                TurnError::new(ErrorKind::AgentFailed, result.text),
-            )),
             AgentEvent::Finished(result) => {
-                let usage = result.usage.map(usage);
-                if !self.batch.is_settling() {
+                if !self.batch.is_settling() && !result.is_error {
                     let rest = self.segments.finish(&result.text);
                     let pieces = self.recognizer.push(rest, &self.decider);
                     let last = self.recognizer.finish(&self.decider);
-                    if let Verdict::End(end) =
-                        self.pieces(pieces.into_iter().chain(last), usage, out)
-                    {
-                        return Verdict::End(end);
+                    let verdict = self.pieces(pieces.into_iter().chain(last), out);
+                    if verdict.is_end() {
+                        return verdict;
                     }
                 }
-                match self.close(usage, out) {
-                    Verdict::End(end) => Verdict::End(end),
-                    _ => self.end(TurnEnd::finished(FinishReason::Stop, usage)),
+                match self.close(out) {
+                    end if end.is_end() => end,
+                    _ => self.stop(FinishReason::Stop),
                 }
             }
         }
-    }
-
-    /// The grace for siblings of an announced call is over, or the agent exited: emits what is
-    /// pending.
-    pub fn settle(&mut self, out: &mut Vec<Delta>) -> Verdict {
-        if self.ended {
-            return Verdict::Continue;
-        }
-        if !self.batch.is_settling() {
-            let last = self.recognizer.finish(&self.decider);
-            if let Verdict::End(end) = self.pieces(last, None, out) {
-                return Verdict::End(end);
-            }
-        }
-        self.close(None, out)
     }
 
     /// New answer text, which may hold calls.
@@ -146,23 +230,19 @@ impl Translator {
             return self.standing();
         }
         let pieces = self.recognizer.push(text, &self.decider);
-        self.pieces(pieces, None, out)
+        self.pieces(pieces, out)
     }
 
     /// What the recognizer made of the text.
-    fn pieces(
-        &mut self,
-        pieces: impl IntoIterator<Item = Piece>,
-        usage: Option<Usage>,
-        out: &mut Vec<Delta>,
-    ) -> Verdict {
+    fn pieces(&mut self, pieces: impl IntoIterator<Item = Piece>, out: &mut Vec<Delta>) -> Verdict {
         for piece in pieces {
             match piece {
                 // White space between two calls.
                 Piece::Text(text) if self.batch.is_ready() && text.trim().is_empty() => {}
                 Piece::Text(text) => {
-                    if let Verdict::End(end) = self.close(usage, out) {
-                        return Verdict::End(end);
+                    let verdict = self.close(out);
+                    if verdict.is_end() {
+                        return verdict;
                     }
                     self.spoke |= !text.is_empty();
                     push_text(text, out);
@@ -170,11 +250,7 @@ impl Translator {
                 Piece::Call(made) if self.refuses(&made) => {
                     return self.refuse(&made, out);
                 }
-                Piece::Call(made) => {
-                    self.recovered += 1;
-                    let origin = format!("{}{:?}", made.name, made.arguments);
-                    self.batch.push(&origin, made, None);
-                }
+                Piece::Call(made) => self.batch.push(Origin::Text, made, None),
             }
         }
         self.standing()
@@ -182,8 +258,8 @@ impl Translator {
 
     /// The model's next word after a batch, which is then complete.
     fn said(&mut self, delta: Delta, out: &mut Vec<Delta>) -> Verdict {
-        match self.close(None, out) {
-            Verdict::End(end) => Verdict::End(end),
+        match self.close(out) {
+            end if end.is_end() => end,
             _ => {
                 out.push(delta);
                 self.standing()
@@ -195,17 +271,25 @@ impl Translator {
     fn tool_event(&mut self, out: &mut Vec<Delta>) -> Verdict {
         self.segments.tool_event();
         let last = self.recognizer.interrupt(&self.decider);
-        self.pieces(last, None, out)
+        self.pieces(last, out)
+    }
+
+    /// A call that the agent waits for. Even one that the client will refuse goes to the client:
+    /// the agent needs an answer.
+    fn requested(&mut self, key: CallKey, name: &str, args: &Map<String, Value>) -> Verdict {
+        let made = self.decider.served(name, args);
+        self.batch.push(Origin::Held(key), made, None);
+        self.standing()
     }
 
     fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
         let verdict = self.consider(&call, out);
-        self.open.announce(call);
+        self.in_flight.announce(call);
         verdict
     }
 
     fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
-        self.open.complete(&mut call);
+        self.in_flight.complete(&mut call);
         if self.edited(&call) {
             return self.standing();
         }
@@ -214,7 +298,7 @@ impl Translator {
             return self.standing();
         }
         self.batch.break_off();
-        if !self.ended && !self.taken.contains(&call.call_id) {
+        if !verdict.is_end() && !self.taken.contains(&call.call_id) {
             let outcome = call.outcome.map(|outcome| outcome.name);
             out.push(Delta::Activity(Activity {
                 tool: call.kind,
@@ -240,14 +324,15 @@ impl Translator {
         if call.args.is_none() || known {
             return self.standing();
         }
-        let plan = self.decider.native(call);
-        // Even a call that runs on shows that the model has been asked again.
-        if !self.batch.admits(call.model_call_id.as_deref())
-            && let Verdict::End(end) = self.close(None, out)
-        {
-            return Verdict::End(end);
+        let decision = self.decider.native(call);
+        // Even a call that is left to the agent shows that the model has been asked again.
+        if !self.batch.admits(call.model_call_id.as_deref()) {
+            let verdict = self.close(out);
+            if verdict.is_end() {
+                return verdict;
+            }
         }
-        match plan {
+        match decision {
             Decision::LeaveToAgent => {}
             Decision::AwaitChange => {
                 self.taken.insert(call.call_id.clone());
@@ -259,8 +344,8 @@ impl Translator {
                 }
                 self.taken.insert(call.call_id.clone());
                 for made in calls {
-                    self.batch
-                        .push(&call.call_id, made, native::edited_file(call));
+                    let origin = Origin::Native(call.call_id.clone());
+                    self.batch.push(origin, made, native::edited_file(call));
                 }
             }
         }
@@ -276,21 +361,17 @@ impl Translator {
         }
     }
 
-    /// The batch is complete: if it holds anything, it goes out and ends the turn.
-    fn close(&mut self, usage: Option<Usage>, out: &mut Vec<Delta>) -> Verdict {
+    /// The batch is complete: if it holds anything, it goes out.
+    fn close(&mut self, out: &mut Vec<Delta>) -> Verdict {
         if !self.batch.is_ready() {
             return Verdict::Continue;
         }
-        let mut origins = Vec::new();
         let mut calls = Vec::new();
         let mut changes = Vec::new();
         let mut place = 0;
         for ready in self.batch.take() {
             match ready {
-                Ready::Call(origin, made) => {
-                    origins.push(origin);
-                    calls.push(made);
-                }
+                Ready::Call(origin, made) => calls.push((origin.source(), made)),
                 Ready::Change(change) => {
                     if changes.is_empty() {
                         place = calls.len();
@@ -300,29 +381,33 @@ impl Translator {
             }
         }
         let made = self.decider.changes(&changes);
-        origins.splice(place..place, made.iter().map(|_| "change".to_owned()));
+        let made = made.into_iter().map(|made| (Source::Native, made));
         calls.splice(place..place, made);
+        // The agent waits for the others: they go out later.
+        let held = |(source, _): &(Source, ClientCall)| matches!(source, Source::Held(_));
+        if !self.parallel && !calls.iter().all(held) {
+            calls.truncate(1);
+        }
         if calls.is_empty() {
             return Verdict::Continue;
         }
-        if !self.parallel {
-            calls.truncate(1);
+        if self.options.mode == Mode::V1 {
+            let made: Vec<&ClientCall> = calls.iter().map(|(_, made)| made).collect();
+            let limit = self.options.max_repeat;
+            if let Some(reason) = guard::stop(self.decider.history(), &made, limit) {
+                self.explain(&reason, out);
+                return self.stop(FinishReason::Stop);
+            }
         }
-        if self.options.mode == Mode::V1
-            && let Some(reason) =
-                guard::stop(self.decider.history(), &calls, self.options.max_repeat)
-        {
-            self.explain(&reason, out);
-            return self.end(TurnEnd::finished(FinishReason::Stop, usage));
-        }
-        for (made, origin) in calls.into_iter().zip(origins) {
-            out.push(Delta::ToolCall(ToolCall {
-                id: self.ids.next(&origin),
+        let ready = calls.into_iter().map(|(source, made)| ReadyCall {
+            source,
+            call: ToolCall {
+                id: ids::next(),
                 name: made.name,
                 arguments: Value::Object(made.arguments).to_string(),
-            }));
-        }
-        self.end(TurnEnd::finished(FinishReason::ToolCalls, usage))
+            },
+        });
+        Verdict::Calls(ready.collect())
     }
 
     /// Whether a call is not even passed on for the client to refuse.
@@ -330,7 +415,7 @@ impl Translator {
         !made.problems.is_empty() && !self.options.auto_fallback
     }
 
-    /// Ends the turn over a call that can't be made valid; the valid ones beside it go out.
+    /// Stops over a call that can't be made valid; the valid ones beside it go out.
     fn refuse(&mut self, made: &ClientCall, out: &mut Vec<Delta>) -> Verdict {
         let reason = format!(
             "Stopped: the call of `{}` does not fit the tool's schema ({}).",
@@ -338,39 +423,27 @@ impl Translator {
             made.problems.join("; ")
         );
         self.explain(&reason, out);
-        match self.close(None, out) {
-            Verdict::End(end) => Verdict::End(end),
-            _ => self.end(TurnEnd::finished(FinishReason::Stop, None)),
+        match self.close(out) {
+            end if end.is_end() => end,
+            _ => self.stop(FinishReason::Stop),
         }
     }
 
-    /// Says why the turn ends, in a paragraph of its own.
+    /// Says why the run is stopped, in a paragraph of its own.
     fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
         let space = if self.spoke { "\n\n" } else { "" };
         push_text(format!("{space}{reason}"), out);
     }
 
-    fn end(&mut self, end: TurnEnd) -> Verdict {
-        self.ended = true;
-        Verdict::End(end)
+    fn stop(&mut self, reason: FinishReason) -> Verdict {
+        self.stopped = true;
+        Verdict::Stop(reason)
     }
 }
 
 fn push_text(text: String, out: &mut Vec<Delta>) {
     if !text.is_empty() {
         out.push(Delta::Text(text));
-    }
-}
-
-fn usage(run: RunUsage) -> Usage {
-    Usage {
-        input: run.input,
-        output: run.output,
-        cache_read: run.cache_read,
-        cache_write: run.cache_write,
-        reasoning: run.reasoning,
-        cost: run.cost,
-        estimated: false,
     }
 }
 

@@ -8,9 +8,62 @@ use crate::settings::{Flags, ROWS, Row};
 #[derive(Debug, Default)]
 pub struct ServeFlags(pub Flags);
 
-/// The flags of `run`, whose server is nobody else's business.
+/// The flags of `run`, whose server is for its command alone.
 #[derive(Debug, Default)]
 pub struct RunFlags(pub Flags);
+
+/// The headings of help, each with the settings below it.
+const HEADINGS: &[(&str, &[&str])] = &[
+    (
+        "Address",
+        &["host", "port", "socket", "max-connections", "reuse"],
+    ),
+    (
+        "Agent and directory",
+        &[
+            "agent",
+            "workspace",
+            "workspace-base",
+            "workspace-from-prompt",
+            "fence",
+        ],
+    ),
+    (
+        "Access",
+        &["api-key-file", "allow-users", "allow-host", "allow-origin"],
+    ),
+    (
+        "Limits",
+        &[
+            "agent-timeout",
+            "idle-timeout",
+            "turn-timeout",
+            "stall-timeout",
+            "max-running",
+            "max-queued",
+            "queue-timeout",
+            "max-body-memory",
+        ],
+    ),
+    (
+        "Log",
+        &[
+            "log-level",
+            "log-format",
+            "log-file",
+            "dump-dir",
+            "dump-keep",
+        ],
+    ),
+];
+
+/// Where a setting is that no heading lists: most are about this.
+const OTHERS: &str = "Tools and answers";
+
+fn heading(name: &str) -> &'static str {
+    let found = HEADINGS.iter().find(|(_, names)| names.contains(&name));
+    found.map_or(OTHERS, |(heading, _)| heading)
+}
 
 impl ServeFlags {
     fn has(row: &Row) -> bool {
@@ -27,7 +80,7 @@ impl RunFlags {
     }
 }
 
-/// What clap wants of a group of arguments.
+/// Implements clap's traits for groups of arguments.
 macro_rules! arguments {
     ($($Flags:ty),+) => {$(
         impl clap::Args for $Flags {
@@ -68,6 +121,7 @@ fn arg(row: &'static Row) -> Arg {
     let check = |text: &str| (row.check)(text).map(|()| text.to_owned());
     Arg::new(row.name)
         .long(row.name)
+        .help_heading(heading(row.name))
         .value_name(row.value_name)
         .num_args(values..=1)
         .default_missing_value("true")
@@ -79,4 +133,16 @@ fn collect(matches: &ArgMatches, has: fn(&Row) -> bool) -> Flags {
     let rows = ROWS.iter().filter(|row| has(row));
     rows.filter_map(|row| Some((row.name, matches.get_one::<String>(row.name)?.clone())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headings_list_settings_that_exist() {
+        for name in HEADINGS.iter().flat_map(|(_, names)| *names) {
+            assert!(ROWS.iter().any(|row| row.name == *name), "{name}");
+        }
+    }
 }

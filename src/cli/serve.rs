@@ -80,7 +80,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is run, and where.
+/// The agent and where it works.
 pub(super) struct Site {
     /// The agent.
     pub agent: Agent,
@@ -89,7 +89,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Finds both.
+    /// Finds the agent and checks the directory.
     pub async fn find(settings: &ServeSettings) -> anyhow::Result<Self> {
         let workspace = workspace(settings).await?;
         let agent = settings.agent.as_deref().map(OsStr::new);
@@ -109,8 +109,9 @@ impl Site {
                 }
                 error => error.into(),
             })?;
-        // One that we have found by its name has proven itself.
-        if settings.agent.is_some()
+        let named = settings.agent.as_deref().map(Path::new);
+        // The usual name is Cursor's alone, and asking a program takes half a second.
+        if named.is_some_and(|name| name.file_name() != Some(OsStr::new("cursor-agent")))
             && let Some(line) = agent.foreign_version().await
         {
             return Err(render::hinted(
@@ -141,7 +142,7 @@ pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<Option
 pub(super) struct Running {
     /// The server.
     pub server: Server,
-    /// What it serves.
+    /// The application that it serves.
     pub app: Arc<App>,
 }
 
@@ -175,7 +176,8 @@ impl Running {
                 total: settings.turn_timeout,
             },
             estimate_usage: settings.estimate_usage,
-            resume: settings.resume,
+            turns: settings.turns,
+            park_timeout: settings.park_timeout,
             boundary: boundary::Options {
                 mode: settings.provider_boundary,
                 auto_fallback: settings.autofallback,
@@ -241,7 +243,7 @@ async fn directory(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
     real.ok_or_else(|| wrong(&"is not a directory"))
 }
 
-/// Where the directories lie that requests may name.
+/// The directories below which requests may name one.
 async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
     let mut bases = Vec::new();
     for dir in &settings.workspace_base.0 {
@@ -269,7 +271,7 @@ async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
             };
             let text = tokio::fs::read_to_string(file).await;
             let key = ApiKey::new(&text.map_err(|error| wrong(&error))?);
-            Some(key.ok_or_else(|| wrong(&"the file holds no key"))?)
+            Some(key.ok_or_else(|| wrong(&"the file is empty"))?)
         }
         // No setting: `open-cursor config` shows settings.
         None => std::env::var("CURSOR_ACP_API_KEY")
@@ -319,7 +321,7 @@ fn http_config(
     })
 }
 
-/// Reads the settings again at each SIGUSR1. Those that can't change, or are wrong, stay.
+/// Reloads the settings at each SIGUSR1. If one is invalid, all stay.
 fn reload_on_signals(
     flags: Flags,
     dirs: Dirs,
@@ -392,7 +394,7 @@ fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
     Ok(shutdown)
 }
 
-/// Written whole or not at all: whoever waits for the file reads it at once.
+/// Writes the file atomically: programs read it as soon as it exists.
 fn write_server_info(path: &Path, running: &Running) -> anyhow::Result<()> {
     let (port, socket) = match running.server.address() {
         Address::Tcp(addr) => (Some(addr.port()), None),

@@ -41,13 +41,13 @@ pub(super) struct Admission {
     /// One permit for each turn that runs or waits.
     places: Arc<Semaphore>,
     /// One permit for each turn that runs. Closed when no more may begin.
-    slots: Arc<Semaphore>,
+    running: Arc<Semaphore>,
 }
 
 /// The right to run. The turn owns it until nothing of it is left.
 #[derive(Debug)]
 pub(super) struct Permit {
-    _slot: OwnedSemaphorePermit,
+    _running: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
 }
 
@@ -61,11 +61,11 @@ impl Admission {
         Self {
             limits,
             places: Arc::new(Semaphore::new(limits.running + limits.queued)),
-            slots: Arc::new(Semaphore::new(limits.running)),
+            running: Arc::new(Semaphore::new(limits.running)),
         }
     }
 
-    /// Waits for a slot. Dropping the future leaves the queue.
+    /// Waits for a permit. Dropping the future leaves the queue.
     ///
     /// # Errors
     /// `RateLimit` at once if the queue is full, or after the wait limit; `ShuttingDown` once
@@ -83,7 +83,7 @@ impl Admission {
             .try_acquire_owned()
             .map_err(|_| busy(format!("{running} requests are running and {queued} wait")))?;
         // The semaphore is fair: whoever asked first is served first.
-        let slot = timeout(wait, Arc::clone(&self.slots).acquire_owned())
+        let running = timeout(wait, Arc::clone(&self.running).acquire_owned())
             .await
             .map_err(|_| {
                 let secs = wait.as_secs();
@@ -91,22 +91,22 @@ impl Admission {
             })?
             .map_err(|_| shutting_down())?;
         Ok(Permit {
-            _slot: slot,
+            _running: running,
             _place: place,
         })
     }
 
     /// Lets nobody in from now on. Turns that run are not affected.
     pub fn close(&self) {
-        self.slots.close();
+        self.running.close();
     }
 
     pub fn is_closed(&self) -> bool {
-        self.slots.is_closed()
+        self.running.is_closed()
     }
 
     pub fn running(&self) -> usize {
-        self.limits.running - self.slots.available_permits()
+        self.limits.running - self.running.available_permits()
     }
 
     pub fn queued(&self) -> usize {

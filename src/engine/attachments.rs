@@ -1,15 +1,10 @@
-//! Files that came with the request, written where the agent can read them.
+//! Files that came with the request: how many there may be, and where the agent finds them.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use crate::turn::{Attachment, ErrorKind, Message, Part, Turn, TurnError};
+use crate::turn::{Attachment, Part, Turn, TurnError};
 
 /// How many a request may hold. Their size is bounded by that of the request.
 const MOST: usize = 100;
@@ -19,7 +14,7 @@ const MOST: usize = 100;
 /// # Errors
 /// `InvalidRequest`.
 pub(super) fn check(turn: &Turn) -> Result<(), TurnError> {
-    let count = turn.messages.iter().flat_map(files).count();
+    let count = list(turn).len();
     if count <= MOST {
         return Ok(());
     }
@@ -29,69 +24,32 @@ pub(super) fn check(turn: &Turn) -> Result<(), TurnError> {
     ))
 }
 
-/// Writes all of them to a new directory below `private`, which must be removed with the turn, and
-/// notes where they lie. They are numbered in order, so that the prompt of one request begins the
-/// next one's. The directory, or `None` if there is nothing to write.
-///
-/// # Errors
-/// `Internal` if they can't be written.
-pub(super) async fn write(turn: &mut Turn, private: &Path) -> Result<Option<PathBuf>, TurnError> {
-    let dir = private.join("attachments");
-    let mut list: Vec<(PathBuf, Bytes)> = Vec::new();
-    for message in &mut turn.messages {
-        for part in &mut message.parts {
-            if let Part::Attachment(file) = part {
-                let name = format!("{}.{}", list.len() + 1, file.extension);
-                let path = dir.join(name);
-                list.push((path.clone(), file.bytes.clone()));
-                file.file = Some(path);
-            }
+/// All of them, in order: the end of each name, and what it holds.
+pub(super) fn list(turn: &Turn) -> Vec<(&'static str, Bytes)> {
+    let files = turn.messages.iter().flat_map(|message| &message.parts);
+    files
+        .filter_map(|part| match part {
+            Part::Attachment(file) => Some((file.extension, file.bytes.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Notes where they lie, in the same order.
+pub(super) fn place(turn: &mut Turn, paths: &[PathBuf]) {
+    let mut paths = paths.iter();
+    for part in turn.messages.iter_mut().flat_map(|m| &mut m.parts) {
+        if let Part::Attachment(Attachment { file, .. }) = part {
+            *file = paths.next().cloned();
         }
     }
-    if list.is_empty() {
-        return Ok(None);
-    }
-    let target = dir.clone();
-    tokio::task::spawn_blocking(move || write_all(&target, &list))
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-        .map_err(|error| {
-            TurnError::new(
-                ErrorKind::Internal,
-                format!("the request's files can't be written: {error}"),
-            )
-        })?;
-    Ok(Some(dir))
-}
-
-fn write_all(dir: &Path, list: &[(PathBuf, Bytes)]) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(dir)?;
-    for (path, bytes) in list {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(bytes)?;
-    }
-    Ok(())
-}
-
-fn files(message: &Message) -> impl Iterator<Item = &Attachment> {
-    message.parts.iter().filter_map(|part| match part {
-        Part::Attachment(file) => Some(file),
-        _ => None,
-    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
-    use crate::turn::Role;
+    use crate::turn::{Message, Role};
 
     fn turn(count: usize) -> Turn {
         let file = |n: usize| {
@@ -111,27 +69,25 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn files_are_private_and_numbered() {
-        let private = tempfile::tempdir().unwrap();
+    #[test]
+    fn each_file_gets_its_place() {
         let mut turn = turn(2);
-        let dir = write(&mut turn, private.path()).await.unwrap().unwrap();
-        let paths: Vec<_> = turn.messages.iter().flat_map(files).collect();
-        for (file, (name, text)) in paths.iter().zip([("1.png", "file 0"), ("2.txt", "file 1")]) {
-            let path = file.file.as_deref().unwrap();
-            assert_eq!(path, dir.join(name));
-            assert_eq!(fs::read_to_string(path).unwrap(), text);
-            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-            assert_eq!((mode(path), mode(&dir)), (0o600, 0o700));
-        }
+        let files = list(&turn);
+        assert_eq!(files, [("png", "file 0".into()), ("txt", "file 1".into())]);
+        place(&mut turn, &["/1.png".into(), "/2.txt".into()]);
+        let places: Vec<_> = turn
+            .messages
+            .iter()
+            .filter_map(|message| match &message.parts[1] {
+                Part::Attachment(file) => file.file.clone(),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(places, [PathBuf::from("/1.png"), "/2.txt".into()]);
     }
 
-    #[tokio::test]
-    async fn nothing_is_made_for_nothing_and_too_many_are_refused() {
-        let private = tempfile::tempdir().unwrap();
-        let mut none = Turn::default();
-        assert_eq!(write(&mut none, private.path()).await.unwrap(), None);
-        assert_eq!(fs::read_dir(private.path()).unwrap().count(), 0);
+    #[test]
+    fn too_many_are_refused() {
         assert!(check(&turn(MOST)).is_ok());
         assert!(check(&turn(MOST + 1)).is_err());
     }

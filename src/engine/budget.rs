@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::boundary::OpenTool;
 
 /// The limits of a turn. By default only silence counts: a run that talks may last for ever.
@@ -28,7 +30,20 @@ impl Default for Budgets {
 /// How much longer than its own timeout a tool may take to report.
 const TOOL_GRACE: Duration = Duration::from_secs(30);
 
+/// Far beyond any real budget, and still a time that `Instant` can hold.
+const FOREVER: Duration = Duration::from_secs(86_400 * 365);
+
 impl Budgets {
+    /// When an answer must be complete that began at `begun`.
+    pub(super) fn deadline(&self, begun: Instant) -> Instant {
+        self.after(begun, self.total.unwrap_or(FOREVER))
+    }
+
+    /// The end of a silence that began at `last`.
+    pub(super) fn after(&self, last: Instant, silence: Duration) -> Instant {
+        last + silence.min(FOREVER)
+    }
+
     /// The budget of the silence that begins now.
     pub(super) fn next(&self, started: bool, open_tool: Option<&OpenTool>) -> Duration {
         if !started {

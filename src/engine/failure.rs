@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     agent::AgentError,
+    boundary::OpenTool,
     models::{self, UnknownModel},
     turn::{ErrorKind, TurnError},
 };
@@ -51,8 +52,43 @@ pub fn turn_error(error: AgentError, model: &str) -> TurnError {
             ErrorKind::AgentRefused,
             format!("cursor-agent refused to run: {text}"),
         ),
-        AgentError::Failed { .. } => TurnError::new(ErrorKind::AgentFailed, text),
+        AgentError::Failed { .. } | AgentError::NotServed { .. } => {
+            TurnError::new(ErrorKind::AgentFailed, text)
+        }
     }
+}
+
+/// The error for an agent that has been silent for too long: before its first event, while a tool of
+/// its own was open, or between two events.
+pub(super) fn silent(silence: Duration, started: bool, open: Option<&OpenTool>) -> TurnError {
+    let secs = silence.as_secs();
+    let message = match (started, open) {
+        (false, _) => format!(
+            "cursor-agent sent nothing for {secs} s after it was started; \
+             check `cursor-agent status`, or raise --agent-timeout"
+        ),
+        (true, Some(tool)) => format!(
+            "cursor-agent has been silent for {secs} s while its tool `{}` was open; \
+             raise --idle-timeout if such calls may take longer",
+            tool.name
+        ),
+        (true, None) => format!(
+            "cursor-agent has been silent for {secs} s; \
+             raise --idle-timeout if answers may take longer"
+        ),
+    };
+    TurnError::new(ErrorKind::Timeout, message)
+}
+
+/// The error for an answer that takes too long in all.
+pub(super) fn over_time(total: Duration) -> TurnError {
+    TurnError::new(
+        ErrorKind::Timeout,
+        format!(
+            "the answer was not complete after {} s; raise --turn-timeout if answers may take longer",
+            total.as_secs()
+        ),
+    )
 }
 
 /// The error for a turn that can't begin or go on because the server stops.

@@ -1,22 +1,33 @@
-//! The engine: answers one [`Turn`] by one run of the agent.
+//! The engine: answers a [`Turn`] by a run of the agent.
 //!
 //! ```text
 //! Turn ─> prompt ─> agent run ═ AgentEvent ═> boundary ═ TurnEvent ═> TurnStream
 //! ```
 //!
-//! A turn is one task. It ends at the agent's result, at an intercepted tool call, at a budget, at
-//! the agent's exit, at shutdown, or when the [`TurnStream`] is dropped; in every case the agent's
-//! process group is ended. The engine knows no HTTP and no dialect.
+//! Three things live for different times:
+//!
+//! | | lives as long as | owner |
+//! |---|---|---|
+//! | `Answer` (`answer.rs`) | one request of the client | the task that [`Engine::start`] spawns; it ends when the [`TurnStream`] is dropped |
+//! | `Run` (`run.rs`) | one prompt that the agent works on | the answer that borrows it; between two answers, a task of `runs.rs` |
+//! | the child, its directories and its fence | its run, or longer | [`AgentRun`](crate::agent::AgentRun): the engine never sees it |
+//!
+//! An answer ends at the agent's result, at calls of the client's tools, at a budget, at the agent's
+//! exit, at shutdown, or when the client hangs up. A run that can wait for the results of calls is
+//! parked then; any other is ended with its answer. The engine knows no HTTP and no dialect.
 
 mod admission;
+mod answer;
 mod attachments;
 mod budget;
-mod chat;
+mod continuation;
 mod failure;
+mod feed;
+mod hands;
 mod output;
-mod relay;
-mod run_turn;
-mod sessions;
+mod run;
+mod runs;
+mod source;
 mod stream;
 mod usage;
 mod workspace;
@@ -24,16 +35,18 @@ mod workspace;
 pub use admission::Limits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
-pub use stream::TurnStream;
+pub use stream::{Origin, TurnStream};
 pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
 
 use std::{
     path::{Path, PathBuf},
+    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -41,7 +54,7 @@ use tracing::Instrument as _;
 
 use crate::{agent::Agent, boundary, dump::Dump, models::Catalog, turn::Turn};
 use admission::Admission;
-use sessions::Sessions;
+use runs::Runs;
 use usage::Estimates;
 
 /// Turns prompts into answers with one agent program.
@@ -56,12 +69,52 @@ struct Shared {
     config: Config,
     admission: Admission,
     estimates: Estimates,
-    sessions: Arc<Sessions>,
-    /// How many calls were found in answer text, since the start.
-    recovered: AtomicU64,
+    runs: Arc<Runs>,
+    counters: Counters,
     /// Cancelled when running turns must end.
     stop: CancellationToken,
     turns: TaskTracker,
+}
+
+/// What is counted since the start.
+#[derive(Debug, Default)]
+struct Counters {
+    /// Calls that were found in answer text.
+    recovered: AtomicU64,
+    /// How often an agent that is served the client's tools changed something by its own.
+    breaches: AtomicU64,
+}
+
+impl Shared {
+    /// Whether the turn's tools are served to the agent, so that the run can wait for their results.
+    fn serves(&self, turn: &Turn) -> bool {
+        self.config.turns != Turns::Respawn && turn.allows_tools() && self.agent.serves_tools()
+    }
+}
+
+/// Whether runs wait for the results of the client's tools (`--turns`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Turns {
+    /// Where the agent is found to take served tools.
+    #[default]
+    Auto,
+    /// Never: each answer with calls ends its run, and their results start another.
+    Respawn,
+    /// Always; the server does not start without.
+    Parked,
+}
+
+impl FromStr for Turns {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "respawn" => Ok(Self::Respawn),
+            "parked" => Ok(Self::Parked),
+            _ => Err(format!("`{text}` is not one of auto, respawn, parked")),
+        }
+    }
 }
 
 /// How turns are run.
@@ -75,8 +128,10 @@ pub struct Config {
     pub budgets: Budgets,
     /// Which runs get an estimate of their cost.
     pub estimate_usage: EstimateUsage,
-    /// Whether Cursor's own chats are gone on with where it is safe.
-    pub resume: bool,
+    /// Whether runs wait for the results of the client's tools.
+    pub turns: Turns,
+    /// How long one waits.
+    pub park_timeout: Duration,
     /// How tool calls are translated.
     pub boundary: boundary::Options,
     /// Whether the client's tools are called at all; else the agent has only its own.
@@ -99,9 +154,9 @@ impl Engine {
                 models: Catalog::new(list, cache_file),
                 admission: Admission::new(config.limits),
                 estimates: Estimates::new(config.estimate_usage),
-                sessions: Arc::new(Sessions::new(config.resume)),
+                runs: Arc::new(Runs::new(config.park_timeout)),
                 config,
-                recovered: AtomicU64::new(0),
+                counters: Counters::default(),
                 stop: CancellationToken::new(),
                 turns: TaskTracker::new(),
             }),
@@ -114,7 +169,7 @@ impl Engine {
     pub fn start(&self, turn: Turn, dump: Option<Dump>) -> TurnStream {
         let (sender, stream) = TurnStream::channel();
         let shared = Arc::clone(&self.shared);
-        let turn = run_turn::run_turn(shared, turn, dump, sender);
+        let turn = answer::answer(shared, turn, dump, sender);
         self.shared.turns.spawn(turn.in_current_span());
         stream
     }
@@ -143,11 +198,23 @@ impl Engine {
         self.shared.admission.queued()
     }
 
+    /// How many runs wait for the results of a client's tools.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.shared.runs.parked()
+    }
+
+    /// How often an agent that is served the client's tools changed something by its own tools.
+    #[must_use]
+    pub fn breaches(&self) -> u64 {
+        self.shared.counters.breaches.load(Ordering::Relaxed)
+    }
+
     /// How many tool calls were found in answer text since the start: a model that writes many
     /// out is one that Cursor's own tools don't serve.
     #[must_use]
     pub fn recovered(&self) -> u64 {
-        self.shared.recovered.load(Ordering::Relaxed)
+        self.shared.counters.recovered.load(Ordering::Relaxed)
     }
 
     /// The models that the agent offers.
@@ -160,12 +227,16 @@ impl Engine {
     pub async fn idle(&self) {
         self.shared.turns.close();
         self.shared.turns.wait().await;
+        self.shared.runs.end_all();
+        self.shared.runs.idle().await;
         self.shared.agent.reaped().await;
     }
 
     /// From now on no turn begins: new ones and those that wait fail.
     pub fn drain(&self) {
         self.shared.admission.close();
+        // Their clients will find another server, or this one started anew.
+        self.shared.runs.end_all();
     }
 
     /// Whether [`drain`](Self::drain) was called.

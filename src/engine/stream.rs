@@ -1,6 +1,9 @@
 //! The events of one turn, on their way to the client.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
 
 use tokio::sync::mpsc;
 
@@ -10,23 +13,87 @@ use crate::turn::{ErrorKind, TurnEnd, TurnError, TurnEvent};
 /// one read of the agent's output gave.
 const QUEUE: usize = 1;
 
-/// The events of a turn. The last one is always [`TurnEvent::End`]; dropping this cancels the turn.
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A run that was started for it.
+    Fresh,
+    /// A run that waited for the results that the request brings.
+    Resumed,
+    /// An answer that was given, or is being given, to the same request before.
+    Replayed,
+}
+
+impl Origin {
+    /// As the response header names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Resumed => "resumed",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+/// The events of a turn. The last one is always [`TurnEvent::End`]; dropping this cancels the turn,
+/// unless another request waits for the same answer.
 pub struct TurnStream {
     batches: mpsc::Receiver<Vec<TurnEvent>>,
+    origin: Arc<OnceLock<Origin>>,
     ended: bool,
 }
 
 /// The engine's end of a [`TurnStream`].
-pub(crate) type Sender = mpsc::Sender<Vec<TurnEvent>>;
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    batches: mpsc::Sender<Vec<TurnEvent>>,
+    origin: Arc<OnceLock<Origin>>,
+}
+
+impl Sender {
+    /// Says where the answer comes from. The first word counts.
+    pub fn origin(&self, origin: Origin) {
+        let _ = self.origin.set(origin);
+    }
+
+    /// Hands a batch on, as soon as the client has room. False if the client is gone.
+    pub async fn send(&self, batch: Vec<TurnEvent>) -> bool {
+        self.batches.send(batch).await.is_ok()
+    }
+
+    /// Hands on the first batch of all, for which there is room.
+    pub fn begin(&self, batch: Vec<TurnEvent>) {
+        let _ = self.batches.try_send(batch);
+    }
+
+    /// Waits until the client is gone.
+    pub async fn closed(&self) {
+        self.batches.closed().await;
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.batches.is_closed()
+    }
+}
 
 impl TurnStream {
     pub(crate) fn channel() -> (Sender, Self) {
         let (sender, batches) = mpsc::channel(QUEUE);
+        let origin = Arc::default();
         let stream = Self {
             batches,
+            origin: Arc::clone(&origin),
             ended: false,
         };
-        (sender, stream)
+        let batches = sender;
+        (Sender { batches, origin }, stream)
+    }
+
+    /// Where the answer comes from; set before the first event comes.
+    #[must_use]
+    pub fn origin(&self) -> Arc<OnceLock<Origin>> {
+        Arc::clone(&self.origin)
     }
 
     /// The next events, in order; `None` after the end. Safe to cancel.

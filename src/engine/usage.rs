@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    agent::AgentEvent,
+    agent::RunUsage,
     turn::{BYTES_PER_TOKEN, Delta, Part, Role, Turn, TurnEnd, Usage, estimate_tokens},
 };
 
@@ -107,9 +107,9 @@ pub(super) struct Meter<'a> {
 }
 
 impl Meter<'_> {
-    /// Takes notice of an event.
-    pub fn event(&mut self, event: &AgentEvent) {
-        self.finished |= matches!(event, AgentEvent::Finished(_));
+    /// The agent came to its own end.
+    pub fn finished(&mut self) {
+        self.finished = true;
     }
 
     /// Counts what the model wrote.
@@ -123,13 +123,13 @@ impl Meter<'_> {
 
     /// Learns from the real count, or puts an estimate in its place.
     pub fn end(&self, end: &mut TurnEnd) {
-        if let Some(real) = end.usage {
+        if let Some(real) = end.usage.filter(|usage| !usage.estimated) {
             self.estimates.learn(Known {
                 conversation: self.conversation,
                 reckoned: self.reckoned,
                 input: real.input + real.cache_read.unwrap_or(0) + real.cache_write.unwrap_or(0),
             });
-        } else if end.outcome.is_ok() && self.is_due() {
+        } else if end.usage.is_none() && end.outcome.is_ok() && self.is_due() {
             end.usage = Some(self.estimate());
         }
     }
@@ -156,6 +156,39 @@ impl Meter<'_> {
     }
 }
 
+/// What the last answer of a run cost, of which the earlier ones have `reported` their estimates:
+/// the agent counts a run as a whole, and clients add their answers up. `None` if it did not count.
+pub(super) fn rest(run: Option<RunUsage>, reported: Option<Usage>) -> Option<Usage> {
+    let run = run?;
+    let whole = Usage {
+        input: run.input,
+        output: run.output,
+        cache_read: run.cache_read,
+        cache_write: run.cache_write,
+        reasoning: run.reasoning,
+        cost: run.cost,
+        estimated: false,
+    };
+    let Some(reported) = reported else {
+        return Some(whole);
+    };
+    // Most of what an earlier model request read was in the cache for the next one.
+    let mut input = reported.input;
+    let mut less = |count: u64| {
+        let left = count.saturating_sub(input);
+        input -= count - left;
+        left
+    };
+    Some(Usage {
+        cache_read: whole.cache_read.map(&mut less),
+        cache_write: whole.cache_write.map(&mut less),
+        input: less(whole.input),
+        output: whole.output.saturating_sub(reported.output),
+        estimated: true,
+        ..whole
+    })
+}
+
 /// The same for all requests of a conversation, and for no others that matter: a wrong guess makes
 /// an estimate worse and nothing else.
 fn conversation(turn: &Turn) -> u64 {
@@ -178,10 +211,7 @@ fn conversation(turn: &Turn) -> u64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{
-        agent::RunResult,
-        turn::{ErrorKind, FinishReason, Message, TurnError},
-    };
+    use crate::turn::{ErrorKind, FinishReason, Message, TurnError};
 
     fn turn(texts: &[&str]) -> Turn {
         Turn {
@@ -212,7 +242,7 @@ mod tests {
         let mut meter = estimates.meter(&turn(texts));
         meter.delta(&Delta::Text("12345678".to_owned()));
         if finished {
-            meter.event(&AgentEvent::Finished(RunResult::default()));
+            meter.finished();
         }
         let mut end = TurnEnd::finished(FinishReason::Stop, usage);
         meter.end(&mut end);
@@ -249,6 +279,42 @@ mod tests {
         let mut end = TurnEnd::failed(error);
         estimates.meter(&turn(&["a"])).end(&mut end);
         assert_eq!(end.usage, None, "a failure has none");
+    }
+
+    #[test]
+    fn the_answers_of_a_run_add_up_to_its_count() {
+        let run = RunUsage {
+            input: 100,
+            output: 50,
+            cache_read: Some(900),
+            ..RunUsage::default()
+        };
+        assert_eq!(rest(None, None), None);
+        let whole = rest(Some(run), None).unwrap();
+        assert_eq!(
+            (whole.input, whole.cache_read, whole.estimated),
+            (100, Some(900), false)
+        );
+        let reported = |input| Usage {
+            input,
+            output: 20,
+            estimated: true,
+            ..Usage::default()
+        };
+        let last = rest(Some(run), Some(reported(600))).unwrap();
+        assert_eq!(
+            (last.input, last.cache_read, last.output),
+            (100, Some(300), 30)
+        );
+        assert!(last.estimated);
+        let last = rest(Some(run), Some(reported(950))).unwrap();
+        assert_eq!((last.input, last.cache_read), (50, Some(0)));
+        let last = rest(Some(run), Some(reported(5000))).unwrap();
+        assert_eq!(
+            (last.input, last.cache_read),
+            (0, Some(0)),
+            "never less than nothing"
+        );
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Buf;
 use futures::Stream;
 use warp::{
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     reply::Response,
 };
 
 use super::{
-    App,
+    App, auth,
     body::{self, Budget, Reserved},
     choices::Choices,
     record::Record,
@@ -72,16 +72,20 @@ async fn run(
     };
     let workspace = header("x-cursor-workspace");
     let conversation = header("x-session-id");
+    let owner = auth::owner(headers);
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);
         }
         turn.conversation.clone_from(&conversation);
+        turn.owner.clone_from(&owner);
         record.asks(&turn);
         // The turn's own task continues in the same span.
         record.span().in_scope(|| app.engine().start(turn, dump))
     };
-    let mut turns = vec![start(request.turn, dump.cloned())];
+    let first = start(request.turn, dump.cloned());
+    let origin = first.origin();
+    let mut turns = vec![first];
     turns.extend(request.others.into_iter().map(|turn| start(turn, None)));
     let choices = Choices::new(turns, record.clone(), Some(reserved));
     let mut response = if request.stream {
@@ -96,6 +100,10 @@ async fn run(
         reply::json(StatusCode::OK, whole)
     };
     reply::say_ignored(&mut response, &request.ignored);
+    if let Some(origin) = origin.get() {
+        let name = HeaderValue::from_static(origin.name());
+        response.headers_mut().insert("x-open-cursor-run", name);
+    }
     Ok(response)
 }
 

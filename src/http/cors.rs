@@ -1,4 +1,4 @@
-//! Answers for web pages of origins that were named with `--allow-origin`; for nobody else.
+//! CORS: lets web pages of the origins of `--allow-origin` use the server, and no others.
 
 use warp::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -8,7 +8,7 @@ use warp::{
 /// How long a browser may remember the answer to a preflight, in seconds.
 const MAX_AGE: &str = "600";
 
-/// The page's origin, if it was named.
+/// The page's origin, if it is allowed.
 pub fn origin<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Option<&'a HeaderValue> {
     let value = headers.get(header::ORIGIN)?;
     let origin = value.to_str().ok()?;
@@ -18,7 +18,7 @@ pub fn origin<'a>(headers: &'a HeaderMap, allowed: &[String]) -> Option<&'a Head
         .then_some(value)
 }
 
-/// The answer to a browser that asks, before its page's request, whether that would be allowed.
+/// The answer to a preflight; `None` if the request is another one.
 pub fn preflight(method: &Method, headers: &HeaderMap) -> Option<Response> {
     if method != Method::OPTIONS || !headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
         return None;

@@ -20,7 +20,7 @@ pub enum ServerError {
     InUse {
         /// The address.
         address: Address,
-        /// Who, if it is one of ours.
+        /// The open-cursor that does, if it is one.
         by: Option<String>,
     },
     /// The address can't be listened on.
@@ -83,7 +83,7 @@ impl Listener {
         }
     }
 
-    /// Makes a socket with mode 0600 at `path`, in the place of one that nobody listens on.
+    /// Makes a socket with mode 0600 at `path`. A stale socket there is replaced.
     pub async fn unix(path: &Path) -> Result<Self, ServerError> {
         let address = Address::Unix(path.to_owned());
         let failed = |source| ServerError::Bind {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_nobody_serves_is_replaced_and_another_file_is_not() {
+    async fn a_stale_socket_is_replaced_and_another_file_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("open-cursor.sock");
         drop(UnixListener::bind(&path).unwrap());

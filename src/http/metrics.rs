@@ -1,7 +1,7 @@
 //! `GET /metrics`: what the server did since its start, for Prometheus. README.md documents the names.
 //!
-//! Labels come from small sets of ours, except for models, whose number is bounded: a client can ask
-//! for any name.
+//! The values of labels are fixed, except for models: a client can ask for any name, so their number
+//! is bounded.
 
 use std::{
     collections::HashSet,

@@ -70,7 +70,7 @@ fn the_only<'a>(
             format!("the request has more than one `{name}` header; send one"),
         ));
     }
-    // What is not ASCII names nobody.
+    // A value that is not ASCII is not a host.
     Ok(value.map(|value| value.to_str().unwrap_or("?")))
 }
 

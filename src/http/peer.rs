@@ -69,7 +69,7 @@ impl Peer {
     }
 }
 
-/// The user whose socket goes from `peer` to `ours`. `None` where there is none any more, or no such
+/// The user whose socket goes from `peer` to `ours`. `None` if it is closed, or the system has no such
 /// list.
 fn owner(peer: SocketAddr, ours: SocketAddr) -> Option<u32> {
     ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -141,7 +141,7 @@ mod tests {
             let other = SocketAddr::new(peer.ip(), peer.port() ^ 1);
             assert_eq!(owner(other, ours), None);
             assert!(Peer::Tcp { peer, ours }.admit(&[us]).check().is_ok());
-            // Gone: what the kernel still lists of it says nothing of who it was.
+            // The kernel still lists a closed socket, without its owner.
             drop((client, server));
             assert_eq!(owner(peer, ours), None, "{listen}");
         }

@@ -1,4 +1,4 @@
-//! Asks whoever listens on an address whether it is open-cursor.
+//! Finds out whether an open-cursor listens on an address.
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::client;
 
-/// An open-cursor that runs, as `GET /health` tells.
+/// A running open-cursor, by its `GET /health`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RunningServer {
     name: String,
@@ -18,11 +18,11 @@ pub struct RunningServer {
     pub version: String,
     /// Its process.
     pub pid: u32,
-    /// Where its agent works, if that is one place; it tells no stranger.
+    /// Where its agent works, if that is one place. Shown only to clients with the key.
     pub workspace: Option<String>,
-    /// The agent that it runs; it tells no stranger.
+    /// The agent that it runs. Shown only to clients with the key.
     pub agent: Option<String>,
-    /// Its settings, as a digest; it tells no stranger.
+    /// A digest of its settings. Shown only to clients with the key.
     #[serde(default)]
     pub settings: String,
 }
@@ -36,8 +36,8 @@ impl fmt::Display for RunningServer {
 
 /// The open-cursor that answers within a second, if it is one.
 pub async fn identify(addr: SocketAddr) -> Option<RunningServer> {
-    let sibling = timeout(Duration::from_secs(1), health(addr)).await.ok()??;
-    (sibling.name == env!("CARGO_PKG_NAME")).then_some(sibling)
+    let server = timeout(Duration::from_secs(1), health(addr)).await.ok()??;
+    (server.name == env!("CARGO_PKG_NAME")).then_some(server)
 }
 
 async fn health(addr: SocketAddr) -> Option<RunningServer> {

@@ -1,7 +1,7 @@
-//! What is known of one request. When the last holder is done with it, it becomes a line of the log
-//! and is counted; see [`Metrics`].
+//! One request as the log and the metrics see it: who asked for what, when, and how it ended. It is
+//! logged and counted when its last clone is dropped.
 //!
-//! Nothing here is a prompt, an answer or a path of the user's.
+//! It contains no prompt, no answer and no path of the user's files.
 
 use std::{
     sync::{
@@ -43,7 +43,7 @@ struct Shared {
     facts: Mutex<Facts>,
 }
 
-/// What becomes known while the request is answered. Times are since its head was read.
+/// The facts that are found while the request is answered. Times are since its head was read.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// Of the dialect, if a model is to answer.
@@ -64,8 +64,7 @@ pub(super) struct Facts {
 }
 
 impl Record {
-    /// A request whose head has just been read. `dialect` is the name of the one in which a model is
-    /// to answer, if that is what is asked.
+    /// A request whose head has just been read. `dialect` is its name, if a model is to answer.
     pub fn new(
         method: &Method,
         path: &str,
@@ -106,7 +105,7 @@ impl Record {
         }))
     }
 
-    /// The id that the client sent, else one of ours.
+    /// The id that the client sent, else a new one.
     pub fn id(&self) -> &str {
         &self.0.id
     }
@@ -116,7 +115,7 @@ impl Record {
         &self.0.span
     }
 
-    /// What makes the answer unlike any other.
+    /// The id and time for the answer.
     pub fn stamp(&self) -> Stamp {
         self.0.stamp.clone()
     }
@@ -130,7 +129,7 @@ impl Record {
         format!("{}-{id}", stamp.id)
     }
 
-    /// Notes what is asked.
+    /// Records the turn's model and conversation.
     pub fn asks(&self, turn: &Turn) {
         let model = printable(&turn.model);
         self.0.span.record("model", &model);
@@ -145,7 +144,7 @@ impl Record {
         self.facts().quiet = true;
     }
 
-    /// Notes events of the turn, at the time that they come.
+    /// Records events of the turn when they arrive.
     pub fn see(&self, events: &[TurnEvent]) {
         let mut facts = self.facts();
         for event in events {
@@ -167,19 +166,19 @@ impl Record {
         }
     }
 
-    /// Notes the end of the turn.
+    /// Records the end of the turn.
     pub fn end(&self, end: &TurnEnd) {
         let mut facts = self.facts();
         facts.outcome = Some(end.outcome.clone());
         facts.usage = end.usage;
     }
 
-    /// Notes why there is no answer.
+    /// Records why there is no answer.
     pub fn fail(&self, error: &TurnError) {
         self.facts().outcome = Some(Err(error.clone()));
     }
 
-    /// Notes the status that is sent.
+    /// Records the status that is sent.
     pub fn status(&self, status: StatusCode) {
         self.facts().status = Some(status);
     }
@@ -284,7 +283,7 @@ fn client(headers: &HeaderMap) -> String {
     printable(product)
 }
 
-/// Text of a client's on its way to the log: one line, and not long.
+/// Text from a client, made fit for the log: one line, and short.
 fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '?' } else { c };
     text.chars().take(LONGEST).map(shown).collect()

@@ -21,7 +21,7 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Response {
     response
 }
 
-/// Names the parameters that do nothing: not in silence, and without a body that clients reject.
+/// Names the parameters that have no effect in a header: in the body, clients would reject them.
 pub fn say_ignored(response: &mut Response, ignored: &[String]) {
     let names: Vec<&str> = ignored
         .iter()
@@ -56,13 +56,13 @@ pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if !is_worth_a_retry(error.kind) {
-        // Read by the OpenAI and Anthropic SDKs, which otherwise start two more agents.
+        // The OpenAI and Anthropic SDKs read it; without it they retry twice, each time a new agent.
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     response
 }
 
-/// Clients retry 408, 409, 429 and 5xx, so what a retry can't mend is another 4xx, except where
+/// Clients retry 408, 409, 429 and 5xx, so what a retry can't fix is another 4xx, except where
 /// the meaning of the status weighs more (a misconfigured agent is no fault of the request).
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {

@@ -37,7 +37,7 @@ use crate::{
     turn::{ErrorKind, TurnError},
 };
 
-/// What the routes need.
+/// The engine, its dialects, and how clients are treated.
 pub struct App {
     engine: Engine,
     config: RwLock<Arc<Config>>,
@@ -58,7 +58,7 @@ pub struct Config {
     pub max_connections: usize,
     /// How much memory the bodies of all requests may take at one time, in bytes.
     pub max_body_memory: usize,
-    /// What clients must send, if anything.
+    /// The key that clients must send, if any.
     pub api_key: Option<ApiKey>,
     /// The users of this machine that may connect, beside the administrator; `None` is all.
     pub allowed_users: Option<Vec<u32>>,
@@ -94,8 +94,7 @@ impl Config {
 }
 
 impl App {
-    /// Serves what the engine answers, in these dialects: at least one, the first where none is
-    /// meant.
+    /// Serves the engine in these dialects: at least one. The first answers where none is meant.
     #[must_use]
     pub fn new(engine: Engine, config: Config, dialects: Vec<Arc<dyn Dialect>>) -> Self {
         Self {
@@ -121,8 +120,8 @@ impl App {
         Arc::clone(&config)
     }
 
-    /// Treats clients in another way from now on. What was fixed when the server started stays: the
-    /// number of connections and the memory for bodies.
+    /// Replaces the configuration while the server runs. The number of connections and the memory for
+    /// bodies stay as they were at the start.
     pub fn configure(&self, config: Config) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
@@ -140,7 +139,7 @@ impl App {
     }
 }
 
-/// What a path leads to.
+/// What is served at a path.
 enum Route {
     Answer(Arc<dyn Dialect>),
     Compute(&'static Computed),
@@ -239,7 +238,7 @@ pub fn routes(
         })
 }
 
-/// What stands behind the question mark; empty without one.
+/// The part of the address after the question mark; empty without one.
 fn query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
     warp::query::raw().or(warp::any().map(String::new)).unify()
 }
@@ -294,7 +293,7 @@ async fn dispatch<B: Buf>(
     Ok(response)
 }
 
-/// What a request says before its body.
+/// The head of a request.
 struct Head<'a> {
     method: &'a Method,
     path: &'a str,

@@ -1,7 +1,7 @@
 //! The accept loop, and the end of it.
 //!
 //! warp's own server lacks what a proxy needs (no delay, a time limit on headers, a deadline for
-//! draining), so its filters run under a loop of ours.
+//! draining), so its filters run under this loop.
 
 use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
@@ -100,8 +100,8 @@ impl Server {
                 () = shutdown.now.cancelled() => break,
             };
             let config = app.config();
-            // A client that stops reading holds up its agent, and with it one of the few slots. After
-            // the limit its connection fails, which drops the answer's body and cancels the turn.
+            // A client that stops reading stops its agent, which occupies one of the few slots. After the
+            // limit its connection fails, which drops the answer's body and cancels the turn.
             let mut stream = TimeoutStream::new(stream);
             stream.set_write_timeout(Some(config.stall));
             let (watcher, routes) = (graceful.watcher(), service.clone());
@@ -109,6 +109,8 @@ impl Server {
                 let _place = place;
                 let admitted = admit(peer, config.allowed_users.clone()).await;
                 let connection = hyper::server::conn::http1::Builder::new()
+                    // A refused user gets an answer, and not one of the connections for long.
+                    .keep_alive(admitted.check().is_ok())
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEADER_TIMEOUT)
                     .max_buf_size(BUFFER)

@@ -21,7 +21,7 @@ use warp::{
 
 use super::choices::Choices;
 use crate::{
-    dialect::{COMMENT, Reply},
+    dialect::Reply,
     dump::{Dump, Part},
     turn::{Delta, TurnEnd, TurnError, TurnEvent},
 };
@@ -29,10 +29,10 @@ use crate::{
 /// How long headers wait for the agent's first event. It takes 1 to 8 s to start.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// How long they wait on for something to show: some refusals follow the first event at once.
+/// How long they wait after that for something to show: some refusals follow the first event.
 const HOLD_STARTED: Duration = Duration::from_secs(1);
 
-/// How long a stream may be silent before a comment shows that it lives.
+/// How long a stream may be silent before a comment is sent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much is written at once if a client falls behind.
@@ -52,6 +52,7 @@ pub async fn stream(
         reply: Some(reply),
         frames: Vec::new(),
         dump,
+        last: Instant::now(),
         heartbeat: Box::pin(sleep(HEARTBEAT)),
     };
     let hold = sleep(HOLD);
@@ -98,6 +99,10 @@ struct SseBody {
     /// Encoded and not yet handed out.
     frames: Vec<u8>,
     dump: Option<Dump>,
+    /// When something was last handed out.
+    last: Instant,
+    /// Set for a time at which `last` may be long ago, not for each frame: setting it takes a lock
+    /// that all timers share.
     heartbeat: Pin<Box<Sleep>>,
 }
 
@@ -147,24 +152,24 @@ impl Stream for SseBody {
             }
         }
         if !this.frames.is_empty() {
-            this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+            this.last = Instant::now();
             if let Some(dump) = &this.dump {
                 dump.write(Part::Response, &this.frames);
             }
             return Poll::Ready(Some(Ok(std::mem::take(&mut this.frames).into())));
         }
-        if this.reply.is_none() {
+        let Some(reply) = &this.reply else {
             return Poll::Ready(None);
-        }
-        if this.heartbeat.as_mut().poll(cx).is_ready() {
-            this.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
-            // Registers the new deadline with the task.
-            let _ = this.heartbeat.as_mut().poll(cx);
-            let heartbeat = this
-                .reply
-                .as_ref()
-                .map_or(COMMENT, |reply| reply.heartbeat());
-            return Poll::Ready(Some(Ok(Bytes::from_static(heartbeat))));
+        };
+        while this.heartbeat.as_mut().poll(cx).is_ready() {
+            let silent = this.last.elapsed() >= HEARTBEAT;
+            if silent {
+                this.last = Instant::now();
+            }
+            this.heartbeat.as_mut().reset(this.last + HEARTBEAT);
+            if silent {
+                return Poll::Ready(Some(Ok(Bytes::from_static(reply.heartbeat()))));
+            }
         }
         Poll::Pending
     }
@@ -180,7 +185,7 @@ mod tests {
 
     use super::{super::record::Record, *};
     use crate::{
-        dialect::{self, Stamp},
+        dialect::{self, COMMENT, Stamp},
         engine::TurnStream,
         turn::{ErrorKind, FinishReason},
     };
@@ -215,13 +220,13 @@ mod tests {
             assert_eq!(begun.elapsed(), HEARTBEAT * count);
         }
         let text = Delta::Text("at last".to_owned());
-        sender.send(vec![TurnEvent::Delta(text)]).await.unwrap();
+        assert!(sender.send(vec![TurnEvent::Delta(text)]).await);
         assert!(frame(&mut response).await.contains("at last"));
         let said = Instant::now();
         assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
         assert_eq!(said.elapsed(), HEARTBEAT);
         let end = TurnEnd::finished(FinishReason::Stop, None);
-        sender.send(vec![TurnEvent::End(end)]).await.unwrap();
+        assert!(sender.send(vec![TurnEvent::End(end)]).await);
         assert!(frame(&mut response).await.ends_with("data: [DONE]\n\n"));
         assert!(response.body_mut().frame().await.is_none());
     }
@@ -233,7 +238,7 @@ mod tests {
             sleep(HOLD - Duration::from_secs(1)).await;
             let error = TurnError::new(ErrorKind::RateLimit, "busy");
             let end = TurnEvent::End(TurnEnd::failed(error));
-            sender.send(vec![end]).await.unwrap();
+            assert!(sender.send(vec![end]).await);
         };
         let (response, ()) = tokio::join!(stream(choices(events), reply(), None), fail);
         assert_eq!(response.unwrap_err().kind, ErrorKind::RateLimit);

@@ -1,4 +1,4 @@
-//! What the server says of itself to programs that watch it, and to whoever opens it in a browser.
+//! Answers about the server itself: probes, metrics, and a page for a browser.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,10 @@ use crate::{
     turn::{ErrorKind, TurnError},
 };
 
-/// How long an answer of the agent about its login is good for: asking takes seconds, and probes
-/// come every few seconds.
+/// How long that answer is used: asking takes seconds, and probes come every few seconds.
 const LOGIN_KNOWN: Duration = Duration::from_secs(60);
 
-/// Whether the agent is logged in, as it last said.
+/// The agent's last answer to whether it is logged in.
 #[derive(Debug, Default)]
 pub(super) struct Login(Mutex<Option<(Instant, Option<bool>)>>);
 
@@ -68,7 +67,7 @@ pub async fn ready(app: &App) -> Response {
 /// `GET /metrics`.
 ///
 /// # Errors
-/// `Internal`, which would be a fault of ours.
+/// `Internal`, if the text can't be written.
 pub fn metrics(app: &App) -> Result<Response, TurnError> {
     let text = app.metrics().text(app.engine());
     let text = text.map_err(|error| {

@@ -1,4 +1,4 @@
-//! What is said of paths that are not served.
+//! The error for a path that is not served.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("/videos", "videos"),
 ];
 
-/// The error for a path that leads nowhere.
+/// The error; it explains the parts of other APIs that can't be served.
 pub fn error(path: &str, dialects: &[Arc<dyn Dialect>]) -> TurnError {
     let inner = path.strip_prefix("/v1").unwrap_or(path);
     let lacking = KNOWN
@@ -57,7 +57,7 @@ pub fn error(path: &str, dialects: &[Arc<dyn Dialect>]) -> TurnError {
     )
 }
 
-/// `/complete` is a whole segment; `/responses/` what stands below one.
+/// `/complete` matches the whole segment; `/responses/` matches paths below it.
 fn begins_with(path: &str, beginning: &str) -> bool {
     path.strip_prefix(beginning).is_some_and(|rest| {
         rest.is_empty() || rest.starts_with('/') || (beginning.ends_with('/') && !rest.is_empty())

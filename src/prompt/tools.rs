@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::fence::block;
+use super::{Served, fence::block};
 use crate::turn::{ToolChoice, Turn};
 
 const INTRODUCTION: &str = "
@@ -36,6 +36,34 @@ pub fn section(turn: &Turn, out: &mut String) {
         list.push('\n');
     }
     block("TOOLS", list.trim_end(), out);
+    rules(turn, out);
+}
+
+/// Says how to reach tools that are real tools of the agent.
+pub fn served(turn: &Turn, served: &Served<'_>, out: &mut String) {
+    let names: Vec<&str> = served.names.iter().map(|(_, name)| name.as_str()).collect();
+    let _ = write!(
+        out,
+        "
+Your only tools in this conversation are those of the MCP server `{}`: {}. They work in the user's \
+project, {}; call them for everything that touches it, and use no other tools.
+",
+        served.server,
+        names.join(", "),
+        served.workspace.display()
+    );
+    let renamed = served.names.iter().filter(|(ours, theirs)| ours != theirs);
+    for (ours, theirs) in renamed {
+        let _ = writeln!(
+            out,
+            "What the conversation calls `{ours}` is your tool `{theirs}`."
+        );
+    }
+    rules(turn, out);
+}
+
+/// How many calls there may or must be.
+fn rules(turn: &Turn, out: &mut String) {
     if !turn.parallel_tool_calls {
         out.push_str("\nCall at most one tool before you wait for its result.\n");
     }

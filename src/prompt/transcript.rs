@@ -8,15 +8,14 @@ use crate::turn::{Attachment, Message, Part, Results, Role, ToolResult, Turn};
 /// What stands in for a result that the client never sent.
 const NO_RESULT: &str = "(the caller supplied no result for this call)";
 
-/// Appends all messages from this one on, except system messages.
-pub fn section(turn: &Turn, from: usize, out: &mut String) {
-    let rest = turn.messages.get(from..).unwrap_or_default();
-    let mut results = Results::new(rest);
+/// Appends all messages except system messages.
+pub fn section(turn: &Turn, out: &mut String) {
+    let mut results = Results::new(&turn.messages);
     if results.doubled > 0 {
         let doubled = results.doubled;
         tracing::warn!(doubled, "calls have several results; the last ones count");
     }
-    for message in rest {
+    for message in &turn.messages {
         match message.role {
             Role::System => {}
             Role::User => user(message, &mut results, out),

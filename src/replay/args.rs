@@ -71,6 +71,12 @@ pub struct Args {
     pub resume: Option<String>,
     /// Whether `--trust`, `--force` or `--yolo` was given.
     pub trusted: bool,
+    /// Whether `--force` or `--yolo` was given.
+    pub force: bool,
+    /// Whether `--approve-mcps` was given.
+    pub approve_mcps: bool,
+    /// The values of `--allowed-tools`, which may be repeated and hold commas.
+    pub allowed_tools: Vec<String>,
     /// The pause after each delta.
     pub pace: Duration,
     /// Words that are no options: a command, or the prompt.
@@ -101,6 +107,9 @@ impl Args {
             workspace: None,
             resume: None,
             trusted: false,
+            force: false,
+            approve_mcps: false,
+            allowed_tools: Vec::new(),
             pace: PACE,
             words: Vec::new(),
             format: None,
@@ -156,7 +165,13 @@ impl Args {
             }
             "--workspace" => self.workspace = value.map(PathBuf::from),
             "--resume" | "--new-session-id" => self.resume = value.or(self.resume.take()),
-            "--trust" | "-f" | "--force" | "--yolo" => self.trusted = true,
+            "--trust" => self.trusted = true,
+            "-f" | "--force" | "--yolo" => (self.trusted, self.force) = (true, true),
+            "--approve-mcps" => self.approve_mcps = true,
+            "--allowed-tools" => {
+                let names = text.split(',').map(|name| name.trim().to_owned());
+                self.allowed_tools.extend(names);
+            }
             "-v" | "--version" => self.version = true,
             "-h" | "--help" => self.help = true,
             "--list-models" => self.list_models = true,
@@ -185,11 +200,13 @@ mod tests {
     fn options_come_in_any_order() {
         let a = parse(
             "--print --output-format stream-json --stream-partial-output --trust \
-             --model m --workspace /w --resume id",
+             --model m --workspace /w --resume id \
+             --approve-mcps --allowed-tools a,b --allowed-tools c --force",
         )
         .unwrap();
         let b = parse(
             "--resume=id --model m[context=1m,fast=false] --workspace=/w --yolo \
+             --allowed-tools=a --approve-mcps --allowed-tools b,c \
              --stream-partial-output -p --output-format=stream-json",
         )
         .unwrap();
@@ -203,7 +220,8 @@ mod tests {
         );
         assert_eq!(a.model, "m");
         assert_eq!(a.resume.as_deref(), Some("id"));
-        assert!(a.trusted && a.partial);
+        assert!(a.trusted && a.force && a.approve_mcps && a.partial);
+        assert_eq!(a.allowed_tools, ["a", "b", "c"]);
     }
 
     #[test]

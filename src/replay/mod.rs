@@ -13,8 +13,12 @@
 //! first request, after the first tool result, and so on; `script.rs` lists the words it knows. The
 //! model `replay-script` plays the steps that the user's message spells out.
 //!
-//! **What it is not.** It never reads the disk, runs a command or opens a connection, and it writes
-//! in one place only: where its workspace is a view, edits are made there, as the CLI makes them.
+//! With `--approve-mcps` and an MCP server in `.cursor/mcp.json` it calls the client's tools there and
+//! plays its steps to the end in one run.
+//!
+//! **What it is not.** Those two files of MCP servers and permissions are all it reads, those servers
+//! all it connects to. It runs no command, and it writes in one place only: where its workspace is a
+//! view, edits are made there, as the CLI makes them.
 //! After it announced a tool it waits about as long as a real agent needs (the proxy normally stops
 //! it there), then reports any other call as refused, as the CLI does without `--force`, and closes
 //! with a sentence that says so. A real agent would have executed some of these calls by itself.
@@ -24,9 +28,11 @@
 //! agent is built from the same parts.
 
 mod args;
+mod client_tools;
 mod edits;
 mod emitter;
 mod ident;
+mod mcp;
 mod script;
 mod surface;
 mod tool;
@@ -37,7 +43,8 @@ use std::io::{Read, Write};
 
 pub use args::Args;
 pub use emitter::{Call, Emitter, Session};
-pub use surface::{Model, Repertoire, Run, run, unknown_model, untrusted};
+pub use mcp::{Mcp, McpTool, awaits, configured};
+pub use surface::{ALLOWED_TOOLS, Model, Repertoire, Run, run, unknown_model, untrusted};
 pub use tool::{Edit, Todo, Tool};
 
 /// Runs the replay agent on `args` (without the program's name and `replay-agent`) and returns

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `{"think": TEXT}` | reasoning deltas |
 //! | `{"say": TEXT}` | answer text, word by word |
-//! | `{"tools": [TOOL, …]}` | one batch of calls ([`Tool`]): announced, a pause, then edits are made if this is a view, and all else is refused; if any was, the `unanswered` text |
+//! | `{"tools": [TOOL, …]}` | one batch of calls ([`Tool`]): announced, a pause, then edits are made if this is a view, and all else is refused; if any was, the `unanswered` text. Where the client's tools can be called by MCP, these are called instead, and the step that their results make due follows in the same run |
 //! | `{"stdout": TEXT}`, `{"stderr": TEXT}` | a plain line there |
 //! | `{"exit": CODE}` | the end, without a result |
 //! | `"untrusted"` | the trust gate's refusal |
@@ -29,6 +29,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::client_tools::ClientTools;
 use super::edits;
 use super::emitter::{Call, Emitter};
 use super::surface::{Model, Repertoire, Run, untrusted};
@@ -88,12 +89,14 @@ impl Script {
         serde_json::from_str(include_str!("scenarios.json"))
     }
 
-    /// How many steps a model's scenario has.
-    #[cfg(test)]
-    pub fn steps(&self, model: &str) -> usize {
+    /// How many steps a model's scenario has, in this conversation.
+    pub fn steps(&self, model: &str, transcript: &Transcript) -> usize {
         match self.scenario(model).map(|found| &found.steps) {
             Some(Steps::Listed(steps)) => steps.len(),
-            Some(Steps::User) | None => 0,
+            Some(Steps::User) => {
+                serde_json::from_str(&transcript.user).map_or(1, |steps: Listed| steps.len())
+            }
+            None => 0,
         }
     }
 
@@ -138,40 +141,57 @@ impl Repertoire for Script {
 
     fn play(&self, mut run: Run<'_>) -> io::Result<u8> {
         let prompt = run.prompt()?;
-        let fill = Fill {
-            workspace: &run.workspace.to_string_lossy(),
-            transcript: &Transcript::read(&prompt),
-        };
+        let mut client = ClientTools::of(&run)?;
+        let workspace = run.workspace.to_string_lossy();
+        let mut transcript = Transcript::read(&prompt);
         let session = run.session();
         let view = fence::is_view(&run.workspace);
         let mut out = Emitter::new(run.stdout, session);
         let mut begun = false;
-        for action in self.actions(&run.args.model, &fill)? {
-            use Action::{Exit, Hang, Say, Stderr, Stdout, Think, Tools, Untrusted};
-            if !begun && matches!(action, Think(_) | Say(_) | Tools(_) | Hang) {
-                out.start(&prompt)?;
-                begun = true;
-            }
-            match action {
-                Think(text) => out.think(&text)?,
-                Say(text) => out.say(&text)?,
-                Tools(tools) => {
-                    if !call(&mut out, &tools, view)? {
-                        out.say(&self.unanswered)?;
+        loop {
+            let fill = Fill {
+                workspace: &workspace,
+                transcript: &transcript,
+            };
+            let mut answers = Vec::new();
+            for action in self.actions(&run.args.model, &fill)? {
+                use Action::{Exit, Hang, Say, Stderr, Stdout, Think, Tools, Untrusted};
+                if !begun && matches!(action, Think(_) | Say(_) | Tools(_) | Hang) {
+                    out.start(&prompt)?;
+                    begun = true;
+                }
+                match action {
+                    Think(text) => out.think(&text)?,
+                    Say(text) => out.say(&text)?,
+                    Tools(tools) => {
+                        let answered = match &mut client {
+                            Some(client) => client.call(&mut out, &tools)?,
+                            None => call(&mut out, &tools, view)?.then(Vec::new),
+                        };
+                        match answered {
+                            Some(answered) => answers.extend(answered),
+                            None => out.say(&self.unanswered)?,
+                        }
+                    }
+                    Stdout(line) => out.raw(format!("{line}\n").as_bytes())?,
+                    Stderr(line) => writeln!(run.stderr, "{line}")?,
+                    Exit(code) => return Ok(code),
+                    Untrusted => {
+                        writeln!(run.stderr, "{}", untrusted(&run.workspace))?;
+                        return Ok(1);
+                    }
+                    Hang => {
+                        thread::sleep(HANG);
+                        return Ok(1);
                     }
                 }
-                Stdout(line) => out.raw(format!("{line}\n").as_bytes())?,
-                Stderr(line) => writeln!(run.stderr, "{line}")?,
-                Exit(code) => return Ok(code),
-                Untrusted => {
-                    writeln!(run.stderr, "{}", untrusted(&run.workspace))?;
-                    return Ok(1);
-                }
-                Hang => {
-                    thread::sleep(HANG);
-                    return Ok(1);
-                }
             }
+            // What the client answered within the run moves it on as results in a prompt do.
+            let last = self.steps(&run.args.model, &transcript).saturating_sub(1);
+            if answers.is_empty() || transcript.step >= last {
+                break;
+            }
+            transcript.answered(&answers);
         }
         let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(0);
         out.finish(Some(RunUsage {

@@ -25,6 +25,23 @@ The replay agent of open-cursor: it takes the options of Cursor's CLI and answer
 Commands: models, status --format json, create-chat, login, logout
 ";
 
+/// The names that `--allowed-tools` takes, as far as an agent here knows the tool.
+pub const ALLOWED_TOOLS: &[&str] = &[
+    "shell_tool_call",
+    "delete_tool_call",
+    "glob_tool_call",
+    "grep_tool_call",
+    "read_tool_call",
+    "update_todos_tool_call",
+    "edit_tool_call",
+    "ls_tool_call",
+    "mcp_tool_call",
+    "task_tool_call",
+    "ask_question_tool_call",
+    "web_fetch_tool_call",
+    "get_mcp_tools_tool_call",
+];
+
 /// A row of the model list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
@@ -42,6 +59,12 @@ pub trait Repertoire {
     /// Whether it runs a model; a listed one or another.
     fn knows(&self, model: &str) -> bool {
         self.models().iter().any(|known| known.id == model)
+    }
+
+    /// The names that `--allowed-tools` takes in a run of this model; `None` if the agent is one
+    /// that has no such option.
+    fn allowed_tools(&self, _model: &str) -> Option<&[&str]> {
+        Some(ALLOWED_TOOLS)
     }
 
     /// Plays a run and returns its exit code.
@@ -154,6 +177,9 @@ fn start(
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> io::Result<u8> {
+    if let Some(message) = bad_tools(&args.allowed_tools, agent.allowed_tools(&args.model)) {
+        return refuse(stderr, &message);
+    }
     let given = args.workspace.as_deref().unwrap_or(Path::new("."));
     let workspace: PathBuf = std::path::absolute(given)?.components().collect();
     if !workspace.is_dir() {
@@ -183,6 +209,25 @@ fn start(
         stdin,
         stdout,
         stderr,
+    })
+}
+
+/// What the CLI says of `--allowed-tools` with names that it does not know.
+fn bad_tools(asked: &[String], known: Option<&[&str]>) -> Option<String> {
+    if asked.is_empty() {
+        return None;
+    }
+    let Some(known) = known else {
+        return Some("error: unknown option '--allowed-tools'".to_owned());
+    };
+    let unknown = asked.iter().filter(|name| !known.contains(&name.as_str()));
+    let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "Invalid --allowed-tools value(s): {}. Expected one of: {}",
+            unknown.join(", "),
+            known.join(", ")
+        )
     })
 }
 

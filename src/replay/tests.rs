@@ -7,7 +7,7 @@ use std::io;
 use serde_json::Value;
 
 use super::surface::Repertoire;
-use super::{main, script::Script};
+use super::{main, script::Script, transcript::Transcript};
 
 const STREAM: &str = "-p --output-format stream-json --trust";
 
@@ -53,7 +53,7 @@ fn every_scenario_keeps_the_rules_of_a_stream() {
         if model.id == "replay-error-hang" {
             continue;
         }
-        for step in 0..=script.steps(&model.id) {
+        for step in 0..=script.steps(&model.id, &Transcript::default()) {
             for flags in ["--stream-partial-output", ""] {
                 let (code, events, _) = stream(&model.id, step, flags);
                 let context = format!("{} step {step} {flags}", model.id);

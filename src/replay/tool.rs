@@ -55,6 +55,8 @@ pub enum Tool {
     },
     /// A web page.
     WebFetch { url: String },
+    /// A look at the tools of an MCP server, which the CLI's model takes before its first call.
+    GetMcpTools { server: String },
     /// A tool of an MCP server.
     Mcp {
         server: String,
@@ -110,6 +112,7 @@ impl Tool {
             Self::Task { .. } => "taskToolCall",
             Self::AskQuestion { .. } => "askQuestionToolCall",
             Self::WebFetch { .. } => "webFetchToolCall",
+            Self::GetMcpTools { .. } => "getMcpToolsToolCall",
             Self::Mcp { .. } => "mcpToolCall",
         }
     }
@@ -169,6 +172,7 @@ impl Tool {
                 json!({"title": title, "questions": questions})
             }
             Self::WebFetch { url } => json!({"url": url, "toolCallId": id}),
+            Self::GetMcpTools { server } => json!({"server": server, "toolCallId": id}),
             Self::Mcp { server, tool, args } => json!({
                 "name": format!("{server}-{tool}"), "args": args, "toolCallId": id,
                 "providerIdentifier": server, "toolName": tool, "smartModeApprovalOnly": false,
@@ -192,7 +196,10 @@ impl Tool {
             | Self::Replace { path, .. }
             | Self::Delete { path }
             | Self::Ls { path } => json!({"rejected": {"path": path, "reason": REASON}}),
-            Self::Grep { .. } | Self::Glob { .. } | Self::Task { .. } => {
+            Self::Grep { .. }
+            | Self::Glob { .. }
+            | Self::Task { .. }
+            | Self::GetMcpTools { .. } => {
                 json!({"error": {"error": REASON}})
             }
             Self::Todo { todos } => json!({"success": {

@@ -50,6 +50,14 @@ impl Transcript {
         }
         transcript
     }
+
+    /// Takes the results of a batch of calls that were made within the run.
+    pub fn answered(&mut self, results: &[String]) {
+        self.step += results.len();
+        if let Some(newest) = results.last() {
+            self.result = quote(&newest.split('\n').collect::<Vec<_>>());
+        }
+    }
 }
 
 /// The kind and the tag of a line that opens a block.

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{SettingsError, rows::ROWS};
 
-/// What a configuration file says.
+/// The values in a configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigFile {
     path: PathBuf,
@@ -26,7 +26,7 @@ impl ConfigFile {
     /// Reads the content of the file at `path`, which is for messages.
     ///
     /// # Errors
-    /// Names the line of what is no TOML, of an unknown key, and of a value that can't be used.
+    /// Names the line of invalid TOML, of an unknown key, and of an invalid value.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
         let at = |offset: usize| {
             let before = text.get(..offset).unwrap_or(text);
@@ -76,7 +76,7 @@ impl ConfigFile {
     }
 }
 
-/// What to say of an unknown key: the nearest that there is, else all.
+/// The message for an unknown key: it names the most similar setting, else all.
 fn unknown(key: &str) -> String {
     let near = ROWS
         .iter()

@@ -53,7 +53,7 @@ pub enum Origin {
     Env(&'static str),
     /// The file and the line in it.
     File(String),
-    /// Nobody gave one.
+    /// No source gives one.
     Default,
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Origin {
 /// A setting's text, and where it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// `None` where nobody gave one and there is no default.
+    /// `None` without a value and without a default.
     pub text: Option<String>,
     /// Where it is from.
     pub origin: Origin,
@@ -109,8 +109,8 @@ impl Resolved {
         })
     }
 
-    /// The settings with another value than in `new`: those that a reload takes over, and those that
-    /// need a restart.
+    /// The settings whose value differs in `new`: those that a reload applies, and those that need a
+    /// restart.
     #[must_use]
     pub fn changes(&self, new: &Self) -> (Vec<&'static str>, Vec<&'static str>) {
         let pairs = self.found.iter().zip(&new.found);
@@ -149,7 +149,7 @@ const ELSEWHERE: &[&str] = &[
     "workspace",
 ];
 
-/// Settings that a running server takes over when it reloads.
+/// Settings that a reload applies to a running server.
 const RELOADABLE: &[&str] = &[
     "stall-timeout",
     "api-key-file",

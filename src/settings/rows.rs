@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::EstimateUsage,
+    engine::{EstimateUsage, Turns},
     sandbox::fence::FenceMode,
     telemetry,
 };
@@ -120,9 +120,12 @@ settings! {
     /// Estimate what a run cost: auto where we stopped it, on also where Cursor does not say, or off
     estimate_usage "estimate-usage" "MODE" [CURSOR_ACP_ESTIMATE_USAGE]: EstimateUsage = "auto";
 
-    /// Go on with Cursor's own chat where it is proven to hold the conversation so far, and tell it
-    /// only the rest
-    resume "resume" "BOOL" [CURSOR_SESSION_REUSE]: bool = "false";
+    /// Whether a run waits for the results of the client's tools: auto where the agent can, parked
+    /// always, respawn never
+    turns "turns" "MODE" [CURSOR_ACP_TURNS]: Turns = "auto";
+
+    /// Seconds a run waits for the results of the client's tools
+    park_timeout "park-timeout" "SECS" [CURSOR_ACP_PARK_TIMEOUT]: Duration = "1800";
 
     /// Let reads and searches run on Cursor's side: fewer runs, but the client doesn't see them
     native_reads "native-reads" "BOOL" [CURSOR_ACP_NATIVE_READS]: bool = "false";

@@ -1,19 +1,19 @@
-//! What a row of settings is, and the macro that turns rows into a type.
+//! The row type of settings, and the macro that turns rows into a struct.
 
 /// A setting, as text.
 #[derive(Debug)]
 pub struct Row {
     /// The flag without its dashes, and the key in the file.
     pub name: &'static str,
-    /// What stands for the value in help.
+    /// The placeholder of the value in help.
     pub value_name: &'static str,
     /// The variable.
     pub env: Option<&'static str>,
-    /// The value where nobody gives one.
+    /// The value if no source gives one.
     pub default: Option<&'static str>,
-    /// What it is for.
+    /// Its help text.
     pub doc: &'static str,
-    /// Whether a text is a value of it; says what is wrong if not.
+    /// Checks a text; the error explains what is wrong.
     pub check: fn(&str) -> Result<(), String>,
 }
 

@@ -11,14 +11,14 @@ use std::{
 
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::EstimateUsage,
+    engine::{EstimateUsage, Turns},
     sandbox::fence::FenceMode,
     telemetry,
 };
 
 /// A value that is read from text; no text is `None`, where the type has that.
 pub(super) trait Value: Sized {
-    /// Reads the text; an error says what is wrong with it.
+    /// Reads the text. The error explains what is wrong.
     fn parse(text: Option<&str>) -> Result<Self, String>;
 }
 
@@ -31,8 +31,7 @@ where
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
-/// Types that are read by their `FromStr`, with what to say of a text that is none of theirs, where
-/// its own error is not meant for people.
+/// Types that are read by their `FromStr`, with a message where its error is not meant for people.
 macro_rules! by_from_str {
     ($($type:ty $(: $words:literal)?;)+) => {$(
         impl Value for $type {
@@ -57,6 +56,7 @@ by_from_str! {
     PathBuf;
     FenceMode;
     EstimateUsage;
+    Turns;
     Mode;
     TextCalls;
     ToolLoop;
@@ -124,7 +124,7 @@ impl FromStr for ToolLoop {
     }
 }
 
-/// Off by the words that the variables of our users' earlier systems take for it.
+/// The words are those that `CURSOR_ACP_` variables have always accepted.
 impl Value for bool {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         match text.unwrap_or_default().to_ascii_lowercase().as_str() {

@@ -34,6 +34,8 @@ pub struct Turn {
     pub workspace: Option<String>,
     /// The client's name for the conversation, where it sends one.
     pub conversation: Option<String>,
+    /// Who asks, as far as it can be told: nobody else is given what waits for them.
+    pub owner: Option<String>,
     /// The conversation in order, system messages included.
     pub messages: Vec<Message>,
     /// The tools that the client executes, under the client's own names.

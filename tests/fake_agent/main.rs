@@ -9,6 +9,7 @@
 
 mod failures;
 mod hostile;
+mod mcp;
 mod memory;
 mod processes;
 mod text;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use open_cursor::agent::RunUsage;
-use open_cursor::replay::{Emitter, Model, Repertoire, Run, Session, run};
+use open_cursor::replay::{ALLOWED_TOOLS, Emitter, Model, Repertoire, Run, Session, run};
 
 /// A scenario: plays the run, given what follows its name in the model id.
 type Play = fn(&mut Run<'_>, &str) -> io::Result<u8>;
@@ -71,6 +72,8 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-edit-binary", "", "as fake-edit, and writes image.bin, which is no text", tools::edit_and_binary),
     ("fake-rampage", "", "writes all over its workspace and beside it, unannounced", tools::rampage),
     ("fake-huge-line", "", "a read's result of 20 MB, then text", tools::huge_line),
+
+    ("fake-mcp-", mcp::NAMES, "calls the client's tools by MCP, as the script of that name in mcp.rs says", mcp::play),
 
     ("fake-early-exit", "", "exit 1 with a message, prompt unread", failures::early_exit),
     ("fake-early-exit-0", "", "exit 0 without a word, prompt unread", failures::early_exit_0),
@@ -140,6 +143,15 @@ impl Repertoire for Fake {
 
     fn knows(&self, model: &str) -> bool {
         self.find(model).is_some()
+    }
+
+    /// Two models have a CLI that is older.
+    fn allowed_tools(&self, model: &str) -> Option<&[&str]> {
+        match model {
+            "fake-mcp-no-flag" => None,
+            "fake-mcp-old-flag" => Some(&["shell_tool_call", "read_tool_call", "mcp_tool_call"]),
+            _ => Some(ALLOWED_TOOLS),
+        }
     }
 
     fn play(&self, mut run: Run<'_>) -> io::Result<u8> {

@@ -96,7 +96,7 @@ pub fn mess(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
         std::fs::File::create(top.join("sparse"))?.set_len(2 << 30)?;
         let locked = top.join("locked");
         std::fs::create_dir_all(locked.join("in"))?;
-        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0))?;
+        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000))?;
     }
     let mut out = begin(run)?;
     out.say("What a mess.")?;

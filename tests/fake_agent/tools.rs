@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -168,15 +169,22 @@ pub fn completed_only_error(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 
 pub fn write(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     let path = run.workspace.join("fake-write.txt");
-    let (shown, text) = (path.to_string_lossy(), "written by the agent itself\n");
     let mut out = begin(run)?;
+    write_file(&mut out, &path, "written by the agent itself\n")?;
+    out.say("Wrote the file.")?;
+    finish(out)
+}
+
+/// Announces a new file, writes it 100 ms later and reports that.
+pub fn write_file(out: &mut Out<'_>, path: &Path, text: &str) -> io::Result<()> {
+    let shown = path.to_string_lossy();
     let call = out.call(&Tool::Write {
         path: shown.to_string(),
         text: text.into(),
     });
     out.started(&call)?;
     thread::sleep(Duration::from_millis(100));
-    let result = match fs::write(&path, text) {
+    let result = match fs::write(path, text) {
         Ok(()) => json!({"success": {
             "path": shown, "linesAdded": 1, "linesRemoved": 0,
             "diffString": format!("--- /dev/null\n+++ b/{shown}\n@@ -1,0 +1 @@\n+{}", text.trim()),
@@ -184,9 +192,7 @@ pub fn write(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
         }}),
         Err(error) => json!({"error": {"path": shown, "error": error.to_string()}}),
     };
-    out.completed(&call, &result)?;
-    out.say("Wrote the file.")?;
-    finish(out)
+    out.completed(&call, &result)
 }
 
 pub fn huge_line(run: &mut Run<'_>, _: &str) -> io::Result<u8> {

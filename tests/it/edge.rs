@@ -155,6 +155,25 @@ async fn probes_need_no_key_and_metrics_do() {
 }
 
 #[tokio::test]
+async fn a_server_without_a_login_or_an_agent_is_not_ready() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let agent = dir.path().join("cursor-agent");
+    let script = "#!/bin/sh\necho '{\"isAuthenticated\":false}'\n";
+    std::fs::write(&agent, script).unwrap();
+    std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let served = Served::of(agent.to_str().unwrap(), &["--fence", "off"], &[]).await;
+    let addr = ([127, 0, 0, 1], served.port()).into();
+    let get = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = raw(addr, get).await;
+    assert_eq!(status(&answer), "503", "{answer}");
+    assert!(answer.contains("not logged in"), "{answer}");
+    std::fs::remove_file(&agent).unwrap();
+    let answer = raw(addr, get).await;
+    assert!(answer.contains("program is missing"), "{answer}");
+}
+
+#[tokio::test]
 async fn metrics_count_turns() {
     let server = TestServer::start().await;
     server.whole(&user("fake-ok", "hi")).await;

@@ -84,7 +84,7 @@ async fn a_change_that_no_call_can_carry_is_said() {
     let stream = server.stream(&request).await;
     assert_eq!(stream.calls().len(), 1);
     assert!(
-        stream.text.contains("image.bin was not made"),
+        stream.text.contains("image.bin was NOT changed"),
         "{}",
         stream.text
     );

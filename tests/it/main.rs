@@ -45,6 +45,8 @@ mod hostile;
 mod http;
 /// `install`, `uninstall` and `status`.
 mod install;
+/// The endpoint for agents, and an agent that uses it.
+mod mcp;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
 mod network;
@@ -59,7 +61,6 @@ mod security;
 /// The `serve` command as a process.
 mod serve;
 /// Cursor's own chats, gone on with.
-mod sessions;
 /// Stop sequences, lengths, JSON and several choices.
 mod shape;
 /// Responses that are kept and continued.

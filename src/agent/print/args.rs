@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path};
 /// `--model` is always given, as the CLI would else use and rewrite the user's default; `--trust`
 /// only answers the question whether this directory may be read. `--force` is never given.
 #[must_use]
-pub fn args(model: &str, workspace: &Path, resume: Option<&str>) -> Vec<OsString> {
+pub(super) fn args(model: &str, workspace: &Path) -> Vec<OsString> {
     let mut args: Vec<OsString> = [
         "--print",
         "--output-format",
@@ -22,9 +22,6 @@ pub fn args(model: &str, workspace: &Path, resume: Option<&str>) -> Vec<OsString
     .map(OsString::from)
     .into();
     args.push(workspace.into());
-    if let Some(chat) = resume {
-        args.extend(["--resume".into(), chat.into()]);
-    }
     args
 }
 
@@ -33,10 +30,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fresh_and_resumed() {
-        let fresh = args("auto", Path::new("/w s"), None);
+    fn the_model_is_always_given() {
         assert_eq!(
-            fresh,
+            args("auto", Path::new("/w s")),
             [
                 "--print",
                 "--output-format",
@@ -49,8 +45,5 @@ mod tests {
                 "/w s"
             ]
         );
-        let resumed = args("auto", Path::new("/w s"), Some("id"));
-        assert_eq!(resumed[..9], fresh);
-        assert_eq!(resumed[9..], ["--resume", "id"]);
     }
 }

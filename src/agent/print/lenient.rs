@@ -19,7 +19,6 @@ pub(super) fn event(mut object: Object) -> AgentEvent {
     match (kind.as_str(), subtype.as_str()) {
         ("system", "init") => AgentEvent::Started(Session {
             id: string(&mut object, "session_id"),
-            model_label: string(&mut object, "model"),
             api_key_source: string(&mut object, "apiKeySource"),
         }),
         ("result", _) => AgentEvent::Finished(finished(&subtype, object)),

@@ -1,4 +1,5 @@
-//! The CLI's print mode: its arguments, and its `stream-json` output (SCHEMA 0-3).
+//! Cursor's CLI in print mode: a child for each run, its arguments, and its `stream-json` output
+//! (SCHEMA 0-3).
 //!
 //! A line is parsed once, borrowed and typed (`wire`). What does not fit that shape is looked at
 //! again as a tree, where every field may be missing or of another type (`lenient`). Neither knows
@@ -6,11 +7,14 @@
 
 mod args;
 mod decode;
+mod files;
 mod lenient;
+mod output;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod recordings;
+mod run;
 mod wire;
 
-pub use args::args;
 pub use decode::decode;
+pub use run::PrintRun;

@@ -37,7 +37,7 @@ fn check(value: &Value, event: &AgentEvent) -> bool {
     let is_delta = value.get("timestamp_ms").is_some() && value.get("model_call_id").is_none();
     match (value["type"].as_str(), value["subtype"].as_str(), event) {
         (Some("system"), Some("init"), AgentEvent::Started(session)) => {
-            session.id.as_deref() == value["session_id"].as_str() && session.model_label.is_some()
+            session.id.as_deref() == value["session_id"].as_str()
         }
         (Some("thinking"), Some("delta"), AgentEvent::Thinking(text)) => value["text"] == **text,
         (Some("assistant"), _, AgentEvent::TextDelta(got)) => {

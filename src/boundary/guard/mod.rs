@@ -58,10 +58,10 @@ pub fn hint(turn: &Turn, max_repeat: u32) -> Option<String> {
 }
 
 /// Why these calls, about to go out together, must not: they repeat what has just led nowhere.
-pub(super) fn stop(history: &History, calls: &[ClientCall], max_repeat: u32) -> Option<String> {
-    let invalid = |made: &&ClientCall| !made.problems.is_empty();
+pub(super) fn stop(history: &History, calls: &[&ClientCall], max_repeat: u32) -> Option<String> {
+    let invalid = |made: &ClientCall| !made.problems.is_empty();
     if let ([made], Some((name, times))) = (calls, invalid_streak(history))
-        && invalid(&made)
+        && invalid(made)
         && made.name == name
         && times >= max_repeat as usize
     {
@@ -140,7 +140,7 @@ fn unique(round: &[Past]) -> Vec<&Past> {
     unique
 }
 
-fn distinct(calls: &[ClientCall]) -> Vec<&ClientCall> {
+fn distinct<'a>(calls: &[&'a ClientCall]) -> Vec<&'a ClientCall> {
     let mut distinct: Vec<&ClientCall> = Vec::new();
     for made in calls {
         let known = distinct

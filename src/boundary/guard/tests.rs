@@ -26,18 +26,12 @@ fn next(turn: &Turn, kind: &str, args: Value) -> Result<String, String> {
     let outcome = run(turn, &Options::default(), [event]);
     match outcome.calls().as_slice() {
         [call] => {
-            assert_eq!(
-                outcome.end.as_ref().unwrap().outcome,
-                Ok(FinishReason::ToolCalls)
-            );
+            assert_eq!(outcome.end, Some(FinishReason::ToolCalls));
             Ok(call.name.clone())
         }
         calls => {
             assert!(calls.is_empty());
-            assert_eq!(
-                outcome.end.as_ref().unwrap().outcome,
-                Ok(FinishReason::Stop)
-            );
+            assert_eq!(outcome.end, Some(FinishReason::Stop));
             Err(outcome.text())
         }
     }

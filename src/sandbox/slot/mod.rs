@@ -19,7 +19,6 @@ mod config;
 mod places;
 mod pool;
 mod seed;
-mod strays;
 mod sweep;
 
 use std::io;

@@ -304,7 +304,7 @@ mod tests {
         symlink("loop", path("loop")).unwrap();
         fs::write(path("\n -rf $(x) \u{1}"), "").unwrap();
         fs::write(path("locked"), "").unwrap();
-        fs::set_permissions(path("locked"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path("locked"), Permissions::from_mode(0o000)).unwrap();
         fs::hard_link(path("locked"), path("again")).unwrap();
         empty(root.path()).unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);

@@ -6,7 +6,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use open_cursor::agent::{AgentEvent, print, process::Frames};
+use open_cursor::{
+    agent::{AgentEvent, print},
+    sandbox::process::Frames,
+};
 
 const CUT: u8 = 0xff;
 

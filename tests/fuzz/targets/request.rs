@@ -67,13 +67,20 @@ fn decode(dialect: &dyn Dialect, body: &[u8]) {
         AgentEvent::Finished(RunResult::default()),
     ];
     let mut deltas: Vec<Delta> = Vec::new();
-    let end = events
-        .into_iter()
-        .find_map(|event| match boundary.on_event(event, &mut deltas) {
-            Verdict::End(end) => Some(end),
-            _ => None,
-        });
-    let end = end.unwrap_or_else(|| TurnEnd::finished(FinishReason::Stop, None));
+    let mut reason = FinishReason::Stop;
+    for event in events {
+        match boundary.on_event(event, &mut deltas) {
+            Verdict::Calls(calls) => {
+                let calls = calls.into_iter().map(|ready| Delta::ToolCall(ready.call));
+                deltas.extend(calls);
+                reason = FinishReason::ToolCalls;
+                break;
+            }
+            Verdict::Stop(_) => break,
+            _ => {}
+        }
+    }
+    let end = TurnEnd::finished(reason, None);
     let mut reply = request.reply;
     let mut out = Vec::new();
     for delta in &deltas {

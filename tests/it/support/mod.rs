@@ -1,7 +1,7 @@
 //! What the tests share: a server of their own, and a reader of its answers.
 
 mod cli;
-mod fake_agent;
+pub mod fake_agent;
 mod served;
 mod server;
 mod sse;

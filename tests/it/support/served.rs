@@ -44,9 +44,14 @@ impl Served {
     }
 
     pub async fn with_env(args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::of("replay", args, env).await
+    }
+
+    /// With another agent than replay.
+    pub async fn of(agent: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("server.json");
-        let child = open_cursor(&["serve", "--port", "0", "--agent", "replay", "--server-info"])
+        let child = open_cursor(&["serve", "--port", "0", "--agent", agent, "--server-info"])
             .arg(&file)
             .args(args)
             .envs(env.iter().copied())

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use open_cursor::{
     agent::{self, Agent, Env},
     boundary, dialect,
-    engine::{Budgets, Config, Engine, EstimateUsage, Limits, Workspaces},
+    engine::{Budgets, Config, Engine, EstimateUsage, Limits, Turns, Workspaces},
     http::{self, Address, App, Server, Shutdown, client},
     sandbox::fence::FenceMode,
 };
@@ -24,7 +24,7 @@ use super::{Stream, fake_agent::fake_agent};
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
     /// Where the agent's slots and Cursor's own state are.
-    pub home: tempfile::TempDir,
+    home: tempfile::TempDir,
     pub addr: SocketAddr,
     pub app: Arc<App>,
     pub workspace: tempfile::TempDir,
@@ -92,7 +92,8 @@ impl TestServer {
                 limits: Limits::default(),
                 budgets: Budgets::default(),
                 estimate_usage: EstimateUsage::Auto,
-                resume: false,
+                turns: Turns::Auto,
+                park_timeout: Duration::from_secs(1800),
                 boundary: boundary::Options::default(),
                 client_tools: true,
             },

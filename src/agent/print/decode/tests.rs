@@ -25,19 +25,18 @@ fn text(text: &str) -> String {
 #[test]
 fn envelope() {
     let init = r#"{"type":"system","subtype":"init","apiKeySource":"login","session_id":"s","model":"Auto"}"#;
-    let session = |id, label, source| {
+    let session = |id, source| {
         let own = |text: Option<&str>| text.map(str::to_owned);
         AgentEvent::Started(Session {
             id: own(id),
-            model_label: own(label),
             api_key_source: own(source),
         })
     };
     let table = [
-        (init, session(Some("s"), Some("Auto"), Some("login"))),
+        (init, session(Some("s"), Some("login"))),
         (
             r#"{"type":"system","subtype":"init","model":7}"#,
-            session(None, None, None),
+            session(None, None),
         ),
         (
             r#"{"type":"thinking","subtype":"delta","text":"hm","timestamp_ms":1}"#,

@@ -16,15 +16,15 @@ fn an_edit_waits_for_its_change() {
         json!({"path": "/home/ada/engine/new.txt", "afterFullFileContent": "hi\n"}),
     );
     assert_eq!(boundary.on_event(event, &mut out), Verdict::Settling);
-    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
-    let [Delta::ToolCall(call)] = out.as_slice() else {
-        panic!("{out:?}")
-    };
-    assert_eq!(call.name, "write");
-    let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
+    let verdict = boundary.settle(&mut out);
+    assert_eq!(verdict, Verdict::Need(Need::Changes));
+    let made = made(boundary.learn(Fact::Changes(Vec::new()), &mut out));
     assert_eq!(
-        arguments,
-        json!({"filePath": "/home/ada/engine/new.txt", "content": "hi\n"})
+        made,
+        [(
+            "write".to_owned(),
+            json!({"filePath": "/home/ada/engine/new.txt", "content": "hi\n"})
+        )]
     );
 }
 
@@ -74,27 +74,24 @@ fn the_view_knows_better_than_the_event() {
     let mut boundary =
         Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
     let mut out = Vec::new();
-    boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
+    let file = Path::new("/home/ada/engine/a");
     let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
-    assert_eq!(
-        boundary.on_event(done(&edit, "success", body), &mut out),
-        Verdict::Settling
-    );
+    for (event, standing) in [
+        (AgentEvent::ToolStarted(edit.clone()), Verdict::Continue),
+        (done(&edit, "success", body), Verdict::Settling),
+    ] {
+        let verdict = boundary.on_event(event, &mut out);
+        assert_eq!(verdict, Verdict::Need(Need::Exists(file.to_owned())));
+        let fact = Fact::Exists(file.to_owned(), true);
+        assert_eq!(boundary.learn(fact, &mut out), standing);
+    }
     let changes = vec![
         change("/home/ada/engine/a", "x\nz\n", "y\nz\n"),
         change("/home/ada/engine/b", "1\n", "2\n"),
     ];
-    boundary.on_changes(changes);
-    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
-    let olds: Vec<Value> = out
-        .iter()
-        .map(|delta| match delta {
-            Delta::ToolCall(call) => {
-                serde_json::from_str::<Value>(&call.arguments).unwrap()["oldString"].clone()
-            }
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    assert_eq!(boundary.settle(&mut out), Verdict::Need(Need::Changes));
+    let made = made(boundary.learn(Fact::Changes(changes), &mut out));
+    let olds: Vec<&Value> = made.iter().map(|(_, args)| &args["oldString"]).collect();
     assert_eq!(olds, ["x\n", "1\n"]);
 }
 
@@ -123,32 +120,21 @@ fn a_call_and_its_change_in_the_view_are_one() {
         let verdict = boundary.on_event(done(call, "success", body.clone()), &mut out);
         assert_eq!(verdict == Verdict::Settling, settled);
     }
-    assert!(boundary.changes_due());
     let changes = vec![
         change("a", Some("x\n"), Some("y\n")),
         change("b", Some("1 1\n"), Some("2 1\n")),
         change("c", Some("c\n"), None),
     ];
-    boundary.on_changes(changes.clone());
-    // The second replacement in `b` is not over yet.
     let verdict = boundary.on_event(AgentEvent::Activity, &mut out);
+    assert_eq!(verdict, Verdict::Need(Need::Changes));
+    // The second replacement in `b` is not over yet.
+    let verdict = boundary.learn(Fact::Changes(changes.clone()), &mut out);
     assert_eq!(verdict, Verdict::Continue);
     boundary.on_event(done(&replace("s"), "success", json!({})), &mut out);
-    assert!(boundary.changes_due());
     let mut last = changes;
     last[1].after = Some("2 2\n".to_owned());
-    boundary.on_changes(last);
-    assert!(matches!(boundary.settle(&mut out), Verdict::End(_)));
-    let made: Vec<(String, Value)> = out
-        .iter()
-        .map(|delta| match delta {
-            Delta::ToolCall(call) => (
-                call.name.clone(),
-                serde_json::from_str(&call.arguments).unwrap(),
-            ),
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    assert_eq!(boundary.settle(&mut out), Verdict::Need(Need::Changes));
+    let made = made(boundary.learn(Fact::Changes(last), &mut out));
     let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["edit", "edit", "bash"], "{made:?}");
     assert_eq!(made[1].1["newString"], "2 2\n");

@@ -13,21 +13,10 @@ fn calls_from_text_end_the_turn_like_native_ones() {
     }
     let recap = AgentEvent::TextSegment(answer.clone());
     assert_eq!(boundary.on_event(recap, &mut out), Verdict::Continue);
-    let Verdict::End(end) = boundary.on_event(finished(&answer), &mut out) else {
-        panic!("not ended")
-    };
-    assert_eq!(end.outcome, Ok(FinishReason::ToolCalls));
-    let outcome = crate::boundary::testing::Outcome {
-        deltas: out,
-        end: Some(end),
-    };
-    assert_eq!(outcome.text(), "Two cities.\n");
-    let cities: Vec<Value> = outcome
-        .named()
-        .into_iter()
-        .map(|(_, args)| args["city"].clone())
-        .collect();
+    let made = made(boundary.on_event(finished(&answer), &mut out));
+    let cities: Vec<&Value> = made.iter().map(|(_, args)| &args["city"]).collect();
     assert_eq!(cities, ["Oslo", "Bergen"]);
+    assert_eq!(crate::boundary::testing::text_of(&out), "Two cities.\n");
 }
 
 #[test]

@@ -239,31 +239,6 @@ fn a_directory_of_others_is_refused() {
     assert!(error.to_string().contains("ours alone"), "{error}");
 }
 
-#[tokio::test]
-async fn strays_end_with_the_slot() {
-    let root = tempfile::tempdir().unwrap();
-    let slots = open(root.path(), 1);
-    let slot = slots.acquire().await.unwrap();
-    let mut agent = std::process::Command::new("/bin/sh")
-        .args(["-c", "setsid sleep 1000 & read _"])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let noted = || slot.strays.lock().unwrap().clone();
-    while noted().is_empty() {
-        slot.note_descendants(agent.id());
-    }
-    let strays = noted();
-    agent.kill().unwrap();
-    agent.wait().unwrap();
-    assert!(strays.iter().any(Process::is_running));
-    drop(slot);
-    slots.drained().await;
-    while strays.iter().any(Process::is_running) {
-        tokio::task::yield_now().await;
-    }
-}
-
 /// Sets or clears the attribute that keeps even root from removing a file. False where there is
 /// none.
 fn immutable(path: &Path, sign: &str) -> bool {

@@ -14,10 +14,11 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    AgentError, AgentRun, Env, FencedRun, Login, Program, RunRequest, Session, ask_login, discover,
+    AgentError, AgentRun, Env, Login, Program, RunRequest, Session, Site, ask_login, discover,
+    print::PrintRun,
 };
 use crate::sandbox::{
-    fence::{Enclosure, Fence, FenceMode, FenceStatus},
+    fence::{Fence, FenceMode, FenceStatus},
     slot::{Places, Slot, Slots},
 };
 
@@ -107,47 +108,41 @@ impl Agent {
         self.shared.fence.status()
     }
 
-    /// Waits for a free slot.
+    /// Starts a run. `prompt` writes what the agent reads, once it is known where it runs.
     ///
     /// # Errors
-    /// [`AgentError::Refused`] if it can't be made ready.
-    pub async fn slot(&self) -> Result<Slot, AgentError> {
+    /// [`AgentError::Spawn`]; [`AgentError::Refused`] if the run can't have its private directories,
+    /// or the workspace can't be fenced.
+    pub async fn start(
+        &self,
+        request: RunRequest,
+        prompt: impl FnOnce(&Site) -> String + Send,
+    ) -> Result<(AgentRun, Site), AgentError> {
+        let (run, site) = PrintRun::start(self.clone(), request, prompt).await?;
+        Ok((AgentRun::Print(Box::new(run)), site))
+    }
+
+    /// Whether tools can be served to runs, as far as is known.
+    #[must_use]
+    pub fn serves_tools(&self) -> bool {
+        false
+    }
+
+    pub(super) async fn slot(&self) -> Result<Slot, AgentError> {
         self.shared.slots.acquire().await.map_err(refused)
     }
 
-    /// Starts a run in the slot.
-    ///
-    /// # Errors
-    /// [`AgentError::Spawn`]; [`AgentError::Refused`] if the workspace can't be fenced.
-    pub async fn start(&self, request: RunRequest, slot: Slot) -> Result<FencedRun, AgentError> {
-        FencedRun::start(self.clone(), request, slot).await
+    pub(super) fn program(&self) -> &Program {
+        &self.shared.program
     }
 
-    /// Makes the slot ready for a run, and starts it.
-    pub(super) async fn enter(
-        &self,
-        request: &RunRequest,
-        slot: &Slot,
-    ) -> Result<(AgentRun, Enclosure), AgentError> {
-        let shared = &self.shared;
-        let enclosure = shared
-            .fence
-            .prepare(slot.dirs(), &request.workspace)
-            .await
-            .map_err(refused)?;
-        if let Some(warning) = enclosure.warning() {
-            tracing::warn!("{warning}");
-        }
-        let spec = shared.program.run_spec(request, shared.env.clone());
-        let mut spec = enclosure.wrap(spec);
-        if shared.shares_config.load(Ordering::Relaxed) {
-            let users = |name: &OsString| shared.env.iter().find(|(n, _)| n == name).cloned();
-            spec.env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
-            spec.env.extend(users(&"CURSOR_CONFIG_DIR".into()));
-        }
-        let mut run = AgentRun::start(&spec, Arc::clone(&request.prompt), &shared.reaper)?;
-        run.tap(request.tap.clone());
-        Ok((run, enclosure))
+    /// The environment of a run. `CURSOR_CONFIG_DIR` is the slot's, unless logins need the user's.
+    pub(super) fn env(&self) -> &[(OsString, OsString)] {
+        &self.shared.env
+    }
+
+    pub(super) fn shares_config(&self) -> bool {
+        self.shared.shares_config.load(Ordering::Relaxed)
     }
 
     /// Says once that runs don't use the login: a key moves them to metered billing without a word.
@@ -162,7 +157,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn enclosing(&self) -> &Fence {
+    pub(super) fn fencing(&self) -> &Fence {
         &self.shared.fence
     }
 
@@ -223,14 +218,6 @@ impl Agent {
         tokio::fs::try_exists(path).await.unwrap_or(false)
     }
 
-    /// Whether Cursor keeps a chat of this id that a run in the slot finds again.
-    pub async fn has_chat(&self, id: &str, slot: &Slot) -> bool {
-        let users = self.shared.shares_config.load(Ordering::Relaxed);
-        let (id, dirs) = (id.to_owned(), slot.dirs().clone());
-        let looked = tokio::task::spawn_blocking(move || dirs.has_chat(&id, users));
-        looked.await.unwrap_or(false)
-    }
-
     /// The output of `cursor-agent models`.
     ///
     /// # Errors
@@ -247,7 +234,7 @@ impl Agent {
     }
 }
 
-fn refused(error: impl fmt::Display) -> AgentError {
+pub(super) fn refused(error: impl fmt::Display) -> AgentError {
     AgentError::Refused {
         message: error.to_string(),
     }

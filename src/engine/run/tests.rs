@@ -1,6 +1,6 @@
 //! The budgets, on a clock of our own: no test here waits for anything.
 
-use std::{collections::VecDeque, path::Path};
+use std::path::Path;
 
 use serde_json::json;
 use tokio::time::sleep;
@@ -8,12 +8,14 @@ use tokio::time::sleep;
 use super::*;
 use crate::{
     agent::{NativeCall, RunResult, Session},
-    boundary::Options,
+    boundary::{FileChange, Options},
     engine::{
-        TurnStream,
+        Counters, Limits, TurnStream,
+        admission::Admission,
+        feed::Feed,
         usage::{EstimateUsage, Estimates},
     },
-    turn::Turn,
+    turn::{ErrorKind, Turn},
 };
 
 const FIRST: Duration = Duration::from_secs(120);
@@ -32,8 +34,32 @@ impl Source for Script {
         Ok(())
     }
 
-    async fn changes(&self) -> Vec<Told> {
-        Vec::new()
+    fn reply(&mut self, _: CallKey, _: ToolResult) -> bool {
+        false
+    }
+
+    fn can_wait(&self) -> bool {
+        false
+    }
+
+    fn expects_calls(&self) -> bool {
+        false
+    }
+
+    fn has_view(&self) -> bool {
+        false
+    }
+
+    fn kind(&self) -> &'static str {
+        "script"
+    }
+
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
+    async fn changes(&self) -> (Vec<FileChange>, Vec<String>) {
+        (Vec::new(), Vec::new())
     }
 }
 
@@ -51,36 +77,33 @@ fn shell(timeout_ms: u64) -> AgentEvent {
     })
 }
 
-/// Plays the script and says how long the turn took and how it ended.
+/// Plays the script: how long the run took, and how it ended.
 async fn play(
     total: Option<Duration>,
     script: impl IntoIterator<Item = (Duration, AgentEvent)>,
-) -> (Duration, TurnEnd) {
+) -> (Duration, Result<FinishReason, TurnError>) {
     let budgets = Budgets {
         first_event: FIRST,
         idle: IDLE,
         total,
     };
-    let mut script = Script(script.into_iter().collect());
-    let mut boundary = Translator::new(&Turn::default(), Path::new("/"), &Options::default());
-    let mut shaper = Shaper::new(&Turn::default()).unwrap();
-    let estimates = Estimates::new(EstimateUsage::Auto);
-    let meter = estimates.meter(&Turn::default());
-    let mut answer = Answer::new(&mut boundary, &mut shaper, meter, "auto", Chat::default());
+    let script = Script(script.into_iter().collect());
+    let turn = Turn::default();
+    let translator = Translator::new(&turn, Path::new("/"), &Options::default());
+    let permit = Admission::new(Limits::default()).admit().await.unwrap();
+    let mut run = Run::new(script, translator, "auto", permit);
+    let (estimates, counters) = (Estimates::new(EstimateUsage::Auto), Counters::default());
     let (sender, mut events) = TurnStream::channel();
+    let feed = Feed::Direct(sender);
+    let mut answer = Answer::new(&counters, &estimates, &turn, &feed).unwrap();
+    tokio::spawn(async move { while events.next().await.is_some() {} });
     let begun = Instant::now();
-    let read = async {
-        let mut last = None;
-        while let Some(batch) = events.next().await {
-            last = batch.into_iter().next_back();
-        }
-        match last {
-            Some(TurnEvent::End(end)) => (begun.elapsed(), end),
-            other => panic!("no end: {other:?}"),
-        }
+    let outcome = match run.drive(&mut answer, budgets, begun).await {
+        Pause::Finished => Ok(FinishReason::Stop),
+        Pause::Failed(error) => Err(error),
+        _ => panic!("neither an end nor a failure"),
     };
-    let relay = async { answer.relay(&mut script, budgets, &sender).await };
-    tokio::join!(relay, read).1
+    (begun.elapsed(), outcome)
 }
 
 /// The same for a turn that must run into a budget.
@@ -88,8 +111,8 @@ async fn timeout(
     total: Option<Duration>,
     script: impl IntoIterator<Item = (Duration, AgentEvent)>,
 ) -> (Duration, String) {
-    let (took, end) = play(total, script).await;
-    let error = end.outcome.unwrap_err();
+    let (took, outcome) = play(total, script).await;
+    let error = outcome.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout);
     (took, error.message)
 }
@@ -162,7 +185,7 @@ async fn the_total_ends_a_turn_that_talks_and_one_that_does_not() {
 async fn without_a_total_a_turn_that_talks_may_last() {
     let talk = (0..10_000).map(|_| (SECOND, AgentEvent::TextDelta("on".to_owned())));
     let end = (SECOND, AgentEvent::Finished(RunResult::default()));
-    let (took, end) = play(None, talk.chain([end])).await;
+    let (took, outcome) = play(None, talk.chain([end])).await;
     assert_eq!(took.as_secs(), 10_001);
-    assert!(end.outcome.is_ok());
+    assert!(outcome.is_ok());
 }

@@ -1,0 +1,404 @@
+//! One request: from the turn to the end of its answer.
+//!
+//! This is the whole story. A request resumes a run that waits for what it brings, or starts one;
+//! it borrows the run until that asks for the client's tools, and then either executes them here
+//! ([`Hands::Server`](super::Hands)) or ends and leaves the run to wait for the client.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Counters, Shared,
+    admission::Permit,
+    attachments,
+    continuation::{Continuation, Fingerprint},
+    failure::{shutting_down, turn_error, unknown_model},
+    feed::Feed,
+    hands::Hands,
+    output::{Next, Shaper},
+    run::{Pause, Run},
+    runs::{Claim, Terms},
+    stream::{Origin, Sender},
+    usage::{self, Estimates, Meter},
+};
+use crate::{
+    agent::{RunRequest, Tap},
+    boundary::{self, Fact, ReadyCall, Source, Translator},
+    dump::{Dump, Part},
+    models, prompt,
+    turn::{
+        Activity, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd, TurnError,
+        TurnEvent, Usage,
+    },
+};
+
+/// Answers the turn, unless the client hangs up or the server stops meanwhile.
+pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, sender: Sender) {
+    let (feed, resume) = match shared.runs.claim(&turn, sender.clone()) {
+        Claim::Replayed => return,
+        Claim::Resume(id, continuation, feed) => (feed, Some((id, continuation))),
+        Claim::Fresh(feed) => (feed, None),
+    };
+    tokio::select! {
+        biased;
+        () = feed.closed() => tracing::debug!("the client hung up"),
+        () = shared.stop.cancelled() => {
+            // The client gets what is left of the grace to take this.
+            fail(&shared, &feed, shutting_down()).await;
+        }
+        answered = story(&shared, turn, resume, dump, &feed, &sender) => {
+            if let Err(error) = answered {
+                fail(&shared, &feed, error).await;
+            }
+        }
+    }
+}
+
+async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
+    shared.runs.forget(feed);
+    feed.send(vec![TurnEvent::End(TurnEnd::failed(error))])
+        .await;
+}
+
+/// Answers the turn.
+///
+/// # Errors
+/// Why an agent did not even start. Everything else has been sent.
+async fn story(
+    shared: &Arc<Shared>,
+    mut turn: Turn,
+    resume: Option<(u64, Continuation)>,
+    dump: Option<Dump>,
+    feed: &Feed,
+    sender: &Sender,
+) -> Result<(), TurnError> {
+    let config = &shared.config;
+    attachments::check(&turn)?;
+    let workspace = config.workspaces.of(&turn).await?;
+    if !config.client_tools {
+        turn.tools.clear();
+    }
+    let terms = Terms::of(&turn);
+    let fingerprint = Fingerprint::of(&turn);
+    let hands = Hands::Client;
+    let parallel = turn.parallel_tool_calls;
+    let mut permit = Some(shared.admission.admit().await?);
+    let begun = Instant::now();
+    let mut answer = Answer::new(&shared.counters, &shared.estimates, &turn, feed)?;
+    let mut served = shared.serves(&turn);
+    // What another run would need; else a request of megabytes would be kept for nothing.
+    let mut kept = None;
+    let mut next = None;
+    if let Some((id, continuation)) = resume
+        && let Some(mut run) = shared.runs.take(id).await
+        && let Some(permit) = permit.take()
+    {
+        sender.origin(Origin::Resumed);
+        let hint = boundary::hint(&turn, config.boundary.max_repeat);
+        let notes: Vec<String> = hint
+            .into_iter()
+            .chain(
+                continuation
+                    .words
+                    .iter()
+                    .map(|words| prompt::beside_results(words)),
+            )
+            .collect();
+        run.resume(&turn, continuation.results, &notes, permit);
+        let due = run.calls_due(parallel);
+        if !due.is_empty() {
+            answer.started();
+            answer.calls(due);
+            answer.end(Ok(FinishReason::ToolCalls), None);
+            run.report(answer.usage);
+            shared.runs.park(run, terms, fingerprint);
+            answer.flush().await;
+            return Ok(());
+        }
+        next = Some(run);
+    }
+    sender.origin(Origin::Fresh);
+    loop {
+        let mut run = match next.take() {
+            Some(run) => run,
+            None => {
+                let permit = match permit.take() {
+                    Some(permit) => permit,
+                    None => shared.admission.admit().await?,
+                };
+                if served || answer.may_repeat() {
+                    kept = Some(turn.clone());
+                }
+                let turn = std::mem::take(&mut turn);
+                let workspace = workspace.clone();
+                start(shared, turn, workspace, served, dump.as_ref(), permit).await?
+            }
+        };
+        match run.drive(&mut answer, config.budgets, begun).await {
+            Pause::Calls(calls) => {
+                let recovered = calls.iter().filter(|c| c.source == Source::Text).count();
+                shared
+                    .counters
+                    .recovered
+                    .fetch_add(recovered as u64, Ordering::Relaxed);
+                let waits = run.waits_for(&calls);
+                let calls = match waits {
+                    true => run.calls_due(parallel),
+                    false => calls
+                        .into_iter()
+                        .map(|ready: ReadyCall| ready.call)
+                        .collect(),
+                };
+                match hands {
+                    Hands::Client => {
+                        let usage = usage::rest(run.usage(), run.reported);
+                        answer.calls(calls);
+                        answer.end(Ok(FinishReason::ToolCalls), usage);
+                        // Before the client can come back.
+                        if waits {
+                            run.report(answer.usage);
+                            shared.runs.park(run, terms, fingerprint);
+                        }
+                        answer.flush().await;
+                        return Ok(());
+                    }
+                }
+            }
+            Pause::Finished => {
+                let usage = usage::rest(run.usage(), run.reported);
+                drop(run);
+                let again = answer.end(Ok(FinishReason::Stop), usage);
+                answer.flush().await;
+                match again {
+                    None => return Ok(()),
+                    Some(messages) => {
+                        let Some(mut again) = kept.take() else {
+                            return Ok(());
+                        };
+                        again.messages.extend(messages);
+                        answer.restart(&again);
+                        turn = again;
+                    }
+                }
+            }
+            Pause::Cut(reason) => {
+                answer.end(Ok(reason), None);
+                answer.flush().await;
+                return Ok(());
+            }
+            Pause::NotServed => {
+                drop(run);
+                served = false;
+                let Some(again) = kept.take() else {
+                    return Ok(());
+                };
+                turn = again;
+            }
+            Pause::Failed(error) => {
+                shared.runs.forget(feed);
+                answer.end(Err(error), None);
+                answer.flush().await;
+                return Ok(());
+            }
+            Pause::Gone => return Ok(()),
+        }
+    }
+}
+
+/// Starts a run for the turn.
+async fn start(
+    shared: &Shared,
+    mut turn: Turn,
+    workspace: Option<PathBuf>,
+    served: bool,
+    dump: Option<&Dump>,
+    permit: Permit,
+) -> Result<Run, TurnError> {
+    let config = &shared.config;
+    let requested = models::Request {
+        model: Some(&turn.model),
+        cursor_model: turn.cursor_model.as_deref(),
+        reasoning_effort: turn.reasoning_effort.as_deref(),
+    };
+    let model = shared.models.resolve(requested).await;
+    let model = model.map_err(unknown_model)?;
+    let hint = boundary::hint(&turn, config.boundary.max_repeat);
+    let offered = turn.tools.iter().filter(|tool| match &turn.tool_choice {
+        ToolChoice::None => false,
+        ToolChoice::Named(names) => names.contains(&tool.name),
+        ToolChoice::Auto | ToolChoice::Required => true,
+    });
+    let request = RunRequest {
+        model: model.clone(),
+        workspace,
+        files: attachments::list(&turn),
+        tools: if served {
+            offered.cloned().collect()
+        } else {
+            Vec::new()
+        },
+        tap: dump
+            .cloned()
+            .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
+    };
+    let started = shared.agent.start(request, |site| {
+        attachments::place(&mut turn, &site.files);
+        let hints = hint.as_slice();
+        let prompt = match &site.served {
+            None => prompt::render(&turn, hints),
+            Some(served) => {
+                let served = prompt::Served {
+                    server: &served.server,
+                    names: &served.names,
+                    workspace: &site.workspace,
+                };
+                prompt::render_served(&turn, &served, hints)
+            }
+        };
+        if let Some(dump) = dump {
+            dump.write(Part::Prompt, prompt.as_bytes());
+        }
+        prompt
+    });
+    let (agent, site) = started.await.map_err(|error| turn_error(error, &model))?;
+    let translator = Translator::new(&turn, &site.workspace, &config.boundary);
+    let mut run = Run::new(agent, translator, &model, permit);
+    if let Some(dir) = site.files.first().and_then(|file| file.parent()) {
+        run.tell(Fact::PrivateDir(dir.to_owned()));
+    }
+    Ok(run)
+}
+
+/// What lives as long as the request: the rules of its output, its meter, and where it goes.
+pub(super) struct Answer<'a> {
+    counters: &'a Counters,
+    estimates: &'a Estimates,
+    shaper: Shaper,
+    meter: Meter<'a>,
+    feed: &'a Feed,
+    deltas: Vec<Delta>,
+    batch: Vec<TurnEvent>,
+    /// What the client was told that the answer cost, once it has ended.
+    usage: Option<Usage>,
+}
+
+impl<'a> Answer<'a> {
+    /// # Errors
+    /// A demanded schema that is not valid.
+    pub fn new(
+        counters: &'a Counters,
+        estimates: &'a Estimates,
+        turn: &Turn,
+        feed: &'a Feed,
+    ) -> Result<Self, TurnError> {
+        Ok(Self {
+            counters,
+            estimates,
+            shaper: Shaper::new(turn)?,
+            meter: estimates.meter(turn),
+            feed,
+            deltas: Vec::new(),
+            batch: Vec::new(),
+            usage: None,
+        })
+    }
+
+    /// Whether another run may be needed.
+    fn may_repeat(&self) -> bool {
+        self.shaper.may_repeat()
+    }
+
+    /// Another run begins, on this turn.
+    fn restart(&mut self, turn: &Turn) {
+        self.meter = self.estimates.meter(turn);
+    }
+
+    /// The agent has begun to work.
+    pub fn started(&mut self) {
+        self.batch.push(TurnEvent::Started);
+    }
+
+    /// The agent came to its own end.
+    pub fn finished(&mut self) {
+        self.meter.finished();
+    }
+
+    /// Where the translator puts what the client is to see.
+    pub fn deltas(&mut self) -> &mut Vec<Delta> {
+        &mut self.deltas
+    }
+
+    /// Takes what the translator put there. `Some` if the answer must end with that.
+    pub fn take_deltas(&mut self) -> Option<FinishReason> {
+        let mut deltas = self.deltas.drain(..);
+        // What follows an early end is dropped with the iterator.
+        deltas.find_map(|delta| {
+            if let Delta::Activity(Activity { tool, outcome }) = &delta {
+                tracing::debug!(tool, outcome, "a tool ran on Cursor's side");
+            }
+            self.meter.delta(&delta);
+            self.shaper.delta(delta, &mut self.batch)
+        })
+    }
+
+    /// Gives the client calls.
+    fn calls(&mut self, calls: Vec<ToolCall>) {
+        self.deltas.extend(calls.into_iter().map(Delta::ToolCall));
+        // No stop sequence is in a call.
+        let _ = self.take_deltas();
+    }
+
+    /// The agent changed a file that no call can carry: the model believes that it was done, so the
+    /// user has to know.
+    pub fn lost_change(&mut self, path: &str) {
+        tracing::warn!(
+            path,
+            "a change of the agent is lost: the file is binary or too large"
+        );
+        self.deltas.push(Delta::Text(format!(
+            "\n\n[open-cursor: {path} was NOT changed: the file is binary or too large to send as a \
+             tool call]\n\n"
+        )));
+    }
+
+    /// The agent used a tool of its own that it was not to use.
+    pub fn breach(&mut self, tool: &str) {
+        tracing::warn!(
+            tool,
+            "the agent changed something by itself in a run that serves the client's tools"
+        );
+        self.counters.breaches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sends what is there. False if nobody listens any more.
+    pub async fn flush(&mut self) -> bool {
+        self.batch.is_empty() || self.feed.send(std::mem::take(&mut self.batch)).await
+    }
+
+    /// Ends the answer with all that is left, to be [flushed](Self::flush). `Some` if it takes another
+    /// run instead, with these messages added to the conversation.
+    fn end(
+        &mut self,
+        outcome: Result<FinishReason, TurnError>,
+        usage: Option<Usage>,
+    ) -> Option<[Message; 2]> {
+        let mut end = TurnEnd { outcome, usage };
+        // What the translator still had may be too long.
+        if let Some(reason) = self.take_deltas() {
+            end.outcome = Ok(reason);
+        }
+        self.meter.end(&mut end);
+        match self.shaper.end(end, &mut self.batch) {
+            Next::Again(messages) => Some(messages),
+            Next::End(end) => {
+                self.usage = end.usage;
+                self.batch.push(TurnEvent::End(end));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a request says of an earlier one: the results it brings, and the conversation it continues.
+//!
+//! A client sends its whole conversation each time. Only call ids tell that a request belongs to a
+//! run that waits: texts drift, and two conversations may open alike.
+
+use std::collections::HashSet;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::turn::{Message, Part, Role, ToolResult, Turn};
+
+/// The results at the end of a conversation, and what the user says beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Continuation {
+    /// In order; of several for one call only the last.
+    pub results: Vec<ToolResult>,
+    /// Texts of the user or the system that stand beside the results.
+    pub words: Vec<String>,
+}
+
+impl Continuation {
+    /// `None` if the conversation does not end in results, or brings what no running agent can be
+    /// given beside them.
+    pub fn of(turn: &Turn) -> Option<Self> {
+        let from = turn
+            .messages
+            .iter()
+            .rposition(|message| message.role == Role::Assistant)?
+            + 1;
+        let mut results: Vec<ToolResult> = Vec::new();
+        let mut words = Vec::new();
+        for part in turn.messages[from..].iter().flat_map(|m| &m.parts) {
+            match part {
+                Part::ToolResult(result) => {
+                    results.retain(|earlier| earlier.call_id != result.call_id);
+                    results.push(result.clone());
+                }
+                Part::Text(text) if text.trim().is_empty() => {}
+                Part::Text(text) => words.push(text.clone()),
+                Part::ToolCall(_) | Part::Attachment(_) => return None,
+            }
+        }
+        (!results.is_empty()).then_some(Self { results, words })
+    }
+
+    /// The same for the same results and words, and for nothing else.
+    pub fn digest(&self) -> u128 {
+        let mut hash = Xxh3::new();
+        for result in &self.results {
+            let error = if result.is_error { "error" } else { "" };
+            fields(&mut hash, &[&result.call_id, &result.content, error]);
+        }
+        for words in &self.words {
+            fields(&mut hash, &[words]);
+        }
+        hash.digest128()
+    }
+}
+
+/// What tells that a later request is of the same conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    /// The client's name for the conversation, where it has one.
+    name: Option<String>,
+    /// How many messages the request had.
+    messages: usize,
+    digest: u128,
+}
+
+impl Fingerprint {
+    pub fn of(turn: &Turn) -> Self {
+        Self {
+            name: turn.conversation.clone(),
+            messages: turn.messages.len(),
+            digest: digest(&turn.messages),
+        }
+    }
+
+    /// Whether the turn goes on from here, with more said. A request that says the same again may
+    /// be another conversation that opens alike.
+    pub fn is_begin_of(&self, turn: &Turn) -> bool {
+        let names = self.name.as_ref().zip(turn.conversation.as_ref());
+        names.is_none_or(|(ours, theirs)| ours == theirs)
+            && turn.messages.len() > self.messages
+            && digest(&turn.messages[..self.messages]) == self.digest
+    }
+}
+
+/// The ids of all calls and results in a conversation.
+pub(super) fn call_ids(turn: &Turn) -> HashSet<&str> {
+    let parts = turn.messages.iter().flat_map(|message| &message.parts);
+    parts
+        .filter_map(|part| match part {
+            Part::ToolCall(call) => Some(call.id.as_str()),
+            Part::ToolResult(result) => Some(result.call_id.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn digest(messages: &[Message]) -> u128 {
+    let mut hash = Xxh3::new();
+    for message in messages {
+        hash.update(&[message.role as u8]);
+        for part in &message.parts {
+            match part {
+                Part::Text(text) => fields(&mut hash, &[text]),
+                Part::ToolCall(call) => {
+                    fields(&mut hash, &[&call.id, &call.name, &call.arguments]);
+                }
+                Part::ToolResult(result) => fields(&mut hash, &[&result.call_id, &result.content]),
+                Part::Attachment(file) => hash.update(&file.bytes),
+            }
+        }
+    }
+    hash.digest128()
+}
+
+/// Lengths keep fields apart.
+fn fields(hash: &mut Xxh3, fields: &[&str]) {
+    for field in fields {
+        hash.update(&field.len().to_le_bytes());
+        hash.update(field.as_bytes());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::turn::ToolCall;
+
+    fn result(id: &str, content: &str) -> Part {
+        Part::ToolResult(ToolResult {
+            call_id: id.to_owned(),
+            name: None,
+            content: content.to_owned(),
+            is_error: false,
+        })
+    }
+
+    fn turn(messages: Vec<(Role, Vec<Part>)>) -> Turn {
+        let messages = messages
+            .into_iter()
+            .map(|(role, parts)| Message { role, parts });
+        Turn {
+            messages: messages.collect(),
+            ..Turn::default()
+        }
+    }
+
+    fn asked(id: &str) -> Vec<(Role, Vec<Part>)> {
+        let call = ToolCall {
+            id: id.to_owned(),
+            name: "read".to_owned(),
+            arguments: "{}".to_owned(),
+        };
+        vec![
+            (Role::User, vec![Part::Text("go".to_owned())]),
+            (Role::Assistant, vec![Part::ToolCall(call)]),
+        ]
+    }
+
+    #[test]
+    fn results_at_the_end_and_the_words_beside_them() {
+        let mut messages = asked("a");
+        assert_eq!(Continuation::of(&turn(messages.clone())), None);
+        messages.push((Role::Tool, vec![result("a", "old")]));
+        messages.push((Role::Tool, vec![result("b", "x"), result("a", "new")]));
+        messages.push((Role::User, vec![Part::Text("and hurry".to_owned())]));
+        let found = Continuation::of(&turn(messages.clone())).unwrap();
+        let ids: Vec<_> = found
+            .results
+            .iter()
+            .map(|r| (&*r.call_id, &*r.content))
+            .collect();
+        assert_eq!(ids, [("b", "x"), ("a", "new")]);
+        assert_eq!(found.words, ["and hurry"]);
+        let again = Continuation::of(&turn(messages.clone())).unwrap();
+        assert_eq!(found.digest(), again.digest());
+        messages.push((Role::User, vec![Part::Text("!".to_owned())]));
+        let other = Continuation::of(&turn(messages.clone())).unwrap();
+        assert_ne!(found.digest(), other.digest());
+        messages.push((Role::Assistant, vec![Part::Text("done".to_owned())]));
+        assert_eq!(
+            Continuation::of(&turn(messages)),
+            None,
+            "they are not the last word"
+        );
+    }
+
+    #[test]
+    fn a_conversation_goes_on_if_it_says_more() {
+        let begin = turn(asked("a"));
+        let print = Fingerprint::of(&begin);
+        assert!(!print.is_begin_of(&begin));
+        let mut more = asked("a");
+        more.push((Role::User, vec![Part::Text("stop".to_owned())]));
+        let mut more = turn(more);
+        assert!(print.is_begin_of(&more));
+        let named = Fingerprint::of(&Turn {
+            conversation: Some("one".to_owned()),
+            ..begin
+        });
+        assert!(named.is_begin_of(&more), "one of them has no name");
+        more.conversation = Some("two".to_owned());
+        assert!(!named.is_begin_of(&more));
+        let mut other = asked("b");
+        other.push((Role::User, Vec::new()));
+        assert!(!print.is_begin_of(&turn(other)));
+    }
+}

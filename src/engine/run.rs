@@ -1,0 +1,402 @@
+//! One prompt that the agent works on.
+//!
+//! A run outlives the requests it answers: each borrows it for its [`Answer`] until the run asks
+//! for calls of the client's tools, ends, or fails. What lives as long as the run is here: the
+//! agent, the translator, the calls it waits for, its permit.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+use tracing::Span;
+
+use super::{
+    Budgets,
+    admission::Permit,
+    answer::Answer,
+    failure::{over_time, silent, turn_error},
+    source::Source,
+};
+use crate::{
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, RunUsage, classify},
+    boundary::{self, Fact, Need, ReadyCall, Translator, Verdict},
+    turn::{FinishReason, ToolCall, ToolResult, Turn, TurnError, Usage},
+};
+
+/// How long the siblings of an announced native call have to arrive: parallel calls are announced
+/// within the same millisecond.
+const SETTLE: Duration = Duration::from_millis(25);
+
+/// How long the siblings of a call that the agent waits for have to arrive: each is a request of
+/// its own. Parallel calls were seen up to 1.2 s apart (parked.md 2.3).
+const SETTLE_HELD: Duration = Duration::from_millis(250);
+
+/// The same, while the agent has announced more of them.
+const SETTLE_ANNOUNCED: Duration = Duration::from_millis(1500);
+
+/// What is read from an agent that nobody listens to, in events. Then it has to wait.
+const BACKLOG: usize = 4096;
+
+/// One prompt that the agent works on. Dropping it cancels it.
+pub(super) struct Run<S: Source = AgentRun> {
+    agent: S,
+    translator: Translator,
+    model: String,
+    started: bool,
+    /// Events that were read and not taken yet.
+    backlog: VecDeque<AgentEvent>,
+    /// When the first and the last of the pending calls came.
+    settling: Option<(Instant, Instant)>,
+    /// The calls that the agent waits for.
+    pending: Vec<Pending>,
+    /// Their ids, and those of all before.
+    known: HashSet<String>,
+    permit: Option<Permit>,
+    /// What the agent said that the whole run cost.
+    usage: Option<RunUsage>,
+    /// What the clients of its answers were told so far that it cost.
+    pub reported: Option<Usage>,
+    span: Span,
+}
+
+/// A call that the agent waits for.
+struct Pending {
+    call: ToolCall,
+    key: CallKey,
+    /// Whether the client has it.
+    given: bool,
+}
+
+/// Why a request has to stop borrowing the run.
+pub(super) enum Pause {
+    /// The run asks for calls. It waits for their results if it [can](Run::waits_for).
+    Calls(Vec<ReadyCall>),
+    /// The run came to its own end, or was stopped with an explanation.
+    Finished,
+    /// The answer is as long as the client allows.
+    Cut(FinishReason),
+    /// The agent can't be given the client's tools; nothing was sent to the client.
+    NotServed,
+    /// The run failed.
+    Failed(TurnError),
+    /// Nobody listens.
+    Gone,
+}
+
+impl<S: Source> Run<S> {
+    /// A run that has just been started. `model` is the one that the turn asked for.
+    pub fn new(agent: S, translator: Translator, model: &str, permit: Permit) -> Self {
+        let span = tracing::info_span!("run", kind = agent.kind(), pid = agent.pid(),);
+        let mut run = Self {
+            agent,
+            translator,
+            model: model.to_owned(),
+            started: false,
+            backlog: VecDeque::new(),
+            settling: None,
+            pending: Vec::new(),
+            known: HashSet::new(),
+            permit: Some(permit),
+            usage: None,
+            reported: None,
+            span,
+        };
+        if run.agent.can_wait() {
+            run.tell(Fact::ServedTools);
+        } else if !run.agent.has_view() {
+            run.tell(Fact::NoView);
+        }
+        run
+    }
+
+    /// Tells the translator something before it has taken any event.
+    pub fn tell(&mut self, fact: Fact) {
+        self.translator.learn(fact, &mut Vec::new());
+    }
+
+    /// The ids of the calls that the client has and did not answer.
+    pub fn open_calls(&self) -> impl Iterator<Item = &str> {
+        let given = self.pending.iter().filter(|pending| pending.given);
+        given.map(|pending| pending.call.id.as_str())
+    }
+
+    /// The ids of all calls that the client was given.
+    pub fn known_calls(&self) -> &HashSet<String> {
+        &self.known
+    }
+
+    /// What the agent said that the run cost, once it has ended by itself.
+    pub fn usage(&self) -> Option<RunUsage> {
+        self.usage
+    }
+
+    /// Notes what a client was told that its answer cost.
+    pub fn report(&mut self, usage: Option<Usage>) {
+        self.reported = match (self.reported, usage) {
+            (Some(sum), Some(usage)) => Some(sum + usage),
+            (sum, usage) => sum.or(usage),
+        };
+    }
+
+    pub fn release_permit(&mut self) {
+        self.permit = None;
+    }
+
+    /// Gives the agent the results that a request brings, with what the user says beside them and
+    /// a hint to the model. From now on the run counts as running.
+    pub fn resume(
+        &mut self,
+        turn: &Turn,
+        results: Vec<ToolResult>,
+        notes: &[String],
+        permit: Permit,
+    ) {
+        self.permit = Some(permit);
+        self.translator.begin(turn);
+        let last = results.len().saturating_sub(1);
+        for (at, mut result) in results.into_iter().enumerate() {
+            if at == last {
+                for note in notes {
+                    result.content.push_str("\n\n");
+                    result.content.push_str(note);
+                }
+            }
+            let id = &result.call_id;
+            let Some(place) = self.pending.iter().position(|p| p.call.id == *id) else {
+                continue;
+            };
+            let key = self.pending.remove(place).key;
+            if !self.agent.reply(key, result) {
+                tracing::warn!(parent: &self.span, "the agent no longer waits for a tool's result");
+            }
+        }
+    }
+
+    /// Calls that the agent waits for and that go to the client before anything else: those that it
+    /// did not answer, under the same ids, or that it has not got yet.
+    pub fn calls_due(&mut self, parallel: bool) -> Vec<ToolCall> {
+        let most = if parallel { usize::MAX } else { 1 };
+        let mut due = Vec::new();
+        for pending in self.pending.iter_mut().take(most) {
+            pending.given = true;
+            self.known.insert(pending.call.id.clone());
+            due.push(pending.call.clone());
+        }
+        due
+    }
+
+    /// Whether the agent waits for all these calls. Then they are kept as such, and
+    /// [`Run::calls_due`] tells which of them go out now.
+    pub fn waits_for(&mut self, calls: &[ReadyCall]) -> bool {
+        let key = |ready: &ReadyCall| match ready.source {
+            boundary::Source::Held(key) => Some(key),
+            _ => None,
+        };
+        let Some(keys) = calls.iter().map(key).collect::<Option<Vec<CallKey>>>() else {
+            return false;
+        };
+        let pending = calls.iter().zip(keys).map(|(ready, key)| Pending {
+            call: ready.call.clone(),
+            key,
+            given: false,
+        });
+        self.pending.extend(pending);
+        true
+    }
+
+    /// Relays the agent's events until there is something else to do. All of a read's events are
+    /// sent as one batch.
+    pub async fn drive(
+        &mut self,
+        answer: &mut Answer<'_>,
+        budgets: Budgets,
+        begun: Instant,
+    ) -> Pause {
+        let deadline = budgets.deadline(begun);
+        let mut last = Instant::now();
+        let mut read = Vec::new();
+        loop {
+            while let Some(event) = self.backlog.pop_front() {
+                if let Some(pause) = self.take(event, answer).await {
+                    return pause;
+                }
+            }
+            if !answer.flush().await {
+                return Pause::Gone;
+            }
+            let silence = budgets.next(self.started, self.translator.open_tool().as_ref());
+            let wake = self
+                .settle_at()
+                .unwrap_or_else(|| budgets.after(last, silence));
+            tokio::select! {
+                biased;
+                step = self.agent.next(&mut read) => {
+                    last = Instant::now();
+                    self.backlog.extend(read.drain(..));
+                    if let Err(error) = step {
+                        return self.broken(error, answer).await;
+                    }
+                }
+                () = sleep_until(wake.min(deadline)) => {
+                    if let Some(pause) = self.settle(answer).await {
+                        return pause;
+                    }
+                    let now = Instant::now();
+                    if now >= deadline {
+                        return Pause::Failed(over_time(begun.elapsed()));
+                    }
+                    if now >= budgets.after(last, silence) {
+                        let open = self.translator.open_tool();
+                        return Pause::Failed(silent(silence, self.started, open.as_ref()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes events while no request borrows the run. Returns, with the reason, when it can't be
+    /// continued any more.
+    pub async fn wait(&mut self) -> &'static str {
+        let mut read = Vec::new();
+        loop {
+            if self.backlog.len() >= BACKLOG {
+                return std::future::pending().await;
+            }
+            let step = self.agent.next(&mut read).await;
+            for event in read.drain(..) {
+                match &event {
+                    AgentEvent::CallGivenUp(key) if self.pending.iter().any(|p| p.key == *key) => {
+                        return "the agent gave up waiting for a result";
+                    }
+                    AgentEvent::Finished(_) => return "the agent finished without the results",
+                    _ => self.backlog.push_back(event),
+                }
+            }
+            if step.is_err() {
+                return "the agent ended";
+            }
+        }
+    }
+
+    /// When pending calls have waited long enough for others.
+    fn settle_at(&self) -> Option<Instant> {
+        let (first, last) = self.settling?;
+        if !self.agent.can_wait() {
+            return Some(last + SETTLE);
+        }
+        let most = first + SETTLE_ANNOUNCED;
+        let expected = self.agent.expects_calls();
+        Some(if expected {
+            most
+        } else {
+            most.min(last + SETTLE_HELD)
+        })
+    }
+
+    /// The agent ended without a result: what is pending goes out, and text that was held back.
+    async fn broken(&mut self, error: AgentError, answer: &mut Answer<'_>) -> Pause {
+        if let AgentError::NotServed { message } = &error {
+            tracing::warn!(parent: &self.span, "the agent does not take the client's tools: {message}");
+            return Pause::NotServed;
+        }
+        while let Some(event) = self.backlog.pop_front() {
+            if let Some(pause) = self.take(event, answer).await {
+                return pause;
+            }
+        }
+        match self.settle(answer).await {
+            Some(Pause::Calls(calls)) if calls.iter().any(is_held) => {}
+            Some(pause) => return pause,
+            None => {}
+        }
+        Pause::Failed(turn_error(error, &self.model))
+    }
+
+    async fn take(&mut self, event: AgentEvent, answer: &mut Answer<'_>) -> Option<Pause> {
+        if !self.started {
+            self.started = true;
+            answer.started();
+        }
+        match &event {
+            AgentEvent::Finished(result) if result.is_error => {
+                let error = classify::error_result(&result.text);
+                return Some(Pause::Failed(turn_error(error, &self.model)));
+            }
+            AgentEvent::Finished(result) => {
+                self.usage = result.usage;
+                answer.finished();
+            }
+            AgentEvent::ToolCompleted(call)
+                if self.agent.can_wait() && boundary::changed_something(call) =>
+            {
+                answer.breach(&call.kind);
+            }
+            _ => {}
+        }
+        let held = matches!(event, AgentEvent::ToolRequested { .. });
+        let verdict = self.translator.on_event(event, answer.deltas());
+        self.follow(verdict, held, answer).await
+    }
+
+    /// Emits calls that wait for siblings, and text that was held back.
+    async fn settle(&mut self, answer: &mut Answer<'_>) -> Option<Pause> {
+        let verdict = self.translator.settle(answer.deltas());
+        self.follow(verdict, false, answer).await
+    }
+
+    async fn follow(
+        &mut self,
+        mut verdict: Verdict,
+        new_call: bool,
+        answer: &mut Answer<'_>,
+    ) -> Option<Pause> {
+        while let Verdict::Need(need) = verdict {
+            let fact = self.find_out(need, answer).await;
+            verdict = self.translator.learn(fact, answer.deltas());
+        }
+        if let Some(reason) = answer.take_deltas() {
+            return Some(Pause::Cut(reason));
+        }
+        let now = Instant::now();
+        self.settling = match (&verdict, self.settling) {
+            (Verdict::Settling, None) => Some((now, now)),
+            // Any event of a native run shows that siblings may be on their way.
+            (Verdict::Settling, Some((first, _))) if new_call || !self.agent.can_wait() => {
+                Some((first, now))
+            }
+            (Verdict::Settling, settling) => settling,
+            _ => None,
+        };
+        match verdict {
+            Verdict::Calls(calls) => Some(Pause::Calls(calls)),
+            Verdict::Stop(_) => Some(Pause::Finished),
+            Verdict::Continue | Verdict::Settling | Verdict::Need(_) => None,
+        }
+    }
+
+    async fn find_out(&mut self, need: Need, answer: &mut Answer<'_>) -> Fact {
+        match need {
+            Need::Exists(file) => {
+                let exists = tokio::fs::try_exists(&file).await;
+                Fact::Exists(file, exists.unwrap_or(true))
+            }
+            Need::Changes => {
+                let (changes, opaque) = self.agent.changes().await;
+                for path in opaque {
+                    answer.lost_change(&path);
+                }
+                Fact::Changes(changes)
+            }
+        }
+    }
+}
+
+fn is_held(ready: &ReadyCall) -> bool {
+    matches!(ready.source, boundary::Source::Held(_))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Where a run's events come from: an agent, or a test's script.
+
+use std::future::Future;
+
+use crate::{
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, ViewChange},
+    boundary::FileChange,
+    turn::ToolResult,
+};
+
+/// See [`AgentRun`], whose methods these are.
+pub(super) trait Source: Send {
+    fn next(
+        &mut self,
+        events: &mut Vec<AgentEvent>,
+    ) -> impl Future<Output = Result<(), AgentError>> + Send;
+
+    fn reply(&mut self, key: CallKey, result: ToolResult) -> bool;
+
+    fn can_wait(&self) -> bool;
+
+    fn expects_calls(&self) -> bool;
+
+    fn has_view(&self) -> bool;
+
+    fn kind(&self) -> &'static str;
+
+    fn pid(&self) -> Option<u32>;
+
+    /// What the agent has changed in its view up to now, and the paths of changes that no call can
+    /// carry.
+    fn changes(&self) -> impl Future<Output = (Vec<FileChange>, Vec<String>)> + Send;
+}
+
+impl Source for AgentRun {
+    async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
+        Self::next(self, events).await
+    }
+
+    fn reply(&mut self, key: CallKey, result: ToolResult) -> bool {
+        Self::reply(self, key, result)
+    }
+
+    fn can_wait(&self) -> bool {
+        Self::can_wait(self)
+    }
+
+    fn expects_calls(&self) -> bool {
+        Self::expects_calls(self)
+    }
+
+    fn has_view(&self) -> bool {
+        Self::has_view(self)
+    }
+
+    fn kind(&self) -> &'static str {
+        Self::kind(self)
+    }
+
+    fn pid(&self) -> Option<u32> {
+        Self::pid(self)
+    }
+
+    async fn changes(&self) -> (Vec<FileChange>, Vec<String>) {
+        let (mut changes, mut opaque) = (Vec::new(), Vec::new());
+        for change in Self::changes(self).await {
+            match change {
+                ViewChange::Text {
+                    path,
+                    before,
+                    after,
+                } => changes.push(FileChange {
+                    path,
+                    before,
+                    after,
+                }),
+                ViewChange::Opaque { path } => opaque.push(path),
+            }
+        }
+        (changes, opaque)
+    }
+}
