@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 from harness import Server, check, main, run, step
 
@@ -30,6 +31,7 @@ class Codex:
     """`codex exec` with a home of its own, in the server's workspace."""
 
     def __init__(self, server, scratch):
+        self.server = server
         self.workspace = server.workspace
         self.url = server.url
         # Codex takes no home below the system's directory for temporary files.
@@ -40,6 +42,7 @@ class Codex:
             "HOME": str(self.home),
             "CODEX_HOME": str(self.home),
             "OPEN_CURSOR_API_KEY": "unused",
+            "CODEX_API_KEY": "unused",
             # What no option stops ends here.
             "HTTP_PROXY": "http://127.0.0.1:9",
             "HTTPS_PROXY": "http://127.0.0.1:9",
@@ -55,14 +58,12 @@ class Codex:
             f'{provider}.env_key="OPEN_CURSOR_API_KEY"',
             f'{provider}.model_catalog_url="{self.url}/v1/models"',
             f'{provider}.wire_api="responses"',
-            f"{provider}.request_max_retries=0",
-            f"{provider}.stream_max_retries=0",
         ]
         return [option for setting in settings for option in ("-c", setting)]
 
-    def run(self, model, prompt):
+    def run(self, model, prompt, *options):
         """(exit status, events, stderr) of one prompt."""
-        return self.execute([CODEX], *self.options(), "-m", model, prompt)
+        return self.execute([CODEX], *self.options(), *options, "-m", model, prompt)
 
     def execute(self, argv, *arguments):
         argv = [*argv, "exec", "--json", "--skip-git-repo-check"]
@@ -150,12 +151,28 @@ def resumed(codex):
     check("once more" in out.splitlines()[-2], f"the answer is {out}")
 
 
-def error(codex, model, expected):
-    status, events, err = codex.run(model, "say hello")
+def error(codex, model, expected, *options):
+    """An error that is shown after one run of the agent: Codex repeats most requests five times."""
+    before = len(codex.server.runs())
+    status, events, err = codex.run(model, "say hello", *options)
+    runs = len(codex.server.runs()) - before
+    check(runs == 1, f"{runs} runs of the agent: {events}")
     check(status != 0, f"codex took the error for an answer: {events}")
     told = [event for event in events if event["type"] == "turn.failed"]
     check(told, f"no turn.failed: {events}")
     check(expected in json.dumps(told).lower(), f"no {expected!r} error was shown: {told}")
+
+
+def own_provider(codex, server):
+    """It tries a WebSocket first; our answer sends it to HTTP at once."""
+    answer = server.ask("auto", "say hello").strip()
+    options = ("-c", f'openai_base_url="{server.url}/v1"', "-m", "auto")
+    started = time.monotonic()
+    status, events, err = codex.execute([CODEX], *options, "say hello")
+    items = [event["item"] for event in events if event["type"] == "item.completed"]
+    check(status == 0 and texts(items) == [answer], f"codex exited {status}: {events} {err}")
+    again = [event for event in events if "econnecting" in json.dumps(event)]
+    check(not again, f"it tried again for {time.monotonic() - started:.1f} s: {again}")
 
 
 def proof(server, scratch):
@@ -176,6 +193,11 @@ def proof(server, scratch):
         error(codex, "replay-error-login", "log")
     with step("usage limit: an error that says so", 30):
         error(codex, "replay-error-usage-limit", "quota")
+    with step("usage limit before the first word: the same", 30):
+        quiet = ("-c", 'model_reasoning_summary="none"')
+        error(codex, "replay-error-usage-limit", "quota", *quiet)
+    with step("Codex's own provider with another address: no WebSocket, and no wait for it", 30):
+        own_provider(codex, server)
     scratch /= "other-tools"
     scratch.mkdir()
     agent = scratch / "agent"
@@ -188,4 +210,4 @@ def proof(server, scratch):
 
 if __name__ == "__main__":
     CODEX, BINARY = sys.argv[1:]
-    main(BINARY, proof)
+    main(BINARY, proof, "--dump-dir", "dumps")

@@ -81,9 +81,10 @@ def main(binary, body, *options):
 class Server:
     """`open-cursor serve` with the replay agent, or another, on a free port, in an empty workspace and home."""
 
-    def __init__(self, binary, scratch, options=(), agent="replay"):
+    def __init__(self, binary, scratch, options=(), agent="replay", environment=None):
         self.binary = binary
         self.options = options
+        self.environment = environment or {}
         self.agent = agent
         self.workspace = scratch / "workspace"
         self.home = scratch / "server-home"
@@ -95,10 +96,10 @@ class Server:
         self.home.mkdir()
         argv = [self.binary, "serve", "--port", "0", "--server-info", str(self.info)]
         argv += ["--agent", str(self.agent), "--workspace", str(self.workspace), *self.options]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment}
         with step("start open-cursor", 20, fatal=True), self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                argv, env=environment, cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
             try:
                 self.url = self._wait_for_address()
@@ -132,6 +133,10 @@ class Server:
         listing = subprocess.check_output(["ps", "-axww", "-o", "pid=,args="], text=True)
         lines = [line.strip() for line in listing.splitlines() if str(self.workspace) in line]
         return [line for line in lines if line.split()[0] != str(self.process.pid)]
+
+    def runs(self):
+        """The dumps of all turns so far: one for each request that was answered or failed."""
+        return list((self.home / "dumps").glob("turn-*"))
 
     def check_no_agent_left(self, seconds=10):
         deadline = time.monotonic() + seconds

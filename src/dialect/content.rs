@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{attachment, field::Field};
+use super::{attachment, field::Field, gemini};
 use crate::turn::{Part, ToolCall, ToolResult, TurnError};
 
 /// Reads a message's `content` (or Gemini's `parts`).
@@ -40,6 +40,9 @@ fn part(item: &Field<'_>, parts: &mut Vec<Part>) -> Result<(), TurnError> {
         parts.extend(files);
         return Ok(());
     }
+    if item.value.is_object() && gemini::part(item, parts)? {
+        return Ok(());
+    }
     parts.extend(simple_part(item)?);
     Ok(())
 }
@@ -52,12 +55,6 @@ fn simple_part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
     item.object()?;
     if let Some(attachment) = attachment::read(item)? {
         return Ok(Some(Part::Attachment(attachment)));
-    }
-    if let Some(call) = item.get_any(&["functionCall", "function_call"]) {
-        return Ok(Some(Part::ToolCall(gemini_call(&call)?)));
-    }
-    if let Some(response) = item.get_any(&["functionResponse", "function_response"]) {
-        return Ok(Some(Part::ToolResult(gemini_result(&response)?)));
     }
     Ok(Some(match item.opt_str("type")? {
         Some("text" | "input_text" | "output_text") => {
@@ -135,32 +132,6 @@ pub fn arguments(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     }
-}
-
-/// Gemini gives calls no id, so the name stands in for it.
-fn gemini_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
-    let name = call.require("name")?.str()?;
-    Ok(ToolCall {
-        id: call.opt_str("id")?.unwrap_or(name).to_owned(),
-        name: name.to_owned(),
-        arguments: arguments(call.get_any(&["args", "arguments"]).map(|args| args.value)),
-    })
-}
-
-fn gemini_result(response: &Field<'_>) -> Result<ToolResult, TurnError> {
-    let name = response.require("name")?.str()?;
-    let output = response.get("response");
-    Ok(ToolResult {
-        call_id: response.opt_str("id")?.unwrap_or(name).to_owned(),
-        name: Some(name.to_owned()),
-        content: output.as_ref().map_or_else(String::new, |output| {
-            match output.get_any(&["output", "result", "content"]) {
-                Some(text) if text.value.is_string() => arguments(Some(text.value)),
-                _ => output.value.to_string(),
-            }
-        }),
-        is_error: output.is_some_and(|output| output.get("error").is_some()),
-    })
 }
 
 #[cfg(test)]

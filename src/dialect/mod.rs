@@ -15,6 +15,7 @@ mod escape;
 mod field;
 mod format;
 mod frame;
+mod gemini;
 mod limits;
 mod openai_chat;
 mod openai_completions;
@@ -22,11 +23,17 @@ mod openai_error;
 mod openai_responses;
 mod openai_usage;
 mod parameters;
+mod route;
+mod status;
 mod tools;
 mod tree;
 mod x_cursor;
 
 pub use parameters::{Parameter, Treatment};
+pub use route::{
+    Ask, Compute, Sign, Streaming, Target, parameters_of, percent_decode, unversioned,
+};
+pub use status::{is_worth_a_retry, status};
 pub use tools::ToolFormat;
 
 use std::sync::Arc;
@@ -48,37 +55,43 @@ pub fn all(stored: usize) -> Vec<Arc<dyn Dialect>> {
         Arc::new(openai_responses::Responses::new(stored)),
         Arc::new(openai_completions::Completions),
         Arc::new(anthropic::Messages),
+        Arc::new(gemini::Gemini),
     ]
 }
 
 /// One wire format.
 pub trait Dialect: Send + Sync {
-    /// The path it is served under, without the `/v1` prefix.
+    /// Where it answers, as people are told: `/v1/messages`.
     fn path(&self) -> &'static str;
+
+    /// What logs and metrics call it.
+    fn name(&self) -> &'static str {
+        self.path().trim_start_matches("/v1/")
+    }
+
+    /// What a request to this path asks for; `None` if the path is not one of this dialect's.
+    fn route(&self, path: &str, _query: &str) -> Option<Ask> {
+        (unversioned(path) == unversioned(self.path())).then(|| Ask::Answer(Target::default()))
+    }
 
     /// What becomes of each request parameter.
     fn parameters(&self) -> &'static [Parameter];
 
-    /// Reads a request body.
+    /// Reads a request body. `target` holds what the path said of it.
     ///
     /// # Errors
     /// `InvalidRequest` that names the field at fault by its path.
-    fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError>;
+    fn decode(&self, body: &[u8], target: Target, stamp: Stamp) -> Result<Request, TurnError>;
 
-    /// The body of an answer that is an error; OpenAI's, if nothing else is said.
+    /// The body of an error response; OpenAI's by default.
     fn error(&self, error: &TurnError) -> Vec<u8> {
         openai_error::error_object(error).to_string().into_bytes()
     }
 
-    /// Paths whose answers are computed from the request alone.
-    fn computed(&self) -> &'static [Computed] {
+    /// What only this dialect's clients send. It decides whose shape the response of a shared path
+    /// (`/models`) or of an unknown one has.
+    fn signs(&self) -> &'static [Sign] {
         &[]
-    }
-
-    /// What only this dialect's clients send: it tells whose shape the answer of a shared path,
-    /// such as `/models`, must have.
-    fn sign(&self) -> Option<Sign> {
-        None
     }
 
     /// The list of all models.
@@ -91,23 +104,6 @@ pub trait Dialect: Send + Sync {
     fn model(&self, model: &Entry) -> Value {
         json!(model)
     }
-}
-
-/// By what a dialect's clients are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    /// A header of this name.
-    Header(&'static str),
-    /// A parameter of this name in the address.
-    Query(&'static str),
-}
-
-/// A path that needs no model.
-pub struct Computed {
-    /// The path, without the `/v1` prefix.
-    pub path: &'static str,
-    /// From the body of the request to that of the answer.
-    pub answer: fn(&[u8]) -> Result<Vec<u8>, TurnError>,
 }
 
 /// What makes an answer unlike any other.
@@ -166,11 +162,68 @@ pub trait Reply: Send + Sync {
     /// The body of an answer that is not streamed, with the further choices if any were asked for.
     fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8>;
 
-    /// What shows that a silent stream lives.
+    /// Whether a failure before the first delta is written as the end of a stream instead of a
+    /// status: some clients repeat a request on almost any status.
+    fn streams_failure(&self, _error: &TurnError) -> bool {
+        false
+    }
+
+    /// Written while nothing else is, so that the client does not give up.
     fn heartbeat(&self) -> &'static [u8] {
         COMMENT
+    }
+
+    /// The media type of the stream.
+    fn content_type(&self) -> &'static str {
+        "text/event-stream"
     }
 }
 
 /// A comment, which every reader of server-sent events passes over.
 pub const COMMENT: &[u8] = b": keep-alive\n\n";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_changes_are_named_in_every_dialect() {
+        let mut body = json!({
+            "messages": [{"role": "user", "content": "hi"}], "input": "hi", "prompt": "hi",
+            "contents": "hi", "stream_options": {"include_usage": false},
+        });
+        let lost = vec!["/a/b".to_owned()];
+        for dialect in all(0) {
+            // Responses knows it as a stored prompt.
+            body["prompt"] = match dialect.path() {
+                "/v1/responses" => Value::Null,
+                _ => "hi".into(),
+            };
+            let reply = || {
+                let stamp = Stamp {
+                    id: "1".to_owned(),
+                    created: 1,
+                };
+                let body = body.to_string();
+                let request = dialect.decode(body.as_bytes(), Target::default(), stamp);
+                request.unwrap().reply
+            };
+            let end = TurnEnd {
+                lost_changes: lost.clone(),
+                ..TurnEnd::finished(FinishReason::Stop, None)
+            };
+            let mut out = Vec::new();
+            reply().end(&end, &mut out);
+            let answer = Collected {
+                lost_changes: lost.clone(),
+                ..Collected::empty()
+            };
+            for out in [out, reply().whole(&answer, &[])] {
+                let out = String::from_utf8(out).unwrap();
+                let named = out.matches(r#""lost_changes":["/a/b"]"#).count();
+                assert_eq!(named, 1, "{}: {out}", dialect.path());
+            }
+        }
+    }
+}

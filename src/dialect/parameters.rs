@@ -2,7 +2,7 @@
 //! listed by `GET /v1/parameters` and shown in the README.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::field::Field;
 use crate::turn::TurnError;
@@ -78,20 +78,33 @@ pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, Tur
     for parameter in table {
         let found = wish(body, parameter.name)?;
         match (parameter.treatment, found) {
-            (Treatment::Refused, Some(field)) => {
+            // `"logprobs": 0` asks for none.
+            (Treatment::Refused, Some(field)) if field.value.as_f64() != Some(0.0) => {
                 return Err(field.fail(format_args!("is not supported: {}", parameter.note)));
             }
             (Treatment::Ignored, Some(_)) => ignored.push(parameter.name.to_owned()),
             _ => {}
         }
     }
-    for key in body.object()?.keys() {
-        let is_known = |parameter: &Parameter| parameter.name.split('.').next() == Some(key);
-        if !table.iter().any(is_known) {
-            ignored.push(key.clone());
+    unknown(body, "", table, &mut ignored);
+    Ok(ignored)
+}
+
+/// Names the members that the table does not know: those of the body, and those of each object of
+/// which it lists members.
+fn unknown(object: &Field<'_>, path: &str, table: &[Parameter], ignored: &mut Vec<String>) {
+    for key in object.value.as_object().into_iter().flat_map(Map::keys) {
+        let name = format!("{path}{key}");
+        let inner = format!("{name}.");
+        let is_parent = |parameter: &Parameter| parameter.name.starts_with(&inner);
+        if table.iter().any(is_parent) {
+            if let Some(member) = object.get(key) {
+                unknown(&member, &inner, table, ignored);
+            }
+        } else if !table.iter().any(|parameter| parameter.name == name) {
+            ignored.push(name);
         }
     }
-    Ok(ignored)
 }
 
 /// The member at a path, if it asks for something. What has members can be nothing else: a wish that
@@ -112,11 +125,10 @@ fn wish<'a>(body: &Field<'a>, path: &str) -> Result<Option<Field<'a>>, TurnError
 fn asks_for_something(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
-        Value::Number(number) => number.as_f64() != Some(0.0),
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(members) => !members.is_empty(),
-        Value::Bool(true) => true,
+        Value::Bool(true) | Value::Number(_) => true,
     }
 }
 

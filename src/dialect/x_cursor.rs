@@ -1,12 +1,16 @@
-//! What we add to every format: `x_cursor`, beside the fields that clients know.
+//! What we add to every format: the member `x_cursor`, beside those that clients know.
 
 use serde_json::{Value, json};
 
 use crate::turn::Usage;
 
-/// Says beside the usage that it is an estimate, if it is.
-pub fn mark_estimate(object: &mut Value, usage: &Usage) {
-    if usage.estimated {
-        object["x_cursor"] = json!({"usage_estimated": true});
+/// Adds what a client should know of an answer and no format has a place for: that the usage is an
+/// estimate (`usage_estimated`), and the files whose change reached no tool call (`lost_changes`).
+pub fn note(object: &mut Value, usage: Option<&Usage>, lost_changes: &[String]) {
+    if usage.is_some_and(|usage| usage.estimated) {
+        object["x_cursor"]["usage_estimated"] = true.into();
+    }
+    if !lost_changes.is_empty() {
+        object["x_cursor"]["lost_changes"] = json!(lost_changes);
     }
 }

@@ -284,6 +284,8 @@ pub(super) struct Answer<'a> {
     batch: Vec<TurnEvent>,
     /// What the client was told that the answer cost, once it has ended.
     usage: Option<Usage>,
+    /// The files whose changes could not be carried to the client.
+    lost_changes: Vec<String>,
 }
 
 impl<'a> Answer<'a> {
@@ -304,6 +306,7 @@ impl<'a> Answer<'a> {
             deltas: Vec::new(),
             batch: Vec::new(),
             usage: None,
+            lost_changes: Vec::new(),
         })
     }
 
@@ -359,6 +362,7 @@ impl<'a> Answer<'a> {
             path,
             "a change of the agent is lost: the file is binary or too large"
         );
+        self.lost_changes.push(path.to_owned());
         self.deltas.push(Delta::Text(format!(
             "\n\n[open-cursor: {path} was NOT changed: the file is binary or too large to send as a \
              tool call]\n\n"
@@ -386,7 +390,11 @@ impl<'a> Answer<'a> {
         outcome: Result<FinishReason, TurnError>,
         usage: Option<Usage>,
     ) -> Option<[Message; 2]> {
-        let mut end = TurnEnd { outcome, usage };
+        let mut end = TurnEnd {
+            outcome,
+            usage,
+            lost_changes: std::mem::take(&mut self.lost_changes),
+        };
         // What the translator still had may be too long.
         if let Some(reason) = self.take_deltas() {
             end.outcome = Ok(reason);

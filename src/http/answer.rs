@@ -17,7 +17,7 @@ use super::{
     reply, sse,
 };
 use crate::{
-    dialect::{Computed, Dialect},
+    dialect::{Compute, Dialect, Target},
     dump::{Dump, Part},
     turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
 };
@@ -29,6 +29,7 @@ const LARGE: usize = 256 * 1024;
 pub async fn answer<B: Buf>(
     app: &App,
     dialect: Arc<dyn Dialect>,
+    target: Target,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
@@ -44,6 +45,7 @@ pub async fn answer<B: Buf>(
     let result = run(
         app,
         &dialect,
+        target,
         headers,
         (body, reserved),
         record,
@@ -59,13 +61,14 @@ pub async fn answer<B: Buf>(
 async fn run(
     app: &App,
     dialect: &Arc<dyn Dialect>,
+    target: Target,
     headers: &HeaderMap,
     (body, reserved): (Vec<u8>, Reserved),
     record: &Record,
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
     let (decoder, stamp) = (Arc::clone(dialect), record.stamp());
-    let request = off_runtime(body.len(), move || decoder.decode(&body, stamp)).await?;
+    let request = off_runtime(body.len(), move || decoder.decode(&body, target, stamp)).await?;
     let header = |name: &str| {
         let value = headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -109,15 +112,14 @@ async fn run(
 
 /// Answers a request that needs no model.
 pub async fn compute<B: Buf>(
-    computed: &Computed,
+    compute: Compute,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
     budget: &Budget,
 ) -> Result<Response, TurnError> {
     body::check_headers(headers)?;
     let (body, _reserved) = body::read(headers, body, budget).await?;
-    let answer = computed.answer;
-    let answer = off_runtime(body.len(), move || answer(&body)).await?;
+    let answer = off_runtime(body.len(), move || compute(&body)).await?;
     Ok(reply::json(StatusCode::OK, answer))
 }
 
@@ -157,6 +159,7 @@ async fn collect(mut choices: Choices) -> Result<Vec<Collected>, TurnError> {
                     choices.end(&end);
                     answer.finish_reason = end.outcome?;
                     answer.usage = end.usage;
+                    answer.lost_changes = end.lost_changes;
                 }
             }
         }

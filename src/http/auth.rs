@@ -5,7 +5,10 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use warp::http::{HeaderMap, header};
 
-use crate::turn::{ErrorKind, TurnError};
+use crate::{
+    dialect::parameters_of,
+    turn::{ErrorKind, TurnError},
+};
 
 /// The key that clients must send. Never shown.
 #[derive(Clone)]
@@ -19,15 +22,23 @@ impl ApiKey {
         (!key.is_empty()).then(|| Self(key.to_owned()))
     }
 
-    /// Checks `Authorization: Bearer …` or `x-api-key`. How long that takes tells no more than the
-    /// key's length.
+    /// Checks `Authorization: Bearer …`, `x-api-key`, or as Google's clients send it:
+    /// `x-goog-api-key` or `?key=`. The time it takes reveals no more than the key's length.
     ///
     /// # Errors
     /// `Unauthorized`.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), TurnError> {
-        let given = bearer(headers).or_else(|| headers.get("x-api-key").map(|key| key.as_bytes()));
+    pub fn check(&self, headers: &HeaderMap, query: &str) -> Result<(), TurnError> {
+        let header = |name: &str| Some(headers.get(name)?.as_bytes().to_vec());
+        let given = bearer(headers)
+            .map(<[u8]>::to_vec)
+            .or_else(|| header("x-api-key"))
+            .or_else(|| header("x-goog-api-key"))
+            .or_else(|| {
+                let mut parameters = parameters_of(query);
+                parameters.find_map(|(name, value)| (name == "key").then(|| value.into_bytes()))
+            });
         let wrong = match given {
-            Some(given) if self.0.as_bytes().ct_eq(given).into() => return Ok(()),
+            Some(given) if self.0.as_bytes().ct_eq(&given).into() => return Ok(()),
             Some(_) => "the API key is not the one of this server",
             None => "this server needs its API key",
         };
@@ -66,17 +77,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_key_in_either_header() {
+    fn one_key_in_any_place() {
         let key = ApiKey::new(" s3cret\n").unwrap();
         let allowed = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            key.check(&headers).is_ok()
+            key.check(&headers, "").is_ok()
         };
         for (name, value) in [
             ("authorization", "Bearer s3cret"),
             ("authorization", "bearer  s3cret"),
             ("x-api-key", "s3cret"),
+            ("x-goog-api-key", "s3cret"),
         ] {
             assert!(allowed(name, value), "{name}: {value}");
         }
@@ -92,7 +104,11 @@ mod tests {
         ] {
             assert!(!allowed(name, value), "{name}: {value}");
         }
-        assert!(key.check(&HeaderMap::new()).is_err());
+        let by_query = |query: &str| key.check(&HeaderMap::new(), query).is_ok();
+        assert!(by_query("alt=sse&key=s3cret") && by_query("key=s3%63ret"));
+        for query in ["", "key=", "key=s3cre", "keys=s3cret", "a=s3cret"] {
+            assert!(!by_query(query), "{query}");
+        }
         assert!(ApiKey::new(" \n").is_none());
         assert!(!format!("{key:?}").contains("s3cret"));
     }

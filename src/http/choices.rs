@@ -16,6 +16,7 @@ pub(super) struct Choices {
     /// How many have not ended.
     open: usize,
     usage: Option<Usage>,
+    lost_changes: Vec<String>,
     record: Record,
     /// The memory of the request, which is in use until the agent has its prompt.
     reserved: Option<Reserved>,
@@ -29,6 +30,7 @@ impl Choices {
             streams,
             first: 0,
             usage: None,
+            lost_changes: Vec::new(),
             record,
             reserved,
         }
@@ -68,16 +70,18 @@ impl Choices {
     }
 
     /// Notes that a choice ended. `Some` if the answer ends with it: at the last choice, with the
-    /// usage of all, or at a failure.
+    /// usage and the lost changes of all, or at a failure.
     pub fn end(&mut self, end: &TurnEnd) -> Option<TurnEnd> {
         self.open = self.open.saturating_sub(1);
         self.usage = match (self.usage, end.usage) {
             (Some(sum), Some(usage)) => Some(sum + usage),
             (sum, usage) => sum.or(usage),
         };
+        self.lost_changes.extend_from_slice(&end.lost_changes);
         let end = (self.open == 0 || end.outcome.is_err()).then(|| TurnEnd {
             outcome: end.outcome.clone(),
             usage: self.usage,
+            lost_changes: std::mem::take(&mut self.lost_changes),
         })?;
         self.record.end(&end);
         Some(end)

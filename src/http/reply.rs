@@ -6,7 +6,7 @@ use warp::{
 };
 
 use crate::{
-    dialect::Dialect,
+    dialect::{self, Dialect},
     turn::{ErrorKind, TurnError},
 };
 
@@ -45,7 +45,9 @@ pub fn say_ignored(response: &mut Response, ignored: &[String]) {
 
 /// An error in the dialect's shape.
 pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
-    let mut response = json(status(error.kind), dialect.error(error));
+    let status = StatusCode::from_u16(dialect::status(error.kind));
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, dialect.error(error));
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after {
         // A delay of a fraction of a second is still a delay.
@@ -55,41 +57,9 @@ pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
     if error.kind == ErrorKind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if !is_worth_a_retry(error.kind) {
+    if !dialect::is_worth_a_retry(error.kind) {
         // The OpenAI and Anthropic SDKs read it; without it they retry twice, each time a new agent.
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     response
-}
-
-/// Clients retry 408, 409, 429 and 5xx, so what a retry can't fix is another 4xx, except where
-/// the meaning of the status weighs more (a misconfigured agent is no fault of the request).
-fn status(kind: ErrorKind) -> StatusCode {
-    match kind {
-        ErrorKind::InvalidRequest | ErrorKind::UnknownResponse | ErrorKind::ContextTooLong => {
-            StatusCode::BAD_REQUEST
-        }
-        ErrorKind::Unauthorized | ErrorKind::NotLoggedIn => StatusCode::UNAUTHORIZED,
-        ErrorKind::UsageLimit => StatusCode::PAYMENT_REQUIRED,
-        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-        ErrorKind::NotFound | ErrorKind::UnknownModel => StatusCode::NOT_FOUND,
-        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ErrorKind::BadAnswer => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorKind::RateLimit => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::AgentMissing | ErrorKind::AgentRefused | ErrorKind::Internal => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-        ErrorKind::AgentFailed => StatusCode::BAD_GATEWAY,
-        ErrorKind::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-    }
-}
-
-fn is_worth_a_retry(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::RateLimit | ErrorKind::AgentFailed | ErrorKind::ShuttingDown
-    )
 }

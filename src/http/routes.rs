@@ -9,7 +9,6 @@ use std::{
 
 use bytes::Buf;
 use futures::Stream;
-use percent_encoding::percent_decode_str;
 use serde_json::json;
 use warp::{
     Filter,
@@ -31,7 +30,7 @@ use super::{
     unserved,
 };
 use crate::{
-    dialect::{Computed, Dialect, Sign},
+    dialect::{Ask, Compute, Dialect, Sign, Target, parameters_of, percent_decode, unversioned},
     dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
@@ -141,8 +140,8 @@ impl App {
 
 /// What is served at a path.
 enum Route {
-    Answer(Arc<dyn Dialect>),
-    Compute(&'static Computed),
+    Answer(Arc<dyn Dialect>, Target),
+    Compute(Compute),
     Models,
     Model(String),
     Parameters,
@@ -154,39 +153,39 @@ enum Route {
 }
 
 impl Route {
-    /// Every path also exists without `/v1`, which some clients leave out of their base URL.
-    fn find(path: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
+    /// The dialects' own paths come first. The others exist also without `/v1`, which some clients
+    /// leave out of their base URL.
+    fn find(path: &str, query: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
         if path == "/" {
             return Some(Self::Page);
         }
-        let path = path.strip_prefix("/v1").unwrap_or(path);
-        let path = path.strip_suffix('/').unwrap_or(path);
-        if let Some(dialect) = dialects.iter().find(|dialect| dialect.path() == path) {
-            return Some(Self::Answer(Arc::clone(dialect)));
+        for dialect in dialects {
+            if let Some(ask) = dialect.route(path, query) {
+                return Some(match ask {
+                    Ask::Answer(target) => Self::Answer(Arc::clone(dialect), target),
+                    Ask::Compute(compute) => Self::Compute(compute),
+                    Ask::Models => Self::Models,
+                    Ask::Model(name) => Self::Model(name),
+                });
+            }
         }
-        let mut computed = dialects.iter().flat_map(|dialect| dialect.computed());
-        if let Some(computed) = computed.find(|computed| computed.path == path) {
-            return Some(Self::Compute(computed));
-        }
-        match path {
+        match unversioned(path) {
             "/models" => Some(Self::Models),
             "/parameters" => Some(Self::Parameters),
             "/health" => Some(Self::Health),
             "/healthz" => Some(Self::Alive),
             "/readyz" => Some(Self::Ready),
             "/metrics" => Some(Self::Metrics),
-            _ => {
-                let id = path.strip_prefix("/models/")?;
-                // Model ids may contain a slash, which clients escape.
-                let id = percent_decode_str(id).decode_utf8_lossy();
-                (!id.is_empty()).then(|| Self::Model(id.into_owned()))
+            path => {
+                let name = path.strip_prefix("/models/")?;
+                (!name.is_empty()).then(|| Self::Model(percent_decode(name)))
             }
         }
     }
 
     fn method(&self) -> Method {
         match self {
-            Self::Answer(_) | Self::Compute(_) => Method::POST,
+            Self::Answer(..) | Self::Compute(_) => Method::POST,
             _ => Method::GET,
         }
     }
@@ -197,25 +196,21 @@ impl Route {
     }
 }
 
-/// The dialect that the client of a request speaks: the one whose path it asks for or whose sign it
-/// sends.
+/// The dialect that the client of a request speaks: the one whose path it asks for, else the one
+/// whose sign it sends, else the first.
 fn spoken<'a>(
     path: &str,
     query: &str,
     headers: &HeaderMap,
     dialects: &'a [Arc<dyn Dialect>],
 ) -> &'a dyn Dialect {
-    let path = path.strip_prefix("/v1").unwrap_or(path);
-    let is_its_path = |dialect: &&Arc<dyn Dialect>| {
-        let rest = path.strip_prefix(dialect.path());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let sends_its_sign = |dialect: &&Arc<dyn Dialect>| match dialect.sign() {
-        Some(Sign::Header(name)) => headers.contains_key(name),
-        Some(Sign::Query(name)) => query
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some(name)),
-        None => false,
+    let is_its_path = |dialect: &&Arc<dyn Dialect>| dialect.route(path, query).is_some();
+    let sends_its_sign = |dialect: &&Arc<dyn Dialect>| {
+        dialect.signs().iter().any(|sign| match *sign {
+            Sign::Path(beginning) => unversioned(path).starts_with(beginning),
+            Sign::Header(name) => headers.contains_key(name),
+            Sign::Query(name) => parameters_of(query).any(|(key, _)| key == name),
+        })
     };
     let found = dialects.iter().find(is_its_path);
     let found = found.or_else(|| dialects.iter().find(sends_its_sign));
@@ -253,10 +248,9 @@ async fn dispatch<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, warp::Rejection> {
     let path = path.as_str();
-    let route = Route::find(path, &app.dialects);
+    let route = Route::find(path, &query, &app.dialects);
     let dialect = spoken(path, &query, &headers, &app.dialects);
-    let turns = matches!(route, Some(Route::Answer(_))).then(|| dialect.path());
-    let turns = turns.map(|path| path.trim_start_matches('/'));
+    let turns = matches!(route, Some(Route::Answer(..))).then(|| dialect.name());
     let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.metrics));
     if route
         .as_ref()
@@ -271,6 +265,7 @@ async fn dispatch<B: Buf>(
         let head = Head {
             method: &method,
             path,
+            query: &query,
             headers: &headers,
             admitted,
         };
@@ -297,6 +292,7 @@ async fn dispatch<B: Buf>(
 struct Head<'a> {
     method: &'a Method,
     path: &'a str,
+    query: &'a str,
     headers: &'a HeaderMap,
     /// Whether its user may use the server.
     admitted: Result<(), TurnError>,
@@ -314,6 +310,7 @@ async fn handle<B: Buf>(
     let Head {
         method,
         path,
+        query,
         headers,
         ..
     } = *head;
@@ -324,7 +321,7 @@ async fn handle<B: Buf>(
         return Ok(response);
     }
     let authorized = head.admitted.clone().and_then(|()| match &config.api_key {
-        Some(key) => key.check(headers),
+        Some(key) => key.check(headers, query),
         None => Ok(()),
     });
     let trusted = authorized.is_ok();
@@ -344,11 +341,20 @@ async fn handle<B: Buf>(
         if let Ok(value) = HeaderValue::from_str(allowed.as_str()) {
             response.headers_mut().insert(header::ALLOW, value);
         }
+        if headers.contains_key(header::UPGRADE) {
+            // By this status Codex knows that there is no WebSocket here, and uses HTTP at once;
+            // after any other it tries five times more.
+            *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+            let protocol = HeaderValue::from_static("HTTP/1.1");
+            response.headers_mut().insert(header::UPGRADE, protocol);
+        }
         return Ok(response);
     }
     match route {
-        Route::Answer(dialect) => answer::answer(app, dialect, headers, body, record).await,
-        Route::Compute(computed) => answer::compute(computed, headers, body, app.bodies()).await,
+        Route::Answer(dialect, target) => {
+            answer::answer(app, dialect, target, headers, body, record).await
+        }
+        Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
         Route::Parameters => Ok(parameters(&app.dialects)),
@@ -364,10 +370,7 @@ async fn handle<B: Buf>(
 fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
     let data: Vec<_> = dialects
         .iter()
-        .map(|dialect| {
-            let path = format!("/v1{}", dialect.path());
-            json!({"path": path, "parameters": dialect.parameters()})
-        })
+        .map(|dialect| json!({"path": dialect.path(), "parameters": dialect.parameters()}))
         .collect();
     let body = json!({"object": "list", "data": data});
     reply::json(StatusCode::OK, body.to_string().into_bytes())

@@ -65,7 +65,12 @@ pub async fn stream(
         let Some((choice, batch)) = batch else { break };
         match &batch[..] {
             [.., TurnEvent::End(end)] if !batch.iter().any(is_delta) => {
-                if let Err(error) = &end.outcome {
+                if let Err(error) = &end.outcome
+                    && !body
+                        .reply
+                        .as_ref()
+                        .is_some_and(|reply| reply.streams_failure(error))
+                {
                     return Err(error.clone());
                 }
             }
@@ -74,11 +79,12 @@ pub async fn stream(
         }
         body.encode(choice, &batch);
     }
+    let content_type = body.reply.as_ref().map(|reply| reply.content_type());
     let mut response = warp::reply::stream(body).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream"),
+        HeaderValue::from_static(content_type.unwrap_or("text/event-stream")),
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Keeps reverse proxies from collecting the stream before they pass it on.
@@ -185,7 +191,7 @@ mod tests {
 
     use super::{super::record::Record, *};
     use crate::{
-        dialect::{self, COMMENT, Stamp},
+        dialect::{self, COMMENT, Stamp, Target},
         engine::TurnStream,
         turn::{ErrorKind, FinishReason},
     };
@@ -196,7 +202,10 @@ mod tests {
             created: 1,
         };
         let body = br#"{"messages": [{"role": "user", "content": "hi"}]}"#;
-        dialect::all(0)[0].decode(body, stamp).unwrap().reply
+        dialect::all(0)[0]
+            .decode(body, Target::default(), stamp)
+            .unwrap()
+            .reply
     }
 
     fn choices(stream: TurnStream) -> Choices {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    dialect::Dialect,
+    dialect::{Dialect, unversioned},
     turn::{ErrorKind, TurnError},
 };
 
@@ -35,7 +35,7 @@ const KNOWN: &[(&str, &str)] = &[
 
 /// The error; it explains the parts of other APIs that can't be served.
 pub fn error(path: &str, dialects: &[Arc<dyn Dialect>]) -> TurnError {
-    let inner = path.strip_prefix("/v1").unwrap_or(path);
+    let inner = unversioned(path);
     let lacking = KNOWN
         .iter()
         .find(|(beginning, _)| begins_with(inner, beginning))
@@ -44,10 +44,7 @@ pub fn error(path: &str, dialects: &[Arc<dyn Dialect>]) -> TurnError {
                 ": open-cursor answers by running Cursor's agent, which has nothing to offer for {what}"
             )
         });
-    let served: Vec<String> = dialects
-        .iter()
-        .map(|dialect| format!("/v1{}", dialect.path()))
-        .collect();
+    let served: Vec<&str> = dialects.iter().map(|dialect| dialect.path()).collect();
     TurnError::new(
         ErrorKind::NotFound,
         format!(

@@ -96,8 +96,8 @@ settings! {
     /// How many turns the dump directory keeps
     dump_keep "dump-keep" "N": NonZeroUsize = "50";
 
-    /// Responses kept in memory, for `previous_response_id` to continue them; 0 keeps none
-    responses_store "responses-store" "N": usize = "0";
+    /// Responses kept in memory for requests that continue or refer to them; 0 keeps none
+    responses_store "responses-store" "N": usize = "1000";
 
     /// Keep the agent from changing files itself: require, auto or off
     fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";

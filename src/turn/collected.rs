@@ -17,6 +17,8 @@ pub struct Collected {
     pub finish_reason: FinishReason,
     /// What the turn cost, if the agent said so.
     pub usage: Option<Usage>,
+    /// As in [`TurnEnd::lost_changes`](super::TurnEnd::lost_changes).
+    pub lost_changes: Vec<String>,
 }
 
 impl Collected {
@@ -30,6 +32,7 @@ impl Collected {
             activity: Vec::new(),
             finish_reason: FinishReason::Stop,
             usage: None,
+            lost_changes: Vec::new(),
         }
     }
 
@@ -37,6 +40,12 @@ impl Collected {
     pub fn usage_of(answers: &[&Self]) -> Option<Usage> {
         let known = answers.iter().filter_map(|answer| answer.usage);
         known.reduce(|sum, usage| sum + usage)
+    }
+
+    /// The files whose changes several answers lost, in order.
+    pub fn lost_changes_of(answers: &[&Self]) -> Vec<String> {
+        let lost = answers.iter().flat_map(|answer| &answer.lost_changes);
+        lost.cloned().collect()
     }
 
     /// Adds one delta.

@@ -42,6 +42,9 @@ pub struct TurnEnd {
     pub outcome: Result<FinishReason, TurnError>,
     /// What the turn cost; `None` if the agent did not say, which is never the same as zero.
     pub usage: Option<Usage>,
+    /// The files that the agent changed and no tool call could carry to the client: these changes
+    /// are lost.
+    pub lost_changes: Vec<String>,
 }
 
 impl TurnEnd {
@@ -51,6 +54,7 @@ impl TurnEnd {
         Self {
             outcome: Ok(reason),
             usage,
+            lost_changes: Vec::new(),
         }
     }
 
@@ -60,6 +64,7 @@ impl TurnEnd {
         Self {
             outcome: Err(error),
             usage: None,
+            lost_changes: Vec::new(),
         }
     }
 }

@@ -29,11 +29,56 @@ async fn refusals_have_the_same_status_and_words_everywhere() {
     ] {
         let mut told: Vec<(u16, String)> = Vec::new();
         for (wire, request) in requests(model) {
-            let answer = server.post_to(wire.path(), &request).await;
+            let answer = server.ask(wire, &request).await;
             told.push((answer.status, wire.error(&answer.json())));
         }
         assert!(told.len() > 1 && told[0].0 >= 400);
         assert!(told.iter().all(|other| *other == told[0]), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_is_refused_in_the_way_that_codex_understands() {
+    let server = TestServer::start().await;
+    let response = warp::test::request()
+        .path("/v1/responses")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .reply(&routes(server.app.clone()))
+        .await;
+    assert_eq!(response.status(), 426);
+    assert_eq!(response.headers()["allow"], "POST");
+}
+
+/// Codex repeats a request five times on a status such as 401 or 402, each time with a new run.
+#[tokio::test]
+async fn codex_gets_failures_that_a_retry_cannot_fix_in_the_stream() {
+    let server = TestServer::start().await;
+    for (model, status, code) in [
+        ("fake-usage-limit", 402, "insufficient_quota"),
+        ("fake-login", 401, "invalid_prompt"),
+        ("fake-untrusted", 500, "invalid_prompt"),
+        ("fake-rate-limit", 429, ""),
+    ] {
+        let mut request = json!({"model": model, "input": "hi", "stream": true});
+        let plain = server.post_to("/v1/responses", &request).await;
+        assert_eq!(plain.status, status, "{}", plain.body);
+        request["client_metadata"] = json!({"x-codex-installation-id": "1"});
+        let answer = server.post_to("/v1/responses", &request).await;
+        if code.is_empty() {
+            assert_eq!(answer.status, status, "a retry can help: {}", answer.body);
+            continue;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let (name, last) = *frames(&answer.body).last().unwrap();
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(name, Some("response.failed"));
+        assert_eq!(last["response"]["error"]["code"], code);
+        let message = plain.json()["error"]["message"].clone();
+        assert_eq!(last["response"]["error"]["message"], message);
+        request["stream"] = false.into();
+        let whole = server.post_to("/v1/responses", &request).await;
+        assert_eq!(whole.status, status, "{}", whole.body);
     }
 }
 
@@ -63,16 +108,21 @@ async fn counts_that_anthropics_types_demand_are_marked_where_they_are_ours() {
 async fn errors_about_the_request_have_the_dialects_shape() {
     let server = TestServer::start().await;
     for (wire, mut request) in requests("fake-ok") {
-        request["model"] = 5.into();
-        let answer = server.post_to(wire.path(), &request).await;
+        let field = match wire.name() {
+            // The model stands in the address.
+            "gemini" => "contents",
+            _ => "model",
+        };
+        request[field] = 5.into();
+        let answer = server.ask(wire, &request).await;
         assert_eq!(answer.status, 400, "{}", wire.path());
         assert!(
-            wire.error(&answer.json()).contains("`model`"),
+            wire.error(&answer.json()).contains(&format!("`{field}")),
             "{}",
             answer.body
         );
         let response = warp::test::request()
-            .path(wire.path())
+            .path(&wire.send(&request).0)
             .reply(&routes(server.app.clone()))
             .await;
         assert_eq!(response.status(), 405);
@@ -113,18 +163,22 @@ async fn hosted_tools_are_refused_or_named() {
             continue;
         }
         request["tools"] = json!([{"type": "web_search"}, {"type": "file_search"}]);
-        let answer = server.post_to(wire.path(), &request).await;
+        let answer = server.ask(wire, &request).await;
         assert_eq!(answer.status, 400, "{}", wire.path());
         let message = wire.error(&answer.json());
         for named in ["`tools[1]`", "`file_search`"] {
             assert!(message.contains(named), "{message}");
         }
         request["tools"].as_array_mut().unwrap().pop();
-        let answer = server.post_to(wire.path(), &request).await;
+        let answer = server.ask(wire, &request).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert_eq!(answer.headers["x-open-cursor-ignored"], "tools.web_search");
+        if wire.name() == "gemini" {
+            // It names functions only.
+            continue;
+        }
         request["tool_choice"] = json!({"type": "web_search"});
-        let answer = server.post_to(wire.path(), &request).await;
+        let answer = server.ask(wire, &request).await;
         assert_eq!(answer.status, 400, "{}", wire.path());
         assert!(wire.error(&answer.json()).contains("`web_search`"));
     }

@@ -88,6 +88,10 @@ async fn a_change_that_no_call_can_carry_is_said() {
         "{}",
         stream.text
     );
+    let whole = server.whole(&request).await.json();
+    let lost = whole["x_cursor"]["lost_changes"].as_array().unwrap();
+    assert_eq!(lost.len(), 1, "{whole}");
+    assert!(lost[0].as_str().unwrap().ends_with("image.bin"), "{whole}");
 }
 
 #[tokio::test]

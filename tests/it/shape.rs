@@ -129,7 +129,7 @@ async fn several_choices_are_several_runs() {
         request["n"] = json!(3);
         for stream in [true, false] {
             request["stream"] = stream.into();
-            let answer = server.post_to(wire.path(), &request).await;
+            let answer = server.ask(wire, &request).await;
             let said = choices(&answer.body, stream, if stream { streamed } else { whole });
             let text = one["choices"][0]["message"]["content"].as_str().unwrap();
             assert_eq!(said, vec![(text.to_owned(), "stop".to_owned()); 3]);
@@ -155,6 +155,10 @@ fn demand(wire: &dyn Wire, request: &mut Value) {
         "messages" => {
             request["output_config"] = json!({"format": {"type": "json_schema", "schema": schema}})
         }
+        "gemini" => {
+            request["generationConfig"]["responseMimeType"] = "application/json".into();
+            request["generationConfig"]["responseJsonSchema"] = schema;
+        }
         _ => {
             request["response_format"] =
                 json!({"type": "json_schema", "json_schema": {"name": "place", "schema": schema}})
@@ -170,12 +174,12 @@ async fn json_is_asked_for_checked_and_asked_for_again() {
             if wire.name() == "completions" {
                 continue;
             }
-            let free = wire.whole(&server.post_to(wire.path(), &request).await.json());
+            let free = wire.whole(&server.ask(wire, &request).await.json());
             assert_eq!(free.text, "The city is Oslo.");
             demand(wire, &mut request);
             for stream in [true, false] {
                 request["stream"] = stream.into();
-                let answer = server.post_to(wire.path(), &request).await;
+                let answer = server.ask(wire, &request).await;
                 if model == "fake-json-never" {
                     assert_eq!(answer.status, 422, "{}", answer.body);
                     let message = wire.error(&answer.json());

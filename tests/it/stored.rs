@@ -136,6 +136,72 @@ async fn a_chain_is_the_whole_conversation() {
     }
 }
 
+/// As the AI SDK does: items of earlier answers are sent by their ids.
+#[tokio::test]
+async fn items_are_found_by_their_ids() {
+    let server = storing(10).await;
+    let tool = json!({"type": "function", "name": "echo", "parameters": {"type": "object"}});
+    let said = json!({"role": "user", "content": "call it"});
+    let request = |model: &str, input: &Value| json!({"model": model, "input": input, "tools": [tool], "reasoning": {"summary": "auto"}});
+    for stream in [false, true] {
+        let thought = ask(&server, request("fake-thinking", &json!([said])), stream).await;
+        let called = ask(&server, request("fake-tool-mcp", &json!([said])), stream).await;
+        let items = [&thought, &called].map(|answer| answer["output"].as_array().unwrap().clone());
+        let items = items.concat();
+        let call = items.last().unwrap();
+        let result = json!({"type": "function_call_output", "call_id": call["call_id"], "output": "it rang"});
+        let told = |of: fn(&Value) -> Value| {
+            let mut input = vec![said.clone()];
+            input.extend(items.iter().map(of));
+            input.push(result.clone());
+            let mut request = request("fake-echo", &input.into());
+            request["tool_choice"] = "none".into();
+            request
+        };
+        let whole = text(&ask(&server, told(Value::clone), stream).await);
+        assert!(
+            whole.contains("Thought about it.") && whole.contains("it rang"),
+            "{whole}"
+        );
+        let with_type = told(|item| json!({"type": "item_reference", "id": item["id"]}));
+        assert_eq!(text(&ask(&server, with_type, stream).await), whole);
+        let without = told(|item| json!({"id": item["id"]}));
+        assert_eq!(text(&ask(&server, without, stream).await), whole);
+    }
+    let lost = json!([{"type": "item_reference", "id": "msg_1"}]);
+    let answer = server.post_to(PATH, &request("fake-ok", &lost)).await;
+    let error = &answer.json()["error"];
+    assert_eq!((answer.status, &error["param"]), (400, &json!("input[0]")));
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("msg_1") && message.contains("store: false"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn echoed_functions_are_complete() {
+    let server = storing(10).await;
+    let tools = json!([
+        {"type": "function", "name": "a"},
+        {"type": "function", "name": "b", "parameters": {"type": "object"}, "strict": true},
+        {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "c"}]},
+    ]);
+    let response = ask(
+        &server,
+        json!({"model": "fake-ok", "input": "hi", "tools": tools}),
+        false,
+    )
+    .await;
+    let echoed = &response["tools"];
+    assert_eq!(
+        (&echoed[0]["strict"], &echoed[0]["parameters"]),
+        (&json!(false), &json!(null))
+    );
+    assert_eq!(echoed[1], tools[1]);
+    assert_eq!(echoed[2]["tools"][0]["strict"], false);
+}
+
 #[tokio::test]
 async fn two_may_continue_one() {
     let server = storing(10).await;
@@ -166,6 +232,10 @@ async fn without_a_store_the_setting_is_named() {
     assert_eq!(first["store"], false);
     let answer = refused(&server, &first["id"]).await;
     assert!(answer.body.contains("--responses-store"), "{}", answer.body);
+    let reference = json!({"type": "item_reference", "id": "msg_1"});
+    let answer = server.post_to(PATH, &json!({"input": [reference]})).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("store: false"), "{}", answer.body);
     // No wish is no error.
     for none in [json!(null), json!("")] {
         assert!(is_known(&server, &none).await);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::error::error_object;
 use crate::{
-    dialect::{Reply, Stamp, escape::write_json_str, frame, x_cursor::mark_estimate},
+    dialect::{Reply, Stamp, escape::write_json_str, frame, x_cursor},
     turn::{
         BYTES_PER_TOKEN, Collected, Delta, FinishReason, ToolCall, Turn, TurnEnd, Usage,
         estimate_tokens,
@@ -197,7 +197,7 @@ impl Reply for MessagesReply {
                     "delta": {"stop_reason": stop_reason, "stop_sequence": stop_sequence},
                     "usage": usage(&counted),
                 });
-                mark_estimate(&mut delta, &counted);
+                x_cursor::note(&mut delta, Some(&counted), &end.lost_changes);
                 frame::event("message_delta", &delta, out);
                 frame::event("message_stop", &json!({"type": "message_stop"}), out);
             }
@@ -232,7 +232,7 @@ impl Reply for MessagesReply {
         message["stop_sequence"] = stop_sequence.into();
         let counted = self.counted(answer.usage);
         message["usage"] = usage(&counted);
-        mark_estimate(&mut message, &counted);
+        x_cursor::note(&mut message, Some(&counted), &answer.lost_changes);
         message.to_string().into_bytes()
     }
 

@@ -12,8 +12,9 @@ mod models;
 use serde_json::{Value, json};
 
 use super::{
-    Computed, Dialect, Parameter, Request, Sign, Stamp,
+    Ask, Dialect, Parameter, Request, Sign, Stamp, Target,
     parameters::{FORMAT, NO_FLAG},
+    unversioned,
 };
 use crate::{
     models::{Entry, Listing},
@@ -62,14 +63,14 @@ pub struct Messages;
 
 impl Dialect for Messages {
     fn path(&self) -> &'static str {
-        "/messages"
+        "/v1/messages"
     }
 
     fn parameters(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp)
     }
 
@@ -77,15 +78,16 @@ impl Dialect for Messages {
         error::error_object(error).to_string().into_bytes()
     }
 
-    fn computed(&self) -> &'static [Computed] {
-        &[Computed {
-            path: "/messages/count_tokens",
-            answer: count_tokens,
-        }]
+    fn route(&self, path: &str, _query: &str) -> Option<Ask> {
+        match unversioned(path) {
+            "/messages" => Some(Ask::Answer(Target::default())),
+            "/messages/count_tokens" => Some(Ask::Compute(count_tokens)),
+            _ => None,
+        }
     }
 
-    fn sign(&self) -> Option<Sign> {
-        Some(Sign::Header("anthropic-version"))
+    fn signs(&self) -> &'static [Sign] {
+        &[Sign::Path("/messages/"), Sign::Header("anthropic-version")]
     }
 
     fn models(&self, listing: &Listing) -> Value {

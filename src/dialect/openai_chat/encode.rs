@@ -9,7 +9,7 @@ use super::calls::Calls;
 use crate::{
     dialect::{
         Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
-        openai_usage::usage_object, x_cursor::mark_estimate,
+        openai_usage::usage_object, x_cursor,
     },
     turn::{Activity, Collected, Delta, FinishReason, ToolCall, TurnEnd},
 };
@@ -89,6 +89,23 @@ impl ChatReply {
             "model": self.model,
             "choices": choices,
         })
+    }
+
+    /// The last chunk of the current choice. What the answer lost stands here and not beside the
+    /// usage: the chunk of the usage is not always wanted.
+    fn finish(&mut self, reason: &FinishReason, lost_changes: &[String], out: &mut Vec<u8>) {
+        if let Some(choice) = self.choices.get_mut(self.current) {
+            choice.begin(out);
+        }
+        let choice = json!([{
+            "index": self.current,
+            "delta": {},
+            "logprobs": null,
+            "finish_reason": self.finish_reason(reason),
+        }]);
+        let mut chunk = self.chunk(&choice);
+        x_cursor::note(&mut chunk, None, lost_changes);
+        frame::data(&chunk, out);
     }
 
     fn finish_reason(&self, reason: &FinishReason) -> &'static str {
@@ -175,27 +192,18 @@ impl Reply for ChatReply {
     }
 
     fn end_choice(&mut self, reason: &FinishReason, out: &mut Vec<u8>) {
-        if let Some(choice) = self.choices.get_mut(self.current) {
-            choice.begin(out);
-        }
-        let choice = json!([{
-            "index": self.current,
-            "delta": {},
-            "logprobs": null,
-            "finish_reason": self.finish_reason(reason),
-        }]);
-        frame::data(&self.chunk(&choice), out);
+        self.finish(reason, &[], out);
     }
 
     fn end(mut self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>) {
         match &end.outcome {
             Ok(reason) => {
-                self.end_choice(reason, out);
+                self.finish(reason, &end.lost_changes, out);
                 let usage = end.usage.filter(|_| self.include_usage);
                 let mut chunk = self.chunk(&json!([]));
                 if let Some(usage) = &usage {
                     chunk["usage"] = usage_object(usage);
-                    mark_estimate(&mut chunk, usage);
+                    x_cursor::note(&mut chunk, Some(usage), &[]);
                 }
                 if let Some(activity) = &self.activity {
                     chunk["x_cursor"]["activity"] = json!(activity);
@@ -230,10 +238,15 @@ impl Reply for ChatReply {
             "model": self.model,
             "choices": choices,
         });
-        if let Some(usage) = Collected::usage_of(&answers) {
-            body["usage"] = usage_object(&usage);
-            mark_estimate(&mut body, &usage);
+        let usage = Collected::usage_of(&answers);
+        if let Some(usage) = &usage {
+            body["usage"] = usage_object(usage);
         }
+        x_cursor::note(
+            &mut body,
+            usage.as_ref(),
+            &Collected::lost_changes_of(&answers),
+        );
         if self.activity.is_some() {
             let all = answers.iter().flat_map(|answer| &answer.activity);
             let list: Vec<Value> = all.map(activity_object).collect();

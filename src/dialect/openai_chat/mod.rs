@@ -8,7 +8,7 @@ mod decode;
 mod encode;
 
 use super::{
-    Dialect, Parameter, Request, Stamp,
+    Dialect, Parameter, Request, Stamp, Target,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::turn::TurnError;
@@ -68,14 +68,14 @@ pub struct OpenAiChat;
 
 impl Dialect for OpenAiChat {
     fn path(&self) -> &'static str {
-        "/chat/completions"
+        "/v1/chat/completions"
     }
 
     fn parameters(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, stamp)
     }
 }

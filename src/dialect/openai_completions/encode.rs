@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     dialect::{
-        Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object,
-        x_cursor::mark_estimate,
+        Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object, x_cursor,
     },
     turn::{Collected, Delta, FinishReason, TurnEnd},
 };
@@ -66,14 +65,16 @@ impl Reply for CompletionReply {
         frame::data(&self.object(&[choice(self.current, "", Some(reason))]), out);
     }
 
-    fn end(mut self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>) {
+    fn end(self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>) {
         match &end.outcome {
             Ok(reason) => {
-                self.end_choice(reason, out);
+                let mut chunk = self.object(&[choice(self.current, "", Some(reason))]);
+                x_cursor::note(&mut chunk, None, &end.lost_changes);
+                frame::data(&chunk, out);
                 if let Some(usage) = end.usage.filter(|_| self.include_usage) {
                     let mut chunk = self.object(&[]);
                     chunk["usage"] = usage_object(&usage);
-                    mark_estimate(&mut chunk, &usage);
+                    x_cursor::note(&mut chunk, Some(&usage), &[]);
                     frame::data(&chunk, out);
                 }
             }
@@ -90,10 +91,15 @@ impl Reply for CompletionReply {
             .map(|(index, answer)| choice(index, &answer.text, Some(&answer.finish_reason)))
             .collect();
         let mut body = self.object(&choices);
-        if let Some(usage) = Collected::usage_of(&answers) {
-            body["usage"] = usage_object(&usage);
-            mark_estimate(&mut body, &usage);
+        let usage = Collected::usage_of(&answers);
+        if let Some(usage) = &usage {
+            body["usage"] = usage_object(usage);
         }
+        x_cursor::note(
+            &mut body,
+            usage.as_ref(),
+            &Collected::lost_changes_of(&answers),
+        );
         body.to_string().into_bytes()
     }
 }

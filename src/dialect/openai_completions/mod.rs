@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 
-use super::{Dialect, Parameter, Request, Stamp, parameters::NO_FLAG};
+use super::{Dialect, Parameter, Request, Stamp, Target, parameters::NO_FLAG};
 use crate::turn::TurnError;
 
 const PARAMETERS: &[Parameter] = &[
@@ -37,14 +37,14 @@ pub struct Completions;
 
 impl Dialect for Completions {
     fn path(&self) -> &'static str {
-        "/completions"
+        "/v1/completions"
     }
 
     fn parameters(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp)
     }
 }

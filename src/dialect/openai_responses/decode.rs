@@ -30,7 +30,7 @@ pub fn request(
     let (forms, left_out) = tools::read(&body, &mut turn)?;
     ignored.extend(left_out);
     let mut messages = Vec::from_iter(instructions(&body)?);
-    let said = said(&body)?;
+    let said = said(&body, &|id| store?.item(id))?;
     let before = continued(&body, store)?;
     if let Some(before) = &before {
         before.conversation(&mut messages);
@@ -55,13 +55,24 @@ pub fn request(
         ..turn
     };
     let head = Head::new(stamp, &turn.model, keep.is_some(), &body)?;
+    let mut reply = ResponsesReply::new(head, shows_reasoning, forms, keep);
+    if is_codex(&body) {
+        reply = reply.for_codex();
+    }
     Ok(Request {
         turn,
         others: Vec::new(),
         stream: common::stream(&body)?,
         ignored,
-        reply: Box::new(ResponsesReply::new(head, shows_reasoning, forms, keep)),
+        reply: Box::new(reply),
     })
+}
+
+/// Whether Codex sent it: it names its session in `client_metadata`.
+fn is_codex(body: &Field<'_>) -> bool {
+    let metadata = body.get("client_metadata");
+    let members = metadata.and_then(|metadata| metadata.value.as_object());
+    members.is_some_and(|members| members.keys().any(|key| key.starts_with("x-codex-")))
 }
 
 /// The effort, and whether the reasoning is to be shown.
@@ -85,8 +96,8 @@ fn continued(
     };
     let Some(store) = store else {
         return Err(field.fail(
-            "is not supported: this server stores no responses; start it with \
-             `--responses-store 100`, or send the whole conversation in `input`",
+            "is not supported: this server was started with `--responses-store 0`; \
+             send the whole conversation in `input` with `store: false`",
         ));
     };
     let id = field.str()?;
@@ -94,7 +105,7 @@ fn continued(
         kind: ErrorKind::UnknownResponse,
         ..field.fail(format_args!(
             "previous response with id '{id}' not found: it was never stored, or is too old; \
-             send the whole conversation in `input`"
+             send the whole conversation in `input` with `store: false`"
         ))
     });
     found.map(Some)
@@ -106,7 +117,7 @@ fn continued(
 /// An input that is missing, empty or can't be passed on.
 pub(in crate::dialect) fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
     let instructions = instructions(body)?.into_iter();
-    Ok(instructions.chain(said(body)?).collect())
+    Ok(instructions.chain(said(body, &|_| None)?).collect())
 }
 
 fn instructions(body: &Field<'_>) -> Result<Option<Message>, TurnError> {
@@ -115,7 +126,7 @@ fn instructions(body: &Field<'_>) -> Result<Option<Message>, TurnError> {
 }
 
 /// The conversation in `input`.
-fn said(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
+fn said(body: &Field<'_>, stored: input::Stored<'_>) -> Result<Vec<Message>, TurnError> {
     let mut messages = Vec::new();
     let list = body.require("input")?;
     if list.value.is_string() {
@@ -123,7 +134,7 @@ fn said(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
         return Ok(messages);
     }
     for item in list.items()? {
-        input::add(&item, &mut messages)?;
+        input::add(&item, stored, &mut messages)?;
     }
     if messages.is_empty() {
         return Err(list.fail("must hold at least one message"));
@@ -250,7 +261,11 @@ mod tests {
                 json!({"input": [{"type": "item_reference", "id": "x"}]}),
                 "input[0]",
             ),
-            (json!({"input": [{"id": "x"}]}), "input[0].role"),
+            (json!({"input": [{"id": "x"}]}), "input[0]"),
+            (
+                json!({"input": [{"id": "x", "content": "a"}]}),
+                "input[0].role",
+            ),
             (
                 json!({"input": [{"type": "computer_call"}]}),
                 "input[0].type",

@@ -18,8 +18,8 @@ use super::{
     store::Keep,
 };
 use crate::{
-    dialect::{Reply, escape::write_json_str, frame, tools::Forms},
-    turn::{Collected, Delta, FinishReason, ToolCall, TurnEnd},
+    dialect::{Reply, escape::write_json_str, frame, is_worth_a_retry, tools::Forms},
+    turn::{Collected, Delta, FinishReason, ToolCall, TurnEnd, TurnError},
 };
 
 /// Writes one response.
@@ -34,6 +34,7 @@ pub struct ResponsesReply {
     output: Vec<Value>,
     /// Where it is kept, if it is.
     keep: Option<Keep>,
+    for_codex: bool,
 }
 
 /// The item that grows.
@@ -49,6 +50,7 @@ impl ResponsesReply {
     /// `forms` says how the calls of tools that aren't plain functions are written.
     pub fn new(head: Head, shows_reasoning: bool, forms: Forms, keep: Option<Keep>) -> Self {
         Self {
+            for_codex: false,
             head,
             shows_reasoning,
             forms,
@@ -58,6 +60,13 @@ impl ResponsesReply {
             output: Vec::new(),
             keep,
         }
+    }
+
+    /// The same for Codex. It repeats a request on any status but 400 and 404, five times (0.171),
+    /// but not after a failed response whose code says that this is useless.
+    pub fn for_codex(mut self) -> Self {
+        self.for_codex = true;
+        self
     }
 
     /// The whole response, with the event that carries it. One that ended well is kept before
@@ -269,7 +278,10 @@ impl Reply for ResponsesReply {
     }
 
     fn whole(mut self: Box<Self>, answer: &Collected, _others: &[Collected]) -> Vec<u8> {
-        let end = TurnEnd::finished(answer.finish_reason.clone(), answer.usage);
+        let end = TurnEnd {
+            lost_changes: answer.lost_changes.clone(),
+            ..TurnEnd::finished(answer.finish_reason.clone(), answer.usage)
+        };
         let kinds = [
             (Kind::Reasoning, &answer.reasoning, self.shows_reasoning),
             (Kind::Message, &answer.text, true),
@@ -286,5 +298,9 @@ impl Reply for ResponsesReply {
         }
         let (_, response) = self.finish(&end);
         response.to_string().into_bytes()
+    }
+
+    fn streams_failure(&self, error: &TurnError) -> bool {
+        self.for_codex && !is_worth_a_retry(error.kind)
     }
 }

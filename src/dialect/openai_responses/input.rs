@@ -1,19 +1,34 @@
 //! The items of a request's input as messages.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     dialect::{content, field::Field, tools},
     turn::{Message, Part, Role, ToolCall, ToolResult, TurnError},
 };
 
+/// Finds the item of an earlier response by its id.
+pub type Stored<'a> = &'a dyn Fn(&str) -> Option<Value>;
+
 /// Appends one item. Calls join the assistant's message before them.
 ///
 /// # Errors
-/// An item that can't be passed on: it is never dropped in silence.
-pub fn add(item: &Field<'_>, messages: &mut Vec<Message>) -> Result<(), TurnError> {
-    item.object()?;
-    match item.opt_str("type")?.unwrap_or("message") {
+/// An item that can't be passed on, or that `stored` does not find: none is dropped in silence.
+pub fn add(
+    item: &Field<'_>,
+    stored: Stored<'_>,
+    messages: &mut Vec<Message>,
+) -> Result<(), TurnError> {
+    // The type of a reference may be left out.
+    let default = match item
+        .object()?
+        .keys()
+        .all(|key| key == "id" || key == "type")
+    {
+        true => "item_reference",
+        false => "message",
+    };
+    match item.opt_str("type")?.unwrap_or(default) {
         "message" => messages.push(message(item)?),
         "function_call" => {
             let arguments = item.get("arguments");
@@ -28,10 +43,15 @@ pub fn add(item: &Field<'_>, messages: &mut Vec<Message>) -> Result<(), TurnErro
         // The model's own reasoning and searches are not part of the conversation.
         "reasoning" | "web_search_call" => {}
         "item_reference" => {
-            return Err(item.fail(
-                "refers to an item of an earlier response; send the item itself, or continue that \
-                 response with `previous_response_id`",
-            ));
+            let id = item.require("id")?.str()?;
+            let found = stored(id).ok_or_else(|| {
+                item.fail(format_args!(
+                    "refers to the item `{id}`, which is not stored, or no longer: send the item \
+                     itself, as clients do that set `store: false`"
+                ))
+            })?;
+            // What is stored refers to nothing.
+            add(&Field::root(&found), &|_| None, messages)?;
         }
         kind => {
             let kind_field = item.require("type")?;

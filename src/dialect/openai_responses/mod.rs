@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Dialect, Parameter, Request, Sign, Stamp,
+    Dialect, Parameter, Request, Sign, Stamp, Target,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::{models::Listing, turn::TurnError};
@@ -40,14 +40,8 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning.summary", "the reasoning is shown if it is there"),
     Parameter::honoured("max_output_tokens", "by an estimate; text only"),
     Parameter::honoured("text.format", FORMAT),
-    Parameter::honoured(
-        "store",
-        "where the server has a `--responses-store`; else nothing is stored",
-    ),
-    Parameter::honoured(
-        "previous_response_id",
-        "where the server has a `--responses-store`; else refused",
-    ),
+    Parameter::honoured("store", "in memory, bounded; `true` if missing"),
+    Parameter::honoured("previous_response_id", "if the response is still stored"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("include", "there is nothing to include"),
@@ -78,7 +72,7 @@ const PARAMETERS: &[Parameter] = &[
 
 /// What the stored responses may take together.
 const STORED_BYTES: usize = 64 * 1024 * 1024;
-/// How long one may be continued.
+/// How long after its last use one may be continued.
 const STORED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The dialect.
@@ -102,19 +96,20 @@ impl Responses {
 
 impl Dialect for Responses {
     fn path(&self) -> &'static str {
-        "/responses"
+        "/v1/responses"
     }
 
     fn parameters(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp, self.store.as_ref())
     }
 
-    fn sign(&self) -> Option<Sign> {
-        Some(Sign::Query("client_version"))
+    fn signs(&self) -> &'static [Sign] {
+        // Codex asks for `/models?client_version=…`.
+        &[Sign::Query("client_version")]
     }
 
     fn models(&self, listing: &Listing) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    dialect::{Stamp, field::Field, x_cursor::mark_estimate},
+    dialect::{Stamp, field::Field, is_worth_a_retry, x_cursor},
     turn::{ErrorKind, FinishReason, TurnEnd, TurnError, Usage},
 };
 
@@ -45,7 +45,11 @@ impl Head {
         let echo = ECHOED.iter().map(|(name, missing)| {
             let given = members.get(*name).filter(|value| !value.is_null()).cloned();
             let value = given.or_else(|| serde_json::from_str(missing).ok());
-            ((*name).to_owned(), value.unwrap_or_default())
+            let mut value = value.unwrap_or_default();
+            if *name == "tools" {
+                complete(&mut value);
+            }
+            ((*name).to_owned(), value)
         });
         Ok(Self {
             id: stamp.id.clone(),
@@ -81,10 +85,10 @@ impl Head {
                 ("response.failed", object)
             }
         };
-        object["usage"] = end.usage.as_ref().map_or(Value::Null, usage);
-        if let Some(usage) = &end.usage {
-            mark_estimate(&mut object, usage);
+        if let Some(counted) = &end.usage {
+            object["usage"] = usage(counted);
         }
+        x_cursor::note(&mut object, end.usage.as_ref(), &end.lost_changes);
         (event, object)
     }
 
@@ -103,12 +107,29 @@ impl Head {
             "temperature": null,
             "top_p": null,
             "truncation": "disabled",
-            "usage": null,
         });
         if let Some(members) = object.as_object_mut() {
             members.extend(self.echo.clone());
         }
         object
+    }
+}
+
+/// Gives functions the members that OpenAI's schema requires and requests may leave out. None is
+/// strict unless the request says so: arguments are made to fit the schema, but by us.
+fn complete(tools: &mut Value) {
+    for tool in tools.as_array_mut().into_iter().flatten() {
+        if tool["type"] == "namespace" {
+            complete(&mut tool["tools"]);
+        }
+        let Some(tool) = tool
+            .as_object_mut()
+            .filter(|tool| tool.get("type") == Some(&"function".into()))
+        else {
+            continue;
+        };
+        tool.entry("strict").or_insert(false.into());
+        tool.entry("parameters").or_insert(Value::Null);
     }
 }
 
@@ -128,14 +149,14 @@ fn usage(usage: &Usage) -> Value {
     })
 }
 
-/// Codex repeats a failed response unless it knows one of the first two; the rest is what the
-/// types allow.
+/// Codex repeats a failed response unless it knows one of the first two or `invalid_prompt`, so
+/// that stands for all that a retry cannot fix.
 fn code(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ContextTooLong => "context_length_exceeded",
         ErrorKind::UsageLimit => "insufficient_quota",
         ErrorKind::RateLimit => "rate_limit_exceeded",
-        ErrorKind::InvalidRequest | ErrorKind::UnknownModel => "invalid_prompt",
+        kind if !is_worth_a_retry(kind) => "invalid_prompt",
         _ => "server_error",
     }
 }

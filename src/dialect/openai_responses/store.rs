@@ -1,7 +1,8 @@
-//! Responses that later ones continue, in memory: as many, as large and as old as [`Bounds`] allow.
+//! Responses that later requests continue or whose items they refer to, in memory, within
+//! [`Bounds`]; the least recently used makes room.
 //!
 //! A response keeps what it added to the conversation and a link to the one before it, so a chain
-//! holds each message once. Whoever is no longer found lives on as long as another continues it.
+//! holds each message once. A response that is no longer found lives on while another continues it.
 //! Knows items and messages, and nothing of requests.
 
 use std::{
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 use super::input;
 use crate::{
     dialect::field::Field,
-    turn::{Message, Part, Role},
+    turn::{Message, Part, Role, TurnError},
 };
 
 /// How much is kept.
@@ -29,7 +30,7 @@ pub struct Bounds {
     pub count: usize,
     /// How many bytes, of all together.
     pub bytes: usize,
-    /// For how long.
+    /// For how long after its last use.
     pub age: Duration,
 }
 
@@ -45,7 +46,9 @@ pub struct Store {
 #[derive(Debug, Default)]
 struct Kept {
     found: HashMap<String, Arc<Exchange>>,
-    /// Since when, the oldest first.
+    /// By the id of an output item, the response that it belongs to.
+    items: HashMap<String, String>,
+    /// When each was used last, the oldest first.
     order: VecDeque<(Instant, String)>,
 }
 
@@ -53,7 +56,10 @@ struct Kept {
 #[derive(Debug)]
 pub struct Exchange {
     before: Option<Arc<Exchange>>,
+    /// What the request said.
     messages: Vec<Message>,
+    /// The items of the answer.
+    output: Vec<Value>,
     weight: usize,
     /// What the conversation up to its end weighs.
     whole: usize,
@@ -72,12 +78,13 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Keeps it with the items of its output, read as if the client had sent them back. Says whether
-    /// it could.
-    pub fn put(mut self, id: String, output: &[Value]) -> bool {
-        let mut items = output.iter();
-        let read = items.try_for_each(|item| input::add(&Field::root(item), &mut self.messages));
-        read.is_ok() && self.store.put(id, self.before, self.messages)
+    /// Keeps it with the items of its output, if a client could send them back. Says whether it
+    /// did.
+    pub fn put(self, id: String, output: &[Value]) -> bool {
+        read(output, &mut Vec::new()).is_ok()
+            && self
+                .store
+                .put(id, self.before, self.messages, output.to_vec())
     }
 }
 
@@ -95,13 +102,30 @@ impl Store {
     pub fn find(&self, id: &str) -> Option<Arc<Exchange>> {
         let mut kept = self.kept();
         kept.shrink(|kept| kept.is_older(self.bounds.age));
+        kept.touch(id);
         kept.found.get(id).cloned()
     }
 
-    /// Keeps a response that continues `before`, at the cost of the oldest, unless its conversation
-    /// alone is too large. Says whether it does.
-    pub fn put(&self, id: String, before: Option<Arc<Exchange>>, messages: Vec<Message>) -> bool {
-        let weight = id.len() + messages.iter().map(weight).sum::<usize>();
+    /// The output item with this id, unless its response is too old.
+    pub fn item(&self, id: &str) -> Option<Value> {
+        let response = self.kept().items.get(id).cloned()?;
+        let response = self.find(&response)?;
+        let mut output = response.output.iter();
+        output.find(|item| item["id"] == id).cloned()
+    }
+
+    /// Keeps a response that continues `before`, at the cost of those that were not used for longest,
+    /// unless its conversation alone is too large. Says whether it does.
+    pub fn put(
+        &self,
+        id: String,
+        before: Option<Arc<Exchange>>,
+        messages: Vec<Message>,
+        output: Vec<Value>,
+    ) -> bool {
+        let held = messages.iter().map(weight).sum::<usize>();
+        let items: usize = output.iter().map(|item| item.to_string().len()).sum();
+        let weight = id.len() + held + items;
         let whole = before.as_ref().map_or(0, |before| before.whole) + weight;
         if whole > self.bounds.bytes {
             return false;
@@ -110,11 +134,18 @@ impl Store {
         let exchange = Arc::new(Exchange {
             before,
             messages,
+            output,
             weight,
             whole,
             bytes: Arc::clone(&self.bytes),
         });
         let mut kept = self.kept();
+        let ids = exchange
+            .output
+            .iter()
+            .filter_map(|item| item["id"].as_str());
+        let ids = ids.map(|item| (item.to_owned(), id.clone()));
+        kept.items.extend(ids);
         kept.order.push_back((Instant::now(), id.clone()));
         kept.found.insert(id.clone(), exchange);
         kept.shrink(|kept| {
@@ -136,7 +167,20 @@ impl Kept {
         while is_too_much(self)
             && let Some((_, id)) = self.order.pop_front()
         {
-            self.found.remove(&id);
+            let Some(gone) = self.found.remove(&id) else {
+                continue;
+            };
+            for item in gone.output.iter().filter_map(|item| item["id"].as_str()) {
+                self.items.remove(item);
+            }
+        }
+    }
+
+    /// Notes that a response is used.
+    fn touch(&mut self, id: &str) {
+        let at = self.order.iter().position(|(_, other)| other == id);
+        if let Some((_, id)) = at.and_then(|at| self.order.remove(at)) {
+            self.order.push_back((Instant::now(), id));
         }
     }
 
@@ -156,8 +200,16 @@ impl Exchange {
         chain.reverse();
         for exchange in chain {
             join(messages, exchange.messages.iter().cloned());
+            // It could be read when it was kept.
+            let _ = read(&exchange.output, messages);
         }
     }
+}
+
+/// Appends items as if a client had sent them back.
+fn read(output: &[Value], messages: &mut Vec<Message>) -> Result<(), TurnError> {
+    let mut items = output.iter();
+    items.try_for_each(|item| input::add(&Field::root(item), &|_| None, messages))
 }
 
 impl Drop for Exchange {
@@ -216,7 +268,7 @@ mod tests {
 
     fn continued(store: &Store, id: &str, before: &str, said: &str) {
         let before = store.find(before);
-        store.put(id.to_owned(), before, text(said));
+        store.put(id.to_owned(), before, text(said), Vec::new());
     }
 
     fn told(store: &Store, id: &str) -> Option<Vec<Message>> {
@@ -254,7 +306,7 @@ mod tests {
         let half = "x".repeat(40_000);
         continued(&store, "a", "", &half);
         continued(&store, "b", "", &half);
-        assert!(told(&store, "a").is_some());
+        assert!(store.kept().found.contains_key("a"));
         continued(&store, "c", "", &half);
         assert!(told(&store, "a").is_none() && told(&store, "c").is_some());
         // One that is too large in itself, or with what it continues, displaces no other.
@@ -276,7 +328,7 @@ mod tests {
             continued(&store, id, "", id);
         }
         assert!(store.find("a").is_none());
-        store.put("e".to_owned(), held, text("e"));
+        store.put("e".to_owned(), held, text("e"), Vec::new());
         assert_eq!(told(&store, "e").unwrap(), [text("a"), text("e")].concat());
     }
 
@@ -285,14 +337,29 @@ mod tests {
         let store = Store::new(BOUNDS);
         continued(&store, "a", "", "a");
         tokio::time::advance(Duration::from_secs(59)).await;
+        // Using it makes it young.
         continued(&store, "b", "a", "b");
-        assert!(told(&store, "a").is_some());
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!(told(&store, "b").unwrap().len(), 2);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(told(&store, "a").is_none());
-        assert_eq!(told(&store, "b").unwrap().len(), 2);
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(told(&store, "b").is_none());
         assert_eq!(bytes(&store), 0);
+    }
+
+    #[test]
+    fn what_is_used_stays() {
+        let store = Store::new(BOUNDS);
+        for id in ["a", "b", "c"] {
+            let item = serde_json::json!({"id": format!("item-{id}"), "type": "reasoning"});
+            store.put(id.to_owned(), None, text(id), vec![item]);
+        }
+        assert!(store.item("item-a").is_some() && store.item("item-x").is_none());
+        continued(&store, "d", "", "d");
+        assert!(store.find("a").is_some() && store.find("b").is_none());
+        assert!(store.item("item-b").is_none() && store.item("item-c").is_some());
+        assert_eq!(store.kept().items.len(), 2);
     }
 
     #[test]
@@ -304,7 +371,7 @@ mod tests {
         let mut before = None;
         for id in 0..200_000 {
             let id = id.to_string();
-            store.put(id.clone(), before, Vec::new());
+            store.put(id.clone(), before, Vec::new(), Vec::new());
             before = store.find(&id);
         }
         let sum = Arc::clone(&store.bytes);

@@ -115,12 +115,17 @@ fn gemini(field: &Field<'_>, choice: &mut Choice) -> Result<(), TurnError> {
         .transpose()?;
     let mode = field.opt_str("mode")?.unwrap_or("AUTO");
     choice.tool_choice = match mode.to_ascii_lowercase().as_str() {
-        "auto" => ToolChoice::Auto,
+        // `VALIDATED` is `AUTO` with arguments that keep to the schema, which ours do anyway.
+        "auto" | "validated" | "mode_unspecified" => ToolChoice::Auto,
         "none" => ToolChoice::None,
         "any" => names
             .clone()
             .map_or(ToolChoice::Required, ToolChoice::Named),
-        other => return Err(field.fail(format_args!("has an unknown mode `{other}`"))),
+        other => {
+            return Err(field.fail(format_args!(
+                "must have the mode AUTO, ANY, NONE or VALIDATED, not `{other}`"
+            )));
+        }
     };
     choice.allowed = names;
     Ok(())

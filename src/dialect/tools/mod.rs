@@ -10,7 +10,7 @@ mod spec;
 
 pub use form::{Form, Forms, flat_name};
 pub use render::{ToolFormat, render};
-pub use spec::offered;
+pub use spec::{json_schema, offered};
 
 use super::field::Field;
 use crate::turn::{Turn, TurnError};

@@ -40,6 +40,47 @@ pub fn offered(body: &Field<'_>) -> Result<Offered, TurnError> {
     Ok(offered)
 }
 
+/// Gemini's own tools, named by the member of a tool that holds their settings, and whether they can
+/// be left out: Cursor's agent searches and reads the web by itself.
+const GEMINI: &[(&str, bool)] = &[
+    ("googleSearch", true),
+    ("google_search", true),
+    ("googleSearchRetrieval", true),
+    ("google_search_retrieval", true),
+    ("urlContext", true),
+    ("url_context", true),
+    ("codeExecution", false),
+    ("code_execution", false),
+    ("computerUse", false),
+    ("computer_use", false),
+    ("enterpriseWebSearch", false),
+    ("fileSearch", false),
+    ("file_search", false),
+    ("googleMaps", false),
+    ("google_maps", false),
+    ("mcpServers", false),
+    ("retrieval", false),
+];
+
+/// Looks for Gemini's own tools in one of its tools, and says whether there are some.
+fn gemini(tool: &Field<'_>, offered: &mut Offered) -> Result<bool, TurnError> {
+    if tool.get_any(&["type", "name"]).is_some() {
+        return Ok(false);
+    }
+    let mut found = false;
+    for (name, is_dispensable) in GEMINI {
+        if tool.get(name).is_none() {
+            continue;
+        }
+        if !is_dispensable {
+            return Err(hosted(tool, name));
+        }
+        offered.left_out.push(format!("tools.{name}"));
+        found = true;
+    }
+    Ok(found)
+}
+
 /// Gemini's list of functions inside one tool.
 fn declarations<'a>(tool: &Field<'a>) -> Option<Field<'a>> {
     tool.get_any(&["functionDeclarations", "function_declarations"])
@@ -47,10 +88,14 @@ fn declarations<'a>(tool: &Field<'a>) -> Option<Field<'a>> {
 
 fn add(tool: &Field<'_>, namespace: Option<&str>, offered: &mut Offered) -> Result<(), TurnError> {
     tool.object()?;
+    let is_hosted = gemini(tool, offered)?;
     if let Some(functions) = declarations(tool) {
         for function in functions.items()? {
             add(&function, namespace, offered)?;
         }
+        return Ok(());
+    }
+    if is_hosted {
         return Ok(());
     }
     if tool.opt_str("type")? == Some("namespace") {
@@ -149,7 +194,7 @@ fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, Turn
         return Ok(if members.is_empty() {
             no_arguments()
         } else {
-            lower_types(given.value.clone())
+            json_schema(given.value.clone())
         });
     }
     match kind {
@@ -215,10 +260,12 @@ fn object(properties: &[(&str, &str)], required: &[&str]) -> Value {
     schema
 }
 
-/// Gemini writes `"type": "OBJECT"`; JSON Schema wants lower case.
-fn lower_types(mut schema: Value) -> Value {
+/// A schema in JSON Schema's own words: Gemini writes `"type": "OBJECT"`, and `"nullable": true` for
+/// a further type.
+pub fn json_schema(mut schema: Value) -> Value {
     match &mut schema {
         Value::Object(members) => {
+            let is_nullable = members.get("nullable") == Some(&Value::Bool(true));
             for (key, value) in members.iter_mut() {
                 match value {
                     Value::String(text)
@@ -226,13 +273,16 @@ fn lower_types(mut schema: Value) -> Value {
                     {
                         text.make_ascii_lowercase();
                     }
-                    other => *other = lower_types(other.take()),
+                    other => *other = json_schema(other.take()),
                 }
+            }
+            if let Some(kind @ Value::String(_)) = members.get_mut("type").filter(|_| is_nullable) {
+                *kind = json!([kind.take(), "null"]);
             }
         }
         Value::Array(items) => {
             for item in items {
-                *item = lower_types(item.take());
+                *item = json_schema(item.take());
             }
         }
         _ => {}

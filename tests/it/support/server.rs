@@ -19,7 +19,7 @@ use open_cursor::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Stream, fake_agent::fake_agent};
+use super::{Stream, fake_agent::fake_agent, wire::Wire};
 
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
@@ -205,6 +205,12 @@ impl TestServer {
     pub async fn post_to(&self, path: &str, body: &Value) -> Answer {
         let response = client::send(self.addr, path, Some(body.to_string())).await;
         finish(response.unwrap()).await
+    }
+
+    /// A request of any dialect, read to the end.
+    pub async fn ask(&self, wire: &dyn Wire, request: &Value) -> Answer {
+        let (path, body) = wire.send(request);
+        self.post_to(&path, &body).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -77,11 +77,15 @@ impl Stream {
             self.x_cursor = chunk.get("x_cursor").cloned();
             assert!(self.usage.is_some() || self.x_cursor.is_some(), "{chunk}");
         } else {
-            for member in ["usage", "x_cursor"] {
-                assert!(
-                    chunk.get(member).is_none(),
-                    "it has a chunk of its own: {chunk}"
-                );
+            assert!(
+                chunk.get("usage").is_none(),
+                "it has a chunk of its own: {chunk}"
+            );
+            // Only what was lost stands beside the finish; the rest beside the usage.
+            if let Some(x_cursor) = chunk.get("x_cursor") {
+                let members: Vec<&String> = x_cursor.as_object().unwrap().keys().collect();
+                assert_eq!(members, ["lost_changes"], "{chunk}");
+                assert!(chunk["choices"][0]["finish_reason"].is_string(), "{chunk}");
             }
             self.add_choice(&chunk["choices"][0]);
         }

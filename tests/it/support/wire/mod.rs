@@ -3,6 +3,7 @@
 
 mod chat;
 mod completions;
+pub mod gemini;
 mod messages;
 mod responses;
 
@@ -12,6 +13,7 @@ use super::user;
 
 pub use chat::Chat;
 pub use completions::Completions;
+pub use gemini::Gemini;
 pub use messages::Messages;
 pub use responses::Responses;
 
@@ -38,6 +40,11 @@ pub trait Wire: Sync {
     /// A chat request in this dialect; `None` if it can't be said.
     fn request(&self, chat: &Value) -> Option<Value>;
 
+    /// The address and the body by which a request is sent.
+    fn send(&self, request: &Value) -> (String, Value) {
+        (self.path().to_owned(), request.clone())
+    }
+
     /// Reads a streamed answer.
     fn stream(&self, body: &str) -> Said;
 
@@ -49,7 +56,7 @@ pub trait Wire: Sync {
 }
 
 /// All dialects but chat completions, from which the requests are translated.
-pub const OTHERS: &[&dyn Wire] = &[&Responses, &Completions, &Messages];
+pub const OTHERS: &[&dyn Wire] = &[&Responses, &Completions, &Messages, &Gemini];
 
 /// All dialects with a request for `model` in each.
 pub fn requests(model: &str) -> Vec<(&'static dyn Wire, Value)> {

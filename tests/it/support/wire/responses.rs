@@ -36,6 +36,7 @@ impl Wire for Responses {
             .map(|tool| {
                 let mut flat = tool["function"].clone();
                 flat["type"] = "function".into();
+                flat["strict"] = false.into();
                 flat
             })
             .collect();
