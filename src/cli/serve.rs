@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -20,7 +21,6 @@ use crate::{
     boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Workspaces},
-    file,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
@@ -403,6 +403,13 @@ fn write_server_info(path: &Path, running: &Running) -> anyhow::Result<()> {
     let info = json!({
         "url": running.url(), "port": port, "socket": socket, "pid": std::process::id(),
     });
-    file::replace(path, format!("{info}\n").as_bytes(), None)
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let written = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new("."))).and_then(|file| {
+        writeln!(&file, "{info}")?;
+        // Not synced: it is worth nothing after a crash.
+        file.persist(path).map_err(|error| error.error)
+    });
+    written
+        .map(drop)
         .with_context(|| format!("--server-info {}", path.display()))
 }

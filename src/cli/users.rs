@@ -1,14 +1,9 @@
 //! Which users of this machine may connect to a server of ours.
 
-use std::path::Path;
-
 use nix::unistd::{User, getuid};
 
 use super::render;
-use crate::settings::ServeSettings;
-
-/// Where Linux lists sockets with their owners; other systems have no such list.
-const OWNERS: &str = "/proc/net/tcp";
+use crate::{http, settings::ServeSettings};
 
 /// The users of `--allow-users`, and our own; `None` is all. Without the setting it is all where
 /// clients must send a key or owners can't be looked up.
@@ -17,15 +12,15 @@ const OWNERS: &str = "/proc/net/tcp";
 /// Wrong usage: an unknown user, or a system where this can't be checked.
 pub fn allowed(settings: &ServeSettings, has_key: bool) -> anyhow::Result<Option<Vec<u32>>> {
     let names = &settings.allow_users.0;
-    let can_look = settings.socket.is_some() || Path::new(OWNERS).exists();
+    let can_look = settings.socket.is_some() || http::knows_users();
     if names.iter().any(|name| name == "all") || (names.is_empty() && (has_key || !can_look)) {
         return Ok(None);
     }
     if !can_look {
-        return Err(render::usage(format_args!(
-            "--allow-users: this system does not list who owns a connection ({OWNERS}); \
-             use --api-key-file or --socket"
-        )));
+        return Err(render::usage(
+            "--allow-users: this system does not tell who owns a connection; \
+             use --api-key-file or --socket",
+        ));
     }
     let named = names.iter().map(|name| uid(name));
     let ours = std::iter::once(Ok(getuid().as_raw()));

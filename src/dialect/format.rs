@@ -22,8 +22,9 @@ pub fn format(field: Option<Field<'_>>) -> Result<Format, TurnError> {
                 return Ok(Format::JsonObject);
             };
             schema.object()?;
-            jsonschema::validator_for(schema.value)
-                .map_err(|error| schema.fail(format_args!("is no valid JSON Schema: {error}")))?;
+            jsonschema::validator_for(schema.value).map_err(|error| {
+                schema.fail(format_args!("is not a valid JSON Schema: {error}"))
+            })?;
             Ok(Format::JsonSchema(schema.value.clone()))
         }
         other => Err(kind.fail(format_args!(

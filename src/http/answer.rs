@@ -88,6 +88,7 @@ async fn run(
     };
     let first = start(request.turn, dump.cloned());
     let origin = first.origin();
+    record.follow(Arc::clone(&origin));
     let mut turns = vec![first];
     turns.extend(request.others.into_iter().map(|turn| start(turn, None)));
     let choices = Choices::new(turns, record.clone(), Some(reserved));

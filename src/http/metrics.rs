@@ -53,6 +53,7 @@ pub(super) struct Metrics {
 struct TurnLabels {
     dialect: &'static str,
     model: String,
+    run: &'static str,
     outcome: &'static str,
 }
 
@@ -99,6 +100,7 @@ impl Metrics {
         let labels = TurnLabels {
             dialect,
             model: self.model(&facts.model),
+            run: facts.run(),
             outcome: facts.finish(),
         };
         self.turns.get_or_create(&labels).inc();
@@ -173,6 +175,16 @@ impl Metrics {
         let gauge = |value: usize| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register("running", "Turns that run", gauge(engine.running()));
         registry.register("queued", "Turns that wait to run", gauge(engine.queued()));
+        registry.register(
+            "parked",
+            "Runs that wait for the results of a client's tools",
+            gauge(engine.parked()),
+        );
+        registry.register(
+            "breaches",
+            "Changes that an agent made by its own tools though it is served the client's",
+            ConstCounter::new(engine.breaches()),
+        );
         registry.register(
             "recovered_calls",
             "Tool calls found in answer text",

@@ -34,6 +34,7 @@ mod unserved;
 pub use auth::ApiKey;
 pub use listen::{Address, ServerError};
 pub use origin::{InvalidOrigin, parse_origin};
+pub use peer::knows_users;
 pub use probe::{RunningServer, identify};
 pub use routes::{App, Config, routes};
 pub use server::{Server, Shutdown};

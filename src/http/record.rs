@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -17,6 +17,7 @@ use warp::http::{HeaderMap, Method, StatusCode, header};
 use super::metrics::Metrics;
 use crate::{
     dialect::Stamp,
+    engine::Origin,
     turn::{Delta, ErrorKind, FinishReason, Turn, TurnEnd, TurnError, TurnEvent, Usage},
 };
 
@@ -49,6 +50,8 @@ pub(super) struct Facts {
     /// Of the dialect, if a model is to answer.
     pub dialect: Option<&'static str>,
     pub model: String,
+    /// Where the answer comes from, once that is decided.
+    pub origin: Arc<OnceLock<Origin>>,
     /// `None`: the client was gone before there was one.
     pub status: Option<StatusCode>,
     pub first_event: Option<Duration>,
@@ -139,6 +142,11 @@ impl Record {
         self.facts().model = model;
     }
 
+    /// Records where the answer will be found to come from.
+    pub fn follow(&self, origin: Arc<OnceLock<Origin>>) {
+        self.facts().origin = origin;
+    }
+
     /// Leaves the request out of the log.
     pub fn quiet(&self) {
         self.facts().quiet = true;
@@ -223,6 +231,7 @@ impl Shared {
         tracing::info!(
             parent: &self.span,
             status,
+            run = facts.run(),
             finish = facts.finish(),
             first_event_ms = facts.first_event.map(millis),
             first_delta_ms = facts.first_delta.map(millis),
@@ -240,6 +249,11 @@ impl Shared {
 }
 
 impl Facts {
+    /// The run of the agent that answered: `fresh`, `resumed`, `replayed` or `none`.
+    pub fn run(&self) -> &'static str {
+        self.origin.get().map_or("none", |origin| origin.name())
+    }
+
     /// How the turn ended, in one word.
     pub fn finish(&self) -> &'static str {
         match &self.outcome {

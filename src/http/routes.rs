@@ -398,6 +398,7 @@ fn health(app: &App, trusted: bool) -> Response {
         body["settings"] = app.config().settings.as_str().into();
         body["running"] = engine.running().into();
         body["queued"] = engine.queued().into();
+        body["parked"] = engine.parked().into();
         body["recoveredCalls"] = engine.recovered().into();
     }
     reply::json(code, body.to_string().into_bytes())

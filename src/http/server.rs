@@ -76,6 +76,8 @@ impl Server {
     /// Serves until it is stopped. When this returns, no turn is running.
     pub async fn run(self, app: Arc<App>, shutdown: Shutdown) {
         let room = Arc::new(Semaphore::new(app.config().max_connections));
+        // One at a time: each reads a list of all sockets of the machine.
+        let lookups = Arc::new(Semaphore::new(1));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let service = TowerToHyperService::new(warp::service(routes(Arc::clone(&app))));
@@ -105,9 +107,10 @@ impl Server {
             let mut stream = TimeoutStream::new(stream);
             stream.set_write_timeout(Some(config.stall));
             let (watcher, routes) = (graceful.watcher(), service.clone());
+            let lookups = Arc::clone(&lookups);
             connections.spawn(async move {
                 let _place = place;
-                let admitted = admit(peer, config.allowed_users.clone()).await;
+                let admitted = admit(peer, config.allowed_users.clone(), &lookups).await;
                 let connection = hyper::server::conn::http1::Builder::new()
                     // A refused user gets an answer, and not one of the connections for long.
                     .keep_alive(admitted.check().is_ok())
@@ -142,10 +145,11 @@ impl Server {
 }
 
 /// Whether the peer's user may use the server; `None` lets in all.
-async fn admit(peer: Peer, allowed: Option<Vec<u32>>) -> Admitted {
+async fn admit(peer: Peer, allowed: Option<Vec<u32>>, lookups: &Semaphore) -> Admitted {
     let Some(allowed) = allowed else {
         return Admitted::everybody();
     };
+    let _turn = lookups.acquire().await;
     let looked_up = tokio::task::spawn_blocking(move || peer.admit(&allowed)).await;
     looked_up.unwrap_or_else(|_| Admitted::nobody())
 }

@@ -48,7 +48,7 @@ pub fn error(path: &str, dialects: &[Arc<dyn Dialect>]) -> TurnError {
     TurnError::new(
         ErrorKind::NotFound,
         format!(
-            "there is no {path} here{lacking}; what is served is {}, /v1/models, /v1/parameters and /health",
+            "unknown path {path}{lacking}; available: {}, /v1/models, /v1/parameters, /health",
             served.join(", ")
         ),
     )

@@ -189,8 +189,8 @@ async fn metrics_count_turns() {
     );
     let text = &answer.body;
     for line in [
-        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-ok",outcome="stop"} 2"#,
-        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-crash",outcome="error"} 1"#,
+        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-ok",run="fresh",outcome="stop"} 2"#,
+        r#"open_cursor_turns_total{dialect="chat/completions",model="fake-crash",run="fresh",outcome="error"} 1"#,
         r#"open_cursor_errors_total{kind="AgentFailed"} 1"#,
         r#"open_cursor_errors_total{kind="InvalidRequest"} 1"#,
         r#"open_cursor_errors_total{kind="NotFound"} 1"#,
@@ -198,6 +198,8 @@ async fn metrics_count_turns() {
         r#"open_cursor_phase_seconds_count{phase="total"} 4"#,
         "open_cursor_running 0",
         "open_cursor_queued 0",
+        "open_cursor_parked 0",
+        "open_cursor_breaches_total 0",
     ] {
         assert!(
             text.lines().any(|found| found == line),
@@ -302,6 +304,7 @@ async fn each_request_is_one_line_of_the_log() {
     assert_eq!(span["conversation"], "talk");
     let fields = &first["fields"];
     assert_eq!(fields["status"], 200);
+    assert_eq!(fields["run"], "fresh");
     assert_eq!(fields["finish"], "stop");
     for name in [
         "first_event_ms",
@@ -318,6 +321,57 @@ async fn each_request_is_one_line_of_the_log() {
     assert_eq!(second["fields"]["why"], "messages");
     assert_eq!(models["fields"]["path"], "/v1/models");
     assert!(!log.contains("\"hi\""), "{log}");
+}
+
+#[tokio::test]
+async fn lines_of_a_turn_name_it_wherever_they_are_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("oc.log");
+    let log_file = file.to_str().unwrap();
+    let args = [
+        "--log-format",
+        "json",
+        "--log-level",
+        "debug",
+        "--log-file",
+        log_file,
+    ];
+    let served = Served::start(&args).await;
+    let body =
+        json!({"model": "replay-error-hang", "messages": [{"role": "user", "content": "hi"}]});
+    let body = body.to_string();
+    let mut clients = Vec::new();
+    for id in ["one", "two", "three"] {
+        let mut client = TcpStream::connect(("127.0.0.1", served.port()))
+            .await
+            .unwrap();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nx-request-id: {id}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    // Their turns have begun.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(clients);
+    let lines = |message: &str| {
+        let log = std::fs::read_to_string(&file).unwrap();
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let of_message = lines.filter(|line| line["fields"]["message"] == message);
+        let mut ids: Vec<String> = of_message
+            .map(|line| line["span"]["id"].to_string())
+            .collect();
+        ids.sort();
+        ids
+    };
+    for message in ["the client hung up", "request"] {
+        let expected = ["\"one\"", "\"three\"", "\"two\""];
+        wait_until(message, || lines(message) == expected).await;
+    }
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ fn check(field: &Field<'_>, choice: &Choice, tools: &[ToolSpec]) -> Result<(), T
     for name in named.iter().chain(allowed) {
         if !tools.iter().any(|tool| tool.name == *name) {
             return Err(field.fail(format_args!(
-                "names `{name}`, which is no tool of the client's in `tools`"
+                "names `{name}`, which is not one of the client's tools in `tools`"
             )));
         }
     }
