@@ -15,8 +15,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::hold::Hold;
 
-/// The most calls that one run may have open. Models make a few at once; more is an agent that
-/// runs wild.
+/// The most calls that one run may have open. Models make a few at once; more is a runaway loop.
 const MOST_OPEN: usize = 128;
 
 /// A call of one [`super::Offer`]. Keys of different offers may be equal.

@@ -21,7 +21,7 @@ async fn is_gone(addr: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_end_of_an_offer_answers_what_is_held_and_shuts_the_door() {
+async fn the_end_of_an_offer_answers_held_calls_and_refuses_later_ones() {
     let (endpoint, mut offer) = endpoint(Limits::default()).await;
     let agent = Client::of(&offer);
     let other = endpoint.offer(&[spec("bash")]);
@@ -67,7 +67,7 @@ async fn the_last_clone_or_offer_ends_the_endpoint() {
 }
 
 #[tokio::test]
-async fn an_agent_that_runs_wild_is_bounded() {
+async fn a_runaway_agent_is_bounded() {
     let (_endpoint, mut offer) = endpoint(Limits::default()).await;
     let agent = Client::of(&offer);
     let batch: Vec<Value> = (0..200).map(|id| call(id, "bash", json!({}))).collect();
