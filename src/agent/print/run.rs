@@ -51,7 +51,7 @@ struct Command {
 #[derive(Debug)]
 struct Inside {
     output: Output,
-    slot: Arc<Slot>,
+    slot: Slot,
 }
 
 impl PrintRun {
@@ -90,10 +90,7 @@ impl PrintRun {
             enclosure,
             served,
             held: Vec::new(),
-            inside: Some(Inside {
-                output,
-                slot: Arc::new(slot),
-            }),
+            inside: Some(Inside { output, slot }),
         };
         Ok((run, site))
     }
@@ -197,9 +194,7 @@ impl PrintRun {
                 step = inside.output.next(&mut read) => {
                     served.began(self.agent.listed_within());
                     self.held.extend(read.into_iter().map(|event| served.filter(event)));
-                    if let Err(error) = step {
-                        return Err(error);
-                    }
+                    step?;
                 }
                 event = served.next() => self.held.extend(event),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
@@ -259,9 +254,6 @@ impl Drop for PrintRun {
             return;
         };
         self.agent.reaper().spawn(async move {
-            // Descendants that leave the group can only be found while the agent lives.
-            let (noting, pid) = (Arc::clone(&slot), output.pid());
-            let _ = tokio::task::spawn_blocking(move || noting.note_descendants(pid)).await;
             output.end().await;
             drop(slot);
         });
@@ -281,6 +273,15 @@ async fn enter(
         false => fence.prepare(dirs, workspace).await,
     };
     let enclosure = enclosure.map_err(refused)?;
+    // It was without symlinks when it was allowed.
+    if enclosure.workspace() != command.workspace {
+        return Err(AgentError::Refused {
+            message: format!(
+                "the workspace {} was replaced by a symlink while the run was prepared",
+                command.workspace.display()
+            ),
+        });
+    }
     if let Some(warning) = enclosure.warning() {
         tracing::warn!("{warning}");
     }
