@@ -38,6 +38,10 @@ From then on `--agent auto` uses the bridge where there is a key; `open-cursor s
 
 /// Install what open-cursor can work with but does not ship
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  open-cursor setup bridge             Cursor's SDK bridge, for runs with an API key
+  open-cursor setup bridge --remove")]
 pub struct Args {
     #[command(subcommand)]
     command: What,
@@ -55,7 +59,7 @@ enum What {
 #[command(after_help = "\
 Examples:
   open-cursor setup bridge
-  open-cursor setup bridge --yes --version 1.1.0
+  open-cursor setup bridge --yes --sdk-version 1.1.0
   open-cursor setup bridge --remove")]
 struct BridgeArgs {
     /// Accept the licence without being asked
@@ -63,8 +67,8 @@ struct BridgeArgs {
     yes: bool,
 
     /// Version of the package cursor-sdk
-    #[arg(long, value_name = "VERSION", default_value = VERSION, conflicts_with = "remove")]
-    version: String,
+    #[arg(long, value_name = "VERSION", default_value = VERSION)]
+    sdk_version: String,
 
     /// Remove what this command has installed, and use the bridge only where it is asked for
     #[arg(long)]
@@ -87,10 +91,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         remove(&dir, &choice)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !is_version(&args.version) {
+    if !is_version(&args.sdk_version) {
         return Err(render::usage(format_args!(
             "`{}` is not a version",
-            args.version
+            args.sdk_version
         )));
     }
     render::note(NOTICE);
@@ -109,7 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             program
         }
         Err(_) => {
-            install(&dir, &args.version, &env).await?;
+            install(&dir, &args.sdk_version, &env).await?;
             bridge::locate(Some(dir.as_os_str()), &env)?
         }
     };

@@ -82,6 +82,7 @@ impl TestServer {
     pub async fn bridge(change: impl FnOnce(&mut Setup)) -> Self {
         Self::with(|setup| {
             setup.program = "bridge".into();
+            setup.engine.turns = Turns::Auto;
             setup.key = "key_good";
             setup.agent.bridge = Some(fake_bridge().into());
             change(setup);
