@@ -252,6 +252,10 @@ KINDS = {
     "junk": (2, whole("fake-junk", 200)),
     "grandchild": (2, whole("fake-grandchild", 200)),
     "deaf family": (2, whole("fake-pids-ignore-term", 200)),
+    # A third of the agents is hostile.
+    "daemons": (12, whole("fake-daemon", 200)),
+    "daemons of a failure": (12, whole("fake-daemon-fail", 502)),
+    "mess": (12, whole("fake-mess", 200)),
     "crash": (4, whole("fake-crash", 502)),
     "crash in text": (4, whole("fake-truncated", 200)),
     "early exit": (2, whole("fake-early-exit", 502, stream=False)),

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
     thread,
 };
@@ -74,4 +75,30 @@ pub fn daemon_and_failure(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     begin(run)?;
     daemons()?;
     Ok(1)
+}
+
+/// What is hard to remove, in the slot and in the workspace.
+pub fn mess(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+    let tmp = std::env::temp_dir();
+    let workspace = std::env::current_dir()?;
+    for top in [&tmp, &workspace] {
+        std::env::set_current_dir(top)?;
+        for _ in 0..1500 {
+            std::fs::create_dir("d")?;
+            std::env::set_current_dir("d")?;
+        }
+    }
+    std::env::set_current_dir(&workspace)?;
+    for top in [&tmp, &workspace] {
+        let mode = nix::sys::stat::Mode::empty();
+        nix::unistd::mkfifo(&top.join("pipe"), mode)?;
+        std::os::unix::fs::symlink("/dev/zero", top.join("cli-config.json"))?;
+        std::fs::File::create(top.join("sparse"))?.set_len(2 << 30)?;
+        let locked = top.join("locked");
+        std::fs::create_dir_all(locked.join("in"))?;
+        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000))?;
+    }
+    let mut out = begin(run)?;
+    out.say("What a mess.")?;
+    finish(out)
 }

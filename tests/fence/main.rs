@@ -17,3 +17,4 @@ mod matrix;
 mod places;
 mod probe;
 mod unprivileged;
+mod without_namespaces;

@@ -112,3 +112,30 @@ async fn a_client_that_reads_no_more_loses_its_agent() {
     }
     assert!(broken, "the connection was closed");
 }
+
+#[tokio::test]
+async fn what_a_run_leaves_keeps_no_other_from_starting() {
+    for mode in [FenceMode::Auto, FenceMode::Off] {
+        let server = TestServer::with(|setup| {
+            setup.agent.fence = mode;
+            setup.agent.slots = 1;
+        })
+        .await;
+        let turns = if mode == FenceMode::Off { 1 } else { 3 };
+        for _ in 0..turns {
+            for model in ["fake-mess", "fake-ok"] {
+                let request = user(model, "hi");
+                let answer = tokio::time::timeout(Duration::from_secs(60), server.stream(&request));
+                assert_eq!(answer.await.unwrap().error, None, "{model}");
+            }
+        }
+        let deep = server.workspace.path().join("d");
+        assert_eq!(deep.exists(), mode == FenceMode::Off);
+        // Deeper than a path can name.
+        let removed = std::process::Command::new("rm")
+            .arg("-rf")
+            .arg(&deep)
+            .status();
+        assert!(removed.unwrap().success());
+    }
+}

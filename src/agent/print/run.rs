@@ -53,7 +53,7 @@ struct Command {
 #[derive(Debug)]
 struct Inside {
     output: Output,
-    slot: Arc<Slot>,
+    slot: Slot,
 }
 
 impl PrintRun {
@@ -92,10 +92,7 @@ impl PrintRun {
             enclosure,
             served,
             held: Vec::new(),
-            inside: Some(Inside {
-                output,
-                slot: Arc::new(slot),
-            }),
+            inside: Some(Inside { output, slot }),
         };
         Ok((run, site))
     }
@@ -261,9 +258,6 @@ impl Drop for PrintRun {
             return;
         };
         self.agent.reaper().spawn(async move {
-            // Descendants that leave the group can only be found while the agent lives.
-            let (noting, pid) = (Arc::clone(&slot), output.pid());
-            let _ = tokio::task::spawn_blocking(move || noting.note_descendants(pid)).await;
             output.end().await;
             drop(slot);
         });
@@ -283,6 +277,15 @@ async fn enter(
         false => fence.prepare(dirs, workspace).await,
     };
     let enclosure = enclosure.map_err(refused)?;
+    // It was without symlinks when it was allowed.
+    if enclosure.workspace() != command.workspace {
+        return Err(AgentError::Refused {
+            message: format!(
+                "the workspace {} was replaced by a symlink while the run was prepared",
+                command.workspace.display()
+            ),
+        });
+    }
     if let Some(warning) = enclosure.warning() {
         tracing::warn!("{warning}");
     }

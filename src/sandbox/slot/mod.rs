@@ -19,7 +19,6 @@ mod config;
 mod places;
 mod pool;
 mod seed;
-mod strays;
 mod sweep;
 
 use std::io;
@@ -123,8 +122,10 @@ impl SlotDirs {
     /// be removed is moved aside. Blocking.
     ///
     /// # Errors
-    /// If neither is possible.
+    /// If neither is possible; and if the slot is not ours alone, which is somebody's mistake.
     fn clean(&self) -> io::Result<()> {
+        private_directory(&self.slot)?;
+        private_directory(&self.chats)?;
         let Err(error) = self.try_clean() else {
             return Ok(());
         };
@@ -153,7 +154,6 @@ impl SlotDirs {
 
     fn try_clean(&self) -> io::Result<()> {
         private_directory(&self.slot)?;
-        private_directory(&self.chats)?;
         sweep::all_but(&self.slot, &["config", "tmp", "workspace"])?;
         sweep::renew(&self.tmp())?;
         sweep::renew(&self.workspace())?;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::chats;
-use super::strays::{self, Process};
 use super::{SlotDirs, lock, private_directory};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
@@ -84,12 +83,11 @@ struct Idle {
     _lock: File,
 }
 
-/// A slot in use. Dropping it ends the strays noted, cleans the directories and returns the slot,
-/// on a thread of its own: by then the agent must have ended.
+/// A slot in use. Dropping it cleans the directories and returns the slot, on a thread of its own:
+/// by then the agent must have ended, with every process of its own.
 #[derive(Debug)]
 pub struct Slot {
     dirs: SlotDirs,
-    strays: Mutex<Vec<Process>>,
     idle: Option<Idle>,
     pool: Arc<Pool>,
     permit: Option<OwnedSemaphorePermit>,
@@ -152,7 +150,6 @@ impl Slots {
         let clean = idle.clean;
         let slot = Slot {
             dirs: idle.dirs.clone(),
-            strays: Mutex::default(),
             idle: Some(idle),
             pool: Arc::clone(&self.pool),
             permit,
@@ -225,15 +222,6 @@ impl Slot {
     pub fn dirs(&self) -> &SlotDirs {
         &self.dirs
     }
-
-    /// Remembers the descendants of a running agent, so that those which outlive it are ended with
-    /// the slot. To be called when a turn ends, before the agent is. Blocking, about a millisecond.
-    pub fn note_descendants(&self, agent: u32) {
-        if let Ok(agent) = i32::try_from(agent) {
-            let found = strays::descendants(agent);
-            lock(&self.strays).extend(found);
-        }
-    }
 }
 
 impl Drop for Slot {
@@ -241,10 +229,8 @@ impl Drop for Slot {
         let Some(mut idle) = self.idle.take() else {
             return;
         };
-        let strays = std::mem::take(&mut *lock(&self.strays));
         let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());
         let finish = move || {
-            strays::reap(&strays);
             let cleaned = idle.dirs.clean();
             if let Err(error) = &cleaned {
                 tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");

@@ -173,7 +173,7 @@ impl Walk {
                 let so_far = self.changes.list.len();
                 self.entries(entries, upper, at, false);
                 // A directory shows in the files in it; only an empty one needs telling.
-                if self.changes.list.len() == so_far {
+                if self.changes.list.len() == so_far && self.changes.complete {
                     self.push(at, ChangeKind::Created, None, Some(Node::directory(meta)));
                 }
             }

@@ -1,0 +1,102 @@
+//! What is left on a machine that refuses namespaces: Landlock, and a process that cleans up.
+
+use std::{fs, path::Path, process::Command};
+
+use open_cursor::sandbox::fence::{Fence, FenceError, FenceMode};
+
+use crate::{
+    escapes::{wait_until, with_mark},
+    harness::{LAUNCHER, Scene, places, skip, stdout},
+};
+
+/// Set where the machine refuses them.
+const REFUSED: &str = "FENCE_TEST_NAMESPACES_REFUSED";
+
+#[test]
+fn with_namespaces_refused() {
+    if std::env::var_os(REFUSED).is_some() {
+        return;
+    }
+    // A user namespace whose limit of further ones is 0, and in it no capability.
+    let refuse = "echo 0 > /proc/sys/user/max_user_namespaces && \
+        exec setpriv --bounding-set=-all --inh-caps=-all \"$0\" \"$@\"";
+    let tests = std::env::current_exe().unwrap();
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", refuse])
+        .arg(tests)
+        .args(["--nocapture", "without_namespaces"])
+        .env(REFUSED, "1")
+        .current_dir("/")
+        .output();
+    let Ok(output) = output else {
+        return skip("no unshare here");
+    };
+    let (out, err) = (stdout(&output), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("test result: ok. 3 passed"), "{out}\n{err}");
+}
+
+#[tokio::test]
+async fn every_gap_is_reported_and_require_refuses() {
+    if std::env::var_os(REFUSED).is_none() {
+        return;
+    }
+    let scene = Scene::new(FenceMode::Auto).await;
+    let status = serde_json::to_value(scene.fence.status()).unwrap();
+    for (layer, state) in [
+        ("view", "unavailable"),
+        ("writes", "partial"),
+        ("processes", "partial"),
+        ("sockets", "unavailable"),
+    ] {
+        assert_eq!(status[layer]["state"], state, "{status}");
+    }
+    for layer in ["view", "writes", "processes"] {
+        assert_eq!(status[layer]["reason"], "user_namespaces_off", "{status}");
+    }
+    let places = places(scene.root.path(), "slots");
+    let started = Fence::start(FenceMode::Require, Path::new(LAUNCHER), &places, 1, None).await;
+    let error = started.unwrap_err().to_string();
+    assert!(error.contains("max_user_namespaces"), "{error}");
+    let Err(FenceError::NotEnforced { .. }) = Fence::probe(
+        FenceMode::Require,
+        Path::new(LAUNCHER),
+        &places.state,
+        scene.slot.dirs(),
+        None,
+    )
+    .await
+    else {
+        panic!("it must be refused");
+    };
+}
+
+#[tokio::test]
+async fn landlock_and_the_clean_up_hold() {
+    if std::env::var_os(REFUSED).is_none() {
+        return;
+    }
+    let scene = Scene::new(FenceMode::Auto).await;
+    scene.write("ws/f", "real");
+    scene.write("outside/old", "real");
+    let run = scene.prepare(&scene.path("ws")).await;
+    assert!(!run.has_view());
+    let mark = format!("4712.{}", std::process::id());
+    let script = format!(
+        "echo x > f; echo x > \"$OUTSIDE/old\"; echo x > \"$OUTSIDE/new\"; rm f; echo x > \"$TMPDIR/t\"
+         grep CapEff /proc/self/status; kill -9 $PPID 2> /dev/null || echo \"not its launcher\"
+         setsid -f sh -c 'trap \"\" TERM; sleep {mark}; sleep {mark}' > /dev/null 2>&1
+         until [ \"$(ps ax -o args | grep -c '^sleep {mark}')\" = 1 ]; do :; done; exit 3"
+    );
+    let output = scene.agent(&run, run.workspace(), &script);
+    assert!(
+        stdout(&output).contains("CapEff:\t0000000000000000"),
+        "{output:?}"
+    );
+    wait_until("the end of the strays", || with_mark(&mark) == 0);
+    for file in ["ws/f", "outside/old"] {
+        assert_eq!(fs::read_to_string(scene.path(file)).unwrap(), "real");
+    }
+    assert!(!scene.path("outside/new").exists());
+    assert!(scene.slot.dirs().tmp().join("t").exists());
+}
