@@ -58,6 +58,7 @@ async fn nothing_of_one_turn_reaches_the_next() {
     fs::write(dirs.chats().join("kept"), "chat").unwrap();
     fs::set_permissions(dirs.tmp().join("deep"), fs::Permissions::from_mode(0o000)).unwrap();
     drop(slot);
+    slots.drained().await;
 
     let slot = slots.acquire().await.unwrap();
     assert_eq!(slot.dirs().slot, dirs.slot, "the names are stable");
@@ -225,6 +226,7 @@ async fn a_run_has_the_users_configuration_of_now_and_its_own_rules() {
     has(["first", r#""deny":["Shell(**)"]"#]);
     fs::write(&config, "what the agent made of it").unwrap();
     drop(slot);
+    slots.drained().await;
 
     let slot = slots.acquire().await.unwrap();
     has(["first", r#""deny":["Shell(**)"]"#]);
