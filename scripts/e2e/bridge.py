@@ -137,8 +137,7 @@ def fake_is_one(scratch):
 
 def real_without_a_network(server):
     """The bridge as it is: everything but the account."""
-    with step("the real bridge starts with the first request, and its error is mapped"):
-        check(not server.agents(), f"something runs already: {server.agents()}")
+    with step("the real bridge starts, and its error is mapped"):
         status, _headers, body = post(server, {"model": "auto", "messages": [user("Hi")]})
         check(status in (401, 502), f"{status} {body}")
         check(body["error"]["code"] in ("agent_failed", "not_logged_in"), f"{body}")
