@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
-pub use context::{Chat, Context};
+pub use context::{ChatProbe, Context};
 pub use finding::{Finding, Fix, Severity};
 
 use finding::Verdict;

@@ -1,16 +1,14 @@
-//! What a model can hold and read: the label's own word, and `data/limits.toml`.
+//! Context window, output limit and image input: from the label and `data/limits.toml`.
 //!
-//! Rows are facts with a source and a date; what has none is unknown, and stays so.
+//! Rows have a source and a date; a model without a row is unknown.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::alias;
-use super::family::Member;
-use super::id::ModelId;
+use super::{alias, family::Member, id::ModelId};
 
-/// What is known of a model's size, in tokens.
+/// What is known of a model's limits, in tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub struct Limits {
     /// The context window: input and output together.
@@ -24,28 +22,28 @@ pub struct Limits {
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
+struct LimitRow {
     family: String,
     #[serde(flatten)]
     limits: Limits,
 }
 
 #[derive(Debug, Deserialize)]
-struct Table {
-    limit: Vec<Row>,
+struct LimitTable {
+    limit: Vec<LimitRow>,
 }
 
 const DATA: &str = include_str!("data/limits.toml");
 
 static ROWS: LazyLock<Vec<(String, Limits)>> = LazyLock::new(|| {
-    let table: Option<Table> = toml::from_str(DATA).ok();
+    let table: Option<LimitTable> = toml::from_str(DATA).ok();
     let rows = table.map(|table| table.limit).unwrap_or_default();
     rows.into_iter()
         .map(|row| (alias::key(&row.family), row.limits))
         .collect()
 });
 
-/// What is known of a listed model.
+/// The known limits of a listed model.
 #[must_use]
 pub fn limits_of(member: &Member) -> Limits {
     let key = alias::key(&ModelId::parse(&member.model.id).family);

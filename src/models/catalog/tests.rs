@@ -80,7 +80,7 @@ async fn auto_needs_no_list() {
 async fn without_the_agent_names_are_handed_on() {
     let (catalog, asked) = catalog(&[Err("no agent"), Ok(LIST)], None);
     let listing = catalog.list().await;
-    assert_eq!(listing.origin, Origin::Builtin);
+    assert_eq!(listing.origin, ListingOrigin::Builtin);
     assert_eq!(listing.problem.as_deref(), Some("no agent"));
     assert_eq!(
         catalog.resolve(named("gpt-9")).await.as_deref(),
@@ -92,7 +92,7 @@ async fn without_the_agent_names_are_handed_on() {
         "a failure is not repeated at once"
     );
     tokio::time::sleep(RETRY).await;
-    assert_eq!(catalog.list().await.origin, Origin::Live);
+    assert_eq!(catalog.list().await.origin, ListingOrigin::Live);
     assert!(catalog.resolve(named("gpt-9")).await.is_err());
 }
 
@@ -107,7 +107,7 @@ async fn a_failed_refresh_keeps_the_list_but_not_its_authority() {
     let listing = catalog.list().await;
     assert_eq!(
         (listing.origin, listing.entries().count()),
-        (Origin::Earlier, 2)
+        (ListingOrigin::Earlier, 2)
     );
     assert_eq!(
         catalog.resolve(named("gpt-9")).await.as_deref(),
@@ -126,7 +126,7 @@ async fn the_disk_serves_the_next_start() {
     let listing = offline.list().await;
     assert_eq!(
         (listing.origin, listing.entries().count()),
-        (Origin::Earlier, 2)
+        (ListingOrigin::Earlier, 2)
     );
     assert_eq!(listing.problem.as_deref(), Some("offline"));
 }
@@ -136,6 +136,6 @@ async fn who_gives_up_waiting_blocks_nobody() {
     let (catalog, asked) = catalog(&[Ok(LIST)], None);
     let impatient = tokio::time::timeout(Duration::from_millis(1), catalog.list()).await;
     assert!(impatient.is_err());
-    assert_eq!(catalog.list().await.origin, Origin::Live);
+    assert_eq!(catalog.list().await.origin, ListingOrigin::Live);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }

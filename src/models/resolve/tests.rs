@@ -1,7 +1,7 @@
-use super::*;
-use crate::models::family::group;
-use crate::models::list::parse;
 use proptest::prelude::*;
+
+use super::*;
+use crate::models::{family::group, list::parse};
 
 const LIST: &str = "auto - Auto (default)
 composer-2.5 - Composer 2.5
