@@ -1,6 +1,6 @@
 //! Which kind of agent answers.
 
-use std::{ffi::OsStr, path::Path};
+use std::{ffi::OsStr, fmt, path::Path};
 
 use super::{
     AgentError, Env, Program,
@@ -15,7 +15,7 @@ pub(super) const AUTO: &str = "auto";
 pub(super) const PRINT: &str = "print";
 
 /// Cursor's SDK bridge.
-const BRIDGE: &str = "bridge";
+pub(super) const BRIDGE: &str = "bridge";
 
 /// What answers.
 #[derive(Debug, Clone)]
@@ -85,6 +85,16 @@ async fn look(named: Option<&Path>, env: &Env) -> Result<Bridge, AgentError> {
             message: error.to_string(),
         })
     })
+}
+
+impl fmt::Display for Choice {
+    /// The program and what comes before its arguments, as an [`Agent`](super::Agent) shows itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Print(program) => program.fmt(f),
+            Self::Bridge(bridge) => bridge.program().display().fmt(f),
+        }
+    }
 }
 
 impl Choice {

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 
 use super::{agent_flag::AgentFlag, attached, dirs::UserDirs, render};
 use crate::{
-    agent::{Env, Program},
+    agent::{
+        Env, Program,
+        bridge::{self, FoundKey, NoKey},
+    },
     auth::{self, CredentialKind, CredentialSource, Login, Place},
 };
 
@@ -116,6 +119,7 @@ pub async fn run(args: AuthArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let report = AuthReport {
         login,
         source: auth::source(&env),
+        bridge_key: bridge::find_key(&env),
         places: tokio::task::spawn_blocking(move || auth::places(&env)).await?,
         now: SystemTime::now(),
     };
@@ -153,6 +157,7 @@ fn command(program: &Program, name: &str) -> tokio::process::Command {
 struct AuthReport {
     login: Result<Login, String>,
     source: CredentialSource,
+    bridge_key: Result<FoundKey, NoKey>,
     places: Vec<Place>,
     now: SystemTime,
 }
@@ -167,6 +172,9 @@ impl AuthReport {
         }
         let worry = |place: &Place| Some(format!("{} {}", place.name, place.worry(self.now)?));
         warnings.extend(self.places.iter().filter_map(worry));
+        if let Err(expired @ NoKey::Expired(_)) = &self.bridge_key {
+            warnings.push(expired.to_string());
+        }
         warnings
     }
 
@@ -189,6 +197,7 @@ impl AuthReport {
             "problem": problem,
             "warnings": self.warnings(),
             "places": places,
+            "bridgeKey": self.bridge_key.as_ref().ok().map(|key| &key.origin),
         })
     }
 
@@ -229,6 +238,9 @@ impl AuthReport {
             _ => "would be used",
         };
         render::line(format_args!("{used}: {source}"));
+        if let Ok(key) = &self.bridge_key {
+            render::line(format_args!("the SDK bridge uses: {}", key.origin));
+        }
         for warning in self.warnings() {
             render::line(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
         }

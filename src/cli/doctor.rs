@@ -108,7 +108,9 @@ async fn look(resolved: &Resolved, dirs: &UserDirs, depth: Depth, streams: bool)
         }
     };
     let waiting = |left: &[&str]| progress.set(format!("checking {}", left.join(", ")));
-    examine(&context, depth, on_finding, waiting).await
+    let findings = examine(&context, depth, on_finding, waiting).await;
+    context.close().await;
+    findings
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {

@@ -22,7 +22,7 @@ use super::{
     serve::{Running, Site, workspace},
 };
 use crate::{
-    agent::{Env, Program, discover},
+    agent::{Choice, Env, choose},
     clients::{CLIENTS, Client, ClientServer, ConfigFile, Passed},
     http::{self, ApiKey, Shutdown},
     models::{Catalog, Listing, ListingOrigin},
@@ -205,10 +205,10 @@ enum Models {
 impl Backend {
     /// The server that runs already, if it would answer as one of ours; else one of ours.
     async fn open(mut resolved: Resolved) -> anyhow::Result<Self> {
-        if let Some((url, program)) = reusable(&resolved).await? {
+        if let Some((url, choice)) = reusable(&resolved).await? {
             let list = move || {
-                let program = program.clone();
-                async move { program.models(&process_env().for_agent(&[])).await }
+                let choice = choice.clone();
+                async move { choice.models(&process_env()).await }
             };
             return Ok(Self {
                 url,
@@ -266,7 +266,7 @@ impl Backend {
 
 /// The URL of the server at the usual address, and its agent, if it is one of ours, of this version,
 /// with the same agent, directory and settings.
-async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Program)>> {
+async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Choice)>> {
     let settings = &resolved.settings;
     if !settings.reuse {
         return Ok(None);
@@ -282,13 +282,13 @@ async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Program
         return Ok(None);
     }
     let explicit = settings.agent.as_deref().map(OsStr::new);
-    let program = discover(explicit, &process_env()).await?;
+    let choice = choose(explicit, settings.bridge.as_deref(), &process_env()).await?;
     let dir = workspace(settings).await?;
     let is_same = sibling.status == "ok"
         && sibling.workspace == dir.map(|dir| dir.display().to_string())
-        && sibling.agent == Some(program.to_string())
+        && sibling.agent == Some(choice.to_string())
         && sibling.settings == resolved.digest();
-    Ok(is_same.then(|| (format!("http://{addr}"), program)))
+    Ok(is_same.then(|| (format!("http://{addr}"), choice)))
 }
 
 fn process_env() -> Env {

@@ -3,6 +3,9 @@
 use super::{Context, finding::Verdict};
 
 pub(super) async fn check(context: &Context) -> Verdict {
+    if context.bridge.is_some() {
+        return Verdict::info("Cursor's SDK bridge");
+    }
     let program = match &context.program {
         Ok(program) => program,
         Err(error) => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Context, finding::Verdict};
 
 pub(super) async fn check(context: &Context) -> Verdict {
-    if context.program.is_err() {
+    if context.program.is_err() && context.bridge.is_none() {
         return Verdict::no_agent();
     }
     let started = Instant::now();

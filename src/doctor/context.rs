@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::{
-    agent::{self, AgentError, Env, Program, Reply},
+    agent::{self, AgentError, Choice, Env, Program, Reply, bridge::Bridge},
     auth::{self, Login},
     http::{self, RunningServer},
     models::{ListedModel, parse},
@@ -30,6 +30,8 @@ pub struct Context {
     pub(super) settings: ServeSettings,
     pub(super) env: Env,
     pub(super) program: Result<Program, AgentError>,
+    /// Cursor's SDK bridge, if runs use it.
+    pub(super) bridge: Option<Bridge>,
     pub(super) now: SystemTime,
     pub(super) chat: ChatProbe,
     places: OpencodePlaces,
@@ -47,8 +49,16 @@ impl Context {
         chat: ChatProbe,
     ) -> Self {
         let explicit = settings.agent.as_deref().map(OsStr::new);
+        let (program, bridge) =
+            match agent::choose(explicit, settings.bridge.as_deref(), &env).await {
+                Ok(Choice::Print(program)) => (Ok(program), None),
+                // What else there is to examine is the CLI, if it is installed.
+                Ok(Choice::Bridge(bridge)) => (agent::discover(explicit, &env).await, Some(bridge)),
+                Err(error) => (Err(error), None),
+            };
         Self {
-            program: agent::discover(explicit, &env).await,
+            program,
+            bridge,
             settings,
             env,
             now: SystemTime::now(),
@@ -84,16 +94,34 @@ impl Context {
 
     /// The agent's models; `None` without an agent.
     pub(super) async fn models(&self) -> Option<&Result<Vec<ListedModel>, String>> {
-        let program = self.program.as_ref().ok()?;
-        let ask = || async {
+        let ask = async |program: &Program| {
             let reply = self.query(program, &["models"], 30).await;
             let reply = reply.map_err(|error| error.to_string())?;
             if reply.stdout.trim().is_empty() {
                 return Err(reply.error().to_string());
             }
-            parse(&reply.stdout).map_err(|error| error.to_string())
+            Ok(reply.stdout)
+        };
+        let program = self.program.as_ref().ok();
+        if program.is_none() && self.bridge.is_none() {
+            return None;
+        }
+        let ask = || async {
+            let list = match (&self.bridge, program) {
+                (Some(bridge), _) => bridge.models().await.map_err(|error| error.to_string()),
+                (None, Some(program)) => ask(program).await,
+                (None, None) => Err("there is no agent".to_owned()),
+            };
+            parse(&list?).map_err(|error| error.to_string())
         };
         Some(self.models.get_or_init(ask).await)
+    }
+
+    /// Ends the bridge, if a check has started it.
+    pub async fn close(&self) {
+        if let Some(bridge) = &self.bridge {
+            bridge.close().await;
+        }
     }
 
     /// The address of the server, running or not.

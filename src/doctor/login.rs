@@ -4,6 +4,13 @@ use super::{Context, finding::Verdict};
 use crate::auth::{self, CredentialSource, Login};
 
 pub(super) async fn check(context: &Context) -> Verdict {
+    if let Some(bridge) = &context.bridge {
+        return match bridge.found_key() {
+            Ok(key) => Verdict::ok(format!("runs use the API key in {}", key.origin))
+                .hint("a key can be billed otherwise than your login: look at Cursor's dashboard"),
+            Err(error) => Verdict::problem(error.to_string()),
+        };
+    }
     let Some(login) = context.login().await else {
         return Verdict::no_agent();
     };

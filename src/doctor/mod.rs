@@ -9,6 +9,7 @@
 
 mod agent;
 mod base_url;
+mod bridge;
 mod chat;
 mod config_dir;
 mod context;
@@ -80,6 +81,7 @@ pub const CHECKS: &[Check] = &[
     base("opencode", 10, |context| opencode::check(context).boxed()),
     base("provider", 5, |context| provider::check(context).boxed()),
     base("base-url", 5, |context| base_url::check(context).boxed()),
+    base("bridge", 40, |context| bridge::check(context).boxed()),
     deep("tokens", 5, |context| tokens::check(context).boxed()),
     deep("overrides", 5, |context| overrides::check(context).boxed()),
     deep("network", 15, |context| network::check(context).boxed()),
@@ -92,6 +94,10 @@ pub const CHECKS: &[Check] = &[
     deep("create-chat", 30, |context| {
         create_chat::check(context).boxed()
     }),
+    Check {
+        depth: Depth::Chat,
+        ..deep("bridge-run", 200, |context| bridge::run(context).boxed())
+    },
     Check {
         depth: Depth::Chat,
         ..deep("chat", 120, |context| chat::check(context).boxed())

@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{
         AgentError, AgentEvent, AgentRun, CallKey, Env, RunRequest, RunUsage,
-        bridge::{Bridge, find_key},
+        bridge::{Bridge, find_key, measure},
     },
     turn::{ToolResult, ToolSpec},
 };
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Answer, TestServer, fake_bridge, wait_until};
+use crate::support::{Answer, Home, TestServer, fake_bridge, wait_until};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -781,4 +781,82 @@ async fn a_client_that_leaves_ends_its_run() {
     while !asked(&server).await.contains(&"CancelRun".to_owned()) {
         assert!(Instant::now() < until, "the run was not cancelled");
     }
+}
+
+#[tokio::test]
+async fn what_doctor_measures() {
+    let Fixture { bridge, .. } = fixture();
+    let hold = Duration::from_millis(700);
+    let prompt = "CALL probe {\"n\": 1}\nCALL probe {\"n\": 2}";
+    let seen = measure(&bridge, "fake-tools", prompt, hold).await.unwrap();
+    assert_eq!((seen.calls, seen.given_up), (2, false));
+    assert!(seen.held >= hold && seen.first_sign.is_some(), "{seen:?}");
+    assert_eq!(seen.usage.unwrap().output, 12);
+    let seen = measure(&bridge, "fake-ok", prompt, hold).await.unwrap();
+    assert_eq!(seen.calls, 0);
+    let error = measure(&bridge, "fake-no-result", prompt, hold).await;
+    assert!(error.is_err());
+    bridge.close().await;
+}
+
+/// A home with a bridge that has not been chosen, a key, and no CLI.
+fn cli() -> Home {
+    let home = Home::new();
+    home.env("CURSOR_SDK_BRIDGE", fake_bridge())
+        .env("CURSOR_API_KEY", "key_good")
+}
+
+#[test]
+fn setup_lets_runs_use_an_installed_bridge() {
+    let home = cli();
+    let used = |home: &Home| {
+        let report: Value = serde_json::from_str(&home.run(&["doctor", "--json"]).stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let found = findings.iter().find(|it| it["check"] == "bridge").unwrap();
+        found["severity"] == "ok"
+    };
+    assert!(!used(&home), "it is not used unasked");
+    let asked = home.run(&["setup", "bridge"]);
+    assert_eq!(asked.code, 2, "nobody can be asked: {asked:?}");
+    assert!(
+        asked.stderr.contains("proprietary") && asked.stderr.contains("--yes"),
+        "{asked:?}"
+    );
+    let done = home.run(&["setup", "bridge", "--yes"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("bridge 0.0.0-fake works"), "{done:?}");
+    assert!(done.stdout.contains("API key: CURSOR_API_KEY"), "{done:?}");
+    assert!(used(&home), "it is used from now on");
+    let removed = home.run(&["setup", "bridge", "--remove"]);
+    assert_eq!((removed.code, used(&home)), (0, false), "{removed:?}");
+    assert!(processes(&home.path()).is_empty(), "nothing runs on");
+}
+
+#[test]
+fn commands_know_the_bridge() {
+    let home = cli();
+    let ended = home.run(&["doctor", "--agent", "bridge", "--json"]);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let finding = |name: &str| {
+        let findings = report["findings"].as_array().unwrap();
+        let found = findings.iter().find(|it| it["check"] == name).unwrap();
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        (text("severity"), text("message"))
+    };
+    assert_eq!(
+        finding("agent"),
+        ("info".to_owned(), "Cursor's SDK bridge".to_owned())
+    );
+    assert_eq!(finding("login").1, "runs use the API key in CURSOR_API_KEY");
+    let (severity, message) = finding("bridge");
+    assert!(
+        severity == "ok" && message.contains("version 0.0.0-fake"),
+        "{message}"
+    );
+    let ended = home.run(&["models", "--agent", "bridge"]);
+    assert!(ended.stdout.contains("gpt-9-high"), "{ended:?}");
+    let ended = home.run(&["auth", "status", "--json"]);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["bridgeKey"], "CURSOR_API_KEY");
+    assert!(processes(&home.path()).is_empty(), "nothing runs on");
 }

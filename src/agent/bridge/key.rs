@@ -16,6 +16,9 @@ use crate::agent::Env;
 /// The variable that wins.
 const VARIABLE: &str = "CURSOR_API_KEY";
 
+/// The variable whose key is taken for the other's, as for the CLI.
+const ACCESS_TOKEN: &str = "CURSOR_ACCESS_TOKEN";
+
 /// A key. Never shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
@@ -88,7 +91,8 @@ fn find_at(env: &Env, now: SystemTime) -> Result<FoundKey, NoKey> {
         .get(VARIABLE)
         .and_then(|value| Key::new(value.to_str()?));
     if let Some(key) = variable {
-        let origin = VARIABLE.to_owned();
+        let is_named = env.get(VARIABLE).is_some();
+        let origin = if is_named { VARIABLE } else { ACCESS_TOKEN }.to_owned();
         return Ok(FoundKey {
             key,
             origin,
@@ -151,7 +155,10 @@ mod tests {
             ("key_1", "CURSOR_API_KEY")
         );
         let found = find("CURSOR_ACCESS_TOKEN", "crsr_1").unwrap();
-        assert_eq!(found.key.secret(), "crsr_1");
+        assert_eq!(
+            (found.key.secret(), found.origin.as_str()),
+            ("crsr_1", "CURSOR_ACCESS_TOKEN")
+        );
 
         let file = home.path().join(".cursor/sdk/auth.json");
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -19,6 +19,7 @@ mod failure;
 mod home;
 mod key;
 mod locate;
+mod measure;
 mod models;
 mod run;
 mod server;
@@ -43,6 +44,7 @@ use super::{AgentError, Env, RunRequest, Site};
 
 pub use key::{FoundKey, Key, NoKey, find as find_key};
 pub use locate::{NAME, VARIABLE, choice_file, data_dir, locate};
+pub use measure::{Measured, PROMPT, measure};
 pub use run::BridgeRun;
 pub use server::About;
 
