@@ -33,6 +33,9 @@ const TOOL: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 const PLAIN: Style = Style::new();
 
+/// The pause after a piece of text on a terminal: the replay agent is too fast to be read.
+const PACE: Duration = Duration::from_millis(30);
+
 /// How many requests a conversation may take.
 const MAX_TURNS: usize = 8;
 
@@ -84,9 +87,10 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     };
     let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
 
-    render::line(format_args!(
-        "{FAINT}open-cursor listens on http://{addr}, agent: {program}{FAINT:#}"
-    ));
+    paragraph(
+        &format!("open-cursor listens on http://{addr}, agent: {program}"),
+        FAINT,
+    );
     let model = args
         .model
         .unwrap_or_else(|| if is_replay { "replay-files" } else { "auto" }.to_owned());
@@ -97,12 +101,16 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     result?;
 
     render::line("");
-    paragraph("Real: the server, the HTTP requests, the streams, the tool calls and the file.");
+    paragraph(
+        "Real: the server, the HTTP requests, the streams, the tool calls and the file.",
+        PLAIN,
+    );
     if is_replay {
         paragraph(
             "Scripted: the model. The built-in replay agent printed the events that Cursor's CLI \
              prints. For a real model, install Cursor's CLI, run `cursor-agent login`, and then \
              `open-cursor demo`.",
+            PLAIN,
         );
     }
     Ok(ExitCode::SUCCESS)
@@ -183,6 +191,9 @@ async fn ask_once(addr: SocketAddr, body: &Value) -> anyhow::Result<Streamed> {
                     return Ok(answer);
                 }
                 show(&serde_json::from_str(data)?, &mut answer, &mut shown)?;
+                if shown.as_ref().is_some_and(Wrapped::is_on_terminal) {
+                    tokio::time::sleep(PACE).await;
+                }
             }
         }
     }
@@ -223,8 +234,8 @@ fn labelled(name: &str, style: Style, text: &str) {
     wrapped.end();
 }
 
-fn paragraph(text: &str) {
-    let mut wrapped = Wrapped::new(0, 0, PLAIN);
+fn paragraph(text: &str, style: Style) {
+    let mut wrapped = Wrapped::new(0, 0, style);
     wrapped.text(text);
     wrapped.end();
 }

@@ -22,6 +22,8 @@ fn setup(endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
             ("OPENAI_API_KEY", endpoint.key.to_owned()),
             ("OPENAI_MODEL", model),
         ],
+        // It sends everything to a proxy, also what NO_PROXY excepts.
+        unset: vec!["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"],
         ..ClientSetup::default()
     })
 }

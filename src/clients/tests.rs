@@ -83,7 +83,7 @@ fn what_each_client_is_given() {
     assert_eq!(
         given(&qwen::CLIENT),
         "OPENAI_BASE_URL=http://127.0.0.1:5/v1\nOPENAI_API_KEY=k\nOPENAI_MODEL=m\n\
-         --auth-type openai -m m"
+         -HTTP_PROXY\n-http_proxy\n-HTTPS_PROXY\n-https_proxy\n--auth-type openai -m m"
     );
     assert_eq!(
         given(&goose::CLIENT),
