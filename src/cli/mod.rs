@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     agent::{Env, choose},
-    models::Catalog,
+    models::ModelCatalog,
     settings::ServeSettings,
 };
 use agent_flag::AgentFlag;
@@ -67,11 +67,11 @@ Examples:
 Exit codes: 0 success, 1 failure, 2 wrong usage; `run` returns the exit code of its command.")]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Serve(serve::ServeArgs),
     Reload(reload::ReloadArgs),
     Run(run::RunArgs),
@@ -103,32 +103,32 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+async fn dispatch(command: CliCommand, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(args) => serve::run(args, dirs).await,
-        Command::Reload(args) => reload::run(args, dirs).await,
-        Command::Run(args) => run::run(args, dirs).await,
-        Command::Demo(args) => demo::run(args, dirs).await,
-        Command::Models(args) => models::run(args, dirs).await,
-        Command::SyncModels(args) => sync_models::run(args, dirs).await,
-        Command::Install(args) => install::run(args, dirs).await,
-        Command::Uninstall(args) => uninstall::run(args, dirs).await,
-        Command::Status(args) => status::run(args, dirs).await,
-        Command::Doctor(args) => doctor::run(args, dirs).await,
-        Command::Login(args) => auth::login(args, dirs).await,
-        Command::Logout(args) => auth::logout(args, dirs).await,
-        Command::Auth(args) => auth::run(args, dirs).await,
-        Command::Setup(args) => setup::run(args).await,
-        Command::Config(args) => config::run(&args, dirs),
-        Command::Tools(args) => tools::run(args).await,
-        Command::Completions(args) => completions::run(&args),
-        Command::Help(args) => help::run(&args),
-        Command::Man(args) => completions::man(&args),
+        CliCommand::Serve(args) => serve::run(args, dirs).await,
+        CliCommand::Reload(args) => reload::run(args, dirs).await,
+        CliCommand::Run(args) => run::run(args, dirs).await,
+        CliCommand::Demo(args) => demo::run(args, dirs).await,
+        CliCommand::Models(args) => models::run(args, dirs).await,
+        CliCommand::SyncModels(args) => sync_models::run(args, dirs).await,
+        CliCommand::Install(args) => install::run(args, dirs).await,
+        CliCommand::Uninstall(args) => uninstall::run(args, dirs).await,
+        CliCommand::Status(args) => status::run(args, dirs).await,
+        CliCommand::Doctor(args) => doctor::run(args, dirs).await,
+        CliCommand::Login(args) => auth::login(args, dirs).await,
+        CliCommand::Logout(args) => auth::logout(args, dirs).await,
+        CliCommand::Auth(args) => auth::run(args, dirs).await,
+        CliCommand::Setup(args) => setup::run(args).await,
+        CliCommand::Config(args) => config::run(&args, dirs),
+        CliCommand::Tools(args) => tools::run(args).await,
+        CliCommand::Completions(args) => completions::run(&args),
+        CliCommand::Help(args) => help::run(&args),
+        CliCommand::Man(args) => completions::man(&args),
     }
 }
 
 /// The agent's models, for commands that need no server.
-fn catalog(dirs: &UserDirs, flag: &AgentFlag) -> anyhow::Result<Catalog> {
+fn catalog(dirs: &UserDirs, flag: &AgentFlag) -> anyhow::Result<ModelCatalog> {
     let settings = dirs.settings(&flag.flags())?.settings;
     let (explicit, bridge) = (settings.agent, settings.bridge);
     // Another program's models are not those of the user's account.
@@ -142,7 +142,7 @@ fn catalog(dirs: &UserDirs, flag: &AgentFlag) -> anyhow::Result<Catalog> {
             choice.models(&env).await
         }
     };
-    Ok(Catalog::new(list, cache))
+    Ok(ModelCatalog::new(list, cache))
 }
 
 /// An API key that nobody can guess.

@@ -13,8 +13,8 @@ use serde_json::json;
 use super::{agent_flag::AgentFlag, catalog, dirs::UserDirs, render};
 use crate::{
     models::{
-        Catalog, ExplainedFamily, ExplainedModel, Explanation, Listing, ListingOrigin, explain,
-        lacks_price, parse,
+        ExplainedFamily, ExplainedModel, Explanation, Listing, ListingOrigin, ModelCatalog,
+        explain, lacks_price, parse,
     },
     opencode::{DesiredProvider, Layout, Options},
 };
@@ -82,7 +82,7 @@ pub async fn run(args: ModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> 
 /// When there is no list, not even an earlier one.
 pub(super) async fn listing(
     fixture: Option<&Path>,
-    catalog: &Catalog,
+    catalog: &ModelCatalog,
 ) -> anyhow::Result<Arc<Listing>> {
     if let Some(file) = fixture {
         let text = tokio::fs::read_to_string(file).await;

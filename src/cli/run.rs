@@ -23,9 +23,9 @@ use super::{
 };
 use crate::{
     agent::{Choice, Env, choose},
-    clients::{CLIENTS, Client, ClientServer, ConfigFile, Passed},
+    clients::{CLIENTS, Client, ClientServer, Passed, TemporaryFile},
     http::{self, ApiKey, Shutdown},
-    models::{Catalog, Listing, ListingOrigin},
+    models::{Listing, ListingOrigin, ModelCatalog},
     settings::Resolved,
     telemetry,
 };
@@ -150,7 +150,10 @@ pub async fn run(args: RunArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes the client's configuration file, and points the command at it.
-fn configure(config: ConfigFile, command: &mut tokio::process::Command) -> anyhow::Result<TempDir> {
+fn configure(
+    config: TemporaryFile,
+    command: &mut tokio::process::Command,
+) -> anyhow::Result<TempDir> {
     let failed = "cannot write a temporary configuration file";
     let directory = tempfile::Builder::new()
         .prefix("open-cursor-")
@@ -199,7 +202,7 @@ struct Backend {
 /// Where the list of models comes from.
 enum Models {
     Server(Arc<http::App>),
-    Agent(Catalog),
+    Agent(ModelCatalog),
 }
 
 impl Backend {
@@ -213,7 +216,7 @@ impl Backend {
             return Ok(Self {
                 url,
                 key: KEY.to_owned(),
-                models: Models::Agent(Catalog::new(list, None)),
+                models: Models::Agent(ModelCatalog::new(list, None)),
                 own: None,
             });
         }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Client, ClientServer, ClientSetup, ConfigFile, Passed};
+use super::{Client, ClientServer, ClientSetup, Passed, TemporaryFile};
 use crate::opencode::ConfigError;
 
 pub(super) const CLIENT: Client = Client {
@@ -24,7 +24,7 @@ fn setup(endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
         }],
     });
     Ok(ClientSetup {
-        config: Some(ConfigFile {
+        config: Some(TemporaryFile {
             name: "config.yaml",
             content: content.to_string(),
             passed: Passed::Argument("--config"),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Client, ClientServer, ClientSetup, ConfigFile, Passed};
+use super::{Client, ClientServer, ClientSetup, Passed, TemporaryFile};
 use crate::opencode::ConfigError;
 
 pub(super) const CLIENT: Client = Client {
@@ -31,7 +31,7 @@ fn setup(endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
     let users = (endpoint.env)(DIRECTORY).map(Into::into);
     Ok(ClientSetup {
         set: vec![(KEY, endpoint.key.to_owned())],
-        config: Some(ConfigFile {
+        config: Some(TemporaryFile {
             name: "crush.json",
             content: content.to_string(),
             passed: Passed::Directory(

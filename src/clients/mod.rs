@@ -99,12 +99,12 @@ pub struct ClientSetup {
     /// Arguments to put before the client's own.
     pub args: Vec<String>,
     /// A configuration file for as long as the client runs.
-    pub config: Option<ConfigFile>,
+    pub config: Option<TemporaryFile>,
 }
 
 /// A temporary configuration file, alone in a directory of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigFile {
+pub struct TemporaryFile {
     /// Its name.
     pub name: &'static str,
     /// Its content.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Client, ClientServer, ClientSetup, ConfigFile, Passed};
+use super::{Client, ClientServer, ClientSetup, Passed, TemporaryFile};
 use crate::opencode::ConfigError;
 
 pub(super) const CLIENT: Client = Client {
@@ -28,7 +28,7 @@ fn setup(endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
     Ok(ClientSetup {
         set: vec![(KEY, endpoint.key.to_owned())],
         args: args.to_vec(),
-        config: Some(ConfigFile {
+        config: Some(TemporaryFile {
             name: "models.json",
             content: content.to_string(),
             passed: Passed::Directory(DIRECTORY, users.or_else(|| endpoint.in_home(".pi/agent"))),

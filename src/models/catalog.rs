@@ -23,7 +23,7 @@ use super::{
     entry::Entry,
     family::{Family, group},
     list::{ListedModel, parse},
-    resolve::{AUTO, Request, UnknownModel, resolve},
+    resolve::{AUTO, ModelRequest, UnknownModel, resolve},
 };
 use crate::file;
 
@@ -91,7 +91,7 @@ impl Listing {
     ///
     /// # Errors
     /// When the account has no such model.
-    pub fn resolve(&self, request: Request<'_>) -> Result<String, UnknownModel> {
+    pub fn resolve(&self, request: ModelRequest<'_>) -> Result<String, UnknownModel> {
         resolve(request, &self.families, self.origin == ListingOrigin::Live)
     }
 }
@@ -99,7 +99,7 @@ impl Listing {
 type Fetch = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// Holds the account's models. Shared in an [`Arc`].
-pub struct Catalog {
+pub struct ModelCatalog {
     fetch: Fetch,
     cache_file: Option<PathBuf>,
     held: Mutex<Option<HeldListing>>,
@@ -113,7 +113,7 @@ struct HeldListing {
     asked: Instant,
 }
 
-impl Catalog {
+impl ModelCatalog {
     /// A catalog that calls `fetch` for the output of `cursor-agent models`, and keeps the last good
     /// one in `cache_file`.
     pub fn new<F, R, E>(fetch: F, cache_file: Option<PathBuf>) -> Self
@@ -143,7 +143,7 @@ impl Catalog {
     ///
     /// # Errors
     /// When the account has no such model.
-    pub async fn resolve(&self, request: Request<'_>) -> Result<String, UnknownModel> {
+    pub async fn resolve(&self, request: ModelRequest<'_>) -> Result<String, UnknownModel> {
         let held = self.held().map(|held| held.listing);
         // The models of every account need no list.
         let known = held.unwrap_or_else(|| Arc::new(Listing::builtin()));

@@ -10,7 +10,7 @@ use super::{alias, family::Member, id::ModelId};
 
 /// What is known of a model's limits, in tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct Limits {
+pub struct ModelLimits {
     /// The context window: input and output together.
     pub context: Option<u64>,
     /// The most input, where that is less than the window leaves.
@@ -25,7 +25,7 @@ pub struct Limits {
 struct LimitRow {
     family: String,
     #[serde(flatten)]
-    limits: Limits,
+    limits: ModelLimits,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,7 +35,7 @@ struct LimitTable {
 
 const DATA: &str = include_str!("data/limits.toml");
 
-static ROWS: LazyLock<Vec<(String, Limits)>> = LazyLock::new(|| {
+static ROWS: LazyLock<Vec<(String, ModelLimits)>> = LazyLock::new(|| {
     let table: Option<LimitTable> = toml::from_str(DATA).ok();
     let rows = table.map(|table| table.limit).unwrap_or_default();
     rows.into_iter()
@@ -45,12 +45,12 @@ static ROWS: LazyLock<Vec<(String, Limits)>> = LazyLock::new(|| {
 
 /// The known limits of a listed model.
 #[must_use]
-pub fn limits_of(member: &Member) -> Limits {
+pub fn limits_of(member: &Member) -> ModelLimits {
     let key = alias::key(&ModelId::parse(&member.model.id).family);
     let row = ROWS.iter().find(|(row_key, _)| *row_key == key);
     let known = row.map(|(_, limits)| *limits).unwrap_or_default();
     match member.stated_context() {
-        Some(context) => Limits {
+        Some(context) => ModelLimits {
             context: Some(context),
             input: None,
             ..known
@@ -66,7 +66,7 @@ mod tests {
     use crate::models::{family::group, list::parse};
     use std::collections::HashSet;
 
-    fn of(line: &str) -> Limits {
+    fn of(line: &str) -> ModelLimits {
         limits_of(&group(&parse(line).unwrap())[0].members[0])
     }
 
@@ -104,6 +104,6 @@ mod tests {
         );
         let fast = of("gpt-5.6-sol-high-fast - GPT-5.6 Sol High Fast");
         assert_eq!((fast.context, fast.output), (None, Some(128_000)));
-        assert_eq!(of("auto - Auto"), Limits::default());
+        assert_eq!(of("auto - Auto"), ModelLimits::default());
     }
 }

@@ -7,7 +7,7 @@
 //!                                                                └─ explain
 //! ```
 //!
-//! Pure but for [`Catalog`], which keeps one file. The caller provides the list with a
+//! Pure but for [`ModelCatalog`], which keeps one file. The caller provides the list with a
 //! closure. Must not know HTTP, OpenCode or how the agent is started.
 
 mod alias;
@@ -22,13 +22,13 @@ mod nearest;
 mod pricing;
 mod resolve;
 
-pub use catalog::{Catalog, Listing, ListingOrigin};
+pub use catalog::{Listing, ListingOrigin, ModelCatalog};
 pub use entry::{Capabilities, Entry};
 pub use explain::{ExplainedFamily, ExplainedModel, Explanation, explain};
 pub use family::{Family, Member, group};
 pub use id::{Effort, Marks, ModelId};
-pub use limits::{Limits, limits_of};
+pub use limits::{ModelLimits, limits_of};
 pub use list::{ListError, ListedModel, parse};
 pub use nearest::nearest;
 pub use pricing::{LongPrice, Price, lacks_price, price_of};
-pub use resolve::{AUTO, Request, UnknownModel, resolve};
+pub use resolve::{AUTO, ModelRequest, UnknownModel, resolve};

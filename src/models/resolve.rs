@@ -27,7 +27,7 @@ const NEAREST: usize = 5;
 
 /// The fields of a request that choose its model.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Request<'a> {
+pub struct ModelRequest<'a> {
     /// The OpenAI field `model`, a provider's prefix allowed.
     pub model: Option<&'a str>,
     /// The extra field `cursorModel`, which wins and is used literally: no effort changes it.
@@ -64,7 +64,7 @@ impl UnknownModel {
 /// # Errors
 /// When `families` are complete and have no such model, or the name cannot be a model's.
 pub fn resolve(
-    request: Request<'_>,
+    request: ModelRequest<'_>,
     families: &[Family],
     complete: bool,
 ) -> Result<String, UnknownModel> {

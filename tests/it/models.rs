@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::Home;
-use open_cursor::models::{ListedModel, Request, group, parse, resolve};
+use open_cursor::models::{ListedModel, ModelRequest, group, parse, resolve};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -126,9 +126,9 @@ fn the_real_list() {
     let families = group(&models);
     assert_eq!((models.len(), families.len()), (217, 35));
     for model in &models {
-        let request = Request {
+        let request = ModelRequest {
             model: Some(&model.id),
-            ..Request::default()
+            ..ModelRequest::default()
         };
         assert_eq!(
             resolve(request, &families, true).as_deref(),

@@ -8,7 +8,7 @@ const LONGER: &str = "auto - Auto\ngpt-5.2 - GPT-5.2\ngpt-6 - GPT-6\n";
 fn catalog(
     answers: &'static [Result<&'static str, &'static str>],
     file: Option<PathBuf>,
-) -> (Arc<Catalog>, Arc<AtomicUsize>) {
+) -> (Arc<ModelCatalog>, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
     let fetch = move || {
@@ -20,13 +20,13 @@ fn catalog(
             answers[turn].map(str::to_owned)
         }
     };
-    (Arc::new(Catalog::new(fetch, file)), asked)
+    (Arc::new(ModelCatalog::new(fetch, file)), asked)
 }
 
-fn named(model: &str) -> Request<'_> {
-    Request {
+fn named(model: &str) -> ModelRequest<'_> {
+    ModelRequest {
         model: Some(model),
-        ..Request::default()
+        ..ModelRequest::default()
     }
 }
 
