@@ -129,9 +129,10 @@ class Server:
             self._kill()
 
     def agents(self):
-        """The running agents: they get the workspace as an argument, and no other has this one."""
+        """The running agents: they get the workspace or a directory of theirs as an argument."""
         listing = subprocess.check_output(["ps", "-axww", "-o", "pid=,args="], text=True)
-        lines = [line.strip() for line in listing.splitlines() if str(self.workspace) in line]
+        ours = (str(self.workspace), str(self.home))
+        lines = [line.strip() for line in listing.splitlines() if any(path in line for path in ours)]
         return [line for line in lines if line.split()[0] != str(self.process.pid)]
 
     def runs(self):

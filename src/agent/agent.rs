@@ -1,35 +1,22 @@
-//! The agent as a server uses it: which program, in which environment, behind which fence.
+//! The agent as a server uses it, of whichever kind.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Duration,
 };
 
-use tokio_util::task::TaskTracker;
-
 use super::{
-    AgentError, AgentRun, Env, Login, Program, RunRequest, Session, Site, ask_login,
-    carrier::Carrier, discover, print::PrintRun,
+    AgentError, AgentRun, Choice, Env, RunRequest, Site,
+    bridge::{About, Bridge},
+    choose,
+    print::{PrintAgent, PrintRun},
 };
 use crate::{
-    mcp::{self, Endpoint},
-    sandbox::{
-        fence::{Fence, FenceMode, FenceStatus},
-        slot::{Places, Slot, Slots},
-    },
+    mcp,
+    sandbox::fence::{FenceMode, FenceStatus},
 };
-
-/// How long the CLI may take to say whether it is logged in: up to 15 s were seen (FACTS 3.1).
-const STATUS: Duration = Duration::from_secs(20);
-
-/// How long the CLI may take to print its version.
-const VERSION: Duration = Duration::from_secs(5);
 
 /// What an agent needs besides its program.
 #[derive(Debug, Clone)]
@@ -46,6 +33,8 @@ pub struct Setup {
     pub serve_tools: Option<Serving>,
     /// Where it is kept which versions of the agent take served tools.
     pub carriers: Option<PathBuf>,
+    /// Where Cursor's SDK bridge is, if it is not to be looked for.
+    pub bridge: Option<PathBuf>,
 }
 
 /// How the client's tools are served to runs.
@@ -70,27 +59,17 @@ impl Default for Serving {
 /// A found agent. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    shared: Arc<Shared>,
+    kind: Kind,
 }
 
-#[derive(Debug)]
-struct Shared {
-    program: Program,
-    env: Vec<(OsString, OsString)>,
-    fence: Fence,
-    slots: Slots,
-    endpoint: Option<Endpoint>,
-    listed_within: Duration,
-    carrier: Carrier,
-    /// Whether the login was found not to survive a configuration directory of our own.
-    shares_config: AtomicBool,
-    /// Whether it was said that runs do not use the login.
-    said_key: AtomicBool,
-    reaper: TaskTracker,
+#[derive(Debug, Clone)]
+enum Kind {
+    Print(PrintAgent),
+    Bridge(Bridge, FenceStatus),
 }
 
 impl Agent {
-    /// Finds the agent (see [`discover`]), and the fence that can be had here.
+    /// Finds the agent (see [`choose`]), and the fence that can be had here.
     ///
     /// # Errors
     /// [`AgentError::Missing`]; [`AgentError::Refused`] if there is no place for the slots, or no
@@ -100,207 +79,142 @@ impl Agent {
         env: &Env,
         setup: Setup,
     ) -> Result<Self, AgentError> {
-        let program = discover(explicit, env).await?;
-        let get = |name: &str| env.get(name).map(OsStr::to_owned);
-        let mut places = Places::from_env(get, &std::env::temp_dir());
-        if program.is_built_in() {
-            // It keeps nothing of Cursor's.
-            places.state.clear();
-        }
-        let (fence, slots) = Fence::start(
-            setup.fence,
-            &setup.launcher,
-            &places,
-            setup.slots,
-            setup.workspace.as_deref(),
-        )
-        .await
-        .map_err(|error| AgentError::Refused {
-            message: error.to_string(),
-        })?;
-        let endpoint = match setup.serve_tools {
-            Some(Serving { limits, .. }) => {
-                Some(Endpoint::bind_with(limits).await.map_err(refused)?)
+        let kind = match choose(explicit, setup.bridge.as_deref(), env).await? {
+            Choice::Print(program) => Kind::Print(PrintAgent::new(program, env, &setup).await?),
+            Choice::Bridge(_) if setup.fence == FenceMode::Require => {
+                return Err(refused(
+                    "--fence require: the kernel does not fence the bridge, whose agents have no \
+                     tools of their own; use --fence auto, or --agent print",
+                ));
             }
-            None => None,
+            Choice::Bridge(bridge) => {
+                let sentence = "the agent has no tools of its own: it is offered the client's only";
+                Kind::Bridge(bridge, FenceStatus::not_needed(setup.fence, sentence))
+            }
         };
-        let carrier = Carrier::open(setup.carriers, &program.path);
-        Ok(Self {
-            shared: Arc::new(Shared {
-                endpoint,
-                listed_within: setup.serve_tools.unwrap_or_default().listed_within,
-                carrier,
-                program,
-                env: env.for_agent(&[]),
-                fence,
-                slots,
-                shares_config: AtomicBool::new(false),
-                said_key: AtomicBool::new(false),
-                reaper: TaskTracker::new(),
-            }),
-        })
+        Ok(Self { kind })
+    }
+
+    /// The kind, as settings name it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.kind {
+            Kind::Print(agent) if agent.program().is_built_in() => "replay",
+            Kind::Print(_) => "print",
+            Kind::Bridge(..) => "bridge",
+        }
     }
 
     /// What of the fence holds.
     #[must_use]
     pub fn fence(&self) -> &FenceStatus {
-        self.shared.fence.status()
+        match &self.kind {
+            Kind::Print(agent) => agent.fence(),
+            Kind::Bridge(_, fence) => fence,
+        }
     }
 
     /// Starts a run. `prompt` writes what the agent reads, once it is known where it runs.
     ///
     /// # Errors
-    /// [`AgentError::Spawn`]; [`AgentError::Refused`] if the run can't have its private directories,
-    /// or the workspace can't be fenced.
+    /// [`AgentError`]: no process, no private directories, no fence, or what Cursor says at once.
     pub async fn start(
         &self,
         request: RunRequest,
         prompt: impl FnOnce(&Site) -> String + Send,
     ) -> Result<(AgentRun, Site), AgentError> {
-        let (run, site) = PrintRun::start(self.clone(), request, prompt).await?;
-        Ok((AgentRun::Print(Box::new(run)), site))
+        match &self.kind {
+            Kind::Print(agent) => {
+                let (run, site) = PrintRun::start(agent.clone(), request, prompt).await?;
+                Ok((AgentRun::Print(Box::new(run)), site))
+            }
+            Kind::Bridge(bridge, _) => {
+                let (run, site) = bridge.start(request, prompt).await?;
+                Ok((AgentRun::Bridge(Box::new(run)), site))
+            }
+        }
     }
 
     /// Why tools can't be served to runs, as far as is known; `None` if they can.
     #[must_use]
     pub fn serving_problem(&self) -> Option<String> {
-        match &self.shared.endpoint {
-            Some(_) => self.shared.carrier.refusal(),
-            None => Some("it is turned off".to_owned()),
+        match &self.kind {
+            Kind::Print(agent) => agent.serving_problem(),
+            Kind::Bridge(..) => None,
         }
     }
 
-    /// Asks the program whether it can load a server of tools. Takes up to seconds, so it is to be
-    /// run beside the server; until then no tools are served.
+    /// Finds out, beside the server, whether tools can be served to runs. Takes up to seconds; until
+    /// then none are.
     pub async fn learn_serving(&self) {
-        if self.shared.endpoint.is_some() {
-            let Shared { program, env, .. } = &*self.shared;
-            let reply = program
-                .query(&["--help"], env, Path::new("/"), STATUS)
-                .await;
-            let help = reply.map(|reply| reply.stdout).unwrap_or_default();
-            self.shared.carrier.read_help(&help);
+        if let Kind::Print(agent) = &self.kind {
+            agent.learn_serving().await;
         }
     }
 
-    /// Where tools are served to runs.
-    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
-        self.shared.endpoint.as_ref()
-    }
-
-    /// How long an agent may take to ask for the tools that are served to it.
-    pub(super) fn listed_within(&self) -> Duration {
-        self.shared.listed_within
-    }
-
-    /// What is known of the program in this respect.
-    pub(super) fn carrier(&self) -> &Carrier {
-        &self.shared.carrier
-    }
-
-    pub(super) async fn slot(&self) -> Result<Slot, AgentError> {
-        self.shared.slots.acquire().await.map_err(refused)
-    }
-
-    pub(super) fn program(&self) -> &Program {
-        &self.shared.program
-    }
-
-    /// The environment of a run. `CURSOR_CONFIG_DIR` is the slot's, unless logins need the user's.
-    pub(super) fn env(&self) -> &[(OsString, OsString)] {
-        &self.shared.env
-    }
-
-    pub(super) fn shares_config(&self) -> bool {
-        self.shared.shares_config.load(Ordering::Relaxed)
-    }
-
-    /// Says once that runs don't use the login: a key moves them to metered billing without a word.
-    pub(super) fn note_credential(&self, session: &Session) {
-        let source = session.api_key_source.as_deref().unwrap_or("login");
-        if source != "login" && !self.shared.said_key.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                source,
-                "runs use an API key or token, not Cursor's login: it can bill per use instead of \
-                 your subscription; unset CURSOR_API_KEY to use the login"
-            );
-        }
-    }
-
-    pub(super) fn fencing(&self) -> &Fence {
-        &self.shared.fence
-    }
-
-    pub(super) fn reaper(&self) -> &TaskTracker {
-        &self.shared.reaper
-    }
-
-    /// Checks once that a login survives a configuration directory of our own, and shares the
-    /// user's if it does not: an agent that can't log in is worth less than a private default
-    /// model. Takes seconds, so it is to be run beside the server.
+    /// Makes sure, beside the server, that runs find the user's login. Takes seconds.
     pub async fn verify_login(&self) {
-        let Ok(config) = tempfile::tempdir() else {
-            return;
-        };
-        let mut private = self.shared.env.clone();
-        private.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
-        private.push(("CURSOR_CONFIG_DIR".into(), config.path().into()));
-        let ask = |env| ask_login(&self.shared.program, env, STATUS);
-        if matches!(ask(&private).await, Ok(Login::Out))
-            && matches!(ask(&self.shared.env).await, Ok(Login::In(_)))
-        {
-            self.shared.shares_config.store(true, Ordering::Relaxed);
-            tracing::warn!(
-                "the login does not survive a private CURSOR_CONFIG_DIR: runs share your Cursor \
-                 configuration, so they change its default model, and deny rules do not hold"
-            );
+        if let Kind::Print(agent) = &self.kind {
+            agent.verify_login().await;
         }
     }
 
-    /// Whether the agent says that it is logged in; `None` if it does not say. Takes seconds.
+    /// Whether there is a login or a key; `None` if that is not known. Takes seconds.
     pub async fn logged_in(&self) -> Option<bool> {
-        let env = &self.shared.env;
-        // What it says of the login is not known to cover a key or a token.
-        let has_key = |(name, value): &(OsString, OsString)| {
-            (name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN") && !value.is_empty()
-        };
-        let login = ask_login(&self.shared.program, env, STATUS).await.ok()?;
-        match login {
-            Login::In(_) => Some(true),
-            Login::Out if !env.iter().any(has_key) => Some(false),
-            Login::Out | Login::Unknown => None,
+        match &self.kind {
+            Kind::Print(agent) => agent.logged_in().await,
+            // Whether Cursor takes the key, a request will tell.
+            Kind::Bridge(bridge, _) => bridge.found_key().is_err().then_some(false),
         }
     }
 
     /// What the program says instead of a version of Cursor's, such as `ls (GNU coreutils) 9.1`: then
     /// it is another program. `None` also if it says nothing.
     pub async fn foreign_version(&self) -> Option<String> {
-        let Shared { program, env, .. } = &*self.shared;
-        let reply = program.query(&["--version"], env, Path::new("/"), VERSION);
-        let line = reply.await.ok()?.first_line()?;
-        // Cursor's are dates (FACTS 1.1).
-        (!line.starts_with(|c: char| c.is_ascii_digit())).then_some(line)
+        match &self.kind {
+            Kind::Print(agent) => agent.foreign_version().await,
+            Kind::Bridge(..) => None,
+        }
     }
 
     /// Whether the agent's program is still where it was found.
     pub async fn exists(&self) -> bool {
-        let path = &self.shared.program.path;
-        tokio::fs::try_exists(path).await.unwrap_or(false)
+        tokio::fs::try_exists(self.path()).await.unwrap_or(false)
     }
 
-    /// The output of `cursor-agent models`.
+    /// What is known of the bridge's process, if the agent is one and it runs.
+    #[must_use]
+    pub fn bridge(&self) -> Option<About> {
+        match &self.kind {
+            Kind::Print(_) => None,
+            Kind::Bridge(bridge, _) => bridge.running(),
+        }
+    }
+
+    /// The account's models, as `cursor-agent models` lists them.
     ///
     /// # Errors
     /// What the agent said instead.
     pub async fn models(&self) -> Result<String, AgentError> {
-        self.shared.program.models(&self.shared.env).await
+        match &self.kind {
+            Kind::Print(agent) => agent.models().await,
+            Kind::Bridge(bridge, _) => bridge.models().await,
+        }
     }
 
     /// Waits until every process of every run that was dropped is gone, and its slot clean.
     pub async fn reaped(&self) {
-        self.shared.reaper.close();
-        self.shared.reaper.wait().await;
-        self.shared.slots.drained().await;
+        match &self.kind {
+            Kind::Print(agent) => agent.reaped().await,
+            Kind::Bridge(bridge, _) => bridge.close().await,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match &self.kind {
+            Kind::Print(agent) => &agent.program().path,
+            Kind::Bridge(bridge, _) => bridge.program(),
+        }
     }
 }
 
@@ -313,6 +227,9 @@ pub(super) fn refused(error: impl fmt::Display) -> AgentError {
 impl fmt::Display for Agent {
     /// The program and what comes before its arguments.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shared.program.fmt(f)
+        match &self.kind {
+            Kind::Print(agent) => agent.program().fmt(f),
+            Kind::Bridge(bridge, _) => bridge.program().display().fmt(f),
+        }
     }
 }

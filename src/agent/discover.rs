@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use super::{AgentError, Env, Program, program::spawn_error};
+use super::{
+    AgentError, Env, Program,
+    choice::{AUTO, PRINT},
+    program::spawn_error,
+};
 
 /// The name of the agent that is built in.
 const REPLAY: &str = "replay";
@@ -20,13 +24,15 @@ const PROOF: Duration = Duration::from_secs(10);
 
 /// Finds the agent: `explicit`, else `CURSOR_AGENT_EXECUTABLE`, else `cursor-agent` and then
 /// `agent` on PATH and where Cursor's installer puts them (FACTS 1.1). A name without a slash
-/// is looked up in the same places; `replay` is the agent that is built in.
+/// is looked up in the same places; `replay` is the agent that is built in; `auto` and `print` are no
+/// program's name.
 ///
 /// # Errors
 /// [`AgentError::Missing`] with where it would be and the way to install it.
 pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Program, AgentError> {
     let wanted = explicit.filter(|name| !name.is_empty());
-    let Some(wanted) = wanted.or_else(|| env.get("CURSOR_AGENT_EXECUTABLE")) else {
+    let wanted = wanted.or_else(|| env.get("CURSOR_AGENT_EXECUTABLE"));
+    let Some(wanted) = wanted.filter(|name| *name != AUTO && *name != PRINT) else {
         return search(env).await;
     };
     if wanted == REPLAY {

@@ -14,7 +14,9 @@
 
 #[allow(clippy::module_inception)]
 mod agent;
+pub mod bridge;
 mod carrier;
+mod choice;
 pub mod classify;
 mod discover;
 mod env;
@@ -28,6 +30,7 @@ mod run;
 
 pub use crate::mcp::CallKey;
 pub use agent::{Agent, Serving, Setup};
+pub use choice::{Choice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;

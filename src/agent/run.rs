@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{AgentError, AgentEvent, CallKey, print::PrintRun};
+use super::{AgentError, AgentEvent, CallKey, bridge::BridgeRun, print::PrintRun};
 use crate::turn::{Attachment, ToolResult, ToolSpec};
 
 /// What to ask the agent. The prompt is not in it: it depends on the [`Site`].
@@ -91,6 +91,8 @@ impl fmt::Debug for Tap {
 pub enum AgentRun {
     /// Cursor's CLI in print mode: a child of its own.
     Print(Box<PrintRun>),
+    /// Cursor's SDK bridge: one of many agents in a shared process.
+    Bridge(Box<BridgeRun>),
 }
 
 impl AgentRun {
@@ -102,6 +104,7 @@ impl AgentRun {
     pub async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
         match self {
             Self::Print(run) => run.next(events).await,
+            Self::Bridge(run) => run.next(events).await,
         }
     }
 
@@ -109,6 +112,7 @@ impl AgentRun {
     pub fn reply(&mut self, key: CallKey, result: &ToolResult, files: &[Attachment]) {
         match self {
             Self::Print(run) => run.reply(key, result, files),
+            Self::Bridge(run) => run.reply(key, result, files),
         }
     }
 
@@ -117,6 +121,7 @@ impl AgentRun {
     pub fn can_wait(&self) -> bool {
         match self {
             Self::Print(run) => run.can_wait(),
+            Self::Bridge(run) => run.can_wait(),
         }
     }
 
@@ -125,6 +130,7 @@ impl AgentRun {
     pub fn expects_calls(&self) -> bool {
         match self {
             Self::Print(run) => run.expects_calls(),
+            Self::Bridge(run) => run.expects_calls(),
         }
     }
 
@@ -133,6 +139,7 @@ impl AgentRun {
     pub fn has_view(&self) -> bool {
         match self {
             Self::Print(run) => run.has_view(),
+            Self::Bridge(_) => false,
         }
     }
 
@@ -140,6 +147,7 @@ impl AgentRun {
     pub async fn changes(&self) -> Vec<ViewChange> {
         match self {
             Self::Print(run) => run.changes().await,
+            Self::Bridge(_) => Vec::new(),
         }
     }
 
@@ -148,6 +156,7 @@ impl AgentRun {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Print(_) => "print",
+            Self::Bridge(_) => "bridge",
         }
     }
 
@@ -156,6 +165,7 @@ impl AgentRun {
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Print(run) => run.pid(),
+            Self::Bridge(_) => None,
         }
     }
 }

@@ -19,6 +19,7 @@ mod reload;
 pub mod render;
 mod run;
 mod serve;
+mod setup;
 mod status;
 mod sync_models;
 mod tools;
@@ -34,7 +35,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    agent::{Env, discover},
+    agent::{Env, choose},
     models::Catalog,
     settings::{Flags, ServeSettings},
 };
@@ -80,6 +81,7 @@ enum Command {
     Login(auth::LoginArgs),
     Logout(auth::LogoutArgs),
     Auth(auth::Args),
+    Setup(setup::Args),
     Config(config::Args),
     Tools(tools::Args),
     Completions(completions::Args),
@@ -114,6 +116,7 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         Command::Login(args) => auth::login(args, dirs).await,
         Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,
         Command::Auth(args) => auth::run(args, dirs).await,
+        Command::Setup(args) => setup::run(args).await,
         Command::Config(args) => config::run(&args, dirs),
         Command::Tools(args) => tools::run(args).await,
         Command::Completions(args) => completions::run(&args),
@@ -123,15 +126,17 @@ async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
 
 /// The agent's models, for commands that need no server.
 fn catalog(dirs: &Dirs) -> anyhow::Result<Catalog> {
-    let explicit = dirs.settings(&Flags::new())?.settings.agent;
+    let settings = dirs.settings(&Flags::new())?.settings;
+    let (explicit, bridge) = (settings.agent, settings.bridge);
     // Another program's models are not those of the user's account.
     let cache = dirs.models_cache().filter(|_| explicit.is_none());
     let list = move || {
-        let explicit = explicit.clone();
+        let (explicit, bridge) = (explicit.clone(), bridge.clone());
         async move {
             let env = std::env::vars_os().collect::<Env>();
-            let program = discover(explicit.as_deref().map(OsStr::new), &env).await?;
-            program.models(&env.for_agent(&[])).await
+            let explicit = explicit.as_deref().map(OsStr::new);
+            let choice = choose(explicit, bridge.as_deref(), &env).await?;
+            choice.models(&env).await
         }
     };
     Ok(Catalog::new(list, cache))

@@ -96,6 +96,7 @@ impl Site {
         let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
+            bridge: settings.bridge.clone(),
             slots: running,
             launcher: std::env::current_exe().context("cannot find our own executable")?,
             workspace: workspace.clone(),

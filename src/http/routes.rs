@@ -394,6 +394,10 @@ fn health(app: &App, trusted: bool) -> Response {
         let workspace = engine.workspace();
         body["workspace"] = workspace.map(|dir| dir.display().to_string()).into();
         body["agent"] = engine.agent().to_string().into();
+        body["agentKind"] = engine.agent().kind().into();
+        if engine.agent().kind() == "bridge" {
+            body["bridge"] = json!(engine.agent().bridge());
+        }
         body["fence"] = json!(engine.agent().fence());
         body["settings"] = app.config().settings.as_str().into();
         body["running"] = engine.running().into();

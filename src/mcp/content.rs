@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::turn::{Attachment, ToolResult};
 
-/// The client's result, with the files that came with it.
-pub(super) fn of_result(result: &ToolResult, files: &[Attachment]) -> Value {
+/// The client's result, with the files that came with it: `{content, isError}`.
+#[must_use]
+pub fn of_result(result: &ToolResult, files: &[Attachment]) -> Value {
     let mut content = Vec::new();
     if !result.content.is_empty() || files.is_empty() {
         content.push(text(&result.content));

@@ -28,6 +28,7 @@ mod tools;
 use std::time::Duration;
 
 pub use calls::{CallKey, Called, Event};
+pub use content::of_result;
 pub use endpoint::Endpoint;
 pub use offer::Offer;
 

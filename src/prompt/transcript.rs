@@ -58,6 +58,13 @@ fn note(file: &Attachment) -> String {
             "[attached {kind}: {}; look at it with your read tool]",
             path.display()
         ),
+        // The agent has nothing to read files with.
+        None if file.extension == "txt" => {
+            format!(
+                "[attached text file]\n{}",
+                String::from_utf8_lossy(&file.bytes)
+            )
+        }
         None => format!("[attached {kind}]"),
     }
 }

@@ -35,9 +35,14 @@ settings! {
     /// UNIX socket to listen on instead; only your user can open it
     socket "socket" "PATH": Option<PathBuf>;
 
-    /// Agent program, or `replay` for the built-in one; else `cursor-agent` or `agent`, on PATH or
-    /// where Cursor installs it
-    agent "agent" "PATH|replay" [CURSOR_AGENT_EXECUTABLE]: Option<String>;
+    /// auto, print (Cursor's CLI), bridge (Cursor's SDK bridge), replay (the built-in one), or a
+    /// program that speaks the CLI's command line; auto takes the bridge if `setup bridge` was run,
+    /// else the CLI
+    agent "agent" "KIND|PATH" [CURSOR_AGENT_EXECUTABLE]: Option<String>;
+
+    /// Cursor's SDK bridge: its program, or a directory that the Python package cursor-sdk is
+    /// installed in; else it is looked for
+    bridge "bridge" "PATH": Option<PathBuf>;
 
     /// Directory the agent works in where a request names none; else the one that the client's
     /// system prompt names, else an empty one (`run`: the current one)

@@ -19,6 +19,8 @@ mod answers;
 mod attachments;
 /// `login`, `logout` and `auth status`.
 mod auth;
+/// Cursor's SDK bridge as an agent: the fake one.
+mod bridge;
 /// The configuration file, completions and manual pages.
 mod config;
 /// What holds for every dialect, and what is one's own.

@@ -5,6 +5,7 @@
 //! again as a tree, where every field may be missing or of another type (`lenient`). Neither knows
 //! processes, and neither can fail: the worst line decodes to nothing.
 
+mod agent;
 mod args;
 mod decode;
 mod files;
@@ -17,5 +18,6 @@ mod run;
 mod served;
 mod wire;
 
+pub(in crate::agent) use agent::PrintAgent;
 pub use decode::decode;
 pub use run::PrintRun;

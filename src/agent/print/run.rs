@@ -6,14 +6,12 @@ use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    args, files,
+    PrintAgent, args, files,
     output::Output,
     served::{self, ServedTools},
 };
 use crate::{
-    agent::{
-        Agent, AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused,
-    },
+    agent::{AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused},
     sandbox::{
         fence::{
             Enclosure,
@@ -29,7 +27,7 @@ use crate::{
 /// then cleans the slot, both in the background.
 #[derive(Debug)]
 pub struct PrintRun {
-    agent: Agent,
+    agent: PrintAgent,
     command: Command,
     enclosure: Enclosure,
     /// The client's tools, if the child calls them as its own.
@@ -58,7 +56,7 @@ struct Inside {
 
 impl PrintRun {
     pub(in crate::agent) async fn start(
-        agent: Agent,
+        agent: PrintAgent,
         request: RunRequest,
         prompt: impl FnOnce(&Site) -> String + Send,
     ) -> Result<(Self, Site), AgentError> {
@@ -197,9 +195,7 @@ impl PrintRun {
                 step = inside.output.next(&mut read) => {
                     served.began(self.agent.listed_within());
                     self.held.extend(read.into_iter().map(|event| served.filter(event)));
-                    if let Err(error) = step {
-                        return Err(error);
-                    }
+                    step?;
                 }
                 event = served.next() => self.held.extend(event),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
@@ -267,7 +263,7 @@ impl Drop for PrintRun {
 
 /// Makes the slot ready for the child, and starts it.
 async fn enter(
-    agent: &Agent,
+    agent: &PrintAgent,
     command: &Command,
     slot: &Slot,
 ) -> Result<(Output, Enclosure), AgentError> {

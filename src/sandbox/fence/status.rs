@@ -88,6 +88,24 @@ impl Layer {
 }
 
 impl FenceStatus {
+    /// The status of an agent that needs no fence; the sentence says why.
+    #[must_use]
+    pub fn not_needed(mode: FenceMode, sentence: &str) -> Self {
+        let layer = Layer {
+            state: State::Off,
+            reason: None,
+            sentence: sentence.to_owned(),
+        };
+        Self {
+            mode,
+            view: layer.clone(),
+            writes: layer.clone(),
+            processes: layer.clone(),
+            sockets: layer.clone(),
+            deny_rules: layer,
+        }
+    }
+
     /// The layers that `--fence require` promises.
     pub(super) fn promises(&self) -> [&Layer; 3] {
         [&self.writes, &self.processes, &self.sockets]

@@ -10,7 +10,7 @@ use tokio_util::{
 };
 
 use super::{
-    Exit, SpawnSpec,
+    Exit, SpawnSpec, StderrTap,
     group::Group,
     supervise::{feed, supervise},
 };
@@ -52,6 +52,19 @@ impl Process {
     /// # Errors
     /// What the operating system says if the child can't be started.
     pub fn start(spec: &SpawnSpec, stdin: Arc<str>, tracker: &TaskTracker) -> io::Result<Self> {
+        Self::start_tapped(spec, stdin, tracker, None)
+    }
+
+    /// The same; `tap` gets each chunk of stderr as it comes, until the child has exited.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_tapped(
+        spec: &SpawnSpec,
+        stdin: Arc<str>,
+        tracker: &TaskTracker,
+        tap: Option<StderrTap>,
+    ) -> io::Result<Self> {
         let mut child = spec.spawn()?;
         let lost = || io::Error::other("the new process has no id or pipe");
         let group = Group::of(child.id()).ok_or_else(lost)?;
@@ -62,7 +75,7 @@ impl Process {
         let (reporter, report) = oneshot::channel();
         let stop = CancellationToken::new();
         tracker.spawn(feed(pipe, stdin, stop.clone()));
-        tracker.spawn(supervise(child.into(), group, stop.clone(), reporter));
+        tracker.spawn(supervise(child.into(), group, stop.clone(), reporter, tap));
         Ok(Self {
             pid,
             stdout,

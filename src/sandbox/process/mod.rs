@@ -16,3 +16,6 @@ pub use frames::Frames;
 pub use spawn::SpawnSpec;
 pub use supervise::Exit;
 pub use tail::Tail;
+
+/// Gets chunks of a child's stderr, unredacted.
+pub type StderrTap = Box<dyn FnMut(&[u8]) + Send>;

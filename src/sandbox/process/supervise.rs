@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, process::ChildStdin, sync::oneshot, time::timeout
 use tokio_process_stream::{Item, ProcessChunkStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Tail, group::Group};
+use super::{StderrTap, Tail, group::Group};
 
 /// How long stderr is read after the exit. Without grandchildren it is closed by then; a
 /// grandchild may hold it open for ever.
@@ -42,8 +42,12 @@ pub(super) async fn supervise(
     mut group: Group,
     stop: CancellationToken,
     report: oneshot::Sender<Exit>,
+    tap: Option<StderrTap>,
 ) {
-    let mut tail = Tail::default();
+    let mut tail = Stderr {
+        tail: Tail::default(),
+        tap,
+    };
     let status = tokio::select! {
         status = exited(&mut child, &mut tail) => {
             group.kill();
@@ -66,12 +70,27 @@ pub(super) async fn supervise(
     // Nobody listens if the process was dropped.
     let _ = report.send(Exit {
         status,
-        stderr: tail.text(),
+        stderr: tail.tail.text(),
     });
 }
 
+/// Where stderr goes.
+struct Stderr {
+    tail: Tail,
+    tap: Option<StderrTap>,
+}
+
+impl Stderr {
+    fn push(&mut self, chunk: &[u8]) {
+        self.tail.push(chunk);
+        if let Some(tap) = &mut self.tap {
+            tap(chunk);
+        }
+    }
+}
+
 /// Collects stderr until the child has exited.
-async fn exited(child: &mut ProcessChunkStream, tail: &mut Tail) -> Option<ExitStatus> {
+async fn exited(child: &mut ProcessChunkStream, tail: &mut Stderr) -> Option<ExitStatus> {
     loop {
         match exit_or_stderr(child).await {
             Some(Item::Stderr(chunk) | Item::Stdout(chunk)) => tail.push(&chunk),

@@ -1,4 +1,4 @@
-//! Builds and finds the fake agent (`tests/fake_agent`), whatever started the tests.
+//! Builds and finds the fake agent and the fake bridge, whatever started the tests.
 //!
 //! `cargo test` builds examples by itself, but `cargo test --test it` and test runners that start
 //! the binary directly don't. So the first caller asks cargo for it, with the profile and the
@@ -15,10 +15,19 @@ use std::sync::OnceLock;
 /// If it can't be built: then no test that needs it can say anything.
 pub fn fake_agent() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(build)
+    PATH.get_or_init(|| build("fake-agent"))
 }
 
-fn build() -> PathBuf {
+/// The bridge, for `--bridge`.
+///
+/// # Panics
+/// If it can't be built.
+pub fn fake_bridge() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| build("fake-bridge"))
+}
+
+fn build(example: &str) -> PathBuf {
     // <target>[/<triple>]/<profile>/deps/it-<hash>
     let test = std::env::current_exe().expect("the test binary has a path");
     let profile_dir = test
@@ -34,7 +43,7 @@ fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--example", "fake-agent"])
+        .args(["build", "--quiet", "--example", example])
         .args(["--profile", profile]);
     // Cargo tags the root of a target directory; below it, a directory is a target triple's.
     if parent.join("CACHEDIR.TAG").exists() {
@@ -58,9 +67,9 @@ fn build() -> PathBuf {
         }
     }
     let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "cargo could not build the fake agent");
+    assert!(status.success(), "cargo could not build {example}");
 
-    let name = format!("fake-agent{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("{example}{}", std::env::consts::EXE_SUFFIX);
     profile_dir.join("examples").join(name)
 }
 

@@ -1,6 +1,7 @@
 //! A server for one test, in its runtime, on a free port.
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -19,7 +20,11 @@ use open_cursor::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Stream, fake_agent::fake_agent, wire::Wire};
+use super::{
+    Stream,
+    fake_agent::{fake_agent, fake_bridge},
+    wire::Wire,
+};
 
 /// A running server with the fake agent, and an empty workspace.
 pub struct TestServer {
@@ -35,6 +40,10 @@ pub struct TestServer {
 /// What a test may change before its server starts.
 pub struct Setup {
     pub agent: agent::Setup,
+    /// The program or kind of the agent.
+    pub program: OsString,
+    /// CURSOR_API_KEY.
+    pub key: &'static str,
     pub engine: Config,
     pub http: http::Config,
     /// How many responses are kept.
@@ -67,6 +76,18 @@ impl Answer {
 impl TestServer {
     pub async fn start() -> Self {
         Self::with(|_| {}).await
+    }
+
+    /// A server with the fake bridge.
+    pub async fn bridge(change: impl FnOnce(&mut Setup)) -> Self {
+        Self::with(|setup| {
+            setup.program = "bridge".into();
+            setup.engine.turns = Turns::Auto;
+            setup.key = "key_good";
+            setup.agent.bridge = Some(fake_bridge().into());
+            change(setup);
+        })
+        .await
     }
 
     pub async fn with_budgets(first_event: Duration, idle: Duration) -> Self {
@@ -104,18 +125,21 @@ impl TestServer {
                 slots: 8,
                 launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
                 workspace: None,
+                bridge: None,
                 serve_tools: None,
                 carriers: None,
             },
+            program: fake_agent().into(),
+            key: "",
         };
         setup.agent.workspace = setup.engine.workspaces.fixed.clone();
         change(&mut setup);
-        let agent = fake_agent();
         let home = tempfile::tempdir().unwrap();
         let private = ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"]
             .map(|name| (name.into(), home.path().as_os_str().to_owned()));
-        let env: Env = std::env::vars_os().chain(private).collect();
-        let agent = Agent::discover(Some(agent.as_os_str()), &env, setup.agent)
+        let key = ("CURSOR_API_KEY".into(), setup.key.into());
+        let env: Env = std::env::vars_os().chain(private).chain([key]).collect();
+        let agent = Agent::discover(Some(&setup.program), &env, setup.agent)
             .await
             .unwrap();
         agent.learn_serving().await;

@@ -1,0 +1,178 @@
+//! The API key that the bridge works with.
+//!
+//! `CURSOR_API_KEY`, else the key that the SDK's own login keeps in `~/.cursor/sdk/auth.json`
+//! (`credential-store.d.ts`: version, backendUrl, apiKey, apiKeyExpiresAtMs). That file is only read.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::Deserialize;
+
+use crate::agent::Env;
+
+/// The variable that wins.
+const VARIABLE: &str = "CURSOR_API_KEY";
+
+/// A key. Never shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// The key, without the white space around it; `None` if that leaves nothing.
+    fn new(text: &str) -> Option<Self> {
+        let key = text.trim();
+        (!key.is_empty()).then(|| Self(key.to_owned()))
+    }
+
+    pub(super) fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+/// A key and where it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key.
+    pub key: Key,
+    /// The variable's name or the file's path.
+    pub origin: String,
+    /// Whose it is, if that is known.
+    pub email: Option<String>,
+}
+
+/// Why there is no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoKey {
+    /// Neither place has one.
+    #[error(
+        "the bridge needs a Cursor API key: set CURSOR_API_KEY (https://cursor.com/dashboard has them)"
+    )]
+    Missing,
+    /// The stored one is not valid any more.
+    #[error("the API key in {} has expired: log in with Cursor's SDK again, or set CURSOR_API_KEY", .0.display())]
+    Expired(PathBuf),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    version: u64,
+    api_key: String,
+    #[serde(default)]
+    api_key_expires_at_ms: Option<u64>,
+    #[serde(default)]
+    email: Option<String>,
+}
+
+/// Looks for a key. Blocking.
+///
+/// # Errors
+/// [`NoKey`].
+pub fn find(env: &Env) -> Result<FoundKey, NoKey> {
+    find_at(env, SystemTime::now())
+}
+
+fn find_at(env: &Env, now: SystemTime) -> Result<FoundKey, NoKey> {
+    // Also a key in CURSOR_ACCESS_TOKEN, as for the CLI.
+    let child: Env = env.for_agent(&[]).into_iter().collect();
+    let variable = child
+        .get(VARIABLE)
+        .and_then(|value| Key::new(value.to_str()?));
+    if let Some(key) = variable {
+        let origin = VARIABLE.to_owned();
+        return Ok(FoundKey {
+            key,
+            origin,
+            email: None,
+        });
+    }
+    let Some(path) = stored(env) else {
+        return Err(NoKey::Missing);
+    };
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let Ok(stored) = serde_json::from_str::<Stored>(&text) else {
+        return Err(NoKey::Missing);
+    };
+    let (Some(key), 1) = (Key::new(&stored.api_key), stored.version) else {
+        return Err(NoKey::Missing);
+    };
+    let now = now
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
+    if stored
+        .api_key_expires_at_ms
+        .is_some_and(|end| u128::from(end) <= now)
+    {
+        return Err(NoKey::Expired(path));
+    }
+    Ok(FoundKey {
+        key,
+        origin: path.display().to_string(),
+        email: stored.email,
+    })
+}
+
+/// Where the SDK's login keeps its key.
+fn stored(env: &Env) -> Option<PathBuf> {
+    let home = env.get("HOME").map(Path::new)?;
+    Some(home.join(".cursor/sdk/auth.json"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_variable_wins_and_an_expired_key_is_none() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str, value: &str| -> Env {
+            let pairs = [("HOME", home.path().to_str().unwrap()), (name, value)];
+            pairs.into_iter().collect()
+        };
+        let now = UNIX_EPOCH + Duration::from_millis(1000);
+        let find = |name: &str, value: &str| find_at(&at(name, value), now);
+        assert_eq!(find("X", ""), Err(NoKey::Missing));
+        let found = find("CURSOR_API_KEY", " key_1 ").unwrap();
+        assert_eq!(
+            (found.key.secret(), found.origin.as_str()),
+            ("key_1", "CURSOR_API_KEY")
+        );
+        let found = find("CURSOR_ACCESS_TOKEN", "crsr_1").unwrap();
+        assert_eq!(found.key.secret(), "crsr_1");
+
+        let file = home.path().join(".cursor/sdk/auth.json");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let write = |end: &str| {
+            let text = format!(
+                r#"{{"version":1,"backendUrl":"b","apiKey":"key_2","createdAtMs":1{end}}}"#
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        write(r#","apiKeyExpiresAtMs":1001,"email":"a@b.example""#);
+        let found = find("X", "").unwrap();
+        assert_eq!(
+            (found.key.secret(), found.email.as_deref()),
+            ("key_2", Some("a@b.example"))
+        );
+        assert!(!format!("{found:?}").contains("key_2"));
+        write(r#","apiKeyExpiresAtMs":1000"#);
+        assert_eq!(find("X", ""), Err(NoKey::Expired(file.clone())));
+        write("");
+        assert!(find("X", "").is_ok());
+        std::fs::write(&file, "{").unwrap();
+        assert_eq!(find("X", ""), Err(NoKey::Missing));
+    }
+}

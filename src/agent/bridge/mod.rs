@@ -1,0 +1,191 @@
+//! Cursor's SDK bridge as an agent: a local server that runs many agents in one process.
+//!
+//! ```text
+//! locate ─> Bridge ─ start(RunRequest) ─> BridgeRun ─ next() ─> events, and calls that wait
+//!             │  shared: one process (server), started on first use       │ reply()
+//!             │  connect: requests and streams as JSON over loopback      │ drop: CancelRun, DeleteAgent
+//!             └─ callback: the listener it calls the client's tools on ──> calls: which run a call is for
+//! ```
+//!
+//! The bridge is Cursor's, documented for languages without an SDK (`sdk.v1`, the `.proto` files of
+//! the package `cursor-sdk`). It needs an API key, which goes with each request and never into its
+//! environment. Nothing here knows a client, a dialect or what a prompt is made of.
+
+mod callback;
+mod calls;
+mod connect;
+mod decode;
+mod failure;
+mod home;
+mod key;
+mod locate;
+mod models;
+mod run;
+mod server;
+mod shared;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
+
+use calls::Calls;
+use models::{Catalog, ListModels};
+use server::{Launch, Server};
+use shared::Shared;
+
+use super::{AgentError, Env, RunRequest, Site};
+
+pub use key::{FoundKey, Key, NoKey, find as find_key};
+pub use locate::{NAME, VARIABLE, choice_file, data_dir, locate};
+pub use run::BridgeRun;
+pub use server::About;
+
+/// How long the list of models is good for.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// How long Cursor may take to list them.
+const LIST: Duration = Duration::from_secs(30);
+
+/// A bridge that can be started. Clones share its process.
+#[derive(Debug, Clone)]
+pub struct Bridge {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    program: PathBuf,
+    key: Result<FoundKey, NoKey>,
+    shared: Shared,
+    calls: Calls,
+    /// The account's models, and when they were listed.
+    catalog: Mutex<Option<(Instant, Arc<Catalog>)>>,
+    tracker: TaskTracker,
+}
+
+impl Bridge {
+    /// A bridge that is started when it is first needed.
+    #[must_use]
+    pub fn new(program: PathBuf, env: &Env, key: Result<FoundKey, NoKey>) -> Self {
+        let launch = Launch::new(program, env.for_agent(&[]), home::root(env));
+        let tracker = TaskTracker::new();
+        Self {
+            inner: Arc::new(Inner {
+                program: launch.program.clone(),
+                key,
+                shared: Shared::new(launch, tracker.clone()),
+                calls: Calls::default(),
+                catalog: Mutex::default(),
+                tracker,
+            }),
+        }
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.inner.program
+    }
+
+    /// The key that runs use.
+    ///
+    /// # Errors
+    /// [`NoKey`].
+    pub fn found_key(&self) -> Result<&FoundKey, &NoKey> {
+        self.inner.key.as_ref()
+    }
+
+    /// Starts the process if it does not run.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn about(&self) -> Result<About, AgentError> {
+        Ok(self.server().await?.about.clone())
+    }
+
+    /// What is known of the process, if it runs.
+    #[must_use]
+    pub fn running(&self) -> Option<About> {
+        self.inner.shared.about()
+    }
+
+    /// Starts a run. `prompt` writes its message, once it is known where it runs.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub async fn start(
+        &self,
+        request: RunRequest,
+        prompt: impl FnOnce(&Site) -> String + Send,
+    ) -> Result<(BridgeRun, Site), AgentError> {
+        BridgeRun::start(self, request, prompt).await
+    }
+
+    /// The account's models, in the form of the CLI's `models`; always asked anew.
+    ///
+    /// # Errors
+    /// What Cursor says instead.
+    pub async fn models(&self) -> Result<String, AgentError> {
+        *self.inner.catalog.lock().await = None;
+        Ok(self.catalog().await?.listing())
+    }
+
+    /// Ends the process, once no run holds it, and waits until nothing is left of either.
+    pub async fn close(&self) {
+        self.inner.shared.close().await;
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+    }
+
+    fn key(&self) -> Result<&Key, AgentError> {
+        let key = self.inner.key.as_ref().map(|found| &found.key);
+        key.map_err(|error| AgentError::NotLoggedIn {
+            message: error.to_string(),
+        })
+    }
+
+    async fn catalog(&self) -> Result<Arc<Catalog>, AgentError> {
+        let mut known = self.inner.catalog.lock().await;
+        if let Some((since, catalog)) = &*known
+            && since.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(catalog));
+        }
+        let request = json!({"options": {"apiKey": self.key()?.secret()}});
+        let mut may_repeat = true;
+        let list = loop {
+            let server = self.server().await?;
+            let listed =
+                server
+                    .client
+                    .unary::<ListModels>("SdkCursorService/ListModels", &request, LIST);
+            match listed.await {
+                Ok(list) => break list,
+                // What it was asked is gone with it, so it can be asked again.
+                Err(error) if std::mem::take(&mut may_repeat) && server.ended(&error).await => {}
+                Err(error) => return Err(failure::of_call(error, "", &[])),
+            }
+        };
+        let catalog = Arc::new(Catalog::from(list));
+        *known = Some((Instant::now(), Arc::clone(&catalog)));
+        Ok(catalog)
+    }
+
+    async fn server(&self) -> Result<Arc<Server>, AgentError> {
+        self.inner.shared.server(&self.inner.calls).await
+    }
+
+    fn calls(&self) -> &Calls {
+        &self.inner.calls
+    }
+
+    fn tracker(&self) -> &TaskTracker {
+        &self.inner.tracker
+    }
+}

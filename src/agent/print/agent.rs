@@ -1,0 +1,239 @@
+//! Cursor's CLI as an agent: which program, in which environment, behind which fence.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    agent::{
+        AgentError, Env, Login, Program, Serving, Session, Setup, agent::refused, ask_login,
+        carrier::Carrier,
+    },
+    mcp::Endpoint,
+    sandbox::{
+        fence::{Fence, FenceStatus},
+        slot::{Places, Slot, Slots},
+    },
+};
+
+/// How long the CLI may take to say whether it is logged in: up to 15 s were seen (FACTS 3.1).
+const STATUS: Duration = Duration::from_secs(20);
+
+/// How long the CLI may take to print its version.
+const VERSION: Duration = Duration::from_secs(5);
+
+/// A found program. Clones share everything.
+#[derive(Debug, Clone)]
+pub(in crate::agent) struct PrintAgent {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    program: Program,
+    env: Vec<(OsString, OsString)>,
+    fence: Fence,
+    slots: Slots,
+    endpoint: Option<Endpoint>,
+    listed_within: Duration,
+    carrier: Carrier,
+    /// Whether the login was found not to survive a configuration directory of our own.
+    shares_config: AtomicBool,
+    /// Whether it was said that runs do not use the login.
+    said_key: AtomicBool,
+    reaper: TaskTracker,
+}
+
+impl PrintAgent {
+    /// Takes the program, and the fence that can be had here.
+    ///
+    /// # Errors
+    /// [`AgentError::Refused`] if there is no place for the slots, or no fence where it is required.
+    pub async fn new(program: Program, env: &Env, setup: &Setup) -> Result<Self, AgentError> {
+        let get = |name: &str| env.get(name).map(OsStr::to_owned);
+        let mut places = Places::from_env(get, &std::env::temp_dir());
+        if program.is_built_in() {
+            // It keeps nothing of Cursor's.
+            places.state.clear();
+        }
+        let (fence, slots) = Fence::start(
+            setup.fence,
+            &setup.launcher,
+            &places,
+            setup.slots,
+            setup.workspace.as_deref(),
+        )
+        .await
+        .map_err(|error| AgentError::Refused {
+            message: error.to_string(),
+        })?;
+        let endpoint = match setup.serve_tools {
+            Some(Serving { limits, .. }) => {
+                Some(Endpoint::bind_with(limits).await.map_err(refused)?)
+            }
+            None => None,
+        };
+        let carrier = Carrier::open(setup.carriers.clone(), &program.path);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                endpoint,
+                listed_within: setup.serve_tools.unwrap_or_default().listed_within,
+                carrier,
+                program,
+                env: env.for_agent(&[]),
+                fence,
+                slots,
+                shares_config: AtomicBool::new(false),
+                said_key: AtomicBool::new(false),
+                reaper: TaskTracker::new(),
+            }),
+        })
+    }
+
+    /// What of the fence holds.
+    pub fn fence(&self) -> &FenceStatus {
+        self.shared.fence.status()
+    }
+
+    /// Why tools can't be served to runs, as far as is known; `None` if they can.
+    pub fn serving_problem(&self) -> Option<String> {
+        match &self.shared.endpoint {
+            Some(_) => self.shared.carrier.refusal(),
+            None => Some("it is turned off".to_owned()),
+        }
+    }
+
+    /// Asks the program whether it can load a server of tools.
+    pub(in crate::agent) async fn learn_serving(&self) {
+        if self.shared.endpoint.is_some() {
+            let Shared { program, env, .. } = &*self.shared;
+            let reply = program
+                .query(&["--help"], env, Path::new("/"), STATUS)
+                .await;
+            let help = reply.map(|reply| reply.stdout).unwrap_or_default();
+            self.shared.carrier.read_help(&help);
+        }
+    }
+
+    /// Where tools are served to runs.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.shared.endpoint.as_ref()
+    }
+
+    /// How long an agent may take to ask for the tools that are served to it.
+    pub(super) fn listed_within(&self) -> Duration {
+        self.shared.listed_within
+    }
+
+    /// What is known of the program in this respect.
+    pub(super) fn carrier(&self) -> &Carrier {
+        &self.shared.carrier
+    }
+
+    pub(super) async fn slot(&self) -> Result<Slot, AgentError> {
+        self.shared.slots.acquire().await.map_err(refused)
+    }
+
+    pub fn program(&self) -> &Program {
+        &self.shared.program
+    }
+
+    /// The environment of a run. `CURSOR_CONFIG_DIR` is the slot's, unless logins need the user's.
+    pub(super) fn env(&self) -> &[(OsString, OsString)] {
+        &self.shared.env
+    }
+
+    pub(super) fn shares_config(&self) -> bool {
+        self.shared.shares_config.load(Ordering::Relaxed)
+    }
+
+    /// Says once that runs don't use the login: a key moves them to metered billing without a word.
+    pub(super) fn note_credential(&self, session: &Session) {
+        let source = session.api_key_source.as_deref().unwrap_or("login");
+        if source != "login" && !self.shared.said_key.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                source,
+                "runs use an API key or token, not Cursor's login: it can bill per use instead of \
+                 your subscription; unset CURSOR_API_KEY to use the login"
+            );
+        }
+    }
+
+    pub(super) fn fencing(&self) -> &Fence {
+        &self.shared.fence
+    }
+
+    pub(super) fn reaper(&self) -> &TaskTracker {
+        &self.shared.reaper
+    }
+
+    /// Checks once that a login survives a configuration directory of our own, and shares the
+    /// user's if it does not: an agent that can't log in is worth less than a private default
+    /// model. Takes seconds, so it is to be run beside the server.
+    pub async fn verify_login(&self) {
+        let Ok(config) = tempfile::tempdir() else {
+            return;
+        };
+        let mut private = self.shared.env.clone();
+        private.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
+        private.push(("CURSOR_CONFIG_DIR".into(), config.path().into()));
+        let ask = |env| ask_login(&self.shared.program, env, STATUS);
+        if matches!(ask(&private).await, Ok(Login::Out))
+            && matches!(ask(&self.shared.env).await, Ok(Login::In(_)))
+        {
+            self.shared.shares_config.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                "the login does not survive a private CURSOR_CONFIG_DIR: runs share your Cursor \
+                 configuration, so they change its default model, and deny rules do not hold"
+            );
+        }
+    }
+
+    /// Whether the agent says that it is logged in; `None` if it does not say. Takes seconds.
+    pub async fn logged_in(&self) -> Option<bool> {
+        let env = &self.shared.env;
+        // What it says of the login is not known to cover a key or a token.
+        let has_key = |(name, value): &(OsString, OsString)| {
+            (name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN") && !value.is_empty()
+        };
+        let login = ask_login(&self.shared.program, env, STATUS).await.ok()?;
+        match login {
+            Login::In(_) => Some(true),
+            Login::Out if !env.iter().any(has_key) => Some(false),
+            Login::Out | Login::Unknown => None,
+        }
+    }
+
+    /// What the program says instead of a version of Cursor's, such as `ls (GNU coreutils) 9.1`: then
+    /// it is another program. `None` also if it says nothing.
+    pub async fn foreign_version(&self) -> Option<String> {
+        let Shared { program, env, .. } = &*self.shared;
+        let reply = program.query(&["--version"], env, Path::new("/"), VERSION);
+        let line = reply.await.ok()?.first_line()?;
+        // Cursor's are dates (FACTS 1.1).
+        (!line.starts_with(|c: char| c.is_ascii_digit())).then_some(line)
+    }
+
+    /// The output of `cursor-agent models`.
+    ///
+    /// # Errors
+    /// What the agent said instead.
+    pub async fn models(&self) -> Result<String, AgentError> {
+        self.shared.program.models(&self.shared.env).await
+    }
+
+    /// Waits until every process of every run that was dropped is gone, and its slot clean.
+    pub async fn reaped(&self) {
+        self.shared.reaper.close();
+        self.shared.reaper.wait().await;
+        self.shared.slots.drained().await;
+    }
+}
