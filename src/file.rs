@@ -1,8 +1,10 @@
-//! Writing a file whole: whoever reads it, is killed or loses power finds the old or the new one.
+//! Replaces files atomically: a reader, a kill or a power cut leaves the old or the new content.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::{
+    fs::{File, Permissions},
+    io::{self, Write as _},
+    path::Path,
+};
 
 /// How the names of temporary files begin.
 const TEMPORARY: &str = ".open-cursor-";
@@ -10,22 +12,22 @@ const TEMPORARY: &str = ".open-cursor-";
 /// How many letters and digits follow.
 const RANDOM: usize = 6;
 
-/// Whether [`replace`] may have named a temporary file so.
+/// Whether a name is that of a temporary file of [`replace`].
 #[must_use]
 pub fn is_temporary(name: &str) -> bool {
     let random = name.strip_prefix(TEMPORARY).map(str::as_bytes);
     random.is_some_and(|bytes| bytes.len() == RANDOM && bytes.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// Replaces `file` by way of a temporary beside it, synced before and after; its directory is made if
-/// it is missing. Without a `mode` it gets that of any new file. What is there and no regular file (a
-/// link, a pipe, a device such as /dev/null) is left alone, and an error. Blocking.
+/// Replaces `file` by a temporary file beside it, synced before and after; creates its directory. Without
+/// a `mode` it gets that of any new file. Something that is not a regular file (a link, a pipe, a device
+/// such as /dev/null) is an error, and not replaced. Blocking.
 ///
 /// # Errors
-/// What the operating system says; the old file is there then.
+/// The operating system's error; the old file is unchanged then.
 pub fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Result<()> {
     if std::fs::symlink_metadata(file).is_ok_and(|there| !there.is_file()) {
-        return Err(no_regular_file());
+        return Err(not_regular());
     }
     let directory = file
         .parent()
@@ -47,18 +49,18 @@ pub fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Resul
     sync_directory(directory)
 }
 
-/// Reads a file whole, as bytes; a pipe would be waited for, and some devices never end. Blocking.
+/// Reads a regular file; a pipe could block, and some devices never end. Blocking.
 ///
 /// # Errors
-/// What the operating system says, or that it is no regular file.
+/// The operating system's error, or that it is not a regular file.
 pub fn read(file: &Path) -> io::Result<Vec<u8>> {
     if !std::fs::metadata(file)?.is_file() {
-        return Err(no_regular_file());
+        return Err(not_regular());
     }
     std::fs::read(file)
 }
 
-/// The same, as text.
+/// Like [`read`], as text.
 ///
 /// # Errors
 /// As [`read`], or that it is not UTF-8.
@@ -67,8 +69,8 @@ pub fn read_text(file: &Path) -> io::Result<String> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-fn no_regular_file() -> io::Error {
-    io::Error::other("this is no regular file")
+fn not_regular() -> io::Error {
+    io::Error::other("this is not a regular file")
 }
 
 #[cfg(unix)]
@@ -98,14 +100,14 @@ mod tests {
         for other in [&pipe, &link] {
             let kind = std::fs::symlink_metadata(other).unwrap().file_type();
             let error = replace(other, b"two", None).unwrap_err();
-            assert!(error.to_string().contains("no regular file"), "{error}");
+            assert!(error.to_string().contains("not a regular file"), "{error}");
             assert_eq!(std::fs::symlink_metadata(other).unwrap().file_type(), kind);
         }
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 3);
     }
 
     #[test]
-    fn a_file_is_made_and_replaced_and_nothing_else_is_left() {
+    fn a_file_is_created_and_replaced_and_nothing_else_is_left() {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("new/deep");
         let file = directory.join("file");

@@ -1,4 +1,4 @@
-//! Reads what a JSON web token says about itself, without checking its signature.
+//! Reads the claims of a JSON web token, without checking its signature.
 //!
 //! Seen in Cursor's: `sub`, `time` (string or number), `randomness`, `exp`, `iss`, `scope`, `aud`,
 //! `type: "session"`, HS256. Any of them may be missing.
@@ -13,19 +13,19 @@ use serde_json::Value;
 
 use crate::credential::Credential;
 
-/// What may be told of a token.
+/// The claims that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// When it ends.
+    /// When it expires.
     pub expires: Option<SystemTime>,
-    /// Who made it.
+    /// Its issuer.
     pub issuer: Option<String>,
-    /// What it is for: `session`.
+    /// Its type, such as `session`.
     pub kind: Option<String>,
 }
 
 impl Claims {
-    /// The whole days that are left; negative once it has ended.
+    /// The whole days until it expires; negative afterwards.
     #[must_use]
     pub fn days_left(&self, now: SystemTime) -> Option<i64> {
         let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
@@ -35,7 +35,7 @@ impl Claims {
     }
 }
 
-/// The claims of a token, perhaps behind a user's id (`user_…::`); `None` if it is no such token.
+/// The claims of a token, perhaps behind a user's id (`user_…::`); `None` if it is not a token.
 #[must_use]
 pub fn claims(token: &str) -> Option<Claims> {
     let Some(Credential::Token(token)) = Credential::of(token) else {

@@ -1,5 +1,4 @@
-//! Every place that a credential can be in, in the order in which the CLI takes them (FACTS 1.4,
-//! 1.5).
+//! Every place where a credential can be, in the CLI's order of precedence (FACTS 1.4, 1.5).
 
 use std::{
     collections::HashSet,
@@ -17,83 +16,83 @@ use crate::{
     sandbox::untrusted,
 };
 
-/// What a credential is.
+/// The kind of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A key: requests may be billed one by one instead of to the plan.
+pub enum CredentialKind {
+    /// An API key: requests may be billed one by one instead of to the plan.
     ApiKey,
-    /// A token of an account.
+    /// An account's token.
     Token,
-    /// What the CLI's own login keeps.
+    /// The CLI's login.
     Login,
-    /// Something that is neither.
+    /// None of these.
     Unknown,
 }
 
-/// A place that was looked at.
+/// A place that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The variable's name or the file's path.
     pub name: String,
-    /// What is there; `None` if nothing is.
-    pub kind: Option<Kind>,
-    /// The credential, with all but its kind and its end hidden.
+    /// What was found; `None` if nothing.
+    pub kind: Option<CredentialKind>,
+    /// The credential, hidden except for its prefix and its end.
     pub masked: Option<String>,
-    /// What a token says of itself.
+    /// A token's claims.
     pub claims: Option<Claims>,
     /// Whether the CLI can renew it by itself.
     pub renewable: bool,
-    /// What else there is to say.
+    /// A remark.
     pub note: Option<String>,
 }
 
-/// What the CLI will use.
+/// The credential that the CLI will use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// A key of the environment.
+pub enum CredentialSource {
+    /// An API key from the environment.
     ApiKey,
-    /// A token of the environment.
+    /// A token from the environment.
     Token,
-    /// Its own login, if it has one.
+    /// The CLI's login, if there is one.
     Login,
 }
 
-/// What the CLI will use when we start it in this environment.
+/// The credential that the CLI will use in this environment.
 #[must_use]
-pub fn source(env: &Env) -> Source {
+pub fn source(env: &Env) -> CredentialSource {
     let child: Env = env.for_agent(&[]).into_iter().collect();
     match (child.get("CURSOR_API_KEY"), child.get("CURSOR_AUTH_TOKEN")) {
-        (Some(_), _) => Source::ApiKey,
-        (None, Some(_)) => Source::Token,
-        (None, None) => Source::Login,
+        (Some(_), _) => CredentialSource::ApiKey,
+        (None, Some(_)) => CredentialSource::Token,
+        (None, None) => CredentialSource::Login,
     }
 }
 
-/// Looks everywhere. Blocking.
+/// Checks all places. Blocking.
 #[must_use]
 pub fn places(env: &Env) -> Vec<Place> {
     let variables = ["CURSOR_API_KEY", "CURSOR_AUTH_TOKEN", "CURSOR_ACCESS_TOKEN"];
     let in_env = variables.iter().map(|name| {
         let value = env.get(name).map(|value| value.to_string_lossy());
         let mut place = place(name, value.as_deref());
-        if place.kind == Some(Kind::Unknown) && *name != "CURSOR_ACCESS_TOKEN" {
+        if place.kind == Some(CredentialKind::Unknown) && *name != "CURSOR_ACCESS_TOKEN" {
             place.kind = Some(match *name {
-                "CURSOR_API_KEY" => Kind::ApiKey,
-                _ => Kind::Token,
+                "CURSOR_API_KEY" => CredentialKind::ApiKey,
+                _ => CredentialKind::Token,
             });
         }
         place
     });
     let mut places: Vec<Place> = in_env.collect();
     let mut seen = HashSet::new();
-    // The CLI does not know this name, so a text of another shape has nowhere to go.
+    // The CLI does not read this variable: only a key or a token can be passed on.
     if let Some(place) = places
         .iter_mut()
-        .find(|place| place.kind == Some(Kind::Unknown))
+        .find(|place| place.kind == Some(CredentialKind::Unknown))
     {
-        place.note = Some("is neither a key nor a token, and is ignored".to_owned());
+        place.note = Some("is neither an API key nor a token, so it is ignored".to_owned());
     }
     let files = candidates(env)
         .into_iter()
@@ -133,19 +132,19 @@ fn in_file(file: &Path) -> Place {
     };
     let Ok(Value::Object(content)) = serde_json::from_slice(&text) else {
         return Place {
-            note: Some("is not the JSON that the CLI writes".to_owned()),
+            note: Some("is not valid JSON".to_owned()),
             ..place(&name, None)
         };
     };
     let field = |key: &str| content.get(key)?.as_str().filter(|text| !text.is_empty());
     let Some(secret) = field("accessToken").or_else(|| field("apiKey")) else {
         return Place {
-            note: Some("holds no credential".to_owned()),
+            note: Some("contains no credential".to_owned()),
             ..place(&name, None)
         };
     };
     Place {
-        kind: Some(Kind::Login),
+        kind: Some(CredentialKind::Login),
         renewable: field("refreshToken").is_some() || field("apiKey").is_some(),
         ..place(&name, Some(secret))
     }
@@ -154,9 +153,11 @@ fn in_file(file: &Path) -> Place {
 fn place(name: &str, secret: Option<&str>) -> Place {
     let claims = secret.and_then(claims);
     let kind = secret.map(|secret| match &claims {
-        Some(_) => Kind::Token,
-        None if matches!(Credential::of(secret), Some(Credential::Key(_))) => Kind::ApiKey,
-        None => Kind::Unknown,
+        Some(_) => CredentialKind::Token,
+        None if matches!(Credential::of(secret), Some(Credential::Key(_))) => {
+            CredentialKind::ApiKey
+        }
+        None => CredentialKind::Unknown,
     });
     Place {
         name: name.to_owned(),
@@ -168,7 +169,7 @@ fn place(name: &str, secret: Option<&str>) -> Place {
     }
 }
 
-/// `crsr_…f00d`: enough to tell two apart.
+/// `crsr_…f00d`: enough to distinguish two.
 fn mask(secret: &str) -> String {
     let secret = secret.trim();
     let mut begin = KEYS.iter().chain(&["user_", "eyJ"]);
@@ -183,10 +184,10 @@ fn mask(secret: &str) -> String {
 }
 
 impl Place {
-    /// What to worry about, now.
+    /// A warning about its expiry or shape.
     #[must_use]
     pub fn worry(&self, now: SystemTime) -> Option<String> {
-        if self.kind == Some(Kind::Unknown) {
+        if self.kind == Some(CredentialKind::Unknown) {
             return self.note.clone();
         }
         let left = self.claims.as_ref()?.days_left(now)?;
@@ -233,15 +234,15 @@ mod tests {
         assert_eq!(
             shown,
             [
-                (Some(Kind::ApiKey), Some("crsr_…cdef"), None),
+                (Some(CredentialKind::ApiKey), Some("crsr_…cdef"), None),
                 (None, None, None),
                 (
-                    Some(Kind::Unknown),
+                    Some(CredentialKind::Unknown),
                     Some("…"),
-                    Some("is neither a key nor a token, and is ignored")
+                    Some("is neither an API key nor a token, so it is ignored")
                 ),
-                (Some(Kind::Login), Some("eyJ…dXJl"), None),
-                (None, None, Some("holds no credential")),
+                (Some(CredentialKind::Login), Some("eyJ…dXJl"), None),
+                (None, None, Some("contains no credential")),
             ]
         );
         let login = &places[3];
@@ -261,13 +262,16 @@ mod tests {
     #[test]
     fn what_the_cli_will_use() {
         for (pairs, source) in [
-            (&[][..], Source::Login),
-            (&[("CURSOR_API_KEY", "")], Source::Login),
-            (&[("CURSOR_ACCESS_TOKEN", "crsr_1")], Source::ApiKey),
-            (&[("CURSOR_ACCESS_TOKEN", TOKEN)], Source::Token),
+            (&[][..], CredentialSource::Login),
+            (&[("CURSOR_API_KEY", "")], CredentialSource::Login),
+            (
+                &[("CURSOR_ACCESS_TOKEN", "crsr_1")],
+                CredentialSource::ApiKey,
+            ),
+            (&[("CURSOR_ACCESS_TOKEN", TOKEN)], CredentialSource::Token),
             (
                 &[("CURSOR_AUTH_TOKEN", "t"), ("CURSOR_API_KEY", "k")],
-                Source::ApiKey,
+                CredentialSource::ApiKey,
             ),
         ] {
             let env: Env = pairs.iter().copied().collect();

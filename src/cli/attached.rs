@@ -1,4 +1,4 @@
-//! Runs a program in our place: attached to the terminal, with its exit code as ours.
+//! Runs a program in the foreground: on our terminal, with its exit code as ours.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -15,12 +15,12 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// Runs a command to its end and returns its exit code, 128 more than the signal that ended it.
+/// Runs a command to its end and returns its exit code: 128 plus the signal's number if one ended it.
 ///
 /// What the terminal sends (Ctrl-C, Ctrl-\, Ctrl-Z) reaches the command by itself, as it stays in
-/// our process group; we only outlive it. Signals that are sent to us alone are handed on.
+/// our process group; we wait for its end. Signals that only we receive are forwarded.
 pub async fn run(mut command: Command) -> io::Result<u8> {
-    // Before the start: from now on, no signal ends us and leaves the command alone.
+    // Before the start: from now on, a signal cannot end us while the command keeps running.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
     let mut terminate = signal(SignalKind::terminate())?;

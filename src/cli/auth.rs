@@ -8,11 +8,10 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
-use super::{attached, dirs::Dirs, render};
+use super::{agent_flag::AgentFlag, attached, dirs::UserDirs, render};
 use crate::{
     agent::{Env, Program},
-    auth::{self, Kind, Login, Place, Source},
-    settings::Flags,
+    auth::{self, CredentialKind, CredentialSource, Login, Place},
 };
 
 /// How long `auth status` waits for the agent, whose own `status` can take 15 s.
@@ -23,54 +22,63 @@ const BAD: Style = AnsiColor::Red.on_default();
 const WARNING: Style = AnsiColor::Yellow.on_default();
 const FAINT: Style = Style::new().dimmed();
 
-/// Log in to Cursor, by Cursor's own command line
+/// Log in to Cursor with Cursor's CLI
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor login
-  open-cursor login --no-browser     over ssh or in a container: prints the address to open")]
+  open-cursor login --no-browser     over ssh or in a container: prints the URL to open")]
 pub struct LoginArgs {
-    /// Print the address to open in place of opening a browser
+    #[command(flatten)]
+    agent: AgentFlag,
+
+    /// Print the URL instead of opening a browser
     #[arg(long)]
     no_browser: bool,
 }
 
-/// Log out of Cursor, by Cursor's own command line
+/// Log out of Cursor with Cursor's CLI
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor logout")]
-pub struct LogoutArgs {}
+pub struct LogoutArgs {
+    #[command(flatten)]
+    agent: AgentFlag,
+}
 
-/// Show who pays for requests
+/// Show which login, API key or token requests use
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct AuthArgs {
     #[command(subcommand)]
-    command: Command,
+    command: AuthCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
-    Status(StatusArgs),
+enum AuthCommand {
+    Status(AuthStatusArgs),
 }
 
-/// Show whether Cursor's command line is logged in, and every credential that it could use
+/// Show whether Cursor's CLI is logged in, and every credential that it could use
 ///
-/// Secrets are not shown. Exit code 1 if there is no login.
+/// Secrets are not shown. Exit code 1 if the CLI is not logged in.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor auth status
   open-cursor auth status --json | jq .loggedIn")]
-struct StatusArgs {
+struct AuthStatusArgs {
+    #[command(flatten)]
+    agent: AgentFlag,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 /// Logs in.
-pub async fn login(args: LoginArgs, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let program = program(dirs).await?;
+pub async fn login(args: LoginArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let program = program(&args.agent, dirs).await?;
     let mut command = command(&program, "login");
     if args.no_browser {
         command.env("NO_OPEN_BROWSER", "1");
@@ -78,30 +86,34 @@ pub async fn login(args: LoginArgs, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     Ok(attached::run(command).await?.into())
 }
 
-/// Logs out, and says what would still work.
-pub async fn logout(dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let program = program(dirs).await?;
+/// Logs out, and warns about credentials in the environment.
+pub async fn logout(args: LogoutArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let program = program(&args.agent, dirs).await?;
     let code = attached::run(command(&program, "logout")).await?;
     let env = process_env();
     for name in ["CURSOR_API_KEY", "CURSOR_AUTH_TOKEN", "CURSOR_ACCESS_TOKEN"] {
         if env.get(name).is_some() {
-            render::note(format_args!("note: {name} is set and still authenticates"));
+            render::note(format_args!(
+                "note: {name} is set, so requests are still authenticated"
+            ));
         }
     }
     Ok(code.into())
 }
 
 /// Runs `auth …`.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let Command::Status(args) = args.command;
+pub async fn run(args: AuthArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let AuthCommand::Status(args) = args.command;
     let env = process_env();
-    let login = match program(dirs).await {
+    let waiting = render::progress("asking the agent");
+    let login = match program(&args.agent, dirs).await {
         Ok(program) => auth::ask(&program, &env.for_agent(&[]), LIMIT)
             .await
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    let report = Report {
+    drop(waiting);
+    let report = AuthReport {
         login,
         source: auth::source(&env),
         places: tokio::task::spawn_blocking(move || auth::places(&env)).await?,
@@ -121,13 +133,13 @@ fn process_env() -> Env {
 }
 
 /// The CLI, as `serve` would find it.
-pub(super) async fn program(dirs: &Dirs) -> anyhow::Result<Program> {
-    let explicit = dirs.settings(&Flags::new())?.settings.agent;
+pub(super) async fn program(flag: &AgentFlag, dirs: &UserDirs) -> anyhow::Result<Program> {
+    let explicit = dirs.settings(&flag.flags())?.settings.agent;
     let explicit = explicit.as_deref().map(str::as_ref);
     Ok(crate::agent::discover(explicit, &process_env()).await?)
 }
 
-/// The CLI in the user's whole environment: what it needs to open a browser is none of our business.
+/// The CLI with the user's whole environment, which it may need to open a browser.
 fn command(program: &Program, name: &str) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(&program.path);
     command.args(&program.leading_args).arg(name);
@@ -138,18 +150,19 @@ fn command(program: &Program, name: &str) -> tokio::process::Command {
     command
 }
 
-struct Report {
+struct AuthReport {
     login: Result<Login, String>,
-    source: Source,
+    source: CredentialSource,
     places: Vec<Place>,
     now: SystemTime,
 }
 
-impl Report {
+impl AuthReport {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.source == Source::ApiKey {
-            let text = "an API key is in use: requests may be billed one by one, not to the plan";
+        if self.source == CredentialSource::ApiKey {
+            let text =
+                "an API key is used: requests may be billed one by one instead of to your plan";
             warnings.push(text.to_owned());
         }
         let worry = |place: &Place| Some(format!("{} {}", place.name, place.worry(self.now)?));
@@ -161,7 +174,11 @@ impl Report {
         let (logged_in, email, problem) = match &self.login {
             Ok(Login::In(email)) => (Some(true), email.clone(), None),
             Ok(Login::Out) => (Some(false), None, None),
-            Ok(Login::Unknown) => (None, None, Some("the CLI does not say".to_owned())),
+            Ok(Login::Unknown) => (
+                None,
+                None,
+                Some("the output of `cursor-agent status` is not known".to_owned()),
+            ),
             Err(error) => (None, None, Some(error.clone())),
         };
         let places: Vec<Value> = self.places.iter().map(|place| self.place(place)).collect();
@@ -198,14 +215,14 @@ impl Report {
                 "{BAD}not logged in{BAD:#}; run `open-cursor login`"
             )),
             Ok(Login::Unknown) => {
-                render::line("unknown: the CLI does not say; run `cursor-agent status`")
+                render::line("unknown: the output of `cursor-agent status` is not known")
             }
             Err(error) => render::line(format_args!("{BAD}unknown{BAD:#}: {error}")),
         }
         let source = match self.source {
-            Source::ApiKey => "an API key of the environment",
-            Source::Token => "a token of the environment",
-            Source::Login => "Cursor's own login",
+            CredentialSource::ApiKey => "an API key from the environment",
+            CredentialSource::Token => "a token from the environment",
+            CredentialSource::Login => "the login of Cursor's CLI",
         };
         let used = match self.login {
             Ok(Login::In(_)) => "in use",
@@ -215,7 +232,7 @@ impl Report {
         for warning in self.warnings() {
             render::line(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
         }
-        render::line("looked at:");
+        render::line("places checked:");
         for place in &self.places {
             render::line(format_args!(
                 "  {}  {FAINT}{}{FAINT:#}",
@@ -224,16 +241,16 @@ impl Report {
             ));
         }
         if cfg!(target_os = "macos") {
-            render::line("  the Keychain is for the CLI alone");
+            render::line("  the Keychain (only the CLI can read it)");
         }
     }
 
     fn describe(&self, place: &Place) -> String {
         let kind = place.kind.map(|kind| match kind {
-            Kind::ApiKey => "API key",
-            Kind::Token => "token",
-            Kind::Login => "login",
-            Kind::Unknown => "neither key nor token",
+            CredentialKind::ApiKey => "API key",
+            CredentialKind::Token => "token",
+            CredentialKind::Login => "login",
+            CredentialKind::Unknown => "neither an API key nor a token",
         });
         let Some(kind) = kind else {
             return place.note.clone().unwrap_or_else(|| "-".to_owned());

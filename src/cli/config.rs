@@ -5,23 +5,23 @@ use std::process::ExitCode;
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{dirs::Dirs, flags::ServeFlags, render};
+use super::{dirs::UserDirs, flags::ServeFlags, render};
 use crate::settings::{Found, Origin, ROWS, Resolved, Row};
 
 const NAME: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// Show every setting, its value and where that is from
+/// Show every setting, its value and where the value comes from
 ///
 /// A flag wins over its environment variable, which wins over the configuration file, which wins
-/// over the default. The file is ~/.config/open-cursor/config.toml, a line per setting: `port = 4000`.
+/// over the default. The file is ~/.config/open-cursor/config.toml, one line per setting: `port = 4000`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor config
   open-cursor config --port 4000
   open-cursor config --json | jq -r '.settings[] | select(.origin != \"default\") | .name'")]
-pub struct Args {
+pub struct ConfigArgs {
     #[command(flatten)]
     flags: ServeFlags,
 
@@ -31,7 +31,7 @@ pub struct Args {
 }
 
 /// Prints the settings that `serve` would have with the same flags.
-pub fn run(args: &Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ConfigArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let resolved = dirs.settings(&args.flags.0)?;
     let file = dirs.config_file();
     let exists = file.as_ref().is_some_and(|file| file.exists());
@@ -56,7 +56,7 @@ pub fn run(args: &Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         ));
     }
     if let Some(file) = file {
-        let state = if exists { "" } else { " (there is none)" };
+        let state = if exists { "" } else { " (does not exist)" };
         render::note(format_args!(
             "configuration file: {}{state}",
             file.display()

@@ -1,23 +1,24 @@
-//! `open-cursor demo`: the main job, end to end, with nothing to set up.
+//! `open-cursor demo`: a conversation with tool calls, end to end, with nothing to set up.
 //!
-//! Only the agent may be a stand-in: the server, the HTTP requests, the streams, the translation of
-//! tool calls and the tools themselves are the real ones.
+//! Only the agent may be a scripted one: the server, the HTTP requests, the streams, the translation of
+//! tool calls and the tools are real.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    dirs::Dirs,
-    render,
+    dirs::UserDirs,
+    render::{self, Wrapped},
     serve::{Running, Site},
 };
 use crate::{
@@ -26,10 +27,19 @@ use crate::{
     settings::Flags,
 };
 
+const USER: Style = AnsiColor::Cyan.on_default().bold();
+const MODEL: Style = AnsiColor::Green.on_default().bold();
+const TOOL: Style = AnsiColor::Yellow.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+const PLAIN: Style = Style::new();
+
+/// The pause after a piece of text on a terminal: the replay agent is too fast to be read.
+const PACE: Duration = Duration::from_millis(30);
+
 /// How many requests a conversation may take.
 const MAX_TURNS: usize = 8;
 
-/// Show a streamed chat with tool calls, on the built-in replay agent if Cursor's is not installed
+/// Show a streamed chat with tool calls, with a built-in scripted agent if Cursor's is not installed
 ///
 /// Starts a server on a free port, asks it over HTTP to write and read a file, executes the tool
 /// calls in a temporary directory as a client would, and shows every step.
@@ -39,7 +49,7 @@ Examples:
   open-cursor demo
   open-cursor demo --agent replay
   open-cursor demo --agent ~/.local/bin/cursor-agent --model auto")]
-pub struct Args {
+pub struct DemoArgs {
     /// Agent program, or `replay` for the built-in one [default: cursor-agent if it is installed]
     #[arg(long, value_name = "PATH|replay")]
     agent: Option<String>,
@@ -50,7 +60,7 @@ pub struct Args {
 }
 
 /// Runs the demo.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
     let env = std::env::vars_os().collect::<Env>();
     let agent = match args.agent {
@@ -77,9 +87,10 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     };
     let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
 
-    render::line(format_args!(
-        "open-cursor listens on http://{addr}, agent: {program}"
-    ));
+    paragraph(
+        &format!("open-cursor listens on http://{addr}, agent: {program}"),
+        FAINT,
+    );
     let model = args
         .model
         .unwrap_or_else(|| if is_replay { "replay-files" } else { "auto" }.to_owned());
@@ -90,13 +101,17 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     result?;
 
     render::line("");
-    render::line("Real: the server, the HTTP requests, both streams, the tool calls and the file.");
+    paragraph(
+        "Real: the server, the HTTP requests, the streams, the tool calls and the file.",
+        PLAIN,
+    );
     if is_replay {
-        render::line(
-            "Not real: the model. The built-in replay agent played a script in its place,",
+        paragraph(
+            "Scripted: the model. The built-in replay agent printed the events that Cursor's CLI \
+             prints. For a real model, install Cursor's CLI, run `cursor-agent login`, and then \
+             `open-cursor demo`.",
+            PLAIN,
         );
-        render::line("printing the events that Cursor's CLI prints. For the real one, install it,");
-        render::line("run `cursor-agent login`, and then `open-cursor demo --agent cursor-agent`.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -106,12 +121,14 @@ async fn converse(addr: SocketAddr, model: &str, workspace: &Path) -> anyhow::Re
     let ask =
         "Write a greeting to hello-open-cursor.txt, read the file back, and tell me what it says.";
     let mut messages = vec![json!({"role": "user", "content": ask})];
+    let begin = Instant::now();
     for turn in 1..=MAX_TURNS {
         render::line(format_args!(
-            "\n── request {turn}: POST /v1/chat/completions, model {model}, stream"
+            "\n{FAINT}{:5.1} s  request {turn}: POST /v1/chat/completions, model {model}{FAINT:#}",
+            begin.elapsed().as_secs_f32()
         ));
         if turn == 1 {
-            render::line(format_args!("user: {ask}"));
+            labelled("user", USER, ask);
         }
         let body = json!({"model": model, "stream": true, "messages": messages, "tools": tools()});
         let answer = ask_once(addr, &body).await?;
@@ -123,9 +140,9 @@ async fn converse(addr: SocketAddr, model: &str, workspace: &Path) -> anyhow::Re
         for call in calls {
             let name = call["function"]["name"].as_str().unwrap_or_default();
             let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
-            render::line(format_args!("\ntool call: {name} {arguments}"));
+            labelled("call", TOOL, &pretty(name, arguments));
             let result = execute(name, arguments, workspace).await;
-            render::line(format_args!("executed here: {result}"));
+            labelled("result", TOOL, &result);
             messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": result}));
         }
     }
@@ -155,11 +172,11 @@ async fn ask_once(addr: SocketAddr, body: &Value) -> anyhow::Result<Streamed> {
     let mut body = response.into_body();
     if !status.is_success() {
         let body = body.collect().await?.to_bytes();
-        bail!("{status}: {}", String::from_utf8_lossy(&body));
+        bail!("the server answered {status}: {}", sentence(&body));
     }
     let mut answer = Streamed::default();
     let mut buffer = Vec::new();
-    render::piece("assistant: ");
+    let mut shown = None;
     while let Some(frame) = body.frame().await {
         let frame = frame?;
         buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
@@ -168,32 +185,78 @@ async fn ask_once(addr: SocketAddr, body: &Value) -> anyhow::Result<Streamed> {
             let event = String::from_utf8_lossy(&event);
             if let Some(data) = event.trim_end().strip_prefix("data: ") {
                 if data == "[DONE]" {
-                    render::line("");
+                    if let Some(shown) = shown {
+                        Wrapped::end(shown);
+                    }
                     return Ok(answer);
                 }
-                show(&serde_json::from_str(data)?, &mut answer)?;
+                show(&serde_json::from_str(data)?, &mut answer, &mut shown)?;
+                if shown.as_ref().is_some_and(Wrapped::is_on_terminal) {
+                    tokio::time::sleep(PACE).await;
+                }
             }
         }
     }
     bail!("the stream ended without [DONE]")
 }
 
-fn show(chunk: &Value, answer: &mut Streamed) -> anyhow::Result<()> {
+fn show(chunk: &Value, answer: &mut Streamed, shown: &mut Option<Wrapped>) -> anyhow::Result<()> {
     if let Some(error) = chunk.get("error") {
         bail!(
-            "the answer broke off: {}",
+            "the answer ended early: {}",
             error["message"].as_str().unwrap_or_default()
         );
     }
     let delta = &chunk["choices"][0]["delta"];
-    if let Some(text) = delta["content"].as_str() {
-        render::piece(text);
+    if let Some(text) = delta["content"].as_str().filter(|text| !text.is_empty()) {
+        let shown = shown.get_or_insert_with(|| label("model", MODEL));
+        shown.text(text);
         answer.text.push_str(text);
     }
     if let Some(calls) = delta["tool_calls"].as_array() {
         answer.tool_calls.extend(calls.iter().cloned());
     }
     Ok(())
+}
+
+/// The width of the labels.
+const LABEL: usize = 8;
+
+/// Prints a label, and returns where its text goes.
+fn label(name: &str, style: Style) -> Wrapped {
+    render::piece(format_args!("{style}{name:>6}{style:#}  "));
+    Wrapped::new(LABEL, LABEL, PLAIN)
+}
+
+fn labelled(name: &str, style: Style, text: &str) {
+    let mut wrapped = label(name, style);
+    wrapped.text(text.trim_end());
+    wrapped.end();
+}
+
+fn paragraph(text: &str, style: Style) {
+    let mut wrapped = Wrapped::new(0, 0, style);
+    wrapped.text(text);
+    wrapped.end();
+}
+
+/// `write filePath: /a, content: "…"`.
+fn pretty(name: &str, arguments: &str) -> String {
+    let Ok(Value::Object(arguments)) = serde_json::from_str(arguments) else {
+        return format!("{name} {arguments}");
+    };
+    let shown = arguments.iter().map(|(key, value)| match value.as_str() {
+        Some(text) if !text.contains(char::is_whitespace) => format!("{key}: {text}"),
+        _ => format!("{key}: {value}"),
+    });
+    format!("{name}  {}", shown.collect::<Vec<_>>().join(", "))
+}
+
+/// The message of an error in OpenAI's form.
+fn sentence(body: &[u8]) -> String {
+    let error: Value = serde_json::from_slice(body).unwrap_or_default();
+    let message = error["error"]["message"].as_str().map(str::to_owned);
+    message.unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned())
 }
 
 fn tools() -> Value {

@@ -1,26 +1,30 @@
-//! Where things are in the user's home.
+//! Our directories in the user's home.
 
-use std::ffi::OsString;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::render;
-use crate::opencode::Places;
-use crate::sandbox::untrusted;
-use crate::service::{Service, service};
-use crate::settings::{ConfigFile, Flags, Resolved, SettingsError};
+use super::{manifest::Manifest, render};
+use crate::{
+    opencode::OpencodePlaces,
+    sandbox::untrusted,
+    service::{Service, service},
+    settings::{ConfigFile, Flags, Resolved, SettingsError},
+};
 
-/// The directories that the commands use, by the XDG rules on every system, as OpenCode has it.
+/// The directories that the commands use: by the XDG rules on every system, like OpenCode's.
 #[derive(Debug, Clone)]
-pub struct Dirs {
-    /// Where OpenCode's configuration is.
-    pub opencode: Places,
+pub struct UserDirs {
+    /// Where OpenCode's configuration may be.
+    pub opencode: OpencodePlaces,
     config: Option<PathBuf>,
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
 }
 
-impl Dirs {
+impl UserDirs {
     /// Reads the environment; an empty variable is none.
     #[must_use]
     pub fn new(env: &dyn Fn(&str) -> Option<OsString>) -> Self {
@@ -35,7 +39,7 @@ impl Dirs {
             base.map(|base| base.join("open-cursor"))
         };
         Self {
-            opencode: Places {
+            opencode: OpencodePlaces {
                 opencode_config: path("OPENCODE_CONFIG"),
                 xdg_config_home: path("XDG_CONFIG_HOME"),
                 home: home.clone(),
@@ -46,16 +50,16 @@ impl Dirs {
         }
     }
 
-    /// Our configuration file; need not exist.
+    /// Our configuration file; it need not exist.
     #[must_use]
     pub fn config_file(&self) -> Option<PathBuf> {
         Some(self.config.as_ref()?.join("config.toml"))
     }
 
-    /// The settings that the flags, the process's environment and the file make.
+    /// The settings from the flags, the process's environment and the file.
     ///
     /// # Errors
-    /// Wrong usage: a value that can't be used, by the place that it is from.
+    /// An invalid value (exit code 2), with the place where it is set.
     pub fn settings(&self, flags: &Flags) -> anyhow::Result<Resolved> {
         let env = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
         let file = self.config().map_err(render::usage)?;
@@ -76,14 +80,31 @@ impl Dirs {
         }
     }
 
-    /// The service that keeps `program serve` running; `None` where there is no way to.
+    /// The file for the API key of the service that `install` makes.
     #[must_use]
-    pub fn service(&self, program: &Path) -> Option<Service> {
-        let home = self.opencode.home.as_deref()?;
-        service(program, home, self.config.as_deref()?.parent()?)
+    pub fn key_file(&self) -> Option<PathBuf> {
+        Some(self.config.as_ref()?.join("api-key"))
     }
 
-    /// What must survive: the record of what was written into configurations.
+    /// The API key for OpenCode's configuration, as a reference to the server's file; `None` if the
+    /// server needs none.
+    #[must_use]
+    pub fn client_key(&self, resolved: &Resolved) -> Option<String> {
+        let file = resolved.settings.api_key_file.clone();
+        let ours = || Manifest::read(self.state.as_deref()?).key_file;
+        let file = std::path::absolute(file.or_else(ours)?).ok()?;
+        Some(format!("{{file:{}}}", file.display()))
+    }
+
+    /// The service that keeps `program serve` running; `None` on a system without a supported
+    /// service manager.
+    #[must_use]
+    pub fn service(&self, program: &Path, key_file: Option<&Path>) -> Option<Service> {
+        let home = self.opencode.home.as_deref()?;
+        service(program, key_file, home, self.config.as_deref()?.parent()?)
+    }
+
+    /// The directory for the record of what was written into configurations.
     #[must_use]
     pub fn state(&self) -> Option<PathBuf> {
         self.state.clone()
@@ -95,7 +116,7 @@ impl Dirs {
         self.cache.as_ref().map(|cache| cache.join("carriers.json"))
     }
 
-    /// The file that keeps the last list of models.
+    /// The cache of the last list of models.
     #[must_use]
     pub fn models_cache(&self) -> Option<PathBuf> {
         self.cache.as_ref().map(|cache| cache.join("models.txt"))
@@ -115,7 +136,7 @@ mod tests {
             "XDG_STATE_HOME" => Some(OsString::new()),
             _ => None,
         };
-        let dirs = Dirs::new(&env);
+        let dirs = UserDirs::new(&env);
         assert_eq!(
             dirs.state().unwrap(),
             PathBuf::from("/home/a/.local/state/open-cursor")
@@ -124,6 +145,6 @@ mod tests {
             dirs.models_cache().unwrap(),
             PathBuf::from("/cache/open-cursor/models.txt")
         );
-        assert_eq!(Dirs::new(&|_| None).state(), None);
+        assert_eq!(UserDirs::new(&|_| None).state(), None);
     }
 }

@@ -14,17 +14,18 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    agent_flag::AgentFlag,
     base_url, catalog,
-    dirs::Dirs,
+    dirs::UserDirs,
     render::{self, Wrapped},
     serve::{Running, Site},
 };
 use crate::{
-    doctor::{CHECKS, Chat, Context, Depth, Finding, Fix, Severity, examine},
+    doctor::{CHECKS, ChatProbe, Context, Depth, Finding, Fix, Severity, examine},
     http::{Shutdown, client},
-    models::Origin,
-    opencode::{self, DesiredProvider, Options, PROVIDER, Target},
-    settings::{Flags, Resolved},
+    models::ListingOrigin,
+    opencode::{self, ConfigTarget, DesiredProvider, Options, PROVIDER},
+    settings::Resolved,
 };
 
 const OK: Style = AnsiColor::Green.on_default();
@@ -33,27 +34,30 @@ const PROBLEM: Style = AnsiColor::Red.on_default();
 const HINT: Style = AnsiColor::Cyan.on_default();
 const PLAIN: Style = Style::new();
 
-/// Find out what does not work, and why
+/// Check the setup, and report problems with their fix
 ///
-/// Looks at the agent, the login, the port, the server and OpenCode's configuration; with --deep also
-/// at the models, the tokens, the network, and a real chat, which costs one request. Exit code 1 if
-/// there is a problem.
+/// Checks the agent, the login, the port, the server and OpenCode's configuration, in 5 s at most; with
+/// --deep also the models, the tokens, the network, and a real chat, which costs one request. Exit
+/// code 1 if there is a problem.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor doctor
   open-cursor doctor --deep --no-chat
   open-cursor doctor --json | jq -r '.findings[] | select(.severity == \"problem\") | .message'")]
-pub struct Args {
-    /// Look at more, which takes longer
+pub struct DoctorArgs {
+    #[command(flatten)]
+    agent: AgentFlag,
+
+    /// Check more, which takes longer
     #[arg(long)]
     deep: bool,
 
-    /// With --deep: do not ask a model anything
+    /// With --deep: send no request to a model
     #[arg(long, requires = "deep")]
     no_chat: bool,
 
-    /// Repair what is safe to repair, and say so
+    /// Repair what can be repaired safely
     #[arg(long)]
     fix: bool,
 
@@ -62,9 +66,9 @@ pub struct Args {
     json: bool,
 }
 
-/// Examines, repairs if asked to, and reports.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let resolved = dirs.settings(&Flags::new())?;
+/// Checks, repairs with --fix, and reports.
+pub async fn run(args: DoctorArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let resolved = dirs.settings(&args.agent.flags())?;
     let depth = match (args.deep, args.no_chat) {
         (false, _) => Depth::Base,
         (true, true) => Depth::Deep,
@@ -75,7 +79,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let mut findings = look(&resolved, dirs, depth, streams).await;
     let mut fixed = Vec::new();
     if args.fix && findings.iter().any(|it| it.fix == Some(Fix::SyncModels)) {
-        fixed.push(sync_models(&resolved, dirs).await?);
+        fixed.push(sync_models(&args, &resolved, dirs).await?);
         findings = look(&resolved, dirs, depth, false).await;
     }
     if args.json {
@@ -93,7 +97,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     )))
 }
 
-async fn look(resolved: &Resolved, dirs: &Dirs, depth: Depth, streams: bool) -> Vec<Finding> {
+async fn look(resolved: &Resolved, dirs: &UserDirs, depth: Depth, streams: bool) -> Vec<Finding> {
     let env = std::env::vars_os().collect();
     let places = dirs.opencode.clone();
     let progress = render::progress("looking for the agent");
@@ -114,7 +118,7 @@ fn count(findings: &[Finding], severity: Severity) -> usize {
     of.count()
 }
 
-fn as_json(args: &Args, findings: &[Finding], fixed: &[String]) -> Value {
+fn as_json(args: &DoctorArgs, findings: &[Finding], fixed: &[String]) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "deep": args.deep,
@@ -167,25 +171,31 @@ fn summarize(findings: &[Finding], fixed: &[String]) {
     ));
 }
 
-/// What `sync-models` would do, keeping the way in which models are presented.
-async fn sync_models(resolved: &Resolved, dirs: &Dirs) -> anyhow::Result<String> {
+/// Runs `sync-models`, keeping the grouping of the models.
+async fn sync_models(
+    args: &DoctorArgs,
+    resolved: &Resolved,
+    dirs: &UserDirs,
+) -> anyhow::Result<String> {
     let config = opencode::locate(&dirs.opencode, PROVIDER).context("no home directory")?;
     let state_dir = dirs
         .state()
         .context("no home directory; set XDG_STATE_HOME")?;
-    let listing = catalog(dirs)?.list().await;
-    if listing.origin != Origin::Live {
+    let listing = catalog(dirs, &args.agent)?.list().await;
+    if listing.origin != ListingOrigin::Live {
         let why = listing.problem.clone().unwrap_or_default();
         return Ok(format!(
-            "nothing: the account's models are not known ({why})"
+            "nothing, because the list of models is not available ({why})"
         ));
     }
     let base_url = base_url(&resolved.settings);
-    let target = Target { config, state_dir };
+    let api_key = dirs.client_key(resolved);
+    let target = ConfigTarget { config, state_dir };
     let work = move || {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url,
+            api_key,
             shape: opencode::shape(&target, PROVIDER)?,
         };
         opencode::commit(&target, &DesiredProvider::new(&listing, &options))
@@ -198,8 +208,8 @@ async fn sync_models(resolved: &Resolved, dirs: &Dirs) -> anyhow::Result<String>
     ))
 }
 
-/// Asks `auto` for a word, through a server for this one question.
-fn chat(resolved: &Resolved) -> Chat {
+/// Sends one question to `auto`, through a server started for it.
+fn chat(resolved: &Resolved) -> ChatProbe {
     let resolved = resolved.clone();
     Box::new(move || {
         let resolved = resolved.clone();
@@ -222,7 +232,7 @@ async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
         now: CancellationToken::new(),
         grace: Duration::ZERO,
     };
-    // Also when this is given up.
+    // Also when this future is dropped.
     let _end = shutdown.now.clone().drop_guard();
     let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
     let question = json!({"role": "user", "content": "Reply with the one word OK."});

@@ -10,32 +10,38 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
+    agent_flag::AgentFlag,
     base_url, catalog,
-    dirs::Dirs,
+    dirs::UserDirs,
     layout::{Chosen, ShapeFlags},
     manifest::{File, Manifest},
-    render,
+    random_key, render,
 };
 use crate::{
     file,
-    models::{Listing, Origin},
-    opencode::{self, DesiredProvider, Layout, Options, Outcome, PROVIDER, Target},
+    models::{Listing, ListingOrigin},
+    opencode::{
+        self, Committed, ConfigTarget, DesiredProvider, Layout, Options, Original, PROVIDER,
+    },
     service::Service,
-    settings::{self, Flags, ROWS, Resolved},
+    settings::{self, ROWS, Resolved},
 };
 
 /// Configure OpenCode, and optionally keep the server running
 ///
-/// Adds the provider and the account's models to OpenCode's configuration, as `sync-models` does, and
-/// with --service the file that makes the system start `open-cursor serve`. `open-cursor uninstall`
-/// removes exactly that again.
+/// Adds the provider and the account's models to OpenCode's configuration, as `sync-models` does. With
+/// --service it also writes the file that makes the system start `open-cursor serve`.
+/// `open-cursor uninstall` removes exactly what this command wrote.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor install --dry-run
   open-cursor install --variants --compact --service
   open-cursor uninstall")]
-pub struct Args {
+pub struct InstallArgs {
+    #[command(flatten)]
+    agent: AgentFlag,
+
     /// Also write a systemd user unit (Linux) or a launch agent (macOS)
     #[arg(long)]
     service: bool,
@@ -43,7 +49,7 @@ pub struct Args {
     #[command(flatten)]
     shape: ShapeFlags,
 
-    /// Show what would be done, and do nothing
+    /// Show what would be done, without doing it
     #[arg(long)]
     dry_run: bool,
 
@@ -51,14 +57,14 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// The configuration to change [default: the one that OpenCode reads]
+    /// Configuration file to change [default: the one that OpenCode reads]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 }
 
-/// Installs, and says what it did.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let resolved = dirs.settings(&Flags::new())?;
+/// Installs, and reports what changed.
+pub async fn run(args: InstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let resolved = dirs.settings(&args.agent.flags())?;
     let base_url = base_url(&resolved.settings);
     let state = dirs
         .state()
@@ -66,31 +72,44 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let found = || opencode::locate(&dirs.opencode, PROVIDER);
     let config = args.config.clone().or_else(found);
     let config = std::path::absolute(config.context("no home directory; use --config")?)?;
+    let mut key_file = None;
     let service = if args.service {
         unseen(&resolved);
+        // The user's own file is in config.toml, which the service reads.
+        key_file = dirs
+            .key_file()
+            .filter(|_| resolved.settings.api_key_file.is_none());
         let program = std::env::current_exe().context("cannot find our own executable")?;
-        let service = dirs.service(&program);
-        Some(service.context("this system has no service manager that we know")?)
+        warn_of_build_directory(&program);
+        let service = dirs.service(&program, key_file.as_deref());
+        Some(service.context("open-cursor supports systemd and launchd only")?)
     } else {
         None
     };
-    let target = Target {
+    let file_of = |key_file: &PathBuf| format!("{{file:{}}}", key_file.display());
+    let api_key = key_file.as_ref().map(file_of);
+    let api_key = api_key.or_else(|| dirs.client_key(&resolved));
+    let target = ConfigTarget {
         config,
         state_dir: state,
     };
-    let listing = catalog(dirs)?.list().await;
+    let waiting = render::progress("asking the agent for the list of models");
+    let listing = catalog(dirs, &args.agent)?.list().await;
+    drop(waiting);
     let plan = Plan {
         listing: Arc::clone(&listing),
         base_url,
+        api_key,
+        key_file,
         shape: args.shape,
         target,
         service,
         dry_run: args.dry_run,
     };
     let done = tokio::task::spawn_blocking(move || plan.carry_out()).await??;
-    if let (Origin::Builtin, Some(problem)) = (listing.origin, &listing.problem) {
+    if let (ListingOrigin::Builtin, Some(problem)) = (listing.origin, &listing.problem) {
         render::note(format_args!(
-            "note: only `auto` is added, run `open-cursor sync-models{}` later: {problem}",
+            "note: only `auto` was added, because the list of models is not available: {problem}; run `open-cursor sync-models{}` later",
             done.chosen.flags()
         ));
     }
@@ -102,7 +121,19 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what of the environment the service will not have.
+/// `cargo clean` would remove the service's program.
+fn warn_of_build_directory(program: &Path) {
+    let is_build = |dir: &Path| dir.join("CACHEDIR.TAG").exists() && dir.ends_with("target");
+    if program.ancestors().any(is_build) {
+        render::note(format_args!(
+            "note: the service will run {}, in a build directory; run `cargo install --path .` and \
+             then `~/.cargo/bin/open-cursor install --service` for a copy that stays",
+            program.display()
+        ));
+    }
+}
+
+/// Warns about variables that the service will not see.
 fn unseen(resolved: &Resolved) {
     for (row, found) in ROWS.iter().zip(&resolved.found) {
         if let (settings::Origin::Env(name), Some(text)) = (&found.origin, &found.text) {
@@ -124,24 +155,27 @@ fn unseen(resolved: &Resolved) {
 struct Plan {
     listing: Arc<Listing>,
     base_url: String,
+    api_key: Option<String>,
+    key_file: Option<PathBuf>,
     shape: ShapeFlags,
-    target: Target,
+    target: ConfigTarget,
     service: Option<Service>,
     dry_run: bool,
 }
 
 struct Done {
-    outcome: Outcome,
+    outcome: Committed,
     chosen: Chosen,
     created: bool,
     service: Option<(Service, bool)>,
+    key_file: Option<PathBuf>,
 }
 
 impl Plan {
     fn carry_out(self) -> anyhow::Result<Done> {
         let state = &self.target.state_dir;
         let mut manifest = Manifest::read(state);
-        // First what may refuse, so that nothing is done by halves.
+        // The check comes before the first change, so that nothing is half done.
         let service = match self.service {
             Some(service) => {
                 let changed = is_news(&service, &manifest)?;
@@ -159,6 +193,7 @@ impl Plan {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: self.base_url,
+            api_key: self.api_key,
             shape: chosen.shape,
         };
         let outcome = act(&self.target, &DesiredProvider::new(&self.listing, &options))?;
@@ -166,6 +201,17 @@ impl Plan {
             manifest.created =
                 created || (manifest.created && is_of(&manifest, &self.target.config));
             manifest.config = Some(self.target.config.clone());
+            // The oldest text that leads here without anybody else's changes.
+            if let (Some(backup), Some(written)) = (&outcome.backup, outcome.written) {
+                let text = file::read(backup).unwrap_or_default();
+                let earlier = manifest.original.take().filter(|it| it.led_to(&text));
+                let backup = earlier.map_or_else(|| backup.clone(), |it| it.backup);
+                manifest.original = Some(Original { backup, written });
+            }
+            if let Some(file) = &self.key_file {
+                make_key(file).with_context(|| format!("cannot write {}", file.display()))?;
+                manifest.key_file = Some(file.clone());
+            }
             if let Some((service, changed)) = &service {
                 if *changed {
                     file::replace(&service.path, service.text.as_bytes(), None)
@@ -178,22 +224,33 @@ impl Plan {
             }
             manifest
                 .write(state)
-                .context("cannot note what was installed")?;
+                .context("cannot record what was installed")?;
         }
         Ok(Done {
             outcome,
             chosen,
             created,
             service,
+            key_file: self.key_file,
         })
     }
+}
+
+/// Writes a random key, readable by the user alone, unless there is a key.
+fn make_key(file: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if file::read_text(file).is_ok_and(|text| !text.trim().is_empty()) {
+        return Ok(());
+    }
+    let mode = std::fs::Permissions::from_mode(0o600);
+    Ok(file::replace(file, random_key()?.as_bytes(), Some(mode))?)
 }
 
 fn is_of(manifest: &Manifest, config: &Path) -> bool {
     manifest.config.as_deref() == Some(config)
 }
 
-/// Whether the service's file is to be written. A file that we did not write is left alone.
+/// Whether the service's file has to be written. One that we did not write is an error.
 fn is_news(service: &Service, manifest: &Manifest) -> anyhow::Result<bool> {
     let Ok(there) = std::fs::read_to_string(&service.path) else {
         return Ok(true);
@@ -209,17 +266,21 @@ fn is_news(service: &Service, manifest: &Manifest) -> anyhow::Result<bool> {
         return Ok(true);
     }
     Err(render::hinted(
-        format_args!("{} is not as open-cursor wrote it", service.path.display()),
+        format_args!(
+            "{} exists and was not written by open-cursor, or was changed since",
+            service.path.display()
+        ),
         "move it away, or install without --service",
     ))
 }
 
 impl Done {
     fn json(&self, dry_run: bool) -> Value {
-        let Outcome {
+        let Committed {
             plan,
             config,
             backup,
+            ..
         } = &self.outcome;
         let service = self.service.as_ref().map(|(service, changed)| {
             json!({
@@ -227,6 +288,7 @@ impl Done {
                 "changed": changed,
                 "start": service.start,
                 "stop": service.stop,
+                "apiKeyFile": self.key_file,
             })
         });
         json!({
@@ -251,7 +313,7 @@ impl Done {
         let summary = self.outcome.plan.summary;
         let would = if dry_run { "would be " } else { "" };
         if self.outcome.plan.edits.is_empty() {
-            render::line(format_args!("OpenCode: {config} has it all already"));
+            render::line(format_args!("OpenCode: {config} is up to date"));
         } else {
             render::line(format_args!(
                 "OpenCode: {config} {would}{}; models: {} added, {} updated, {} removed",
@@ -265,7 +327,7 @@ impl Done {
             render::line(format_args!("  entries: {note}"));
         }
         for path in &self.outcome.plan.kept {
-            render::line(format_args!("  yours is kept: {path}"));
+            render::line(format_args!("  kept your value at {path}"));
         }
         if let Some(backup) = &self.outcome.backup {
             render::line(format_args!("  backup: {}", backup.display()));
@@ -275,14 +337,20 @@ impl Done {
             if *changed {
                 render::line(format_args!("Service: {path} {would}written"));
             } else {
-                render::line(format_args!("Service: {path} is there already"));
+                render::line(format_args!("Service: {path} is up to date"));
             }
-            render::line(format_args!("  start it: {}", service.start));
+            render::line(format_args!("  start it with: {}", service.start));
+            if let Some(file) = &self.key_file {
+                render::line(format_args!(
+                    "  clients other than OpenCode need the API key in {}",
+                    file.display()
+                ));
+            }
         }
         if dry_run {
             render::line("Dry run: nothing was changed.");
         } else {
-            render::line("Undo: open-cursor uninstall");
+            render::line("Undo with: open-cursor uninstall");
         }
     }
 }

@@ -1,35 +1,35 @@
-//! How `sync-models` and `install` present the models: as asked for, else as they did before.
+//! How `sync-models` and `install` group the models: by the flags, else as before.
 
-use crate::opencode::{self, ConfigError, Layout, Target};
+use crate::opencode::{self, ConfigError, ConfigTarget, Layout};
 
-/// The flags that say it.
+/// The flags of the grouping.
 #[derive(Debug, clap::Args)]
 pub struct ShapeFlags {
-    /// Add an entry per family, with its members as OpenCode variants
+    /// Add one entry per family of models, with its members as variants
     #[arg(long)]
     variants: bool,
 
-    /// Hide the members behind their family's entry
-    #[arg(long, requires = "variants")]
+    /// Leave out the members' own entries
+    #[arg(long, requires = "variants", conflicts_with = "plain")]
     compact: bool,
 
-    /// An entry per model, without variants [default: as it was before, and at first this]
+    /// One entry per model, without variants [default for a new configuration]
     #[arg(long, conflicts_with = "variants")]
     plain: bool,
 }
 
-/// What the models are presented as.
+/// The grouping of the models.
 #[derive(Debug, Clone, Copy)]
 pub struct Chosen {
-    /// The shape itself.
+    /// The grouping.
     pub shape: Layout,
-    /// Whether no flag asked for it.
+    /// Whether it was taken from the configuration.
     pub is_kept: bool,
 }
 
 impl ShapeFlags {
-    /// What is asked for, else what `target` has. Blocking.
-    pub fn choose(&self, target: &Target, provider: &str) -> Result<Chosen, ConfigError> {
+    /// The grouping of the flags, else the one that `target` has. Blocking.
+    pub fn choose(&self, target: &ConfigTarget, provider: &str) -> Result<Chosen, ConfigError> {
         let asked = match (self.plain, self.variants, self.compact) {
             (true, ..) => Some(Layout::Plain),
             (_, true, false) => Some(Layout::Variants),
@@ -44,11 +44,11 @@ impl ShapeFlags {
 }
 
 impl Chosen {
-    /// What to tell of a choice that nobody made this time.
+    /// A note for the user if the grouping comes from the configuration.
     pub fn note(self) -> Option<String> {
         let flags = self.flags();
         let is_worth_it = self.is_kept && !flags.is_empty();
-        is_worth_it.then(|| format!("kept as it was:{flags} (--plain lists every model instead)"))
+        is_worth_it.then(|| format!("grouped as before:{flags} (--plain lists every model)"))
     }
 
     /// The flags that ask for it, each after a space.

@@ -1,42 +1,46 @@
-//! What `install` has made, so that `uninstall` removes just that. Which values of OpenCode's
-//! configuration are ours, [`crate::opencode`] knows by itself.
+//! The record of what `install` wrote, for `uninstall`. Which values of OpenCode's configuration are
+//! ours is recorded by [`crate::opencode`].
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::file::replace;
+use crate::{file::replace, opencode::Original};
 
-/// What `install` has made.
+/// What `install` wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
-    /// OpenCode's configuration, in which it put the provider.
+    /// OpenCode's configuration file.
     pub config: Option<PathBuf>,
     /// Whether that file did not exist before.
     pub created: bool,
+    /// How to restore that file, if nothing else writes it.
+    pub original: Option<Original>,
+    /// The file with the API key of the service.
+    pub key_file: Option<PathBuf>,
     /// The file for the service manager.
     pub service: Option<File>,
 }
 
-/// A file, as it was written.
+/// A file and its content as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// Where.
     pub path: PathBuf,
-    /// What.
     pub text: String,
 }
 
 impl Manifest {
-    /// Reads it; one that can't be read is an empty one.
+    /// Reads the record; one that cannot be read counts as empty.
     pub fn read(state: &Path) -> Self {
         let text = std::fs::read(state.join("install.json")).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Writes it, or removes it once nothing is installed.
+    /// Writes the record; an empty one is removed.
     pub fn write(&self, state: &Path) -> io::Result<()> {
         let file = state.join("install.json");
         if *self == Self::default() {

@@ -1,7 +1,8 @@
 //! The command line: one file per command, with its arguments and what it does.
 //!
-//! `anyhow` is at home here and in `main`; only [`render`] prints.
+//! `anyhow` is used here and in `main` only, and only [`render`] prints.
 
+mod agent_flag;
 mod attached;
 mod auth;
 mod completions;
@@ -11,6 +12,7 @@ mod dirs;
 mod doctor;
 mod flags;
 mod greeting;
+mod help;
 mod install;
 mod layout;
 mod manifest;
@@ -36,97 +38,98 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     agent::{Env, choose},
-    models::Catalog,
-    settings::{Flags, ServeSettings},
+    models::ModelCatalog,
+    settings::ServeSettings,
 };
-use dirs::Dirs;
+use agent_flag::AgentFlag;
+use dirs::UserDirs;
 
 /// Use a Cursor subscription from OpenCode and any OpenAI-compatible client.
 ///
-/// `open-cursor serve` starts a local server that speaks OpenAI's API and answers with Cursor's own
-/// command line agent, including tool calls. Point a client at http://127.0.0.1:32124/v1 with any
-/// API key.
+/// `open-cursor serve` starts a local server with OpenAI's and Anthropic's APIs. Cursor's CLI answers
+/// the requests, and your client executes the tool calls. Base URL: http://127.0.0.1:32124/v1, any API
+/// key.
 #[derive(Debug, Parser)]
 #[command(
     name = "open-cursor",
     version,
     propagate_version = true,
+    disable_help_subcommand = true,
     max_term_width = 100
 )]
 #[command(after_help = "\
 Examples:
-  open-cursor demo                     see a chat and a tool call, without Cursor
-  open-cursor run -- opencode          start OpenCode on Cursor's models, without any set-up
+  open-cursor demo                     a chat with tool calls, also without Cursor
+  open-cursor run -- opencode          start OpenCode with Cursor's models, without any setup
   open-cursor serve                    serve on 127.0.0.1:32124
-  open-cursor serve --agent replay     serve the built-in replay agent, to try a client
+  open-cursor serve --agent replay     serve a built-in scripted agent, to try a client
 
-Exit codes: 0 success, 1 failure, 2 wrong usage; `run` has those of its command.")]
+Exit codes: 0 success, 1 failure, 2 wrong usage; `run` returns the exit code of its command.")]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    Serve(serve::Args),
-    Reload(reload::Args),
-    Run(run::Args),
-    Demo(demo::Args),
-    Models(models::Args),
-    SyncModels(sync_models::Args),
-    Install(install::Args),
-    Uninstall(uninstall::Args),
-    Status(status::Args),
-    Doctor(doctor::Args),
+enum CliCommand {
+    Serve(serve::ServeArgs),
+    Reload(reload::ReloadArgs),
+    Run(run::RunArgs),
+    Demo(demo::DemoArgs),
+    Models(models::ModelsArgs),
+    SyncModels(sync_models::SyncModelsArgs),
+    Install(install::InstallArgs),
+    Uninstall(uninstall::UninstallArgs),
+    Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Login(auth::LoginArgs),
     Logout(auth::LogoutArgs),
-    Auth(auth::Args),
-    Setup(setup::Args),
-    Config(config::Args),
-    Tools(tools::Args),
-    Completions(completions::Args),
+    Auth(auth::AuthArgs),
+    Setup(setup::SetupArgs),
+    Config(config::ConfigArgs),
+    Tools(tools::ToolsArgs),
+    Completions(completions::CompletionsArgs),
+    Help(help::HelpArgs),
     #[command(hide = true)]
     Man(completions::ManArgs),
 }
 
-/// Runs the command and says how it went.
+/// Runs the command and returns its exit code.
 pub async fn run(cli: Cli) -> ExitCode {
-    let result = dispatch(cli.command, &Dirs::new(&|name| std::env::var_os(name))).await;
+    let result = dispatch(cli.command, &UserDirs::new(&|name| std::env::var_os(name))).await;
     match result {
         Ok(code) => render::finish(code),
         Err(error) => render::failure(&error),
     }
 }
 
-async fn dispatch(command: Command, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+async fn dispatch(command: CliCommand, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(args) => serve::run(args, dirs).await,
-        Command::Reload(args) => reload::run(args, dirs).await,
-        Command::Run(args) => run::run(args, dirs).await,
-        Command::Demo(args) => demo::run(args, dirs).await,
-        Command::Models(args) => models::run(args, &catalog(dirs)?).await,
-        Command::SyncModels(args) => {
-            let base_url = base_url(&dirs.settings(&Flags::new())?.settings);
-            sync_models::run(args, &catalog(dirs)?, dirs, base_url).await
-        }
-        Command::Install(args) => install::run(args, dirs).await,
-        Command::Uninstall(args) => uninstall::run(args, dirs).await,
-        Command::Status(args) => status::run(args, dirs).await,
-        Command::Doctor(args) => doctor::run(args, dirs).await,
-        Command::Login(args) => auth::login(args, dirs).await,
-        Command::Logout(auth::LogoutArgs {}) => auth::logout(dirs).await,
-        Command::Auth(args) => auth::run(args, dirs).await,
-        Command::Setup(args) => setup::run(args).await,
-        Command::Config(args) => config::run(&args, dirs),
-        Command::Tools(args) => tools::run(args).await,
-        Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => completions::man(&args),
+        CliCommand::Serve(args) => serve::run(args, dirs).await,
+        CliCommand::Reload(args) => reload::run(args, dirs).await,
+        CliCommand::Run(args) => run::run(args, dirs).await,
+        CliCommand::Demo(args) => demo::run(args, dirs).await,
+        CliCommand::Models(args) => models::run(args, dirs).await,
+        CliCommand::SyncModels(args) => sync_models::run(args, dirs).await,
+        CliCommand::Install(args) => install::run(args, dirs).await,
+        CliCommand::Uninstall(args) => uninstall::run(args, dirs).await,
+        CliCommand::Status(args) => status::run(args, dirs).await,
+        CliCommand::Doctor(args) => doctor::run(args, dirs).await,
+        CliCommand::Login(args) => auth::login(args, dirs).await,
+        CliCommand::Logout(args) => auth::logout(args, dirs).await,
+        CliCommand::Auth(args) => auth::run(args, dirs).await,
+        CliCommand::Setup(args) => setup::run(args).await,
+        CliCommand::Config(args) => config::run(&args, dirs),
+        CliCommand::Tools(args) => tools::run(args).await,
+        CliCommand::Completions(args) => completions::run(&args),
+        CliCommand::Help(args) => help::run(&args),
+        CliCommand::Man(args) => completions::man(&args),
     }
 }
 
 /// The agent's models, for commands that need no server.
-fn catalog(dirs: &Dirs) -> anyhow::Result<Catalog> {
-    let settings = dirs.settings(&Flags::new())?.settings;
+fn catalog(dirs: &UserDirs, flag: &AgentFlag) -> anyhow::Result<ModelCatalog> {
+    let settings = dirs.settings(&flag.flags())?.settings;
     let (explicit, bridge) = (settings.agent, settings.bridge);
     // Another program's models are not those of the user's account.
     let cache = dirs.models_cache().filter(|_| explicit.is_none());
@@ -139,7 +142,14 @@ fn catalog(dirs: &Dirs) -> anyhow::Result<Catalog> {
             choice.models(&env).await
         }
     };
-    Ok(Catalog::new(list, cache))
+    Ok(ModelCatalog::new(list, cache))
+}
+
+/// An API key that nobody can guess.
+fn random_key() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(format!("oc-{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 /// Where clients on this machine find the server that the settings make.

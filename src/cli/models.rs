@@ -1,24 +1,28 @@
 //! `open-cursor models`.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anstyle::Style;
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::render;
-use crate::models::{
-    Catalog, ExplainedFamily, ExplainedModel, Explanation, Listing, Origin, explain, lacks_price,
-    parse,
+use super::{agent_flag::AgentFlag, catalog, dirs::UserDirs, render};
+use crate::{
+    models::{
+        ExplainedFamily, ExplainedModel, Explanation, Listing, ListingOrigin, ModelCatalog,
+        explain, lacks_price, parse,
+    },
+    opencode::{DesiredProvider, Layout, Options},
 };
-use crate::opencode::{DesiredProvider, Layout, Options};
 
 const NAME: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// List the account's models, what their names mean and what they cost
+/// List the account's models with their context, limits and prices
 ///
 /// Prices are Cursor's list prices in US dollars per million tokens; an unknown price, context or
 /// output limit is shown as `-`.
@@ -28,8 +32,11 @@ Examples:
   open-cursor models
   open-cursor models --explain
   open-cursor models --json | jq -r '.groups[].id'")]
-pub struct Args {
-    /// Show the families: what a bare name means, and its variants
+pub struct ModelsArgs {
+    #[command(flatten)]
+    agent: AgentFlag,
+
+    /// Show the families: which model each name stands for, and its variants
     #[arg(long, conflicts_with = "unpriced")]
     explain: bool,
 
@@ -37,18 +44,19 @@ pub struct Args {
     #[arg(long, conflicts_with = "unpriced")]
     json: bool,
 
-    /// List only the ids whose price should be known and is not; exit code 1 if there are any
+    /// List only the ids that lack a price; exit code 1 if there are any
     #[arg(long)]
     unpriced: bool,
 
-    /// Read the list from a file in place of the agent
+    /// Read the list from a file instead of the agent
     #[arg(long, value_name = "FILE", hide = true)]
     fixture: Option<PathBuf>,
 }
 
 /// Prints the models.
-pub async fn run(args: Args, catalog: &Catalog) -> anyhow::Result<ExitCode> {
-    let listing = listing(args.fixture.as_deref(), catalog).await?;
+pub async fn run(args: ModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let catalog = catalog(dirs, &args.agent)?;
+    let listing = listing(args.fixture.as_deref(), &catalog).await?;
     if args.unpriced {
         return Ok(unpriced(&listing));
     }
@@ -68,32 +76,34 @@ pub async fn run(args: Args, catalog: &Catalog) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The account's models, or those of a recorded list. Says on stderr when they may be out of date.
+/// The account's models, or those of a recorded list. Notes on stderr when they may be out of date.
 ///
 /// # Errors
-/// When nothing is known of them.
+/// When there is no list, not even an earlier one.
 pub(super) async fn listing(
     fixture: Option<&Path>,
-    catalog: &Catalog,
+    catalog: &ModelCatalog,
 ) -> anyhow::Result<Arc<Listing>> {
     if let Some(file) = fixture {
         let text = tokio::fs::read_to_string(file).await;
         let text = text.with_context(|| format!("cannot read {}", file.display()))?;
         return Ok(Arc::new(Listing::live(&parse(&text)?)));
     }
+    let waiting = render::progress("asking the agent for the list of models");
     let listing = catalog.list().await;
+    drop(waiting);
     let problem = listing.problem.as_deref().unwrap_or_default();
     match listing.origin {
-        Origin::Live => {}
-        Origin::Earlier => {
+        ListingOrigin::Live => {}
+        ListingOrigin::Earlier => {
             render::note(format_args!(
-                "note: this is an earlier list of models: {problem}"
+                "note: this list may be out of date: {problem}"
             ));
         }
-        Origin::Builtin => {
+        ListingOrigin::Builtin => {
             return Err(render::hinted(
-                format_args!("there is no list of models: {problem}"),
-                "run `open-cursor doctor` to see whether Cursor's CLI works and is logged in",
+                format_args!("the list of models is not available: {problem}"),
+                "run `open-cursor doctor`: it checks Cursor's CLI and its login",
             ));
         }
     }
@@ -191,6 +201,7 @@ fn entries_written(listing: &Listing) -> [usize; 3] {
         let options = Options {
             provider: String::new(),
             base_url: String::new(),
+            api_key: None,
             shape,
         };
         DesiredProvider::new(listing, &options)

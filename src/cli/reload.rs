@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{dirs::Dirs, render};
+use super::{dirs::UserDirs, render};
 use crate::{http, settings::Flags};
 
 /// Make the running server read its settings again
@@ -19,14 +19,14 @@ use crate::{http, settings::Flags};
 Examples:
   open-cursor reload
   open-cursor reload --pid 4711")]
-pub struct Args {
+pub struct ReloadArgs {
     /// Process of the server [default: the one that listens on the configured address]
     #[arg(long)]
     pid: Option<u32>,
 }
 
 /// Finds the server and sends it the signal.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+pub async fn run(args: ReloadArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let pid = match args.pid {
         Some(pid) => pid,
         None => {

@@ -10,34 +10,35 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     attached,
-    dirs::Dirs,
+    dirs::UserDirs,
     flags::RunFlags,
-    render,
+    random_key, render,
     serve::{Running, Site, workspace},
 };
 use crate::{
     agent::{Env, Program, discover},
-    clients::{CLIENTS, Client, Endpoint},
-    http::{self, Shutdown},
-    models::{Catalog, Listing, Origin},
+    clients::{CLIENTS, Client, ClientServer, Passed, TemporaryFile},
+    http::{self, ApiKey, Shutdown},
+    models::{Listing, ListingOrigin, ModelCatalog},
     settings::Resolved,
     telemetry,
 };
 
-/// The key that clients get: they want one, and the server asks for none.
+/// The key for clients of a server that needs none; some clients require one.
 const KEY: &str = "open-cursor";
 
-/// Run a client on Cursor's models, without any set-up
+/// Run a client with Cursor's models, without any setup
 ///
-/// Starts a server on a free port, or uses the one that runs already for this directory, tells the
-/// command by its environment alone where that is, and ends with it. No file of yours is written. OpenCode,
-/// Claude Code, Codex and Aider are known by name; every other command gets the variables of
-/// OpenAI's and Anthropic's SDKs.
+/// Starts a server with a random API key on a free port (or uses one that already runs for this
+/// directory), points the command at it, and stops it at the end. None of your files is changed.
+/// `open-cursor run --help-client NAME` shows what is set for a client; a command that is not known by
+/// name gets the variables of OpenAI's and Anthropic's SDKs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,17 +49,22 @@ Examples:
   open-cursor run -- python my_openai_script.py
   open-cursor run --agent replay -- env
 
-The exit code is that of the command, 128 more than a signal that ended it, 127 if there is no such
-command and 126 if it can't be started. CURSOR_ACP_REUSE_EXISTING_PROXY=false always starts a server.")]
-pub struct Args {
-    /// Model to begin with; the client may choose others [default: the client's, else auto]
+The exit code is that of the command: 128 plus the signal's number if one ended it, 127 if the command does
+not exist, 126 if it cannot be started. CURSOR_ACP_REUSE_EXISTING_PROXY=false always starts a server.")]
+pub struct RunArgs {
+    /// First model; the client may choose others [default: the client's, else auto]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
-    /// Treat the command as this client, where its name does not say so
+    /// Treat the command as this client, if its name is another one
     #[arg(long, value_name = "CLIENT", value_parser = clap::builder::PossibleValuesParser::new(
         CLIENTS.iter().map(|client| client.name)))]
     client: Option<String>,
+
+    /// Show what is set for a client, and run nothing
+    #[arg(long, value_name = "CLIENT", exclusive = true, value_parser = clap::builder::PossibleValuesParser::new(
+        CLIENTS.iter().map(|client| client.name)))]
+    help_client: Option<String>,
 
     #[command(flatten)]
     flags: RunFlags,
@@ -67,13 +73,26 @@ pub struct Args {
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<telemetry::Filter>,
 
-    /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    /// The command with its arguments
+    #[arg(
+        required_unless_present = "help_client",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     command: Vec<OsString>,
 }
 
-/// Runs the command, with a server for as long as it takes.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+/// Runs the command and a server for it.
+pub async fn run(args: RunArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let named = |name: &Option<String>| {
+        CLIENTS
+            .iter()
+            .find(|client| name.as_deref() == Some(client.name))
+    };
+    if let Some(client) = named(&args.help_client) {
+        help(client);
+        return Ok(ExitCode::SUCCESS);
+    }
     let env = |name: &str| std::env::var(name).ok();
     if let Some(level) = &args.log_level {
         telemetry::init(level, telemetry::Format::Text, None)?;
@@ -83,11 +102,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let workspace = &mut resolved.settings.workspace;
     workspace.get_or_insert_with(|| ".".into());
     let (program, rest) = args.command.split_first().context("there is no command")?;
-    let client = match &args.client {
-        Some(name) => CLIENTS.iter().find(|client| client.name == name),
-        None => None,
-    };
-    let client = client.unwrap_or_else(|| Client::of(Path::new(program)));
+    let client = named(&args.client).unwrap_or_else(|| Client::of(Path::new(program)));
 
     let backend = Backend::open(resolved).await?;
     let listing = if client.wants_models {
@@ -96,9 +111,9 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         None
     };
     let setup = client
-        .setup(&Endpoint {
+        .setup(&ClientServer {
             url: &backend.url,
-            key: KEY,
+            key: &backend.key,
             model: args.model.as_deref(),
             listing: listing.as_deref(),
             env: &env,
@@ -107,7 +122,13 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         .map_err(render::usage)?;
 
     let mut command = tokio::process::Command::new(program);
-    command.args(setup.args).args(rest).envs(setup.set);
+    command.args(setup.args).envs(setup.set);
+    // The directory is removed when the command has ended.
+    let _config = match setup.config {
+        Some(config) => Some(configure(config, &mut command)?),
+        None => None,
+    };
+    command.args(rest);
     for name in setup.unset {
         command.env_remove(name);
     }
@@ -118,14 +139,62 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
             "error: cannot run {}: {error}",
             program.display()
         ));
+        if error.kind() == std::io::ErrorKind::NotFound
+            && let Some(install) = client.install
+        {
+            render::note(format_args!("hint: install it with `{install}`"));
+        }
         attached::refusal(&error)
     });
     Ok(ExitCode::from(code))
 }
 
+/// Writes the client's configuration file, and points the command at it.
+fn configure(
+    config: TemporaryFile,
+    command: &mut tokio::process::Command,
+) -> anyhow::Result<TempDir> {
+    let failed = "cannot write a temporary configuration file";
+    let directory = tempfile::Builder::new()
+        .prefix("open-cursor-")
+        .tempdir()
+        .context(failed)?;
+    let file = directory.path().join(config.name);
+    std::fs::write(&file, config.content).context(failed)?;
+    match config.passed {
+        Passed::Argument(name) => {
+            command.arg(name).arg(file);
+        }
+        Passed::Directory(variable, users) => {
+            let others = users.and_then(|users| std::fs::read_dir(users).ok());
+            for other in others.into_iter().flatten().flatten() {
+                if other.file_name() != *config.name {
+                    let link = directory.path().join(other.file_name());
+                    std::os::unix::fs::symlink(other.path(), link).context(failed)?;
+                }
+            }
+            command.env(variable, directory.path());
+        }
+    }
+    Ok(directory)
+}
+
+/// The variables, arguments and files of one client, for `--help-client`.
+fn help(client: &Client) {
+    render::line(format_args!("open-cursor run -- {}\n", client.name));
+    render::line(format_args!("Sets: {}.", client.help));
+    if let Some(install) = client.install {
+        render::line(format_args!("Install it with: {install}"));
+    }
+    render::line(
+        "Nothing stays behind: variables are set for this process only, and a temporary file is removed at its end.",
+    );
+}
+
 /// The server that the command uses.
 struct Backend {
     url: String,
+    key: String,
     models: Models,
     own: Option<(JoinHandle<()>, Shutdown)>,
 }
@@ -133,7 +202,7 @@ struct Backend {
 /// Where the list of models comes from.
 enum Models {
     Server(Arc<http::App>),
-    Agent(Catalog),
+    Agent(ModelCatalog),
 }
 
 impl Backend {
@@ -146,7 +215,8 @@ impl Backend {
             };
             return Ok(Self {
                 url,
-                models: Models::Agent(Catalog::new(list, None)),
+                key: KEY.to_owned(),
+                models: Models::Agent(ModelCatalog::new(list, None)),
                 own: None,
             });
         }
@@ -158,7 +228,9 @@ impl Backend {
             resolved.settings.workspace = std::env::current_dir().ok();
         }
         let site = Site::find(&resolved.settings, None).await?;
-        let running = Running::start(&resolved, site, None, None).await?;
+        // Other users of this machine must not use this server.
+        let key = random_key()?;
+        let running = Running::start(&resolved, site, None, ApiKey::new(&key)).await?;
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
@@ -169,6 +241,7 @@ impl Backend {
         let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
         Ok(Self {
             url,
+            key,
             models: Models::Server(app),
             own: Some((server, shutdown)),
         })
@@ -179,8 +252,8 @@ impl Backend {
             Models::Server(app) => app.engine().models().list().await,
             Models::Agent(catalog) => catalog.list().await,
         };
-        if let (Some(problem), Origin::Builtin) = (&listing.problem, listing.origin) {
-            render::note(format_args!("note: only `auto` is offered: {problem}"));
+        if let (Some(problem), ListingOrigin::Builtin) = (&listing.problem, listing.origin) {
+            render::note(format_args!("note: only `auto` is available: {problem}"));
         }
         listing
     }
@@ -207,7 +280,7 @@ async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Program
     };
     if sibling.version != env!("CARGO_PKG_VERSION") {
         render::note(format_args!(
-            "note: {sibling} on {addr} is another version; starting a server of this one"
+            "note: {sibling} on {addr} is another version; starting a server of this version"
         ));
         return Ok(None);
     }

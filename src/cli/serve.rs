@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::Dirs, flags::ServeFlags, greeting, render, users};
+use super::{dirs::UserDirs, flags::ServeFlags, greeting, render, users};
 use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
@@ -40,7 +40,7 @@ Examples:
   open-cursor serve
   open-cursor serve --port 0 --server-info /tmp/server.json
   open-cursor serve --agent ~/.local/bin/cursor-agent --workspace ~/project")]
-pub struct Args {
+pub struct ServeArgs {
     #[command(flatten)]
     flags: ServeFlags,
 
@@ -50,7 +50,7 @@ pub struct Args {
 }
 
 /// Serves until a signal.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let resolved = dirs.settings(&args.flags.0)?;
     let settings = &resolved.settings;
     telemetry::init(
@@ -344,7 +344,7 @@ fn http_config(
 /// Reloads the settings at each SIGUSR1. If one is invalid, all stay.
 fn reload_on_signals(
     flags: Flags,
-    dirs: Dirs,
+    dirs: UserDirs,
     app: Arc<App>,
     mut current: Resolved,
 ) -> anyhow::Result<impl Future<Output = ()>> {
@@ -361,7 +361,7 @@ fn reload_on_signals(
 
 async fn reloaded(
     flags: &Flags,
-    dirs: &Dirs,
+    dirs: &UserDirs,
     app: &App,
     current: &Resolved,
 ) -> anyhow::Result<Resolved> {

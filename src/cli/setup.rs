@@ -42,7 +42,7 @@ From then on `--agent auto` uses the bridge where there is a key; `open-cursor s
 Examples:
   open-cursor setup bridge             Cursor's SDK bridge, for runs with an API key
   open-cursor setup bridge --remove")]
-pub struct Args {
+pub struct SetupArgs {
     #[command(subcommand)]
     command: What,
 }
@@ -76,7 +76,7 @@ struct BridgeArgs {
 }
 
 /// Runs `setup …`.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: SetupArgs) -> anyhow::Result<ExitCode> {
     let What::Bridge(args) = args.command;
     let env: Env = std::env::vars_os().collect();
     let no_home = || {

@@ -10,43 +10,52 @@ use std::{
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{auth::program, dirs::Dirs, manifest::Manifest, render};
+use super::{agent_flag::AgentFlag, auth::program, dirs::UserDirs, manifest::Manifest, render};
 use crate::{
     agent::{Env, Program},
     auth::{self, Login},
     http::{self, RunningServer},
     opencode::{self, Inspection, PROVIDER},
-    settings::Flags,
 };
 
-/// How long it waits for the agent.
+/// How long it waits for the agent, and for each of its answers.
 const LIMIT: Duration = Duration::from_secs(4);
+const QUERY: Duration = Duration::from_millis(3500);
 
 const NAME: Style = Style::new().bold();
 
-/// Show what runs and what is configured
+/// Show whether the server runs, the agent's login and OpenCode's configuration
 ///
 /// Exit code 1 unless a server of this version runs and its agent is logged in. `open-cursor doctor`
-/// looks closer.
+/// checks more.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor status
   open-cursor status --json | jq -r .server.url")]
-pub struct Args {
+pub struct StatusArgs {
+    #[command(flatten)]
+    agent: AgentFlag,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Looks, all at once, and reports.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
-    let settings = dirs.settings(&Flags::new())?.settings;
+/// Checks everything concurrently, and reports.
+pub async fn run(args: StatusArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let settings = dirs.settings(&args.agent.flags())?.settings;
     let addr = SocketAddr::new(settings.host, settings.port);
     let env: Env = std::env::vars_os().collect();
-    let (sibling, agent) = tokio::join!(http::identify(addr), agent(dirs, &env));
+    let waiting = render::progress("asking the agent");
+    let agent = async {
+        let asked = tokio::time::timeout(LIMIT, agent(&args.agent, dirs, &env)).await;
+        asked.unwrap_or_else(|_| Err(format!("no answer within {} s", LIMIT.as_secs())))
+    };
+    let (sibling, agent) = tokio::join!(http::identify(addr), agent);
+    drop(waiting);
     let config = opencode::locate(&dirs.opencode, PROVIDER);
-    let report = Report {
+    let report = StatusReport {
         addr,
         sibling,
         agent,
@@ -67,36 +76,38 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!report.is_ready())))
 }
 
-struct Agent {
+struct AgentStatus {
     program: Program,
     version: Option<String>,
     login: Login,
 }
 
-/// The agent, its version and its login; an error in words.
-async fn agent(dirs: &Dirs, env: &Env) -> Result<Agent, String> {
-    let program = program(dirs).await.map_err(|error| error.to_string())?;
+/// The agent, its version and its login; or why there is none.
+async fn agent(flag: &AgentFlag, dirs: &UserDirs, env: &Env) -> Result<AgentStatus, String> {
+    let program = program(flag, dirs)
+        .await
+        .map_err(|error| error.to_string())?;
     let env = env.for_agent(&[]);
     let (version, login) = tokio::join!(
-        program.query(&["--version"], &env, Path::new("/"), LIMIT),
-        auth::ask(&program, &env, LIMIT)
+        program.query(&["--version"], &env, Path::new("/"), QUERY),
+        auth::ask(&program, &env, QUERY)
     );
-    Ok(Agent {
+    Ok(AgentStatus {
         version: version.ok().and_then(|reply| reply.first_line()),
         login: login.unwrap_or(Login::Unknown),
         program,
     })
 }
 
-struct Report {
+struct StatusReport {
     addr: SocketAddr,
     sibling: Option<RunningServer>,
-    agent: Result<Agent, String>,
+    agent: Result<AgentStatus, String>,
     config: Option<Result<Inspection, String>>,
     service: Option<PathBuf>,
 }
 
-impl Report {
+impl StatusReport {
     fn is_ready(&self) -> bool {
         let ours = |sibling: &RunningServer| sibling.version == env!("CARGO_PKG_VERSION");
         self.sibling.as_ref().is_some_and(ours)
@@ -153,14 +164,14 @@ impl Report {
                     it.status,
                     it.workspace
                         .as_deref()
-                        .unwrap_or("each request's own directory")
+                        .unwrap_or("the directory that each request names")
                 ),
             ),
             None => row("server", format!("none on http://{}", self.addr)),
         }
         match &self.agent {
             Ok(agent) => {
-                let version = agent.version.as_deref().unwrap_or("of unknown version");
+                let version = agent.version.as_deref().unwrap_or("(unknown version)");
                 row("agent", format!("{} {version}", agent.program));
                 row(
                     "login",
@@ -184,7 +195,10 @@ impl Report {
                     it.base_url().unwrap_or("no baseURL")
                 ),
             ),
-            Some(Ok(it)) => row("opencode", format!("{}: no provider", it.config.display())),
+            Some(Ok(it)) => row(
+                "opencode",
+                format!("{}: provider not configured", it.config.display()),
+            ),
             Some(Err(problem)) => row("opencode", problem),
             None => {}
         }

@@ -1,18 +1,24 @@
 //! `open-cursor sync-models`.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::dirs::Dirs;
-use super::layout::{Chosen, ShapeFlags};
-use super::{models, render};
-use crate::models::{Catalog, Listing};
-use crate::opencode::{self, ConfigError, DesiredProvider, Edit, Layout, Options, Outcome, Target};
+use super::{
+    agent_flag::AgentFlag,
+    base_url, catalog,
+    dirs::UserDirs,
+    layout::{Chosen, ShapeFlags},
+    models, render,
+};
+use crate::{
+    models::Listing,
+    opencode::{
+        self, Committed, ConfigEdit, ConfigError, ConfigTarget, DesiredProvider, Layout, Options,
+    },
+};
 
 const ADDED: Style = AnsiColor::Green.on_default();
 const CHANGED: Style = AnsiColor::Yellow.on_default();
@@ -20,20 +26,23 @@ const REMOVED: Style = AnsiColor::Red.on_default();
 
 /// Write the account's models into OpenCode's configuration
 ///
-/// Changes only its own provider's entry, and there only what it wrote itself: your comments, your
-/// own models, names, prices and base URL stay. Without --variants or --plain, families stay grouped,
-/// or not, as they are. Keeps the last five versions beside the file.
+/// Changes only values of its own provider that it wrote itself: your comments and your own models,
+/// names, prices and base URL stay. Without --variants or --plain, the grouping stays as it is. Keeps
+/// backups of the last five versions beside the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor sync-models --dry-run
   open-cursor sync-models --variants --compact
   open-cursor sync-models --config ./opencode.jsonc --json")]
-pub struct Args {
+pub struct SyncModelsArgs {
+    #[command(flatten)]
+    agent: AgentFlag,
+
     #[command(flatten)]
     shape: ShapeFlags,
 
-    /// Show what would change, and change nothing
+    /// Show what would change, without changing it
     #[arg(long)]
     dry_run: bool,
 
@@ -45,25 +54,24 @@ pub struct Args {
     #[arg(long, value_name = "ID", default_value = opencode::PROVIDER, value_parser = provider_id)]
     provider: String,
 
-    /// The configuration to change [default: the one that OpenCode reads]
+    /// Configuration file to change [default: the one that OpenCode reads]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 
-    /// Read the list from a file in place of the agent
+    /// Read the list from a file instead of the agent
     #[arg(long, value_name = "FILE", hide = true)]
     fixture: Option<PathBuf>,
 }
 
-/// Plans, writes unless told not to, and reports. `base_url` is where the server is, with `/v1`.
-pub async fn run(
-    args: Args,
-    catalog: &Catalog,
-    dirs: &Dirs,
-    base_url: String,
-) -> anyhow::Result<ExitCode> {
-    let listing = models::listing(args.fixture.as_deref(), catalog).await?;
+/// Plans, writes (unless --dry-run), and reports.
+pub async fn run(args: SyncModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
+    let resolved = dirs.settings(&args.agent.flags())?;
+    let base_url = base_url(&resolved.settings);
+    let api_key = dirs.client_key(&resolved);
+    let catalog = catalog(dirs, &args.agent)?;
+    let listing = models::listing(args.fixture.as_deref(), &catalog).await?;
     let found = || opencode::locate(&dirs.opencode, &args.provider);
-    let target = Target {
+    let target = ConfigTarget {
         config: args
             .config
             .clone()
@@ -83,18 +91,19 @@ pub async fn run(
         let options = Options {
             provider: args.provider.clone(),
             base_url,
+            api_key,
             shape: chosen.shape,
         };
-        let wish = DesiredProvider::new(&listing, &options);
-        Ok::<_, ConfigError>(Report {
-            outcome: act(&target, &wish)?,
+        let desired = DesiredProvider::new(&listing, &options);
+        Ok::<_, ConfigError>(SyncReport {
+            outcome: act(&target, &desired)?,
             args,
             listing,
-            wish,
+            desired,
             chosen,
         })
     });
-    let report = worker.await.context("the change was cut short")??;
+    let report = worker.await.context("the change was interrupted")??;
     if report.args.json {
         render::line(serde_json::to_string_pretty(&report.json())?);
     } else {
@@ -103,20 +112,20 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-struct Report {
-    args: Args,
+struct SyncReport {
+    args: SyncModelsArgs,
     listing: Arc<Listing>,
-    wish: DesiredProvider,
-    outcome: Outcome,
+    desired: DesiredProvider,
+    outcome: Committed,
     chosen: Chosen,
 }
 
-impl Report {
+impl SyncReport {
     fn synced(&self) -> usize {
-        self.wish.models().map_or(0, serde_json::Map::len)
+        self.desired.models().map_or(0, serde_json::Map::len)
     }
 
-    /// How many ids a family's entry stands for.
+    /// How many model ids are grouped into entries of families.
     fn grouped(&self) -> usize {
         let families = self
             .listing
@@ -127,10 +136,11 @@ impl Report {
     }
 
     fn json(&self) -> Value {
-        let Outcome {
+        let Committed {
             plan,
             config,
             backup,
+            ..
         } = &self.outcome;
         json!({
             "provider": self.args.provider,
@@ -151,16 +161,17 @@ impl Report {
     }
 
     fn print(&self) {
-        let Outcome {
+        let Committed {
             plan,
             config,
             backup,
+            ..
         } = &self.outcome;
         if self.args.dry_run {
             plan.edits.iter().for_each(print_edit);
         }
         for path in &plan.kept {
-            render::line(format_args!("= {path}: yours is kept"));
+            render::line(format_args!("= {path}: kept your value"));
         }
         let summary = plan.summary;
         render::line(format_args!("Models synced: {}", self.synced()));
@@ -194,7 +205,7 @@ impl Report {
     }
 }
 
-fn print_edit(edit: &Edit) {
+fn print_edit(edit: &ConfigEdit) {
     let path = edit.path.join(".");
     match (&edit.from, &edit.to) {
         (None, Some(to)) => render::line(format_args!("{ADDED}+ {path}: {to}{ADDED:#}")),

@@ -1,4 +1,4 @@
-//! `open-cursor tools`: tool definitions from one vendor's form into another's.
+//! `open-cursor tools`: converts tool definitions from one vendor's form into another's.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -9,36 +9,36 @@ use serde_json::Value;
 use super::render;
 use crate::dialect::{ToolFormat, convert_tools};
 
-/// Look at tool definitions as this server reads them
+/// Convert tool definitions as the server reads them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor tools convert --to openai request.json")]
-pub struct Args {
+pub struct ToolsArgs {
     #[command(subcommand)]
-    command: Command,
+    command: ToolsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ToolsCommand {
     Convert(Convert),
 }
 
 /// Convert tool definitions, in any form or mixed, into one vendor's form
 ///
-/// Reads a request body, or the array of its `tools`, and prints the tools as JSON. What can't be
-/// read is refused as the server refuses it.
+/// Reads a request body, or the array of its `tools`, and prints the tools as JSON. Invalid
+/// definitions are errors, as in the server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor tools convert --to claude request.json
   open-cursor tools convert --to gemini tools.json")]
 struct Convert {
-    /// The form to write
+    /// Form of the output
     #[arg(long, value_enum)]
     to: To,
 
-    /// A file with a request body or an array of tools
+    /// File with a request body or an array of tools
     file: PathBuf,
 }
 
@@ -50,12 +50,12 @@ enum To {
 }
 
 /// Converts.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Command::Convert(Convert { to, file }) = args.command;
+pub async fn run(args: ToolsArgs) -> anyhow::Result<ExitCode> {
+    let ToolsCommand::Convert(Convert { to, file }) = args.command;
     let text = tokio::fs::read_to_string(&file).await;
     let text = text.with_context(|| format!("cannot read {}", file.display()))?;
-    let body: Value =
-        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))?;
+    let body: Value = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not valid JSON", file.display()))?;
     let format = match to {
         To::Openai => ToolFormat::OpenAi,
         To::Claude => ToolFormat::Claude,

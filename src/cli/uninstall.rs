@@ -5,21 +5,21 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{dirs::Dirs, manifest::Manifest, render, sync_models::provider_id};
-use crate::opencode::{self, PROVIDER, Removal, Target, Written};
+use super::{dirs::UserDirs, manifest::Manifest, render, sync_models::provider_id};
+use crate::opencode::{self, ConfigTarget, OurEntry, PROVIDER, Removal};
 
-/// Remove what `install` and `sync-models` have written, and nothing else
+/// Remove what `install` and `sync-models` wrote, and nothing else
 ///
-/// Values that you changed or added in OpenCode's configuration stay, and are named. A service file
-/// that was changed stays as well. What `sync-models` wrote into other files, or for another provider,
-/// is named with the command that removes it.
+/// Values that you changed or added in OpenCode's configuration stay and are listed, as does a service
+/// file that was changed. For what `sync-models` wrote into other files or for another provider, the
+/// command that removes it is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   open-cursor uninstall --dry-run
   open-cursor uninstall --json")]
-pub struct Args {
-    /// Show what would be removed, and remove nothing
+pub struct UninstallArgs {
+    /// Show what would be removed, without removing it
     #[arg(long)]
     dry_run: bool,
 
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// The configuration to clean [default: the one that `install` changed]
+    /// Configuration file to clean [default: the one that `install` changed]
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 
@@ -36,8 +36,8 @@ pub struct Args {
     provider: String,
 }
 
-/// Removes, and says what it did.
-pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
+/// Removes, and reports what was removed.
+pub async fn run(args: UninstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let state_dir = dirs
         .state()
         .context("no home directory; set XDG_STATE_HOME")?;
@@ -46,19 +46,20 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     let is_ours = args.provider == PROVIDER;
     let installed = manifest.config.clone().filter(|_| is_ours);
     let config = args.config.clone().or(installed).or_else(found);
-    let target = Target {
+    let target = ConfigTarget {
         config: std::path::absolute(config.context("no home directory; use --config")?)?,
         state_dir: state_dir.clone(),
     };
     let is_installed = manifest.config.as_ref() == Some(&target.config);
     let created = manifest.created && is_installed;
-    // The service is for what `install` configured, and goes with that.
+    // The service belongs to what `install` configured, and is removed with it.
     let goes = is_ours && (is_installed || manifest.config.is_none());
+    let original = manifest.original.clone().filter(|_| is_installed);
     let dry_run = args.dry_run;
     let provider = args.provider;
     let work = move || {
-        let removal = opencode::remove(&target, &provider, created, dry_run)?;
-        let gone = |it: &Written| it.config == removal.config && it.provider == provider;
+        let removal = opencode::remove(&target, &provider, created, original.as_ref(), dry_run)?;
+        let gone = |it: &OurEntry| it.config == removal.config && it.provider == provider;
         let mut left = opencode::written(&target.state_dir);
         left.retain(|it| !gone(it));
         Ok::<_, opencode::ConfigError>((removal, left))
@@ -70,9 +71,13 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
         None
     };
     if goes && !dry_run {
+        if let Some(file) = &manifest.key_file {
+            // A missing file is what is wanted.
+            let _ = std::fs::remove_file(file);
+        }
         Manifest::default()
             .write(&state_dir)
-            .context("cannot note what was removed")?;
+            .context("cannot record what was removed")?;
     }
     if args.json {
         render::line(serde_json::to_string_pretty(&as_json(
@@ -87,7 +92,7 @@ pub async fn run(args: Args, dirs: &Dirs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What became of the service's file.
+/// What happened to the service's file.
 struct ServiceFile {
     path: PathBuf,
     removed: bool,
@@ -95,10 +100,10 @@ struct ServiceFile {
     problem: Option<String>,
 }
 
-/// Stops the service and removes its file, if that is as we wrote it.
+/// Stops the service and removes its file, unless the file was changed.
 async fn service(
     manifest: &Manifest,
-    dirs: &Dirs,
+    dirs: &UserDirs,
     dry_run: bool,
 ) -> anyhow::Result<Option<ServiceFile>> {
     let Some(ours) = &manifest.service else {
@@ -116,9 +121,9 @@ async fn service(
     if dry_run {
         return Ok(Some(file));
     }
-    // With its file gone, the service manager could no longer be told.
+    // Stopped first: without its file, the service manager does not know it any more.
     let program = std::env::current_exe().unwrap_or_default();
-    if let Some(stop) = dirs.service(&program).map(|service| service.stop) {
+    if let Some(stop) = dirs.service(&program, None).map(|service| service.stop) {
         let mut shell = tokio::process::Command::new("sh");
         let output = shell
             .args(["-c", &stop])
@@ -139,7 +144,7 @@ async fn service(
 
 fn as_json(
     removal: &Removal,
-    left: &[Written],
+    left: &[OurEntry],
     service: Option<&ServiceFile>,
     dry_run: bool,
 ) -> Value {
@@ -162,15 +167,15 @@ fn as_json(
     })
 }
 
-fn print(removal: &Removal, left: &[Written], service: Option<&ServiceFile>, dry_run: bool) {
+fn print(removal: &Removal, left: &[OurEntry], service: Option<&ServiceFile>, dry_run: bool) {
     let would = if dry_run { "would be " } else { "" };
     let config = removal.config.display();
     if removal.deleted {
         render::line(format_args!(
-            "OpenCode: {config} {would}removed: nothing else was in it"
+            "OpenCode: {config} {would}deleted, as nothing else was in it"
         ));
     } else if removal.removed.is_empty() {
-        render::line(format_args!("OpenCode: {config} holds nothing of ours"));
+        render::line(format_args!("OpenCode: nothing to remove from {config}"));
     } else {
         render::line(format_args!("OpenCode: {would}removed from {config}:"));
         for path in &removal.removed {
@@ -178,21 +183,21 @@ fn print(removal: &Removal, left: &[Written], service: Option<&ServiceFile>, dry
         }
     }
     for path in &removal.kept {
-        render::line(format_args!("  yours is kept: {path}"));
+        render::line(format_args!("  kept your value at {path}"));
     }
     if let Some(backup) = &removal.backup {
         render::line(format_args!("  backup: {}", backup.display()));
     }
     if !removal.backups.is_empty() {
         render::line(format_args!(
-            "  stays with you: {}, {config}.bak-*",
+            "  not removed: {}, {config}.bak-*",
             render::plural(removal.backups.len(), "backup")
         ));
     }
-    for Written { config, provider } in left {
+    for OurEntry { config, provider } in left {
         render::line(format_args!(
-            "Still there: provider.{provider} in {0}; \
-             `open-cursor uninstall --config {0} --provider {provider}` removes it",
+            "Not removed: provider.{provider} in {0}; remove it with \
+             `open-cursor uninstall --config {0} --provider {provider}`",
             config.display()
         ));
     }
@@ -204,7 +209,7 @@ fn print(removal: &Removal, left: &[Written], service: Option<&ServiceFile>, dry
             }
             (true, Some(_)) => render::line(format_args!("Service: {path} removed")),
             (false, _) => render::line(format_args!(
-                "Service: {path} is no longer as it was written, and stays"
+                "Service: {path} was changed since, and was not removed"
             )),
         }
         if let Some(problem) = &file.problem {

@@ -1,18 +1,20 @@
-//! Aider, which reaches a server of OpenAI's kind through litellm: `openai/` before the model.
+//! Aider uses OpenAI-compatible servers through litellm: the model's name begins with `openai/`.
 
-use super::{Client, Endpoint, Setup};
+use super::{Client, ClientServer, ClientSetup};
 use crate::opencode::ConfigError;
 
 pub(super) const CLIENT: Client = Client {
     name: "aider",
     programs: &["aider"],
+    help: "AIDER_OPENAI_API_BASE, AIDER_OPENAI_API_KEY, OPENAI_API_BASE, OPENAI_API_KEY, AIDER_MODEL",
+    install: Some("python -m pip install aider-install && aider-install"),
     wants_models: false,
     setup,
 };
 
 const WARNINGS: &str = "AIDER_SHOW_MODEL_WARNINGS";
 
-fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
+fn setup(endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
     let model = format!("openai/{}", endpoint.model());
     let mut set = vec![
         ("AIDER_OPENAI_API_BASE", endpoint.openai()),
@@ -21,12 +23,12 @@ fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
         ("OPENAI_API_KEY", endpoint.key.to_owned()),
         ("AIDER_MODEL", model),
     ];
-    // It knows none of our models, and would ask about that at every start.
+    // It does not know our models, and would ask about them at every start.
     if (endpoint.env)(WARNINGS).is_none() {
         set.push((WARNINGS, "false".to_owned()));
     }
-    Ok(Setup {
+    Ok(ClientSetup {
         set,
-        ..Setup::default()
+        ..ClientSetup::default()
     })
 }

@@ -1,20 +1,21 @@
-//! Codex, which reads its server from its configuration only; `-c` overrides that for one process.
-//! The key goes by the environment all the same. Without the address of a catalogue it asks nobody
-//! for models, and takes ours for ones that it does not know.
+//! Codex reads its server from its configuration only; `-c` overrides that for one process. The key
+//! comes from the environment. Without a catalogue's URL it treats our models as unknown.
 
-use super::{Client, Endpoint, Setup};
+use super::{Client, ClientServer, ClientSetup};
 use crate::opencode::ConfigError;
 
 pub(super) const CLIENT: Client = Client {
     name: "codex",
     programs: &["codex"],
+    help: "arguments `-c` for provider, models and model; OPEN_CURSOR_API_KEY",
+    install: Some("npm install -g @openai/codex"),
     wants_models: false,
     setup,
 };
 
 const KEY: &str = "OPEN_CURSOR_API_KEY";
 
-fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
+fn setup(endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
     // The values are TOML; none of these texts needs an escape.
     let overrides = [
         "model_provider=\"open-cursor\"".to_owned(),
@@ -34,9 +35,9 @@ fn setup(endpoint: &Endpoint<'_>) -> Result<Setup, ConfigError> {
     let args = overrides
         .into_iter()
         .flat_map(|value| ["-c".to_owned(), value]);
-    Ok(Setup {
+    Ok(ClientSetup {
         set: vec![(KEY, endpoint.key.to_owned())],
         args: args.collect(),
-        ..Setup::default()
+        ..ClientSetup::default()
     })
 }

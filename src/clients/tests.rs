@@ -4,9 +4,9 @@ use crate::models::parse;
 fn endpoint<'a>(
     env: &'a dyn Fn(&str) -> Option<String>,
     listing: &'a Listing,
-    places: &'a Places,
-) -> Endpoint<'a> {
-    Endpoint {
+    places: &'a OpencodePlaces,
+) -> ClientServer<'a> {
+    ClientServer {
         url: "http://127.0.0.1:5",
         key: "k",
         model: Some("m"),
@@ -23,6 +23,7 @@ fn a_program_is_known_by_its_name() {
         ("/usr/bin/claude", "claude"),
         ("codex.exe", "codex"),
         ("./aider", "aider"),
+        ("mini-swe-agent", "mini"),
         ("python3", "generic"),
         ("", "generic"),
     ] {
@@ -33,23 +34,31 @@ fn a_program_is_known_by_its_name() {
 #[test]
 fn what_each_client_is_given() {
     let listing = Listing::live(&[]);
-    let places = Places::default();
+    let places = OpencodePlaces::default();
     let given = |client: &Client| {
-        let setup = client
-            .setup(&endpoint(&|_| None, &listing, &places))
-            .unwrap();
+        let env = |name: &str| (name == "HOME").then(|| "/h".to_owned());
+        let setup = client.setup(&endpoint(&env, &listing, &places)).unwrap();
         let set = setup
             .set
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
         let unset = setup.unset.iter().map(|name| format!("-{name}"));
         let args = (!setup.args.is_empty()).then(|| setup.args.join(" "));
-        set.chain(unset).chain(args).collect::<Vec<_>>().join("\n")
+        let config = setup.config.map(|config| {
+            let how = match config.passed {
+                Passed::Argument(name) => name.to_owned(),
+                Passed::Directory(name, users) => format!("{name} {:?}", users.unwrap_or_default()),
+            };
+            format!("{how} {}: {}", config.name, config.content)
+        });
+        let lines = set.chain(unset).chain(args).chain(config);
+        lines.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(
         given(&claude_code::CLIENT),
         "ANTHROPIC_BASE_URL=http://127.0.0.1:5\nANTHROPIC_AUTH_TOKEN=k\nANTHROPIC_MODEL=m\n\
-         ANTHROPIC_SMALL_FAST_MODEL=m\nANTHROPIC_DEFAULT_HAIKU_MODEL=m\n-ANTHROPIC_API_KEY"
+         ANTHROPIC_SMALL_FAST_MODEL=m\nANTHROPIC_DEFAULT_HAIKU_MODEL=m\n\
+         CLAUDE_CODE_MAX_CONTEXT_TOKENS=200000\n-ANTHROPIC_API_KEY"
     );
     assert_eq!(
         given(&codex::CLIENT),
@@ -71,11 +80,29 @@ fn what_each_client_is_given() {
         "OPENAI_BASE_URL=http://127.0.0.1:5/v1\nOPENAI_API_BASE=http://127.0.0.1:5/v1\n\
          OPENAI_API_KEY=k\nANTHROPIC_BASE_URL=http://127.0.0.1:5\nANTHROPIC_API_KEY=k"
     );
+    assert_eq!(
+        given(&qwen::CLIENT),
+        "OPENAI_BASE_URL=http://127.0.0.1:5/v1\nOPENAI_API_KEY=k\nOPENAI_MODEL=m\n\
+         -HTTP_PROXY\n-http_proxy\n-HTTPS_PROXY\n-https_proxy\n--auth-type openai -m m"
+    );
+    assert_eq!(
+        given(&goose::CLIENT),
+        "GOOSE_PROVIDER=openai\nGOOSE_MODEL=m\nOPENAI_HOST=http://127.0.0.1:5\nOPENAI_API_KEY=k\n\
+         -OPENAI_BASE_PATH\n-OPENAI_BASE_URL"
+    );
+    assert_eq!(
+        given(&pi::CLIENT),
+        "OPEN_CURSOR_API_KEY=k\n--provider open-cursor --model m\n\
+         PI_CODING_AGENT_DIR \"/h/.pi/agent\" models.json: {\"providers\":{\"open-cursor\":{\
+         \"baseUrl\":\"http://127.0.0.1:5/v1\",\"api\":\"openai-completions\",\
+         \"apiKey\":\"OPEN_CURSOR_API_KEY\",\"models\":[{\"id\":\"m\"}]}}}"
+    );
+    assert!(given(&continue_cli::CLIENT).starts_with("--config config.yaml: {"));
 }
 
 #[test]
 fn what_the_user_has_said_to_aider_stays() {
-    let (listing, places) = (Listing::live(&[]), Places::default());
+    let (listing, places) = (Listing::live(&[]), OpencodePlaces::default());
     let env = |name: &str| (name == "AIDER_SHOW_MODEL_WARNINGS").then(|| "true".to_owned());
     let setup = aider::CLIENT.setup(&endpoint(&env, &listing, &places));
     let names: Vec<&str> = setup.unwrap().set.iter().map(|(name, _)| *name).collect();
@@ -85,7 +112,7 @@ fn what_the_user_has_said_to_aider_stays() {
 #[test]
 fn opencode_keeps_its_other_providers() {
     let listing = Listing::live(&parse("Available models\n\nauto - Auto\n").unwrap());
-    let places = Places::default();
+    let places = OpencodePlaces::default();
     let setup = opencode::CLIENT
         .setup(&endpoint(&|_| None, &listing, &places))
         .unwrap();
@@ -99,7 +126,7 @@ fn opencode_keeps_its_other_providers() {
 #[test]
 fn a_proxy_is_bypassed_only_where_there_is_one() {
     let listing = Listing::live(&[]);
-    let places = Places::default();
+    let places = OpencodePlaces::default();
     let env = |name: &str| match name {
         "http_proxy" => Some("http://proxy".to_owned()),
         "no_proxy" => Some("corp.example".to_owned()),

@@ -14,13 +14,13 @@ use crate::{
     agent::{self, AgentError, Env, Program, Reply},
     auth::{self, Login},
     http::{self, RunningServer},
-    models::{Listed, parse},
-    opencode::{ConfigError, Inspection, PROVIDER, Places, inspect, locate},
+    models::{ListedModel, parse},
+    opencode::{ConfigError, Inspection, OpencodePlaces, PROVIDER, inspect, locate},
     settings::ServeSettings,
 };
 
 /// Sends one chat request through a server started for it: the answer, or why there is none.
-pub type Chat = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+pub type ChatProbe = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// The limit of `status`, which can take 15 s (FACTS 3.1).
 const LOGIN: Duration = Duration::from_secs(20);
@@ -31,16 +31,21 @@ pub struct Context {
     pub(super) env: Env,
     pub(super) program: Result<Program, AgentError>,
     pub(super) now: SystemTime,
-    pub(super) chat: Chat,
-    places: Places,
+    pub(super) chat: ChatProbe,
+    places: OpencodePlaces,
     login: OnceCell<Result<Login, String>>,
-    models: OnceCell<Result<Vec<Listed>, String>>,
+    models: OnceCell<Result<Vec<ListedModel>, String>>,
     running: OnceCell<Option<RunningServer>>,
 }
 
 impl Context {
     /// Finds the agent. `places` is where OpenCode's configuration may be.
-    pub async fn new(settings: ServeSettings, env: Env, places: Places, chat: Chat) -> Self {
+    pub async fn new(
+        settings: ServeSettings,
+        env: Env,
+        places: OpencodePlaces,
+        chat: ChatProbe,
+    ) -> Self {
         let explicit = settings.agent.as_deref().map(OsStr::new);
         Self {
             program: agent::discover(explicit, &env).await,
@@ -78,7 +83,7 @@ impl Context {
     }
 
     /// The agent's models; `None` without an agent.
-    pub(super) async fn models(&self) -> Option<&Result<Vec<Listed>, String>> {
+    pub(super) async fn models(&self) -> Option<&Result<Vec<ListedModel>, String>> {
         let program = self.program.as_ref().ok()?;
         let ask = || async {
             let reply = self.query(program, &["models"], 30).await;

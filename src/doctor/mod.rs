@@ -35,13 +35,13 @@ use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
-pub use context::{Chat, Context};
+pub use context::{ChatProbe, Context};
 pub use finding::{Finding, Fix, Severity};
 
 use finding::Verdict;
 
 /// A check of one thing.
-pub struct Check {
+pub struct DoctorCheck {
     /// Its name, in the output and in `--json`.
     pub name: &'static str,
     /// When it runs.
@@ -66,7 +66,7 @@ pub enum Depth {
 }
 
 /// All checks, in the order of the output.
-pub const CHECKS: &[Check] = &[
+pub const CHECKS: &[DoctorCheck] = &[
     base("agent", 15, |context| agent::check(context).boxed()),
     base("agent-flags", 15, |context| flags::check(context).boxed()),
     base("login", 25, |context| login::check(context).boxed()),
@@ -92,7 +92,7 @@ pub const CHECKS: &[Check] = &[
     deep("create-chat", 30, |context| {
         create_chat::check(context).boxed()
     }),
-    Check {
+    DoctorCheck {
         depth: Depth::Chat,
         ..deep("chat", 120, |context| chat::check(context).boxed())
     },
@@ -100,8 +100,8 @@ pub const CHECKS: &[Check] = &[
 
 type CheckFn = for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>;
 
-const fn base(name: &'static str, seconds: u64, run: CheckFn) -> Check {
-    Check {
+const fn base(name: &'static str, seconds: u64, run: CheckFn) -> DoctorCheck {
+    DoctorCheck {
         name,
         depth: Depth::Base,
         limit: Duration::from_secs(seconds),
@@ -109,8 +109,8 @@ const fn base(name: &'static str, seconds: u64, run: CheckFn) -> Check {
     }
 }
 
-const fn deep(name: &'static str, seconds: u64, run: CheckFn) -> Check {
-    Check {
+const fn deep(name: &'static str, seconds: u64, run: CheckFn) -> DoctorCheck {
+    DoctorCheck {
         depth: Depth::Deep,
         ..base(name, seconds, run)
     }
@@ -155,7 +155,7 @@ pub async fn examine(
     findings.into_iter().flatten().collect()
 }
 
-async fn one(context: &Context, check: &Check, limit: Duration, quick: bool) -> Finding {
+async fn one(context: &Context, check: &DoctorCheck, limit: Duration, quick: bool) -> Finding {
     let verdict = tokio::time::timeout(limit, (check.run)(context)).await;
     let verdict = verdict.unwrap_or_else(|_| {
         let verdict = Verdict::warning(format!("no result within {} s", limit.as_secs()));

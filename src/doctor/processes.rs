@@ -2,7 +2,7 @@
 
 /// A process as `/proc` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Process {
+pub(super) struct ProcessInfo {
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) arguments: Vec<String>,
@@ -10,9 +10,9 @@ pub(super) struct Process {
 
 /// All processes that we may look at. Blocking.
 #[cfg(target_os = "linux")]
-pub(super) fn all() -> Vec<Process> {
+pub(super) fn all() -> Vec<ProcessInfo> {
     let read = |process: procfs::process::Process| {
-        Some(Process {
+        Some(ProcessInfo {
             pid: process.pid,
             parent: process.stat().ok()?.ppid,
             arguments: process.cmdline().ok()?,
@@ -47,7 +47,7 @@ pub(super) fn listener(port: u16) -> Option<String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn all() -> Vec<Process> {
+pub(super) fn all() -> Vec<ProcessInfo> {
     Vec::new()
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Context,
     finding::Verdict,
-    processes::{self, Process},
+    processes::{self, ProcessInfo},
 };
 
 pub(super) async fn check(_: &Context) -> Verdict {
@@ -14,7 +14,7 @@ pub(super) async fn check(_: &Context) -> Verdict {
     let Ok(strays) = tokio::task::spawn_blocking(find).await else {
         return Verdict::warning("the list of processes could not be read");
     };
-    let strays: Vec<Process> = strays;
+    let strays: Vec<ProcessInfo> = strays;
     if strays.is_empty() {
         return Verdict::ok("no agent runs without a parent");
     }
@@ -25,7 +25,7 @@ pub(super) async fn check(_: &Context) -> Verdict {
 }
 
 /// A process whose parent is init, with the arguments of a run.
-fn is_stray(process: &Process) -> bool {
+fn is_stray(process: &ProcessInfo) -> bool {
     let arguments = &process.arguments;
     let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
     let is_agent = arguments.iter().take(4).any(|argument| {
@@ -48,7 +48,7 @@ mod tests {
             (1, "/x/open-cursor replay-agent", false),
         ] {
             let line = format!("{program} --print --output-format stream-json");
-            let mut process = Process {
+            let mut process = ProcessInfo {
                 pid: 7,
                 parent,
                 arguments: line.split(' ').map(str::to_owned).collect(),

@@ -1,7 +1,7 @@
 //! Whether every model that OpenCode can ask for exists.
 
 use super::{Context, Fix, finding::Verdict};
-use crate::models::{Request, group, resolve};
+use crate::models::{ModelRequest, group, resolve};
 
 /// How many the message names.
 const SHOWN: usize = 5;
@@ -19,9 +19,9 @@ pub(super) async fn check(context: &Context) -> Verdict {
     };
     let families = group(models);
     let exists = |id: &str| {
-        let request = Request {
+        let request = ModelRequest {
             model: Some(id),
-            ..Request::default()
+            ..ModelRequest::default()
         };
         resolve(request, &families, true).is_ok()
     };

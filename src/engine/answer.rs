@@ -219,7 +219,7 @@ async fn start(
     permit: Permit,
 ) -> Result<Run, TurnError> {
     let config = &shared.config;
-    let requested = models::Request {
+    let requested = models::ModelRequest {
         model: Some(&turn.model),
         cursor_model: turn.cursor_model.as_deref(),
         reasoning_effort: turn.reasoning_effort.as_deref(),

@@ -52,7 +52,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{agent::Agent, boundary, dump::Dump, models::Catalog, turn::Turn};
+use crate::{agent::Agent, boundary, dump::Dump, models::ModelCatalog, turn::Turn};
 use admission::Admission;
 use runs::Runs;
 use usage::Estimates;
@@ -65,7 +65,7 @@ pub struct Engine {
 /// What every turn needs.
 struct Shared {
     agent: Agent,
-    models: Catalog,
+    models: ModelCatalog,
     config: Config,
     admission: Admission,
     estimates: Estimates,
@@ -153,7 +153,7 @@ impl Engine {
         Self {
             shared: Arc::new(Shared {
                 agent,
-                models: Catalog::new(list, cache_file),
+                models: ModelCatalog::new(list, cache_file),
                 admission: Admission::new(config.limits),
                 estimates: Estimates::new(config.estimate_usage),
                 runs: Arc::new(Runs::new(config.park_timeout)),
@@ -221,7 +221,7 @@ impl Engine {
 
     /// The models that the agent offers.
     #[must_use]
-    pub fn models(&self) -> &Catalog {
+    pub fn models(&self) -> &ModelCatalog {
         &self.shared.models
     }
 

@@ -6,7 +6,7 @@ use super::{App, reply};
 use crate::{
     dialect::Dialect,
     engine::unknown_model,
-    models::{Entry, Request},
+    models::{Entry, ModelRequest},
     turn::TurnError,
 };
 
@@ -19,9 +19,9 @@ pub async fn list(app: &App, dialect: &dyn Dialect) -> Response {
 
 /// One model, under any name that a request may give it.
 pub async fn one(app: &App, dialect: &dyn Dialect, name: &str) -> Result<Response, TurnError> {
-    let request = Request {
+    let request = ModelRequest {
         model: Some(name),
-        ..Request::default()
+        ..ModelRequest::default()
     };
     let models = app.engine().models();
     let id = models.resolve(request).await.map_err(unknown_model)?;

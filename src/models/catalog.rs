@@ -1,31 +1,35 @@
-//! The account's models, asked for as seldom as can be.
+//! The account's models, requested from the agent as rarely as possible.
 //!
 //! ```text
 //! known id ── held list, whatever its age ───────────────> answer at once
-//! list, or an id that it lacks ── held list too old? ──> fetch (one at a time, shared) ─> answer
-//!                                                  fails └> what was held, else the disk's, else `auto`
+//! list, or an id not in it ── held list too old? ──> fetch (one at a time, shared) ─> answer
+//!                                                  fails └> the held list, else the disk's, else `auto`
 //! ```
 //!
-//! The disk holds the CLI's own words, and is read back by the same parser.
+//! The file on disk is the CLI's output, read by the same parser.
 
-use std::fmt::Display;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    fmt::Display,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::entry::Entry;
-use super::family::{Family, group};
-use super::list::{Listed, parse};
-use super::resolve::{AUTO, Request, UnknownModel, resolve};
+use super::{
+    entry::Entry,
+    family::{Family, group},
+    list::{ListedModel, parse},
+    resolve::{AUTO, ModelRequest, UnknownModel, resolve},
+};
 use crate::file;
 
 /// How long a list is served without asking again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
-/// How soon an id that the list lacks, or a failure, may make us ask again.
+/// The shortest time between two fetches, for an id that is not in the list or after a failure.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// A list of models at some moment.
@@ -34,43 +38,43 @@ pub struct Listing {
     /// The families, in the CLI's order.
     pub families: Vec<Family>,
     /// Where the list comes from.
-    pub origin: Origin,
-    /// Why it is not the account's own of today, when it is not.
+    pub origin: ListingOrigin,
+    /// Why it is not a live list, if it is not.
     pub problem: Option<String>,
 }
 
 /// Where a list comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum ListingOrigin {
     /// From the agent.
     Live,
-    /// From the agent, but not of now: it could not be asked again.
+    /// From the agent, but out of date: the last fetch failed.
     Earlier,
-    /// Nothing is known but what every account has.
+    /// Only what every account has.
     Builtin,
 }
 
 impl Listing {
-    /// A list that came from the agent just now.
+    /// A list that the agent just printed.
     #[must_use]
-    pub fn live(models: &[Listed]) -> Self {
+    pub fn live(models: &[ListedModel]) -> Self {
         Self {
             families: group(models),
-            origin: Origin::Live,
+            origin: ListingOrigin::Live,
             problem: None,
         }
     }
 
     fn builtin() -> Self {
-        let auto = Listed {
+        let auto = ListedModel {
             id: AUTO.to_owned(),
             label: "Auto".to_owned(),
             default: true,
             current: false,
         };
         Self {
-            origin: Origin::Builtin,
+            origin: ListingOrigin::Builtin,
             ..Self::live(&[auto])
         }
     }
@@ -83,34 +87,34 @@ impl Listing {
             .flat_map(move |family| family.members.iter().map(of(family)))
     }
 
-    /// See [`resolve`]. Only a live list says that a model does not exist.
+    /// See [`resolve`]. Only a live list proves that a model does not exist.
     ///
     /// # Errors
-    /// When the name means none of the account's models.
-    pub fn resolve(&self, request: Request<'_>) -> Result<String, UnknownModel> {
-        resolve(request, &self.families, self.origin == Origin::Live)
+    /// When the account has no such model.
+    pub fn resolve(&self, request: ModelRequest<'_>) -> Result<String, UnknownModel> {
+        resolve(request, &self.families, self.origin == ListingOrigin::Live)
     }
 }
 
 type Fetch = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
-/// Holds the account's models. Share it in an [`Arc`].
-pub struct Catalog {
+/// Holds the account's models. Shared in an [`Arc`].
+pub struct ModelCatalog {
     fetch: Fetch,
     cache_file: Option<PathBuf>,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<HeldListing>>,
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
-struct Held {
+struct HeldListing {
     listing: Arc<Listing>,
-    /// When the agent was last asked, with or without success.
+    /// Time of the last fetch, successful or not.
     asked: Instant,
 }
 
-impl Catalog {
-    /// A catalog that asks `fetch` for the output of `cursor-agent models`, and keeps the last good
+impl ModelCatalog {
+    /// A catalog that calls `fetch` for the output of `cursor-agent models`, and keeps the last good
     /// one in `cache_file`.
     pub fn new<F, R, E>(fetch: F, cache_file: Option<PathBuf>) -> Self
     where
@@ -127,21 +131,21 @@ impl Catalog {
         }
     }
 
-    /// The account's models, at most five minutes old unless the agent cannot be asked.
+    /// The account's models, at most five minutes old unless the agent fails.
     pub async fn list(&self) -> Arc<Listing> {
         self.at_most(FRESH).await
     }
 
     /// The id to give the agent.
     ///
-    /// A name that the held list answers costs nothing; for one that it lacks, the agent is asked
-    /// again, though not more than once in ten seconds.
+    /// A name in the held list costs nothing; for another one the list is fetched again, at most once
+    /// in ten seconds.
     ///
     /// # Errors
-    /// When the name means none of the account's models.
-    pub async fn resolve(&self, request: Request<'_>) -> Result<String, UnknownModel> {
+    /// When the account has no such model.
+    pub async fn resolve(&self, request: ModelRequest<'_>) -> Result<String, UnknownModel> {
         let held = self.held().map(|held| held.listing);
-        // What every account has needs no list.
+        // The models of every account need no list.
         let known = held.unwrap_or_else(|| Arc::new(Listing::builtin()));
         match resolve(request, &known.families, true) {
             Ok(id) => Ok(id),
@@ -158,13 +162,13 @@ impl Catalog {
         if let Some(listing) = young() {
             return listing;
         }
-        // Whoever waits here finds the list that another has fetched meanwhile.
+        // Another task may have fetched the list meanwhile.
         let _one_at_a_time = self.fetching.lock().await;
         if let Some(listing) = young() {
             return listing;
         }
         let listing = Arc::new(self.ask().await);
-        let held = Held {
+        let held = HeldListing {
             listing: Arc::clone(&listing),
             asked: Instant::now(),
         };
@@ -172,7 +176,7 @@ impl Catalog {
         listing
     }
 
-    fn held(&self) -> Option<Held> {
+    fn held(&self) -> Option<HeldListing> {
         self.held
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -191,22 +195,22 @@ impl Catalog {
                 Listing::live(&models)
             }
             Err(problem) => {
-                tracing::warn!(%problem, "the agent gave no model list");
+                tracing::warn!(%problem, "cannot get the list of models from the agent");
                 self.stand_in(problem).await
             }
         }
     }
 
-    /// The best there is without the agent.
+    /// The best list without the agent.
     async fn stand_in(&self, problem: String) -> Listing {
         let listing = match self.held() {
             Some(held) => Listing::clone(&held.listing),
             None => self.kept().await.unwrap_or_else(Listing::builtin),
         };
-        // What was live a while ago no longer proves that an id does not exist.
+        // An old list does not prove that a model does not exist.
         let origin = match listing.origin {
-            Origin::Builtin => Origin::Builtin,
-            Origin::Live | Origin::Earlier => Origin::Earlier,
+            ListingOrigin::Builtin => ListingOrigin::Builtin,
+            ListingOrigin::Live | ListingOrigin::Earlier => ListingOrigin::Earlier,
         };
         Listing {
             origin,
@@ -229,15 +233,15 @@ impl Catalog {
         let write = move || file::replace(&path, text.as_bytes(), None);
         let written = tokio::task::spawn_blocking(write).await;
         if let Ok(Err(error)) = written {
-            tracing::debug!(%error, "the model list could not be kept");
+            tracing::debug!(%error, "cannot write the cache of the list of models");
         }
     }
 }
 
-impl Held {
+impl HeldListing {
     fn fresh_for(&self, age: Duration) -> bool {
-        // A stand-in is never fresh for long: the agent may be back.
-        let age = if self.listing.origin == Origin::Live {
+        // A list that is not live is fetched again soon: the agent may work again.
+        let age = if self.listing.origin == ListingOrigin::Live {
             age
         } else {
             age.min(RETRY)

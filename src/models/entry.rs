@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::family::{Family, Member};
-use super::id::ModelId;
-use super::limits::limits_of;
-use super::list::Listed;
-use super::pricing::{Price, price_of};
+use super::{
+    family::{Family, Member},
+    id::ModelId,
+    limits::limits_of,
+    list::ListedModel,
+    pricing::{Price, price_of},
+};
 
-/// One model with all that is known of it. What is unknown is left out of the JSON.
+/// A model with everything known about it. Unknown fields are left out of the JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// The id that requests name.
@@ -39,14 +41,14 @@ pub struct Entry {
     pub pricing: Option<Price>,
 }
 
-/// What a model can do behind this server.
+/// What a model can do through this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
-    /// It calls tools: every model does, since the server translates its calls.
+    /// Calls tools: every model does, since the server translates its calls.
     pub tool_call: bool,
-    /// It thinks: its id, or a sibling's, states an effort or thinking.
+    /// Reasons: an id of its family states an effort or thinking.
     pub reasoning: bool,
-    /// It reads images, where that is known.
+    /// Reads images, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachment: Option<bool>,
 }
@@ -60,7 +62,7 @@ impl Entry {
             variant,
             marks,
         } = ModelId::parse(id);
-        let model = Listed {
+        let model = ListedModel {
             id: id.to_owned(),
             label: id.to_owned(),
             default: false,

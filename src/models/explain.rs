@@ -1,11 +1,13 @@
-//! What `open-cursor models --explain` tells: families, what their names mean, what they cost.
+//! The data of `open-cursor models --explain`: families, variants, prices.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::family::{Family, Member};
-use super::limits::limits_of;
-use super::pricing::{Price, price_of};
+use super::{
+    family::{Family, Member},
+    limits::limits_of,
+    pricing::{Price, price_of},
+};
 
 /// All families of a list, in its order.
 #[derive(Debug, Clone, PartialEq, Serialize)]

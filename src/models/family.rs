@@ -1,9 +1,11 @@
-//! Groups a list into families and says which member stands for each.
+//! Groups a list into families, and chooses the model that each family's name stands for.
 
-use super::id::{Effort, Marks, ModelId};
-use super::list::Listed;
+use super::{
+    id::{Effort, Marks, ModelId},
+    list::ListedModel,
+};
 
-/// The members of a family that an account sees; never none.
+/// The members of a family that an account has; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Family {
     /// The family's name; see [`ModelId`].
@@ -12,11 +14,11 @@ pub struct Family {
     pub members: Vec<Member>,
 }
 
-/// A listed model and what its id says.
+/// A listed model and its parsed id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The model.
-    pub model: Listed,
+    pub model: ListedModel,
     /// Its id's suffix as spelt; empty for the bare family name.
     pub variant: String,
     /// The suffix, read.
@@ -27,7 +29,7 @@ pub struct Member {
 ///
 /// Stable: leaving models out of `models` leaves them out of their families and changes no other.
 #[must_use]
-pub fn group(models: &[Listed]) -> Vec<Family> {
+pub fn group(models: &[ListedModel]) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
     for model in models {
         let ModelId {
@@ -272,12 +274,12 @@ mod tests {
             ids in proptest::collection::hash_set(id(), 1..40),
             keep in proptest::collection::vec(any::<bool>(), 40),
         ) {
-            let all: Vec<Listed> = ids
+            let all: Vec<ListedModel> = ids
                 .iter()
-                .map(|id| Listed { id: id.clone(), label: id.clone(), default: false, current: false })
+                .map(|id| ListedModel { id: id.clone(), label: id.clone(), default: false, current: false })
                 .collect();
-            let kept = |model: &Listed| all.iter().position(|m| m == model).is_some_and(|i| keep[i]);
-            let part: Vec<Listed> = all.iter().filter(|m| kept(m)).cloned().collect();
+            let kept = |model: &ListedModel| all.iter().position(|m| m == model).is_some_and(|i| keep[i]);
+            let part: Vec<ListedModel> = all.iter().filter(|m| kept(m)).cloned().collect();
 
             let mut restricted = group(&all);
             for family in &mut restricted {

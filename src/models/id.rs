@@ -1,8 +1,7 @@
-//! What a model id says: `claude-opus-5-thinking-high-fast` is family `claude-opus-5`, thinking,
+//! Parses model ids: `claude-opus-5-thinking-high-fast` is family `claude-opus-5`, thinking,
 //! effort high, fast.
 //!
-//! Judged from the id alone, so that an id belongs to the same family whatever else the account
-//! sees. A family's name may or may not be an id itself (`gpt-5.2` is, `claude-opus-5` is not).
+//! Only the id counts, so that it belongs to the same family on every account. A family's name may or may not be an id itself (`gpt-5.2` is, `claude-opus-5` is not).
 //!
 //! ```text
 //! id      = family *( "-" mark )        marks in any order, each kind at most once
@@ -11,7 +10,7 @@
 //! context = 1*DIGIT ( "k" / "m" )
 //! ```
 
-/// How hard a model is to think, in rising order.
+/// The reasoning effort, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effort {
@@ -48,23 +47,23 @@ impl Effort {
     }
 }
 
-/// What an id states beyond its family. What it does not state, it leaves to the family.
+/// The marks of an id. What it does not state is the family's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Marks {
     /// The effort.
     pub effort: Option<Effort>,
-    /// The variant that thinks aloud.
+    /// The variant with visible thinking.
     pub thinking: bool,
-    /// The faster and dearer service of the same model.
+    /// The faster, more expensive service of the same model.
     pub fast: bool,
-    /// Not released for good.
+    /// Not a final release.
     pub preview: bool,
     /// A context window, such as `1m`.
     pub context: Option<String>,
 }
 
 impl Marks {
-    /// Reads a variant such as `thinking-high`; `None` if a word of it is no mark.
+    /// Reads a variant such as `thinking-high`; `None` if a word of it is not a mark.
     #[must_use]
     pub fn parse(variant: &str) -> Option<Self> {
         let folded = variant.to_ascii_lowercase();
@@ -73,7 +72,7 @@ impl Marks {
         (rest == 0).then_some(marks)
     }
 
-    /// Whether everything that `wanted` states holds here as well.
+    /// Whether it has everything that `wanted` states.
     #[must_use]
     pub fn meet(&self, wanted: &Self) -> bool {
         (wanted.effort.is_none() || wanted.effort == self.effort)
@@ -84,7 +83,7 @@ impl Marks {
     }
 }
 
-/// An id, taken apart.
+/// A parsed id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelId {
     /// The family: the id without its marks.
@@ -96,7 +95,7 @@ pub struct ModelId {
 }
 
 impl ModelId {
-    /// Takes an id apart. Never fails: what carries no mark is a family of its own.
+    /// Parses an id. Never fails: an id without marks is a family.
     #[must_use]
     pub fn parse(id: &str) -> Self {
         let words: Vec<&str> = id.split('-').collect();

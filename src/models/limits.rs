@@ -1,18 +1,16 @@
-//! What a model can hold and read: the label's own word, and `data/limits.toml`.
+//! Context window, output limit and image input: from the label and `data/limits.toml`.
 //!
-//! Rows are facts with a source and a date; what has none is unknown, and stays so.
+//! Rows have a source and a date; a model without a row is unknown.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::alias;
-use super::family::Member;
-use super::id::ModelId;
+use super::{alias, family::Member, id::ModelId};
 
-/// What is known of a model's size, in tokens.
+/// What is known of a model's limits, in tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct Limits {
+pub struct ModelLimits {
     /// The context window: input and output together.
     pub context: Option<u64>,
     /// The most input, where that is less than the window leaves.
@@ -24,35 +22,35 @@ pub struct Limits {
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
+struct LimitRow {
     family: String,
     #[serde(flatten)]
-    limits: Limits,
+    limits: ModelLimits,
 }
 
 #[derive(Debug, Deserialize)]
-struct Table {
-    limit: Vec<Row>,
+struct LimitTable {
+    limit: Vec<LimitRow>,
 }
 
 const DATA: &str = include_str!("data/limits.toml");
 
-static ROWS: LazyLock<Vec<(String, Limits)>> = LazyLock::new(|| {
-    let table: Option<Table> = toml::from_str(DATA).ok();
+static ROWS: LazyLock<Vec<(String, ModelLimits)>> = LazyLock::new(|| {
+    let table: Option<LimitTable> = toml::from_str(DATA).ok();
     let rows = table.map(|table| table.limit).unwrap_or_default();
     rows.into_iter()
         .map(|row| (alias::key(&row.family), row.limits))
         .collect()
 });
 
-/// What is known of a listed model.
+/// The known limits of a listed model.
 #[must_use]
-pub fn limits_of(member: &Member) -> Limits {
+pub fn limits_of(member: &Member) -> ModelLimits {
     let key = alias::key(&ModelId::parse(&member.model.id).family);
     let row = ROWS.iter().find(|(row_key, _)| *row_key == key);
     let known = row.map(|(_, limits)| *limits).unwrap_or_default();
     match member.stated_context() {
-        Some(context) => Limits {
+        Some(context) => ModelLimits {
             context: Some(context),
             input: None,
             ..known
@@ -68,7 +66,7 @@ mod tests {
     use crate::models::{family::group, list::parse};
     use std::collections::HashSet;
 
-    fn of(line: &str) -> Limits {
+    fn of(line: &str) -> ModelLimits {
         limits_of(&group(&parse(line).unwrap())[0].members[0])
     }
 
@@ -106,6 +104,6 @@ mod tests {
         );
         let fast = of("gpt-5.6-sol-high-fast - GPT-5.6 Sol High Fast");
         assert_eq!((fast.context, fast.output), (None, Some(128_000)));
-        assert_eq!(of("auto - Auto"), Limits::default());
+        assert_eq!(of("auto - Auto"), ModelLimits::default());
     }
 }

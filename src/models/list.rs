@@ -9,31 +9,31 @@
 //! Tip: use --model <id> …
 //! ```
 //!
-//! Knows the lines and nothing of what an id means.
+//! Must not know what an id means.
 
 use std::collections::HashSet;
 
 /// One model of the account, as the CLI lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// What `--model` takes: letters, digits, `.`, `_`, `-`.
+pub struct ListedModel {
+    /// The value for `--model`: letters, digits, `.`, `_`, `-`.
     pub id: String,
     /// The CLI's display name, its `(current)` and `(default)` marks taken off.
     pub label: String,
-    /// Marked as what the account uses when no model is named.
+    /// Marked as the account's default.
     pub default: bool,
-    /// Marked as what the CLI's own configuration names.
+    /// Marked as the model of the CLI's configuration.
     pub current: bool,
 }
 
 /// Why there is no list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// The CLI says that the account has none.
-    #[error("Cursor offers this account no models; check the login with `cursor-agent status`")]
+    /// The CLI reports that the account has none.
+    #[error("Cursor offers no models for this account; check the login with `cursor-agent status`")]
     Empty,
     /// No line looks like a model.
-    #[error("cannot read the agent's model list; it begins: {head:?}")]
+    #[error("cannot parse the agent's list of models; it begins with {head:?}")]
     Unreadable {
         /// The first words of the output.
         head: String,
@@ -42,14 +42,14 @@ pub enum ListError {
 
 /// The models in the output of `cursor-agent models`, in its order, each id once.
 ///
-/// Headers, tips, blank lines and whatever else is no row are passed over.
+/// Headers, tips, blank lines and other text are skipped.
 ///
 /// # Errors
 /// When no row was found.
-pub fn parse(output: &str) -> Result<Vec<Listed>, ListError> {
+pub fn parse(output: &str) -> Result<Vec<ListedModel>, ListError> {
     let plain = anstream::adapter::strip_str(output).to_string();
     let mut seen = HashSet::new();
-    let models: Vec<Listed> = plain
+    let models: Vec<ListedModel> = plain
         .lines()
         .filter_map(row)
         .filter(|model| seen.insert(model.id.clone()))
@@ -66,7 +66,7 @@ pub fn parse(output: &str) -> Result<Vec<Listed>, ListError> {
     })
 }
 
-fn row(line: &str) -> Option<Listed> {
+fn row(line: &str) -> Option<ListedModel> {
     let (id, rest) = line.trim().split_once(char::is_whitespace)?;
     let mut label = rest.trim_start().strip_prefix('-')?;
     if !is_id(id) || !label.starts_with(char::is_whitespace) {
@@ -80,7 +80,7 @@ fn row(line: &str) -> Option<Listed> {
     }
     // A label may hold two spaces in a row ("Grok 4.7  Low").
     let label = label.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!label.is_empty()).then(|| Listed {
+    (!label.is_empty()).then(|| ListedModel {
         id: id.to_owned(),
         label,
         default,

@@ -1,14 +1,14 @@
-//! Cursor's models: which exist, what their ids mean, which one a request asks for, what they
-//! hold and cost.
+//! Cursor's models: the list, the meaning of their ids, the one that a request names, their limits
+//! and prices.
 //!
 //! ```text
-//! `cursor-agent models` ─ list ─> Listed ─ id, family ─> Family ─┬─ resolve ─> an id for --model
+//! `cursor-agent models` ─ list ─> ListedModel ─ id, family ─> Family ─┬─ resolve ─> an id for --model
 //!            └ catalog: memory, disk, one fetch at a time        ├─ limits, pricing (data/*.toml)
 //!                                                                └─ explain
 //! ```
 //!
-//! Pure but for [`Catalog`], which keeps one file. How the list is obtained is the caller's: the
-//! catalog takes a closure. Nothing here knows HTTP, OpenCode or how the agent is started.
+//! Pure but for [`ModelCatalog`], which keeps one file. The caller provides the list with a
+//! closure. Must not know HTTP, OpenCode or how the agent is started.
 
 mod alias;
 mod catalog;
@@ -22,13 +22,13 @@ mod nearest;
 mod pricing;
 mod resolve;
 
-pub use catalog::{Catalog, Listing, Origin};
+pub use catalog::{Listing, ListingOrigin, ModelCatalog};
 pub use entry::{Capabilities, Entry};
 pub use explain::{ExplainedFamily, ExplainedModel, Explanation, explain};
 pub use family::{Family, Member, group};
 pub use id::{Effort, Marks, ModelId};
-pub use limits::{Limits, limits_of};
-pub use list::{ListError, Listed, parse};
+pub use limits::{ModelLimits, limits_of};
+pub use list::{ListError, ListedModel, parse};
 pub use nearest::nearest;
 pub use pricing::{LongPrice, Price, lacks_price, price_of};
-pub use resolve::{AUTO, Request, UnknownModel, resolve};
+pub use resolve::{AUTO, ModelRequest, UnknownModel, resolve};

@@ -1,14 +1,14 @@
-//! The ids a misspelt name may have meant.
+//! The ids that are most similar to an unknown name.
 
 use super::alias;
 
-/// Names less alike than this are not worth showing.
+/// The least similarity.
 const ALIKE: f64 = 0.5;
 
-/// Up to `limit` of `ids`, the likest to `name` first.
+/// Up to `limit` of `ids`, the most similar to `name` first.
 ///
-/// Compared twice, as spelt and with the words in a fixed order, since a wrong order is the commonest
-/// mistake (`sonnet-4.5-thinking`).
+/// Compared as written and with the words sorted, since a wrong order is the most common mistake
+/// (`sonnet-4.5-thinking`).
 #[must_use]
 pub fn nearest<'a>(
     name: &str,

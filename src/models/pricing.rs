@@ -1,4 +1,4 @@
-//! What a model costs: `data/prices.toml`, in US dollars per million tokens.
+//! Prices: `data/prices.toml`, in US dollars per million tokens.
 //!
 //! Rows are facts with a source and a date. A model without a row has no known price; nothing is
 //! derived from a neighbour, and a fast variant is priced only by a row of its own.
@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::alias;
-use super::id::ModelId;
+use super::{alias, id::ModelId};
 
 /// A list price, in US dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
@@ -23,7 +22,7 @@ pub struct Price {
     /// Input written to the cache, where that is charged apart from `input`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<f64>,
-    /// What a request costs that is longer than most.
+    /// The price of long requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub long: Option<LongPrice>,
 }
@@ -43,7 +42,7 @@ pub struct LongPrice {
 }
 
 #[derive(Debug, Deserialize)]
-struct Row {
+struct PriceRow {
     family: String,
     #[serde(default)]
     fast: bool,
@@ -52,22 +51,22 @@ struct Row {
     price: Price,
 }
 
-/// A family that is known to have no price of its own.
+/// A family without a price of its own.
 #[derive(Debug, Deserialize)]
 struct NoPrice {
     family: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Table {
-    price: Vec<Row>,
+struct PriceTable {
+    price: Vec<PriceRow>,
     no_price: Vec<NoPrice>,
 }
 
 const DATA: &str = include_str!("data/prices.toml");
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table: Table = toml::from_str(DATA).unwrap_or_default();
+static TABLE: LazyLock<PriceTable> = LazyLock::new(|| {
+    let mut table: PriceTable = toml::from_str(DATA).unwrap_or_default();
     let families = table.price.iter_mut().map(|row| &mut row.family);
     for family in families.chain(table.no_price.iter_mut().map(|row| &mut row.family)) {
         *family = alias::key(family);
@@ -80,7 +79,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 pub fn price_of(id: &str) -> Option<Price> {
     let id = ModelId::parse(id);
     let key = alias::key(&id.family);
-    let of = |row: &&Row| {
+    let of = |row: &&PriceRow| {
         row.family == key && row.fast == id.marks.fast && row.context == id.marks.context
     };
     TABLE.price.iter().find(of).map(|row| row.price)

@@ -9,46 +9,48 @@
 //!   parameters          claude-opus-4-8[effort=high]   left to the CLI
 //! ```
 //!
-//! A name is only ever turned into an id of the account's list. Where the list is not the account's
-//! own of today, what is not in it is handed on as it is: the CLI decides, and says so.
+//! A name is only turned into an id of the account's list. If the list may be out of date, a name that
+//! is not in it is passed to the CLI unchanged, which accepts or refuses it.
 
-use super::alias;
-use super::family::Family;
-use super::id::{Effort, Marks, ModelId};
-use super::nearest::nearest;
+use super::{
+    alias,
+    family::Family,
+    id::{Effort, Marks, ModelId},
+    nearest::nearest,
+};
 
 /// The id by which Cursor chooses the model itself. It exists on every account.
 pub const AUTO: &str = "auto";
 
-/// How many near names an [`UnknownModel`] holds at most.
+/// How many similar names an [`UnknownModel`] holds at most.
 const NEAREST: usize = 5;
 
-/// What a request says about its model.
+/// The fields of a request that choose its model.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Request<'a> {
+pub struct ModelRequest<'a> {
     /// The OpenAI field `model`, a provider's prefix allowed.
     pub model: Option<&'a str>,
-    /// The extra field `cursorModel`, which wins and is meant literally: no effort changes it.
+    /// The extra field `cursorModel`, which wins and is used literally: no effort changes it.
     pub cursor_model: Option<&'a str>,
-    /// The OpenAI field `reasoning_effort`. Clients send it for models without any, so it chooses
-    /// only where the family has it.
+    /// The OpenAI field `reasoning_effort`. Clients send it for any model, so it only counts where the
+    /// family has this effort.
     pub reasoning_effort: Option<&'a str>,
 }
 
-/// A name that stands for no model of the account.
+/// The account has no model of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no model {name:?}{}", self.hint())]
 pub struct UnknownModel {
-    /// The name as asked for, without its prefix.
+    /// The requested name, without its prefix.
     pub name: String,
-    /// The likest ids, best first; may be empty.
+    /// The most similar ids, best first; may be empty.
     pub nearest: Vec<String>,
 }
 
 impl UnknownModel {
     fn hint(&self) -> String {
         if self.nearest.is_empty() {
-            "; `open-cursor models` lists what there is".to_owned()
+            "; `open-cursor models` lists the models".to_owned()
         } else {
             format!("; did you mean {}?", self.nearest.join(", "))
         }
@@ -57,12 +59,12 @@ impl UnknownModel {
 
 /// The id to give the agent.
 ///
-/// `complete` says whether `families` are all that the account has today.
+/// `complete`: whether `families` are all models of the account.
 ///
 /// # Errors
-/// When the name means none of them and they are complete, or can be no model's name at all.
+/// When `families` are complete and have no such model, or the name cannot be a model's.
 pub fn resolve(
-    request: Request<'_>,
+    request: ModelRequest<'_>,
     families: &[Family],
     complete: bool,
 ) -> Result<String, UnknownModel> {
@@ -111,7 +113,7 @@ fn find(name: &str, effort: Option<Effort>, families: &[Family]) -> Option<Strin
                 effort,
                 ..wanted.clone()
             };
-            // Faster is dearer, so never unasked.
+            // Faster costs more, so it must be requested.
             family.best(|marks| marks.meet(&effortful) && marks.fast == wanted.fast)
         }
         _ => None,

@@ -1,30 +1,32 @@
-//! Keeps the last few old versions of a file, and sweeps up what killed runs have left.
+//! Keeps the last versions of a file, and removes temporary files of killed runs.
 
-use std::ffi::OsString;
-use std::fs::Permissions;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    ffi::OsString,
+    fs::Permissions,
+    io,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::file::{is_temporary, replace};
 
 /// How many backups of a file are kept.
 const KEEP: usize = 5;
 
-/// Removes what killed runs have left beside `file`. Only under the lock: a run may be at work.
+/// Removes temporary files of killed runs beside `file`. Only under the lock, which excludes other runs.
 pub(super) fn sweep(file: &Path) {
     let directory = file
         .parent()
         .and_then(|directory| std::fs::read_dir(directory).ok());
     for entry in directory.into_iter().flatten().filter_map(Result::ok) {
         if is_temporary(&entry.file_name().to_string_lossy()) {
-            // What cannot be removed now will be swept the next time.
+            // The next run tries again.
             let _ = std::fs::remove_file(entry.path());
         }
     }
 }
 
-/// Keeps `text`, which `file` holds, as `<file>.bak-<time>` and drops the oldest of these.
+/// Writes `text`, the content of `file`, to `<file>.bak-<time>`, and removes the oldest backups.
 pub(super) fn back_up(file: &Path, text: &[u8], mode: Permissions) -> io::Result<PathBuf> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -46,7 +48,7 @@ fn prefix(file: &Path) -> OsString {
     name
 }
 
-/// The backups that we made, oldest first: what else has a like name is left alone.
+/// The backups that we made, oldest first.
 pub(super) fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
     let prefix = prefix(file);
     let prefix = prefix.to_string_lossy();
@@ -68,7 +70,7 @@ pub(super) fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// `20261121T033409.120Z`, which sorts as it was.
+/// `20261121T033409.120Z`: sorts by time.
 fn stamp(seconds: u64, millis: u32) -> String {
     let (day, time) = (seconds / 86_400, seconds % 86_400);
     // Days to a date, counting years from March so that leap days come last.

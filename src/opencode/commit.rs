@@ -1,76 +1,109 @@
 //! Reads the configuration, plans, and writes: atomically, locked, and only when something changes.
 
-use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    fs::{File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::backup::{back_up, sweep};
-use super::desired::DesiredProvider;
-use super::document::{Document, EMPTY};
-use super::error::ConfigError;
-use super::plan::{SyncPlan, plan};
-use super::record::Record;
-use crate::file::{self, replace};
+use super::{
+    backup::{back_up, sweep},
+    desired::DesiredProvider,
+    document::{Document, EMPTY},
+    error::ConfigError,
+    plan::{SyncPlan, plan},
+    record::ConfigRecord,
+};
+use crate::file::{self, read_text, replace};
 
-/// How long to wait for another open-cursor.
+/// How long to wait for another open-cursor's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often to start again when some other program writes in between.
+/// How many attempts are made while another program keeps writing.
 pub(super) const ATTEMPTS: usize = 5;
 
-/// Which file to change, and where to remember it.
+/// The file to change, and the directory of the record.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct ConfigTarget {
     /// The configuration; need not exist. A symbolic link is followed, never replaced.
     pub config: PathBuf,
-    /// A directory of ours, for the record and the lock.
+    /// Our directory for the record and the lock.
     pub state_dir: PathBuf,
 }
 
-/// What was done, or would be.
+/// What was changed, or would be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct Committed {
     /// The changes.
     pub plan: SyncPlan,
-    /// The file itself, links followed.
+    /// The file, with links followed.
     pub config: PathBuf,
-    /// Where the old content is kept, if there was any and it changed.
+    /// The backup of the old content, if it changed.
     pub backup: Option<PathBuf>,
+    /// The hash of the text that was written, for [`Original`]; `None` if nothing was.
+    pub written: Option<u64>,
 }
 
-/// Plans, and changes nothing.
+/// How to undo a commit byte for byte, as long as nothing else writes the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Original {
+    /// A backup of the text before.
+    pub backup: PathBuf,
+    /// The hash of the text after.
+    pub written: u64,
+}
+
+impl Original {
+    /// Whether this text is the text after.
+    #[must_use]
+    pub fn led_to(&self, text: &[u8]) -> bool {
+        xxh3_64(text) == self.written
+    }
+
+    /// The text before, if `now` still is the text after.
+    pub(super) fn text(&self, now: &[u8]) -> Option<String> {
+        self.led_to(now)
+            .then(|| read_text(&self.backup).ok())
+            .flatten()
+    }
+}
+
+/// Plans only.
 ///
 /// # Errors
 /// When the configuration cannot be read or understood.
-pub fn preview(target: &Target, wish: &DesiredProvider) -> Result<Outcome, ConfigError> {
+pub fn preview(target: &ConfigTarget, desired: &DesiredProvider) -> Result<Committed, ConfigError> {
     let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
-    let record = Record::read(&target.state_dir);
-    let draft = Draft::make(&config, &record, wish)?;
-    Ok(Outcome {
+    let record = ConfigRecord::read(&target.state_dir);
+    let draft = CommitDraft::make(&config, &record, desired)?;
+    Ok(Committed {
         plan: draft.plan,
         config,
         backup: None,
+        written: None,
     })
 }
 
-/// Plans and writes. Blocks; may wait five seconds for another that does the same.
+/// Plans and writes. Blocking; may wait five seconds for another open-cursor.
 ///
 /// # Errors
 /// When the configuration cannot be read, understood or written; it is then as it was.
-pub fn commit(target: &Target, wish: &DesiredProvider) -> Result<Outcome, ConfigError> {
+pub fn commit(target: &ConfigTarget, desired: &DesiredProvider) -> Result<Committed, ConfigError> {
     let _lock = lock(&target.state_dir)?;
     let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
-    let mut record = Record::read(&target.state_dir);
+    let mut record = ConfigRecord::read(&target.state_dir);
     sweep(&config);
     for _ in 0..ATTEMPTS {
-        let draft = Draft::make(&config, &record, wish)?;
+        let draft = CommitDraft::make(&config, &record, desired)?;
         if draft.plan.edits.is_empty() {
-            return finish(&mut record, config, wish, draft.plan, None);
+            return finish(&mut record, config, desired, draft.plan, (None, None));
         }
-        // Others, OpenCode among them, write without our lock.
+        // Other programs, OpenCode included, write without our lock.
         let found = read(&config).map_err(ConfigError::io(&config))?;
         if found.as_ref().map(|(text, _)| text) != draft.before.as_ref() {
             continue;
@@ -84,42 +117,48 @@ pub fn commit(target: &Target, wish: &DesiredProvider) -> Result<Outcome, Config
             None => (None, None),
         };
         record
-            .intend(&config, &wish.provider, &draft.plan.record)
+            .intend(&config, &desired.provider, &draft.plan.record)
             .map_err(io_error())?;
         replace(&config, draft.after.as_bytes(), mode).map_err(io_error())?;
-        return finish(&mut record, config, wish, draft.plan, backup);
+        let written = Some(xxh3_64(draft.after.as_bytes()));
+        return finish(&mut record, config, desired, draft.plan, (backup, written));
     }
     Err(ConfigError::Unsteady(config))
 }
 
 fn finish(
-    record: &mut Record,
+    record: &mut ConfigRecord,
     config: PathBuf,
-    wish: &DesiredProvider,
+    desired: &DesiredProvider,
     plan: SyncPlan,
-    backup: Option<PathBuf>,
-) -> Result<Outcome, ConfigError> {
-    // A failure here is no failure of the change, whose intention is on record.
-    if let Err(error) = record.keep(&config, &wish.provider, &plan.record) {
-        tracing::warn!(%error, "what was written could not be recorded");
+    (backup, written): (Option<PathBuf>, Option<u64>),
+) -> Result<Committed, ConfigError> {
+    // The intention is on record, so the change itself did not fail.
+    if let Err(error) = record.keep(&config, &desired.provider, &plan.record) {
+        tracing::warn!(%error, "cannot record what was written to OpenCode's configuration");
     }
-    Ok(Outcome {
+    Ok(Committed {
         plan,
         config,
         backup,
+        written,
     })
 }
 
 /// An edited text, not yet written.
-struct Draft {
+struct CommitDraft {
     plan: SyncPlan,
     before: Option<Vec<u8>>,
     after: String,
 }
 
-impl Draft {
-    fn make(config: &Path, record: &Record, wish: &DesiredProvider) -> Result<Self, ConfigError> {
-        let id = wish.provider.as_str();
+impl CommitDraft {
+    fn make(
+        config: &Path,
+        record: &ConfigRecord,
+        desired: &DesiredProvider,
+    ) -> Result<Self, ConfigError> {
+        let id = desired.provider.as_str();
         let before = read(config)
             .map_err(ConfigError::io(config))?
             .map(|(text, _)| text);
@@ -135,8 +174,8 @@ impl Draft {
         let rest = document.rest(id);
         let named = named(&rest, id);
         let planned = |bases: &[Value], there: Option<&Value>| {
-            plan(bases, there, &named, wish).map_err(|no_object| {
-                let key = format!("provider.{id}.{}", no_object.0);
+            plan(bases, there, &named, desired).map_err(|not_an_object| {
+                let key = format!("provider.{id}.{}", not_an_object.0);
                 ConfigError::Layout {
                     file: config.to_owned(),
                     key: key.trim_end_matches('.').to_owned(),
@@ -146,7 +185,7 @@ impl Draft {
         let plan = planned(&record.of(config, id), there.as_ref())?;
         document.apply(id, &plan.edits)?;
         let after = document.text();
-        // Trust nothing: the new text must say what was planned, and else what the old one said.
+        // Check the result: the new text must have the planned values, and the old ones elsewhere.
         let written = Document::parse(config, &after)?;
         let again = planned(
             std::slice::from_ref(&plan.record),
@@ -196,7 +235,7 @@ pub(super) fn read(file: &Path) -> io::Result<Option<(Vec<u8>, std::fs::Permissi
     Ok(Some((text, std::fs::metadata(file)?.permissions())))
 }
 
-/// The file that a path leads to, also where that does not exist yet.
+/// The file that a path leads to, which need not exist.
 pub(super) fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = std::path::absolute(path)?;
     // As many links as Linux follows.

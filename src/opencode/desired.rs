@@ -1,4 +1,4 @@
-//! What we would have in OpenCode's configuration, as it reads it (opencode-ai 1.18.33).
+//! The provider as we want it in OpenCode's configuration (format of opencode-ai 1.18.33).
 //!
 //! ```json
 //! "gpt-5.5": {
@@ -18,15 +18,15 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::models::{Family, Listing, Member, Origin, limits_of, price_of};
+use crate::models::{Family, Listing, ListingOrigin, Member, limits_of, price_of};
 
-/// How the account's models become entries.
+/// How the account's models are grouped into entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layout {
     /// One entry per model.
     #[default]
     Plain,
-    /// Also one per family, its members as variants.
+    /// Also one per family, with its members as variants.
     Variants,
     /// The same without the members' own entries.
     Compact,
@@ -45,9 +45,11 @@ impl Layout {
 pub struct Options {
     /// The provider's id in the configuration.
     pub provider: String,
-    /// Where the server is, with `/v1`.
+    /// The server's base URL, with `/v1`.
     pub base_url: String,
-    /// Which entries there are.
+    /// The API key, as OpenCode reads it: `{file:PATH}` for one in a file.
+    pub api_key: Option<String>,
+    /// The grouping.
     pub shape: Layout,
 }
 
@@ -57,14 +59,22 @@ pub struct DesiredProvider {
     /// The provider's id.
     pub provider: String,
     pub(super) tree: Value,
-    /// Ids that are hidden behind their family.
+    /// Ids without an entry of their own, because their family has one.
     pub(super) folded: Vec<String>,
-    /// Whether models that are not wished for are gone, not merely unseen.
+    /// Whether models that are not wanted may be removed: the list is the account's own of now.
     pub(super) complete: bool,
 }
 
+fn provider_options(options: &Options) -> Value {
+    let mut value = json!({"baseURL": options.base_url});
+    if let Some(key) = &options.api_key {
+        value["apiKey"] = json!(key);
+    }
+    value
+}
+
 impl DesiredProvider {
-    /// What a list of models makes.
+    /// The provider for a list of models.
     #[must_use]
     pub fn new(listing: &Listing, options: &Options) -> Self {
         let mut models = Map::new();
@@ -93,11 +103,11 @@ impl DesiredProvider {
             tree: json!({
                 "npm": "@ai-sdk/openai-compatible",
                 "name": "Cursor",
-                "options": {"baseURL": options.base_url},
+                "options": provider_options(options),
                 "models": models,
             }),
             folded,
-            complete: listing.origin == Origin::Live,
+            complete: listing.origin == ListingOrigin::Live,
         }
     }
 
@@ -174,7 +184,7 @@ fn grouped_entry(family: &Family) -> Value {
     entry.into()
 }
 
-/// 5 rather than 5.0, as people write it.
+/// 5 instead of 5.0.
 fn number(value: f64) -> Value {
     #[allow(
         clippy::cast_possible_truncation,

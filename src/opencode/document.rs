@@ -7,15 +7,14 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::error::ConfigError;
-use super::plan::Edit;
+use super::{error::ConfigError, plan::ConfigEdit};
 
 const MARK: &str = "\u{feff}";
 
-/// What a new file starts from; OpenCode adds the line itself where it is missing.
+/// The content of a new file; OpenCode adds the `$schema` line where it is missing.
 pub(super) const EMPTY: &str = "{\n  \"$schema\": \"https://opencode.ai/config.json\"\n}\n";
 
-/// JSONC as OpenCode takes it. The parser's defaults allow more, which OpenCode would refuse.
+/// JSONC as OpenCode accepts it. The parser's defaults allow more.
 const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_trailing_commas: true,
@@ -74,7 +73,7 @@ impl Document {
             .map(Value::take)
     }
 
-    /// All but `provider.<id>`. An empty `provider` counts as none.
+    /// Everything except `provider.<id>`. An empty `provider` counts as absent.
     pub(super) fn rest(&self, id: &str) -> Value {
         let mut value = self.value();
         if let Some(providers) = value.get_mut("provider").and_then(Value::as_object_mut) {
@@ -88,13 +87,13 @@ impl Document {
         value
     }
 
-    /// The whole.
+    /// The whole value.
     pub(super) fn value(&self) -> Value {
         self.root.to_serde_value().unwrap_or_default()
     }
 
-    /// Makes the edits, whose paths start within `provider.<id>`.
-    pub(super) fn apply(&self, id: &str, edits: &[Edit]) -> Result<(), ConfigError> {
+    /// Applies edits, whose paths start within `provider.<id>`.
+    pub(super) fn apply(&self, id: &str, edits: &[ConfigEdit]) -> Result<(), ConfigError> {
         for edit in edits {
             let Some((leaf, parents)) = edit.path.split_last() else {
                 continue;

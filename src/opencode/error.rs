@@ -1,14 +1,12 @@
-//! Why the configuration was left alone.
+//! Why the configuration was not changed.
 
-use std::io;
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
-/// A configuration that was not read or not written. Whenever this is returned, the file is as it
-/// was.
+/// A configuration that could not be read or written. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file is no JSONC as OpenCode reads it: comments and trailing commas, nothing more.
-    #[error("{}:{line}:{column}: {reason}; mend it and try again", file.display())]
+    /// The file is not JSONC as OpenCode reads it: JSON with comments and trailing commas.
+    #[error("{}:{line}:{column}: {reason}; fix it and try again", file.display())]
     Syntax {
         /// The file.
         file: PathBuf,
@@ -19,17 +17,17 @@ pub enum ConfigError {
         /// What is wrong there.
         reason: String,
     },
-    /// Something that must be an object is none.
-    #[error("{}: {key} is not an object; mend it and try again", file.display())]
+    /// A value that must be an object is not one.
+    #[error("{}: {key} is not an object; fix it and try again", file.display())]
     Layout {
         /// The file.
         file: PathBuf,
-        /// Its place, such as `provider.cursor-acp.models`.
+        /// Its path, such as `provider.cursor-acp.models`.
         key: String,
     },
-    /// The edited text does not say what was planned, as when a key occurs twice.
+    /// The edited text does not have the planned content, as when a key occurs twice.
     #[error(
-        "{}: cannot be edited safely (is a key of provider.{provider} written twice?); \
+        "{}: cannot be edited safely (does a key of provider.{provider} occur twice?); \
          nothing was written",
         file.display()
     )]
@@ -39,18 +37,18 @@ pub enum ConfigError {
         /// The provider's id.
         provider: String,
     },
-    /// Another open-cursor is writing.
+    /// Another open-cursor holds the lock.
     #[error("another open-cursor is changing the configuration; try again")]
     Busy,
-    /// Some other program keeps writing the file.
+    /// Another program keeps writing the file.
     #[error("{}: another program keeps changing it; try again", .0.display())]
     Unsteady(PathBuf),
-    /// The file system said no.
+    /// A file system error.
     #[error("{}: {error}", file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// Its words.
+        /// The operating system's error.
         error: io::Error,
     },
 }

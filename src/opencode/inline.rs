@@ -1,45 +1,47 @@
 //! A configuration for one process of OpenCode, in its environment (`OPENCODE_CONFIG_CONTENT`).
 //!
-//! OpenCode merges it over its files (seen in opencode-ai 1.18.33), so it holds the provider and, as
-//! there may be no other, a model to begin with.
+//! OpenCode merges it over its files (seen in opencode-ai 1.18.33), so it holds the provider and a
+//! first model, since the files may name none.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::desired::DesiredProvider;
-use super::document::Document;
-use super::error::ConfigError;
-use super::locate::{Places, locate};
+use super::{
+    desired::DesiredProvider,
+    document::Document,
+    error::ConfigError,
+    locate::{OpencodePlaces, locate},
+};
 use crate::file;
 
-/// What goes into an inline configuration.
+/// The content of an inline configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Inline<'a> {
     /// The provider.
-    pub wish: &'a DesiredProvider,
+    pub desired: &'a DesiredProvider,
     /// Its API key.
     pub key: &'a str,
-    /// The model to begin with, without the provider; `None` leaves one of ours that the user has
-    /// configured, and is `auto` otherwise.
+    /// The first model, without the provider; `None` keeps one of ours that the user has configured,
+    /// and is `auto` otherwise.
     pub model: Option<&'a str>,
-    /// The inline configuration that is there already. It wins, except for where the server is.
+    /// The user's own inline configuration. It wins, except for the server's URL.
     pub theirs: Option<&'a str>,
-    /// Where the user's file is.
-    pub places: &'a Places,
+    /// Where the user's file may be.
+    pub places: &'a OpencodePlaces,
 }
 
 /// The inline configuration.
 ///
 /// # Errors
-/// When the one that is there already cannot be read.
+/// When the user's own cannot be parsed.
 pub fn inline(inline: &Inline<'_>) -> Result<String, ConfigError> {
-    let provider = &inline.wish.provider;
+    let provider = &inline.desired.provider;
     let theirs = match inline.theirs {
         Some(text) => Document::parse(Path::new("OPENCODE_CONFIG_CONTENT"), text)?.value(),
         None => json!({}),
     };
-    let mut config = json!({"provider": {provider: inline.wish.tree}});
+    let mut config = json!({"provider": {provider: inline.desired.tree}});
     let ours = format!("{provider}/");
     let chosen = |config: &Value| {
         config["model"]
@@ -58,19 +60,19 @@ pub fn inline(inline: &Inline<'_>) -> Result<String, ConfigError> {
     if !options.is_object() {
         *options = json!({});
     }
-    options["baseURL"] = inline.wish.tree["options"]["baseURL"].clone();
+    options["baseURL"] = inline.desired.tree["options"]["baseURL"].clone();
     options["apiKey"] = inline.key.into();
     Ok(config.to_string())
 }
 
-/// The user's file; one that cannot be read is for OpenCode to complain about.
-fn on_disk(places: &Places, provider: &str) -> Option<Value> {
+/// The user's file; OpenCode itself reports one that cannot be read.
+fn on_disk(places: &OpencodePlaces, provider: &str) -> Option<Value> {
     let file = locate(places, provider)?;
     let text = file::read_text(&file).ok()?;
     Some(Document::parse(&file, &text).ok()?.value())
 }
 
-/// Lays `over` upon `under`, objects key by key.
+/// Merges `over` into `under`, objects key by key.
 fn merge(under: &mut Value, over: Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
@@ -86,8 +88,10 @@ fn merge(under: &mut Value, over: Value) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::models::{Listing, parse};
-    use crate::opencode::{Layout, Options, PROVIDER};
+    use crate::{
+        models::{Listing, parse},
+        opencode::{Layout, Options, PROVIDER},
+    };
 
     fn made(model: Option<&str>, theirs: Option<&str>, file: &str) -> Value {
         let home = tempfile::tempdir().unwrap();
@@ -98,16 +102,17 @@ mod tests {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: "http://127.0.0.1:5/v1".to_owned(),
+            api_key: None,
             shape: Layout::Compact,
         };
         let content = inline(&Inline {
-            wish: &DesiredProvider::new(&Listing::live(&listed), &options),
+            desired: &DesiredProvider::new(&Listing::live(&listed), &options),
             key: "k",
             model,
             theirs,
-            places: &Places {
+            places: &OpencodePlaces {
                 home: Some(home.path().to_owned()),
-                ..Places::default()
+                ..OpencodePlaces::default()
             },
         });
         serde_json::from_str(&content.unwrap()).unwrap()
@@ -167,14 +172,15 @@ mod tests {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: String::new(),
+            api_key: None,
             shape: Layout::Plain,
         };
         let error = inline(&Inline {
-            wish: &DesiredProvider::new(&Listing::live(&listed), &options),
+            desired: &DesiredProvider::new(&Listing::live(&listed), &options),
             key: "k",
             model: None,
             theirs: Some("{\"a\": ]}"),
-            places: &Places::default(),
+            places: &OpencodePlaces::default(),
         });
         let message = error.unwrap_err().to_string();
         assert!(

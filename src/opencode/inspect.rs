@@ -1,13 +1,14 @@
-//! What OpenCode's configuration says of our provider, for those who only look.
+//! Reads our provider from OpenCode's configuration.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
-use super::document::Document;
-use super::error::ConfigError;
+use super::{document::Document, error::ConfigError};
 use crate::file;
 
 /// A configuration, and the provider's entry in it.
@@ -15,7 +16,7 @@ use crate::file;
 pub struct Inspection {
     /// The file.
     pub config: PathBuf,
-    /// Whether it is there.
+    /// Whether it exists.
     pub exists: bool,
     pub(super) entry: Option<Value>,
 }
@@ -23,7 +24,7 @@ pub struct Inspection {
 /// Reads the entry of a provider.
 ///
 /// # Errors
-/// When the file cannot be read or understood.
+/// When the file cannot be read or parsed.
 pub fn inspect(config: &Path, provider: &str) -> Result<Inspection, ConfigError> {
     let text = match file::read_text(config) {
         Ok(text) => Some(text),
@@ -73,7 +74,7 @@ impl Inspection {
         self.entries().any(|(_, model)| targets(model).is_some())
     }
 
-    /// Every model of Cursor's that a choice in OpenCode can ask for.
+    /// Every Cursor model that a choice in OpenCode can request.
     #[must_use]
     pub fn targets(&self) -> BTreeSet<String> {
         let mut targets = BTreeSet::new();

@@ -1,25 +1,29 @@
-//! How the models are presented at present, so that it stays so where nothing else is asked for.
+//! The current grouping of the models in a configuration.
 //!
-//! By what we wrote, where there is a record of it: variants of the user's own say nothing. Else by
-//! the configuration itself, as the TypeScript system or an earlier home may have left it.
+//! Taken from our record, if there is one, since the user may have variants of their own; else from the
+//! configuration, which the TypeScript system may have written.
 
 use serde_json::Value;
 
-use super::commit::{Target, follow};
-use super::desired::Layout;
-use super::error::ConfigError;
-use super::inspect::{inspect, targets_of_variants};
-use super::record::Record;
+use super::{
+    commit::{ConfigTarget, follow},
+    desired::Layout,
+    error::ConfigError,
+    inspect::{inspect, targets_of_variants},
+    record::ConfigRecord,
+};
 
-/// The shape of a provider's models; of one that is not there, the plain one. Blocking.
+/// The grouping of a provider's models; plain if there is no provider. Blocking.
 ///
 /// # Errors
 /// When the configuration cannot be read or understood.
-pub fn shape(target: &Target, provider: &str) -> Result<Layout, ConfigError> {
+pub fn shape(target: &ConfigTarget, provider: &str) -> Result<Layout, ConfigError> {
     let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
     let there = inspect(&config, provider)?.entry;
-    let ours = Record::read(&target.state_dir).of(&config, provider).pop();
-    // A record of what has been removed by hand is none.
+    let ours = ConfigRecord::read(&target.state_dir)
+        .of(&config, provider)
+        .pop();
+    // A record of values that were removed by hand does not count.
     let entry = there.map(|there| ours.unwrap_or(there));
     Ok(entry.as_ref().map(of).unwrap_or_default())
 }
@@ -30,7 +34,7 @@ fn of(entry: &Value) -> Layout {
     let targets: Vec<&str> = entries
         .flat_map(|(_, model)| targets_of_variants(model))
         .collect();
-    // Some may have an entry all the same, as the configuration uses it.
+    // A model that the configuration uses has an entry all the same.
     let listed = targets.iter().filter(|id| models.get(id).is_some()).count();
     match targets.len() {
         0 => Layout::Plain,

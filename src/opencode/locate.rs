@@ -1,17 +1,17 @@
-//! Finds the file that OpenCode itself reads and writes (seen in opencode-ai 1.18.33).
+//! Finds the file that OpenCode reads and writes (seen in opencode-ai 1.18.33).
 //!
 //! `OPENCODE_CONFIG` if set; else, in `$XDG_CONFIG_HOME/opencode` or `~/.config/opencode` on every
 //! system, `opencode.jsonc` before `opencode.json` before `config.json`. OpenCode merges all of
 //! them, the first named here winning, and creates `opencode.jsonc` where there is none. Project
-//! files are never ours to write.
+//! files are never written.
 
 use std::path::{Path, PathBuf};
 
 use crate::file;
 
-/// What of the environment says where OpenCode's configuration is.
+/// The variables that say where OpenCode's configuration is.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct OpencodePlaces {
     /// `OPENCODE_CONFIG`.
     pub opencode_config: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
@@ -22,10 +22,10 @@ pub struct Places {
 
 const NAMES: [&str; 3] = ["opencode.jsonc", "opencode.json", "config.json"];
 
-/// The file to edit for a provider: the one that has it already, else the one that OpenCode would
+/// The file to edit for a provider: the one that has it, else the one that OpenCode would
 /// write to. It need not exist. `None` if the environment names no home.
 #[must_use]
-pub fn locate(places: &Places, provider: &str) -> Option<PathBuf> {
+pub fn locate(places: &OpencodePlaces, provider: &str) -> Option<PathBuf> {
     let set = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
     if let Some(file) = set(&places.opencode_config) {
         return Some(file);
@@ -64,10 +64,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join(".config/opencode");
         std::fs::create_dir_all(&directory).unwrap();
-        let places = Places {
+        let places = OpencodePlaces {
             home: Some(home.path().to_owned()),
             xdg_config_home: Some(PathBuf::new()),
-            ..Places::default()
+            ..OpencodePlaces::default()
         };
         let found = || locate(&places, "cursor-acp").unwrap();
         let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
@@ -82,17 +82,17 @@ mod tests {
         write("opencode.json", r#"{"provider": {"cursor-acp": {}}}"#);
         assert_eq!(found(), directory.join("opencode.json"));
 
-        let other = Places {
+        let other = OpencodePlaces {
             xdg_config_home: Some("/elsewhere".into()),
             ..places.clone()
         };
         let expected = Path::new("/elsewhere/opencode/opencode.jsonc");
         assert_eq!(locate(&other, "x").unwrap(), expected);
-        let told = Places {
+        let told = OpencodePlaces {
             opencode_config: Some("/my.json".into()),
             ..other
         };
         assert_eq!(locate(&told, "x").unwrap(), Path::new("/my.json"));
-        assert_eq!(locate(&Places::default(), "x"), None);
+        assert_eq!(locate(&OpencodePlaces::default(), "x"), None);
     }
 }

@@ -1,15 +1,14 @@
 //! Keeps OpenCode's configuration in step with the account's models.
 //!
 //! ```text
-//! locate ─> the file OpenCode reads          models ── wish ─> what we would have written there
+//! locate ─> the file OpenCode reads          models ─ desired ─> the provider we want there
 //!              └ document (JSONC, every byte kept) ──┐               │
 //!                record (what we wrote last time) ───┴──── plan <────┘   edits, one per value
 //!                                                           └─ commit: lock, re-read, backup, rename
 //! ```
 //!
-//! A three-way merge: a value that still is what we wrote is ours to change; any other is the
-//! user's and stays. Nothing outside `provider.<id>` is touched. Knows nothing of the agent, of
-//! HTTP, or of the terminal.
+//! A three-way merge: a value that is still what we wrote may be changed; any other is the user's and
+//! stays. Nothing outside `provider.<id>` changes. Must not know the agent, HTTP or the terminal.
 
 mod backup;
 mod commit;
@@ -24,15 +23,15 @@ mod plan;
 mod record;
 mod remove;
 
-pub use commit::{Outcome, Target, commit, preview};
+pub use commit::{Committed, ConfigTarget, Original, commit, preview};
 pub use desired::{DesiredProvider, Layout, Options};
 pub use error::ConfigError;
 pub use inline::{Inline, inline};
 pub use inspect::{Inspection, inspect};
 pub use layout::shape;
-pub use locate::{Places, locate};
-pub use plan::{Edit, Summary, SyncPlan};
-pub use remove::{Removal, Written, remove, written};
+pub use locate::{OpencodePlaces, locate};
+pub use plan::{ConfigEdit, Summary, SyncPlan};
+pub use remove::{OurEntry, Removal, remove, written};
 
-/// The provider's id in OpenCode's configuration, unless the user wishes another.
+/// The default id of the provider in OpenCode's configuration.
 pub const PROVIDER: &str = "cursor-acp";

@@ -1,7 +1,7 @@
 //! Decides, value by value, what to change: a three-way merge of what we wrote last time, what is
-//! there, and what we wish for.
+//! there, and what we want.
 //!
-//! | last time | there    | wish    | then                                           |
+//! | last time | there    | wanted  | then                                           |
 //! |-----------|----------|---------|------------------------------------------------|
 //! | any       | none     | a       | write a                                        |
 //! | any       | a        | a       | nothing                                        |
@@ -19,13 +19,13 @@ use super::desired::DesiredProvider;
 
 /// One change within `provider.<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Edit {
+pub struct ConfigEdit {
     /// The keys that lead to the value.
     pub path: Vec<String>,
-    /// What is there.
+    /// The current value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Value>,
-    /// What will be; `None` removes the key.
+    /// The new value; `None` removes the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Value>,
 }
@@ -37,32 +37,32 @@ pub struct Summary {
     pub added: usize,
     /// Changed in some value.
     pub updated: usize,
-    /// Ours and no longer wished for.
+    /// Ours and no longer wanted.
     pub removed: usize,
     /// Values of the user's that differ from ours.
     pub kept: usize,
     /// Models with a price afterwards, the user's own included.
     pub priced: usize,
-    /// Wished for and already right.
+    /// Wanted and up to date.
     pub skipped: usize,
 }
 
-/// What is to be changed.
+/// The planned changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncPlan {
     /// The changes, in the order to make them.
-    pub edits: Vec<Edit>,
+    pub edits: Vec<ConfigEdit>,
     /// The same, counted.
     pub summary: Summary,
-    /// Where the user's value was left in the place of ours, such as `models.auto.name`.
+    /// The paths where the user's value was kept, such as `models.auto.name`.
     pub kept: Vec<String>,
-    /// What of the outcome is ours, for the next time.
+    /// The values that are ours afterwards, for the record.
     pub(super) record: Value,
 }
 
-/// A key that must hold an object and does not.
+/// A key whose value must be an object and is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NoObject(pub(super) String);
+pub(super) struct NotAnObject(pub(super) String);
 
 /// The keys that entries without a family have; whoever has others has been edited by hand.
 const PLAIN: [&str; 7] = [
@@ -82,12 +82,12 @@ pub(super) fn plan(
     bases: &[Value],
     there: Option<&Value>,
     named: &BTreeSet<String>,
-    wish: &DesiredProvider,
-) -> Result<SyncPlan, NoObject> {
-    let adopted = adopt_folded(bases, there, wish);
+    desired: &DesiredProvider,
+) -> Result<SyncPlan, NotAnObject> {
+    let adopted = adopt_folded(bases, there, desired);
     let bases: Vec<&Value> = bases.iter().chain([&adopted]).collect();
     let mut merge = Merge {
-        wish,
+        desired,
         named,
         path: Vec::new(),
         edits: Vec::new(),
@@ -95,25 +95,25 @@ pub(super) fn plan(
         stayed: Vec::new(),
     };
     let outcome = merge
-        .value(&bases, there, Some(&wish.tree))?
+        .value(&bases, there, Some(&desired.tree))?
         .unwrap_or_default();
-    let mut record = common(&mut Vec::new(), &wish.tree, &outcome).unwrap_or_default();
+    let mut record = common(&mut Vec::new(), &desired.tree, &outcome).unwrap_or_default();
     for (id, entry) in merge.stayed {
         record["models"][id] = entry;
     }
     Ok(SyncPlan {
-        summary: summary(&merge.edits, merge.kept.len(), wish, &outcome),
+        summary: summary(&merge.edits, merge.kept.len(), desired, &outcome),
         edits: merge.edits,
         kept: merge.kept,
         record,
     })
 }
 
-/// Takes plain entries of folded models for ours though we have no record of them: those that the
-/// TypeScript system wrote.
-fn adopt_folded(bases: &[Value], there: Option<&Value>, wish: &DesiredProvider) -> Value {
+/// Treats plain entries of folded models as ours without a record of them: the TypeScript system
+/// wrote such entries.
+fn adopt_folded(bases: &[Value], there: Option<&Value>, desired: &DesiredProvider) -> Value {
     let mut adopted = Map::new();
-    for id in &wish.folded {
+    for id in &desired.folded {
         let model = |tree: &Value| tree.get("models")?.get(id).cloned();
         let plain = |entry: &Value| {
             let entry = entry.as_object();
@@ -128,12 +128,12 @@ fn adopt_folded(bases: &[Value], there: Option<&Value>, wish: &DesiredProvider) 
 }
 
 struct Merge<'a> {
-    wish: &'a DesiredProvider,
+    desired: &'a DesiredProvider,
     named: &'a BTreeSet<String>,
     path: Vec<String>,
-    edits: Vec<Edit>,
+    edits: Vec<ConfigEdit>,
     kept: Vec<String>,
-    /// Models of ours that stay though not wished for.
+    /// Models of ours that stay though they are not wanted.
     stayed: Vec<(String, Value)>,
 }
 
@@ -143,34 +143,34 @@ impl Merge<'_> {
         &mut self,
         bases: &[&Value],
         there: Option<&Value>,
-        wish: Option<&Value>,
-    ) -> Result<Option<Value>, NoObject> {
+        desired: Option<&Value>,
+    ) -> Result<Option<Value>, NotAnObject> {
         let ours = there.is_none_or(|there| bases.iter().any(|base| same(base, there)));
-        match (there, wish) {
+        match (there, desired) {
             (None, None) => Ok(None),
-            (Some(there), Some(wish)) if same(there, wish) => Ok(Some(there.clone())),
-            (None, Some(Value::Object(wish))) if self.path.len() < 2 => {
-                self.object(bases, &Map::new(), wish).map(Some)
+            (Some(there), Some(desired)) if same(there, desired) => Ok(Some(there.clone())),
+            (None, Some(Value::Object(desired))) if self.path.len() < 2 => {
+                self.object(bases, &Map::new(), desired).map(Some)
             }
-            (Some(Value::Object(there)), Some(Value::Object(wish)))
+            (Some(Value::Object(there)), Some(Value::Object(desired)))
                 if !is_one_value(&self.path) =>
             {
-                self.object(bases, there, wish).map(Some)
+                self.object(bases, there, desired).map(Some)
             }
             (Some(_), Some(Value::Object(_))) if self.path.len() < 2 => {
-                Err(NoObject(self.path.join(".")))
+                Err(NotAnObject(self.path.join(".")))
             }
             (Some(there), None) if self.stays(bases, there) => Ok(Some(there.clone())),
-            (there, wish) if ours => {
-                self.edits.push(Edit {
+            (there, desired) if ours => {
+                self.edits.push(ConfigEdit {
                     path: self.path.clone(),
                     from: there.cloned(),
-                    to: wish.cloned(),
+                    to: desired.cloned(),
                 });
-                Ok(wish.cloned())
+                Ok(desired.cloned())
             }
-            (there, wish) => {
-                if wish.is_some() || !bases.is_empty() {
+            (there, desired) => {
+                if desired.is_some() || !bases.is_empty() {
                     self.kept.push(self.path.join("."));
                 }
                 Ok(there.cloned())
@@ -182,14 +182,14 @@ impl Merge<'_> {
         &mut self,
         bases: &[&Value],
         there: &Map<String, Value>,
-        wish: &Map<String, Value>,
-    ) -> Result<Value, NoObject> {
+        desired: &Map<String, Value>,
+    ) -> Result<Value, NotAnObject> {
         let mut outcome = Map::new();
-        let more = there.keys().filter(|key| !wish.contains_key(*key));
-        for key in wish.keys().chain(more) {
+        let more = there.keys().filter(|key| !desired.contains_key(*key));
+        for key in desired.keys().chain(more) {
             self.path.push(key.clone());
             let bases: Vec<&Value> = bases.iter().filter_map(|base| base.get(key)).collect();
-            let value = self.value(&bases, there.get(key), wish.get(key))?;
+            let value = self.value(&bases, there.get(key), desired.get(key))?;
             self.path.pop();
             outcome.extend(value.map(|value| (key.clone(), value)));
         }
@@ -202,7 +202,7 @@ impl Merge<'_> {
         let ([models, id], Some(first)) = (self.path.as_slice(), bases.first()) else {
             return false;
         };
-        let stays = models == "models" && (!self.wish.complete || self.named.contains(id));
+        let stays = models == "models" && (!self.desired.complete || self.named.contains(id));
         if stays {
             let base = bases.iter().find(|base| same(base, there)).unwrap_or(first);
             self.stayed.push((id.clone(), Value::clone(base)));
@@ -211,11 +211,16 @@ impl Merge<'_> {
     }
 }
 
-fn summary(edits: &[Edit], kept: usize, wish: &DesiredProvider, outcome: &Value) -> Summary {
+fn summary(
+    edits: &[ConfigEdit],
+    kept: usize,
+    desired: &DesiredProvider,
+    outcome: &Value,
+) -> Summary {
     let models = edits
         .iter()
         .filter(|edit| edit.path.first().is_some_and(|key| key == "models"));
-    let whole = |edit: &&Edit| edit.path.len() == 2;
+    let whole = |edit: &&ConfigEdit| edit.path.len() == 2;
     let added = models
         .clone()
         .filter(whole)
@@ -235,7 +240,7 @@ fn summary(edits: &[Edit], kept: usize, wish: &DesiredProvider, outcome: &Value)
         removed,
         kept,
         priced: priced.count(),
-        skipped: wish
+        skipped: desired
             .models()
             .map_or(0, Map::len)
             .saturating_sub(added + updated),
@@ -256,12 +261,12 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The part of `wish`, which is at `path`, that `outcome` has as well.
-fn common(path: &mut Vec<String>, wish: &Value, outcome: &Value) -> Option<Value> {
-    match (wish, outcome) {
-        (Value::Object(wish), Value::Object(outcome)) if !is_one_value(path) => {
+/// The part of `desired`, which is at `path`, that `outcome` has as well.
+fn common(path: &mut Vec<String>, desired: &Value, outcome: &Value) -> Option<Value> {
+    match (desired, outcome) {
+        (Value::Object(desired), Value::Object(outcome)) if !is_one_value(path) => {
             let mut shared = Map::new();
-            for (key, value) in wish {
+            for (key, value) in desired {
                 let Some(there) = outcome.get(key) else {
                     continue;
                 };
@@ -271,7 +276,7 @@ fn common(path: &mut Vec<String>, wish: &Value, outcome: &Value) -> Option<Value
             }
             Some(shared.into())
         }
-        (wish, outcome) => same(wish, outcome).then(|| wish.clone()),
+        (desired, outcome) => same(desired, outcome).then(|| desired.clone()),
     }
 }
 

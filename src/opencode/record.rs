@@ -1,24 +1,25 @@
-//! Remembers what we wrote into which configuration, to tell our values from the user's.
+//! Records what we wrote into which configuration, to tell our values from the user's.
 //!
-//! One JSON file: configuration path to provider id to the values that are ours. There may be
-//! several: the intended ones are noted before the configuration is written, so that a run that is
-//! killed in between disowns nothing. Losing the file loses nothing but this knowledge: values that
-//! differ from ours then count as the user's.
+//! One JSON file: configuration path to provider id to lists of our values. There may be several
+//! lists: intended values are recorded before the configuration is written, so that a kill in between
+//! loses none. Without the file, values that differ from ours count as the user's.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Map, Value};
 
 use crate::file::replace;
 
-pub(super) struct Record {
+pub(super) struct ConfigRecord {
     file: PathBuf,
     value: Map<String, Value>,
 }
 
-impl Record {
-    /// Reads the record; one that cannot be read is an empty one.
+impl ConfigRecord {
+    /// Reads the record; one that cannot be read counts as empty.
     pub(super) fn read(state_dir: &Path) -> Self {
         let file = state_dir.join("opencode.json");
         let text = std::fs::read(&file).unwrap_or_default();
@@ -28,7 +29,7 @@ impl Record {
         }
     }
 
-    /// Where there is something of ours: configuration and provider.
+    /// All configurations and providers that hold values of ours.
     pub(super) fn places(&self) -> impl Iterator<Item = (&Path, &str)> {
         let configs = self.value.iter();
         configs.flat_map(|(config, providers)| {
@@ -44,18 +45,18 @@ impl Record {
         trees.cloned().unwrap_or_default()
     }
 
-    /// Notes what is about to be written.
+    /// Records what is about to be written.
     pub(super) fn intend(&mut self, config: &Path, provider: &str, ours: &Value) -> io::Result<()> {
         let mut trees = self.of(config, provider);
         if !trees.contains(ours) {
             trees.push(ours.clone());
         }
-        // More than this many kills in a row may disown something.
+        // After more kills in a row than this, some values may count as the user's.
         let excess = trees.len().saturating_sub(4);
         self.write(config, provider, trees.split_off(excess))
     }
 
-    /// Notes what is written now; touches the file only when that is news.
+    /// Records what was written; writes the file only if it changes.
     pub(super) fn keep(&mut self, config: &Path, provider: &str, ours: &Value) -> io::Result<()> {
         let trees = vec![ours.clone()];
         if self.of(config, provider) == trees {
@@ -64,7 +65,7 @@ impl Record {
         self.write(config, provider, trees)
     }
 
-    /// Notes that nothing of ours is left.
+    /// Records that nothing of ours is left.
     pub(super) fn forget(&mut self, config: &Path, provider: &str) -> io::Result<()> {
         if self.of(config, provider).is_empty() {
             return Ok(());

@@ -1,59 +1,67 @@
-//! Takes out of a configuration what we wrote into it, and nothing else.
+//! Removes from a configuration what we wrote into it, and nothing else.
 //!
-//! What still is as we wrote it goes; what the user changed or added stays, with the objects that
-//! hold it. The provider's entry goes with its last value, and `provider` with its last entry.
+//! Values that are still as we wrote them are removed; what the user changed or added stays, with the
+//! objects around it. An empty provider's entry is removed, and so is an empty `provider`.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::backup::{back_up, backups};
-use super::commit::{ATTEMPTS, Target, follow, lock, read};
-use super::document::{Document, EMPTY};
-use super::error::ConfigError;
-use super::inspect::inspect;
-use super::plan::same;
-use super::record::Record;
+use super::{
+    backup::{back_up, backups},
+    commit::{ATTEMPTS, ConfigTarget, Original, follow, lock, read},
+    document::{Document, EMPTY},
+    error::ConfigError,
+    inspect::inspect,
+    plan::same,
+    record::ConfigRecord,
+};
 use crate::file::replace;
 
-/// What was taken out, or would be.
+/// What was removed, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
-    /// The file itself, links followed.
+    /// The file, with links followed.
     pub config: PathBuf,
-    /// The keys that went, such as `provider.cursor-acp.models.auto`.
+    /// The removed keys, such as `provider.cursor-acp.models.auto`.
     pub removed: Vec<String>,
-    /// The keys of the provider that stay, as they are the user's.
+    /// The keys of the provider that stay, because they are the user's.
     pub kept: Vec<String>,
-    /// Where the old content is kept.
+    /// The backup of the old content.
     pub backup: Option<PathBuf>,
-    /// Every backup that is there now, oldest first; they are the user's.
+    /// All backups, oldest first; they are not removed.
     pub backups: Vec<PathBuf>,
-    /// Whether nothing was left of a file that we had made, so that it went as well.
+    /// Whether the file was deleted: we had created it, and nothing was left in it.
     pub deleted: bool,
 }
 
-/// Removes, or only says what it would remove. Blocks. `created` says that the file was ours.
+/// Removes, or only reports what it would remove. Blocking. `created`: whether we created the file.
+/// With `original`, the text before is restored byte for byte if nothing else wrote the file since.
 ///
 /// # Errors
-/// When the configuration cannot be read, understood or written; it is then as it was.
+/// When the configuration cannot be read, parsed or written; it is unchanged then.
 pub fn remove(
-    target: &Target,
+    target: &ConfigTarget,
     provider: &str,
     created: bool,
+    original: Option<&Original>,
     dry_run: bool,
 ) -> Result<Removal, ConfigError> {
     let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
     if dry_run {
-        let record = Record::read(&target.state_dir);
-        let (draft, _) = Draft::make(&config, &record.of(&config, provider), provider)?;
+        let record = ConfigRecord::read(&target.state_dir);
+        let (draft, _) = RemovalDraft::make(&config, &record.of(&config, provider), provider)?;
         return Ok(draft.into_removal(config, created, None));
     }
     let _lock = lock(&target.state_dir)?;
-    let mut record = Record::read(&target.state_dir);
+    let mut record = ConfigRecord::read(&target.state_dir);
     for _ in 0..ATTEMPTS {
-        let (draft, before) = Draft::make(&config, &record.of(&config, provider), provider)?;
+        let (mut draft, before) =
+            RemovalDraft::make(&config, &record.of(&config, provider), provider)?;
+        if let (Some(original), Some(before)) = (original, &before) {
+            draft.restore(&config, original, before);
+        }
         let io_error = || ConfigError::io(config.clone());
         let Some(found) = read(&config).map_err(io_error())? else {
             record.forget(&config, provider).map_err(io_error())?;
@@ -75,39 +83,39 @@ pub fn remove(
     Err(ConfigError::Unsteady(config))
 }
 
-/// Something of ours in a configuration.
+/// A provider of ours in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Written {
-    /// The file, links followed.
+pub struct OurEntry {
+    /// The file, with links followed.
     pub config: PathBuf,
     /// The provider's id in it.
     pub provider: String,
 }
 
-/// All that we wrote and that is still there. Blocking.
+/// All providers that we wrote and that are still there. Blocking.
 #[must_use]
-pub fn written(state_dir: &Path) -> Vec<Written> {
-    let record = Record::read(state_dir);
+pub fn written(state_dir: &Path) -> Vec<OurEntry> {
+    let record = ConfigRecord::read(state_dir);
     let is_there = |(config, provider): &(&Path, &str)| {
         inspect(config, provider).is_ok_and(|inspection| inspection.has_provider())
     };
     let there = record.places().filter(is_there);
     there
-        .map(|(config, provider)| Written {
+        .map(|(config, provider)| OurEntry {
             config: config.to_owned(),
             provider: provider.to_owned(),
         })
         .collect()
 }
 
-struct Draft {
+struct RemovalDraft {
     after: String,
     removed: Vec<String>,
     kept: Vec<String>,
 }
 
-impl Draft {
-    /// The edited text, and what it was made from.
+impl RemovalDraft {
+    /// The edited text, not yet written.
     fn make(
         config: &Path,
         ours: &[Value],
@@ -151,9 +159,19 @@ impl Draft {
         Ok((draft, before))
     }
 
+    /// Replaces the text by the original one, if that has the same content.
+    fn restore(&mut self, config: &Path, original: &Original, before: &[u8]) {
+        let value = |text: &str| Some(Document::parse(config, text).ok()?.value());
+        if let Some(text) = original.text(before)
+            && value(&text) == value(&self.after)
+        {
+            self.after = text;
+        }
+    }
+
     fn into_removal(self, config: PathBuf, created: bool, backup: Option<PathBuf>) -> Removal {
         Removal {
-            // Only to name them.
+            // Only to list them.
             backups: backups(&config).unwrap_or_default(),
             config,
             deleted: created && self.after == EMPTY,
@@ -164,7 +182,7 @@ impl Draft {
     }
 }
 
-/// What is left of a value once ours is gone; notes the paths that go.
+/// A value without ours; collects the removed paths.
 fn left(
     ours: &[&Value],
     there: &Value,
@@ -195,7 +213,7 @@ fn left(
     Some(rest.into())
 }
 
-/// The paths of the values that are no objects.
+/// The paths of the values that are not objects.
 fn leaves(value: Option<&Value>, path: &str) -> Vec<String> {
     match value {
         Some(Value::Object(map)) => {

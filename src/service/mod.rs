@@ -1,31 +1,34 @@
-//! Keeping the server running: the file that makes the system start it, as text, and where it goes.
-//!
-//! systemd's user manager on Linux, launchd on macOS. Starts nothing: the commands for that are for
-//! the user, who sees what they do.
+//! The file that makes the system keep the server running: a systemd user unit (Linux) or a launch
+//! agent (macOS), its path and the commands that start and stop it. Writes and starts nothing.
 
 use std::path::{Path, PathBuf};
 
 /// A file for the system's service manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Where it goes.
+    /// Its path.
     pub path: PathBuf,
-    /// What it says.
+    /// Its content.
     pub text: String,
     /// The command that starts the service, now and at every login.
     pub start: String,
-    /// The command that stops it for good.
+    /// The command that stops the service, also at later logins.
     pub stop: String,
 }
 
-/// The service that runs `program serve`. `config` is `~/.config` or its stand-in. `None` where we
-/// know of no service manager.
+/// The service that runs `program serve`, with this file as `--api-key-file`. `config` is `$XDG_CONFIG_HOME` or `~/.config`. `None` on
+/// other systems.
 #[must_use]
-pub fn service(program: &Path, home: &Path, config: &Path) -> Option<Service> {
+pub fn service(
+    program: &Path,
+    key_file: Option<&Path>,
+    home: &Path,
+    config: &Path,
+) -> Option<Service> {
     if cfg!(target_os = "linux") {
         let path = config.join("systemd/user/open-cursor.service");
         return Some(Service {
-            text: systemd(program),
+            text: systemd(program, key_file),
             start: "systemctl --user daemon-reload && systemctl --user enable --now open-cursor"
                 .into(),
             stop: "systemctl --user disable --now open-cursor".into(),
@@ -35,7 +38,7 @@ pub fn service(program: &Path, home: &Path, config: &Path) -> Option<Service> {
     if cfg!(target_os = "macos") {
         let path = home.join(format!("Library/LaunchAgents/{LABEL}.plist"));
         return Some(Service {
-            text: launchd(program, home),
+            text: launchd(program, key_file, home),
             start: format!("launchctl load -w {}", quoted(&path)),
             stop: format!("launchctl unload -w {}", quoted(&path)),
             path,
@@ -46,23 +49,28 @@ pub fn service(program: &Path, home: &Path, config: &Path) -> Option<Service> {
 
 const LABEL: &str = "open-cursor.serve";
 
-/// A user unit. What `serve` needs besides is in config.toml: units have no shell's environment.
-fn systemd(program: &Path) -> String {
-    let program = program.display().to_string();
-    let mut quoted = String::new();
-    for c in program.chars() {
-        match c {
-            '\\' | '"' => quoted.extend(['\\', c]),
-            '%' | '$' => quoted.extend([c, c]),
-            _ => quoted.push(c),
+/// A user unit. Settings belong in config.toml, since a unit has no shell's environment.
+fn systemd(program: &Path, key_file: Option<&Path>) -> String {
+    let quoted = |path: &Path| {
+        let mut quoted = String::from('"');
+        for c in path.display().to_string().chars() {
+            match c {
+                '\\' | '"' => quoted.extend(['\\', c]),
+                '%' | '$' => quoted.extend([c, c]),
+                _ => quoted.push(c),
+            }
         }
-    }
+        quoted + "\""
+    };
+    let program = quoted(program);
+    let key = key_file.map(|file| format!(" --api-key-file {}", quoted(file)));
+    let key = key.unwrap_or_default();
     format!(
         "[Unit]
 Description=open-cursor: Cursor's models for OpenAI-compatible clients
 
 [Service]
-ExecStart=\"{quoted}\" serve
+ExecStart={program} serve{key}
 WorkingDirectory=%h
 Restart=on-failure
 RestartSec=2
@@ -76,7 +84,7 @@ WantedBy=default.target
 }
 
 /// A launch agent.
-fn launchd(program: &Path, home: &Path) -> String {
+fn launchd(program: &Path, key_file: Option<&Path>, home: &Path) -> String {
     let text = |path: PathBuf| {
         let path = path.display().to_string();
         path.replace('&', "&amp;")
@@ -84,6 +92,11 @@ fn launchd(program: &Path, home: &Path) -> String {
             .replace('>', "&gt;")
     };
     let program = text(program.to_owned());
+    let key = key_file.map(|file| {
+        let file = text(file.to_owned());
+        format!("\n    <string>--api-key-file</string>\n    <string>{file}</string>")
+    });
+    let key = key.unwrap_or_default();
     let log = text(home.join("Library/Logs/open-cursor.log"));
     let home = text(home.to_owned());
     format!(
@@ -96,7 +109,7 @@ fn launchd(program: &Path, home: &Path) -> String {
   <key>ProgramArguments</key>
   <array>
     <string>{program}</string>
-    <string>serve</string>
+    <string>serve</string>{key}
   </array>
   <key>WorkingDirectory</key>
   <string>{home}</string>
@@ -126,10 +139,15 @@ mod tests {
 
     #[test]
     fn paths_are_escaped() {
-        let unit = systemd(Path::new("/home/a b/100% \"x\" $y/open-cursor"));
-        let line = "ExecStart=\"/home/a b/100%% \\\"x\\\" $$y/open-cursor\" serve\n";
+        let program = Path::new("/home/a b/100% \"x\" $y/open-cursor");
+        let unit = systemd(program, Some(Path::new("/k 1")));
+        let line = "ExecStart=\"/home/a b/100%% \\\"x\\\" $$y/open-cursor\" serve --api-key-file \"/k 1\"\n";
         assert!(unit.contains(line), "{unit}");
-        let plist = launchd(Path::new("/a & <b>/open-cursor"), Path::new("/Users/me"));
+        let plist = launchd(
+            Path::new("/a & <b>/open-cursor"),
+            None,
+            Path::new("/Users/me"),
+        );
         assert!(
             plist.contains("<string>/a &amp; &lt;b&gt;/open-cursor</string>"),
             "{plist}"

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use open_cursor::replay::{Emitter, Run};
@@ -42,8 +42,10 @@ fn delta(out: &Out<'_>, text: &str) -> Value {
 
 pub fn flood(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
-    let lines = format!("{}\n", delta(&out, "and on ")).repeat(64);
+    let started = Instant::now();
     loop {
+        let text = format!("{} ms and on, ", started.elapsed().as_millis());
+        let lines = format!("{}\n", delta(&out, &text)).repeat(64);
         out.raw(lines.as_bytes())?;
     }
 }

@@ -91,7 +91,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-hang", "", "no output at all", hostile::hang),
     ("fake-hang-after-text", "", "some text, then silence", hostile::hang_after_text),
     ("fake-hang-after-result", "", "a whole run, but does not exit", hostile::hang_after_result),
-    ("fake-flood", "", "deltas without end", hostile::flood),
+    ("fake-flood", "", "deltas without end, with the time of each", hostile::flood),
     ("fake-flood-", "1 4 50", "N MB of delta lines, then a result", hostile::flood_size),
     ("fake-stderr-flood", "", "8 MB on stderr before the answer", hostile::stderr_flood),
     ("fake-bad-utf8", "", "invalid bytes in a line of their own and in an answer", hostile::bad_utf8),

@@ -163,7 +163,7 @@ fn what_is_wrong_is_found() {
             "warning",
             "no open-cursor answers at http://127.0.0.1:9/v1",
         ),
-        ("models", "problem", "model list"),
+        ("models", "problem", "list of models"),
         ("create-chat", "problem", "no chat was created"),
     ] {
         let (is, message) = finding(&found, name);

@@ -207,14 +207,14 @@ async fn metrics_count_turns() {
         );
     }
     // Each name is documented.
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../docs/endpoints.md");
     for name in text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
     {
         assert!(
             readme.contains(&format!("`{name}`")),
-            "README.md lacks {name}"
+            "docs/endpoints.md lacks {name}"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! The loop guard through the whole server: it stops a loop and nothing else, and what it stops ends
-//! like any other answer.
+//! The loop guard through the whole server: what it stops ends like any other answer. Which calls it
+//! stops is tested in `boundary/guard/tests.rs`.
 
 use serde_json::{Value, json};
 
@@ -15,10 +15,6 @@ fn bash(command: &str, result: &str) -> (&'static str, Value, String) {
     ("bash", json!({ "command": command }), result.to_owned())
 }
 
-fn read(path: &str, result: &str) -> (&'static str, Value, String) {
-    ("read", json!({ "filePath": path }), result.to_owned())
-}
-
 fn edit(n: usize) -> (&'static str, Value, String) {
     let args = json!({"filePath": "/a", "oldString": n.to_string(), "newString": "x"});
     ("edit", args, "Edit applied successfully.".to_owned())
@@ -30,13 +26,7 @@ fn request(server: &TestServer, rounds: &[Round], next: (&str, Value)) -> Value 
     let call = json!({"name": name, "arguments": arguments});
     server.say(&[&format!("Again.\n<tool_call>{call}</tool_call>")]);
     let mut request = user("fake-play", "Do it.");
-    let mut tools = opencode_tools();
-    for name in ["lookup", "todoread"] {
-        let tool = json!({"type": "function", "function": {"name": name, "parameters":
-            {"type": "object", "properties": {"key": {"type": "string"}}}}});
-        tools.as_array_mut().unwrap().push(tool);
-    }
-    request["tools"] = tools;
+    request["tools"] = opencode_tools();
     let messages = request["messages"].as_array_mut().unwrap();
     for (n, round) in rounds.iter().enumerate() {
         let calls: Vec<Value> = round
@@ -75,139 +65,25 @@ async fn outcome(server: &TestServer, request: &Value) -> (String, usize) {
 #[tokio::test]
 async fn ordinary_work_goes_on() {
     let server = TestServer::start().await;
-    let rounds = |count: usize, round: &dyn Fn(usize) -> Round| -> Vec<Round> {
-        (0..count).map(round).collect()
-    };
-    let make = || ("bash", json!({"command": "make"}));
-    let lookup = |n: usize| {
-        (
-            "lookup",
-            json!({"key": n.to_string()}),
-            "nothing".to_owned(),
-        )
-    };
-    let broken = "error: it broke";
-    let cases: Vec<(&str, Vec<Round>, (&str, Value))> = vec![
-        (
-            "fifty calls of an MCP tool",
-            rounds(50, &|n| vec![lookup(n)]),
-            ("lookup", json!({"key": "50"})),
-        ),
-        (
-            "forty reads of files that speak of errors",
-            rounds(40, &|n| {
-                vec![read(&format!("/{n}"), "error: invalid, failed, not found")]
-            }),
-            ("read", json!({"filePath": "/40"})),
-        ),
-        (
-            "fifteen failing builds, an edit after each",
-            rounds(30, &|n| {
-                vec![if n % 2 == 0 {
-                    bash("make", broken)
-                } else {
-                    edit(n)
-                }]
-            }),
-            make(),
-        ),
-        (
-            "failing builds, an edit beside each",
-            rounds(15, &|n| vec![edit(n), bash("make", broken)]),
-            make(),
-        ),
-        (
-            "twenty passing test runs, an edit after each",
-            rounds(40, &|n| {
-                vec![if n % 2 == 0 {
-                    bash("make test", "ok")
-                } else {
-                    edit(n)
-                }]
-            }),
-            ("bash", json!({"command": "make test"})),
-        ),
-        (
-            "ten looks at the list",
-            rounds(10, &|_| vec![("todoread", json!({}), "[ ] one".to_owned())]),
-            ("todoread", json!({})),
-        ),
-        (
-            "one command, another output each time",
-            rounds(8, &|n| vec![bash("date", &n.to_string())]),
-            ("bash", json!({"command": "date"})),
-        ),
-        (
-            "different commands that all fail",
-            rounds(12, &|n| vec![bash(&format!("try {n}"), broken)]),
-            ("bash", json!({"command": "try 12"})),
-        ),
-        (
-            "two files in turn",
-            rounds(12, &|n| vec![read(&format!("/{}", n % 2), "text")]),
-            ("read", json!({"filePath": "/0"})),
-        ),
-        (
-            "two failures",
-            rounds(2, &|_| vec![bash("make", broken)]),
-            make(),
-        ),
-        (
-            "a failure among successes",
-            ["ok", broken, "ok", "ok"]
-                .map(|out| vec![bash("make", out)])
-                .to_vec(),
-            make(),
-        ),
-        (
-            "edits that found nothing, in different files",
-            rounds(6, &|n| {
-                let args = json!({"filePath": format!("/{n}"), "oldString": "a", "newString": "b"});
-                vec![(
-                    "edit",
-                    args,
-                    "Error: oldString not found in content".to_owned(),
-                )]
-            }),
-            ("read", json!({"filePath": "/5"})),
-        ),
-    ];
-    assert_eq!(cases.len(), 12);
-    for (what, rounds, next) in cases {
-        let request = request(&server, &rounds, next);
-        assert_eq!(
-            outcome(&server, &request).await,
-            ("Again.\n".to_owned(), 1),
-            "{what}"
-        );
-    }
+    let rounds: Vec<Round> = (0..15)
+        .map(|n| vec![edit(n), bash("make", "error: it broke")])
+        .collect();
+    let request = request(&server, &rounds, ("bash", json!({"command": "make"})));
+    assert_eq!(outcome(&server, &request).await, ("Again.\n".to_owned(), 1));
 }
 
 #[tokio::test]
 async fn a_loop_ends_with_its_reason() {
     let server = TestServer::start().await;
-    let cases = [
-        ("done", ""),
-        ("error: it broke", "an error"),
-        ("Error: command timed out", "timeout"),
-        ("EACCES: permission denied", "no permission"),
-        ("Error: ENOENT: no such file or directory", "not found"),
-        (
-            "The bash tool was called with invalid arguments: SchemaError",
-            "invalid arguments",
-        ),
-    ];
-    for (result, why) in cases {
-        let rounds = vec![vec![bash("make", result)]; 3];
-        let request = request(&server, &rounds, ("bash", json!({"command": "make"})));
-        let (text, calls) = outcome(&server, &request).await;
-        assert_eq!(calls, 0, "{result}");
-        assert!(text.starts_with("Again.\n"), "{text}");
-        assert!(
-            text.contains("\n\nStopped: `bash`") && text.contains(why),
-            "{text}"
-        );
-    }
+    let rounds = vec![vec![bash("make", "Error: command timed out")]; 3];
+    let request = request(&server, &rounds, ("bash", json!({"command": "make"})));
+    let (text, calls) = outcome(&server, &request).await;
+    assert_eq!(calls, 0);
+    assert!(text.starts_with("Again.\n"), "{text}");
+    assert!(
+        text.contains("\n\nStopped: `bash`") && text.contains("timeout"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -88,11 +88,28 @@ async fn a_stalled_client_stalls_the_agent() {
     let server = TestServer::start().await;
     let mut request = user("fake-flood", "hi");
     request["stream"] = json!(true);
-    let response = server.post(&request).await;
+    let mut response = server.post(&request).await;
     assert_eq!(response.status(), 200);
-    // The client reads nothing; the agent would print without end.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The agent prints without end, and the client reads nothing: every buffer fills.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(server.app.engine().running(), 1);
+    // What was buffered was printed early, and what follows it is printed now. With a buffer that
+    // grows, the agent would have printed all the time.
+    let (mut last, mut gap) = (0_u64, 0);
+    while last < 3000 {
+        let frame = response.body_mut().frame().await.unwrap().unwrap();
+        let text = std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
+        for (end, _) in text.match_indices(" ms and on") {
+            let digits = text[..end].rsplit(|c: char| !c.is_ascii_digit()).next();
+            let time = digits.unwrap().parse().unwrap_or(last);
+            gap = gap.max(time.saturating_sub(last));
+            last = last.max(time);
+        }
+    }
+    assert!(
+        gap > 1000,
+        "the agent was never held up for longer than {gap} ms"
+    );
     drop(response);
     wait_until("the end of the turn", || server.app.engine().running() == 0).await;
 }

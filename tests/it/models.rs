@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::Home;
-use open_cursor::models::{Listed, Request, group, parse, resolve};
+use open_cursor::models::{ListedModel, ModelRequest, group, parse, resolve};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -92,7 +92,10 @@ fn what_is_wrong_with_a_list_is_said() {
     for command in ["models", "sync-models"] {
         let (code, stdout, stderr) = run(&[command], &list);
         assert_eq!((code, stdout.as_str()), (1, ""), "{command}");
-        assert!(stderr.contains("offers this account no models"), "{stderr}");
+        assert!(
+            stderr.contains("offers no models for this account"),
+            "{stderr}"
+        );
     }
 }
 
@@ -123,9 +126,9 @@ fn the_real_list() {
     let families = group(&models);
     assert_eq!((models.len(), families.len()), (217, 35));
     for model in &models {
-        let request = Request {
+        let request = ModelRequest {
             model: Some(&model.id),
-            ..Request::default()
+            ..ModelRequest::default()
         };
         assert_eq!(
             resolve(request, &families, true).as_deref(),
@@ -140,7 +143,7 @@ fn the_real_list() {
                 .position(|m| m.id == id)
                 .is_some_and(|i| i % step == 0)
         };
-        let part: Vec<Listed> = models
+        let part: Vec<ListedModel> = models
             .iter()
             .filter(|model| seen(&model.id))
             .cloned()

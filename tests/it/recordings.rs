@@ -11,10 +11,7 @@ use serde_json::Value;
 use crate::support::{TestServer, user};
 
 fn recordings() -> Vec<PathBuf> {
-    let Some(dir) = std::env::var_os("OPEN_CURSOR_RECORDINGS") else {
-        println!("skipped: OPEN_CURSOR_RECORDINGS is not set");
-        return Vec::new();
-    };
+    let dir = std::env::var_os("OPEN_CURSOR_RECORDINGS").expect("OPEN_CURSOR_RECORDINGS");
     let dir = Path::new(&dir)
         .canonicalize()
         .expect("OPEN_CURSOR_RECORDINGS is a directory");
@@ -47,6 +44,7 @@ fn is_edited(file: &Path) -> bool {
 }
 
 #[tokio::test]
+#[ignore = "needs recordings of the real CLI: set OPEN_CURSOR_RECORDINGS to their directory"]
 async fn text_is_the_results_text() {
     let server = TestServer::start().await;
     for file in recordings() {
@@ -80,6 +78,7 @@ async fn text_is_the_results_text() {
 }
 
 #[tokio::test]
+#[ignore = "needs recordings of the real CLI: set OPEN_CURSOR_RECORDINGS to their directory"]
 async fn calls_are_valid_whatever_is_offered() {
     let server = TestServer::start().await;
     let mut calls = 0;
@@ -93,7 +92,5 @@ async fn calls_are_valid_whatever_is_offered() {
             calls += crate::support::Stream::parse(&answer.body).tool_calls.len();
         }
     }
-    if std::env::var_os("OPEN_CURSOR_RECORDINGS").is_some() {
-        assert!(calls > 20, "only {calls} calls");
-    }
+    assert!(calls > 20, "only {calls} calls");
 }

@@ -8,7 +8,7 @@ use crate::support::{Home, ended, wait_until};
 const CLIENT: &str = r#"
     echo "$OPENAI_BASE_URL"
     exec 3<>"/dev/tcp/127.0.0.1/$(echo "$OPENAI_BASE_URL" | sed 's/.*:\([0-9]*\).*/\1/')"
-    printf 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
+    printf 'GET /health HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n' "$OPENAI_API_KEY" >&3
     tail -n 1 <&3
     exit 7
 "#;
@@ -38,6 +38,70 @@ fn a_client_finds_a_server_and_nothing_is_written() {
     // It went away with the command.
     let pid = u32::try_from(health["pid"].as_u64().unwrap()).unwrap();
     assert!(!crate::support::process_exists(pid));
+}
+
+/// Whoever else finds the port of a server of `run` must not use it.
+#[test]
+fn the_server_of_run_has_a_key_of_its_own() {
+    let home = Home::new();
+    let script = CLIENT
+        .replace("$OPENAI_API_KEY", "open-cursor")
+        .replace("/health", "/v1/models");
+    let ended = home.run(&["run", "--agent", "replay", "--", "bash", "-c", &script]);
+    assert!(ended.stdout.contains("invalid_api_key"), "{ended:?}");
+    let key = || {
+        let args = [
+            "run",
+            "--agent",
+            "replay",
+            "--",
+            "printenv",
+            "OPENAI_API_KEY",
+        ];
+        home.run(&args).stdout
+    };
+    let keys = [key(), key()];
+    assert!(keys[0] != keys[1] && keys[0].trim().len() >= 32, "{keys:?}");
+}
+
+/// The user's other files are seen through the temporary directory, which is removed at the end.
+#[test]
+fn a_configuration_file_lasts_as_long_as_its_client() {
+    let home = Home::new();
+    let users = home.path().join(".pi/agent");
+    std::fs::create_dir_all(&users).unwrap();
+    std::fs::write(users.join("settings.json"), "mine").unwrap();
+    std::fs::write(users.join("models.json"), "mine, too").unwrap();
+    let script = "cd $PI_CODING_AGENT_DIR && pwd && cat settings.json models.json && touch new";
+    home.program("pi", &format!("#!/bin/sh\n{script}\n"));
+    let ended = home.run(&["run", "--agent", "replay", "--", "pi"]);
+    let (directory, content) = ended.stdout.split_once('\n').unwrap();
+    assert!(
+        content.contains("mine") && content.contains("openai-completions"),
+        "{ended:?}"
+    );
+    assert!(!content.contains("mine, too"), "{ended:?}");
+    assert!(!std::path::Path::new(directory).exists(), "{directory}");
+    assert_eq!(
+        std::fs::read_to_string(users.join("models.json")).unwrap(),
+        "mine, too"
+    );
+    let help = home.run(&["run", "--help-client", "pi"]);
+    assert!(
+        help.code == 0 && help.stdout.contains("PI_CODING_AGENT_DIR"),
+        "{help:?}"
+    );
+}
+
+#[test]
+fn a_missing_client_can_be_installed() {
+    let home = Home::new();
+    let path = home.path().join("bin");
+    let home = home.env("PATH", path);
+    let ended = home.run(&["run", "--agent", "replay", "--", "opencode"]);
+    assert_eq!(ended.code, 127);
+    let hint = "hint: install it with `npm install -g opencode-ai`";
+    assert!(ended.stderr.contains(hint), "{ended:?}");
 }
 
 #[test]
@@ -163,6 +227,7 @@ const IMPATIENT: &str = r#"
     exec 3<>"/dev/tcp/127.0.0.1/$(echo "$OPENAI_BASE_URL" | sed 's/.*:\([0-9]*\).*/\1/')"
     body='{"model":"replay-error-hang","stream":true,"messages":[{"role":"user","content":"x"}]}'
     printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' >&3
+    printf 'Authorization: Bearer %s\r\n' "$OPENAI_API_KEY" >&3
     printf 'Content-Length: %d\r\n\r\n%s' "${#body}" "$body" >&3
     read -r line <&3 && echo "$line"
     ps -axww -o args= | grep -c "[r]eplay-agent.*$PWD"

@@ -317,10 +317,10 @@ fn the_demo_shows_a_tool_loop() {
     let (code, stdout, stderr) = output(&mut open_cursor(&["demo", "--agent", "replay"]));
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(
-        stdout.contains("tool call: write") && stdout.contains("tool call: read"),
+        stdout.contains("call  write") && stdout.contains("call  read"),
         "{stdout}"
     );
-    assert!(stdout.contains("executed here: wrote"), "{stdout}");
+    assert!(stdout.contains("result  wrote"), "{stdout}");
 }
 
 #[test]

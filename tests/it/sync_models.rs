@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use open_cursor::models::{Listing, Origin, parse};
+use open_cursor::models::{Listing, ListingOrigin, parse};
 use open_cursor::opencode::{
-    ConfigError, DesiredProvider, Layout, Options, Target, commit, inspect, preview, remove,
+    ConfigError, ConfigTarget, DesiredProvider, Layout, Options, commit, inspect, preview, remove,
 };
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ pub(super) fn options(shape: Layout) -> Options {
     Options {
         provider: "cursor-acp".into(),
         base_url: "http://127.0.0.1:32124/v1".into(),
+        api_key: None,
         shape,
     }
 }
@@ -54,8 +55,8 @@ impl Place {
             .join("opencode.jsonc")
     }
 
-    pub(super) fn target(&self) -> Target {
-        Target {
+    pub(super) fn target(&self) -> ConfigTarget {
+        ConfigTarget {
             config: self.config(),
             state_dir: self.directory.path().join("state"),
         }
@@ -204,13 +205,13 @@ fn a_list_of_another_day_removes_nothing() {
     let place = Place::new(None);
     commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
     let mut listing = Listing::live(&parse("auto - Auto\n").unwrap());
-    listing.origin = Origin::Earlier;
+    listing.origin = ListingOrigin::Earlier;
     let earlier = DesiredProvider::new(&listing, &options(Layout::Plain));
     let before = place.text();
     assert_eq!(commit(&place.target(), &earlier).unwrap().plan.edits, []);
     assert_eq!(place.text(), before);
     // What stayed is still known to be ours.
-    listing.origin = Origin::Live;
+    listing.origin = ListingOrigin::Live;
     let live = DesiredProvider::new(&listing, &options(Layout::Plain));
     assert_eq!(
         commit(&place.target(), &live).unwrap().plan.summary.removed,
@@ -259,7 +260,7 @@ fn links_are_followed_and_modes_kept() {
 /// Neither waited for nor replaced: a device such as /dev/null would be gone for everybody.
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_is_left_alone() {
+fn what_is_not_a_regular_file_is_left_alone() {
     use std::os::unix::fs::FileTypeExt as _;
     let place = Place::new(None);
     let pipe = std::process::Command::new("mkfifo")
@@ -272,10 +273,10 @@ fn what_is_no_regular_file_is_left_alone() {
         commit(&target, &wish).unwrap_err(),
         preview(&target, &wish).unwrap_err(),
         inspect(&target.config, "cursor-acp").unwrap_err(),
-        remove(&target, "cursor-acp", true, false).unwrap_err(),
+        remove(&target, "cursor-acp", true, None, false).unwrap_err(),
     ];
     for error in errors {
-        assert!(error.to_string().contains("no regular file"), "{error}");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
     }
     assert!(fs::metadata(place.config()).unwrap().file_type().is_fifo());
     assert!(place.others().is_empty());

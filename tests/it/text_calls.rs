@@ -1,4 +1,5 @@
-//! Calls in the answer's text (rows F-50 to F-62), through the whole server.
+//! Calls in the answer's text (rows F-50 to F-62) through the whole server: one case per style. All
+//! forms are tested in `boundary/text_calls/tests.rs`.
 
 use serde_json::{Value, json};
 
@@ -52,122 +53,49 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_style_is_recovered_however_it_is_split() {
+async fn calls_are_recovered_however_they_are_split() {
     let server = TestServer::start().await;
     let weather = || ("get_weather".to_owned(), json!({"city": "Oslo"}));
     let read = || ("read".to_owned(), json!({"filePath": "/a"}));
-    let call = r#"<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>"#;
-    let json = r#"{"name": "get_weather", "arguments": {"city": "Oslo"}}"#;
-    let invoke =
-        "<invoke name=\"get_weather\">\n<parameter name=\"city\">Oslo</parameter>\n</invoke>";
-    let namespaced = ["invoke", "parameter"]
-        .iter()
-        .fold(invoke.to_owned(), |text, tag| {
-            let text = text.replace(&format!("<{tag}"), &format!("<ns:{tag}"));
-            text.replace(&format!("</{tag}"), &format!("</ns:{tag}"))
-        });
-    let code = "if a < b && c > d { \"<x>\" }\n&amp; </b>\n";
+    let protocol =
+        r#"<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>"#;
     let cases = [
-        (call.to_owned(), "", vec![weather()]),
+        // The protocol, XML, `invoke`, fenced JSON.
         (
-            format!("One moment.\n{call}"),
+            format!("One moment.\n{protocol}\n{protocol}"),
             "One moment.\n",
-            vec![weather()],
+            vec![weather(), weather()],
         ),
-        (format!("{call}\n{call}"), "", vec![weather(), weather()]),
         (
             "<read_file><path>/a</path></read_file>".to_owned(),
             "",
             vec![read()],
         ),
         (
-            format!(
-                "<write_to_file>\n<path>/b</path>\n<content>\n{code}</content>\n</write_to_file>"
-            ),
-            "",
-            vec![(
-                "write".to_owned(),
-                json!({"filePath": "/b", "content": code}),
-            )],
-        ),
-        (
-            "<execute_command>\n<command>make && echo ok</command>\n</execute_command>".to_owned(),
-            "",
-            vec![("bash".to_owned(), json!({"command": "make && echo ok"}))],
-        ),
-        (
-            "<search_files>\n<path>/src</path>\n<regex>a.*b</regex>\n</search_files>".to_owned(),
-            "",
-            vec![(
-                "grep".to_owned(),
-                json!({"pattern": "a.*b", "path": "/src"}),
-            )],
-        ),
-        (
-            "<attempt_completion>\n<result>\nAll done.\n</result>\n</attempt_completion>"
+            "<invoke name=\"get_weather\">\n<parameter name=\"city\">Oslo</parameter>\n</invoke>"
                 .to_owned(),
-            "All done.",
-            vec![],
-        ),
-        (invoke.to_owned(), "", vec![weather()]),
-        (
-            format!("<function_calls>\n{invoke}\n</function_calls>"),
             "",
             vec![weather()],
         ),
         (
-            format!("<ns:function_calls>\n{namespaced}\n</ns:function_calls>"),
-            "",
-            vec![weather()],
-        ),
-        (format!("```json\n{json}\n```"), "", vec![weather()]),
-        (
-            format!("Look:\n```tool_call\n{json}\n```\n"),
-            "Look:\n",
-            vec![weather()],
-        ),
-        (
-            "[Called tool: read({\"filePath\": \"/a\"})]".to_owned(),
+            "```json\n{\"name\": \"read\", \"arguments\": {\"filePath\": \"/a\"}}\n```".to_owned(),
             "",
             vec![read()],
+        ),
+        // A quoted call is text.
+        (
+            format!("Write `{protocol}` to call it."),
+            "Write `@` to call it.",
+            vec![],
         ),
     ];
     let request = request();
     for (said, text, calls) in cases {
+        let text = text.replace('@', protocol);
         for deltas in [vec![said.as_str()], split(&said)] {
             let (found_text, found) = answer(&server, &request, &deltas).await;
             assert_eq!(found, calls, "{said}");
             assert_eq!(found_text.trim(), text.trim(), "{said}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_is_no_call_stays_text() {
-    let server = TestServer::start().await;
-    let call = r#"<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>"#;
-    let json = r#"{"name": "get_weather", "arguments": {"city": "Oslo"}}"#;
-    let cases = [
-        format!("Write {call} to call it."),
-        format!("```\n{call}\n```\n"),
-        format!("~~~xml\n{call}\n~~~\nThat is how."),
-        format!("    {call}\n"),
-        format!("`{call}`"),
-        call.replace("get_weather", "launch_rockets"),
-        call.replace("</tool_call>", ""),
-        "<tool_call>not JSON</tool_call>".to_owned(),
-        "<unknown_tool><path>/a</path></unknown_tool>".to_owned(),
-        "<read_file><path>/a</path>".to_owned(),
-        "Use <read> and </read> around it.".to_owned(),
-        format!("Here is an example:\n```json\n{json}\n```\nGood luck."),
-        "a < b, c > d, <3 and a lone <".to_owned(),
-        "[Called tool: launch({})]".to_owned(),
-    ];
-    let request = request();
-    for said in cases {
-        for deltas in [vec![said.as_str()], split(&said)] {
-            let (text, calls) = answer(&server, &request, &deltas).await;
-            assert_eq!((text.as_str(), calls), (said.as_str(), vec![]));
         }
     }
 }

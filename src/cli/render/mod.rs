@@ -4,7 +4,7 @@
 mod progress;
 mod wrap;
 
-pub use progress::{Progress, progress};
+pub use progress::{Spinner, progress};
 pub use wrap::Wrapped;
 
 use std::{

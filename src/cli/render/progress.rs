@@ -15,20 +15,20 @@ const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '�
 
 /// Spins until it is dropped.
 #[must_use]
-pub struct Progress {
-    line: Arc<Mutex<Line>>,
+pub struct Spinner {
+    line: Arc<Mutex<SpinnerLine>>,
     task: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Line {
+struct SpinnerLine {
     text: String,
     drawn: bool,
 }
 
 /// Shows what the program waits for.
-pub fn progress(text: impl Into<String>) -> Progress {
-    let line = Arc::new(Mutex::new(Line {
+pub fn progress(text: impl Into<String>) -> Spinner {
+    let line = Arc::new(Mutex::new(SpinnerLine {
         text: text.into(),
         drawn: false,
     }));
@@ -46,10 +46,10 @@ pub fn progress(text: impl Into<String>) -> Progress {
             }
         })
     });
-    Progress { line, task }
+    Spinner { line, task }
 }
 
-impl Progress {
+impl Spinner {
     /// Replaces the text.
     pub fn set(&self, text: impl Into<String>) {
         self.locked(|line| line.text = text.into());
@@ -63,12 +63,12 @@ impl Progress {
         });
     }
 
-    fn locked(&self, change: impl FnOnce(&mut Line)) {
+    fn locked(&self, change: impl FnOnce(&mut SpinnerLine)) {
         change(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl Drop for Progress {
+impl Drop for Spinner {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();
@@ -81,7 +81,7 @@ impl Drop for Progress {
     }
 }
 
-impl Line {
+impl SpinnerLine {
     fn draw(&mut self, frame: char) {
         if self.text.is_empty() {
             return;

@@ -28,6 +28,11 @@ impl Wrapped {
         }
     }
 
+    /// Whether somebody watches.
+    pub fn is_on_terminal(&self) -> bool {
+        self.width.is_some()
+    }
+
     /// Prints all whole words of the text.
     pub fn text(&mut self, text: &str) {
         let printed = self.wrap(text);

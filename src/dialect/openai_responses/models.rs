@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::models::{Effort, Family, Limits, Listing, limits_of};
+use crate::models::{Effort, Family, Listing, ModelLimits, limits_of};
 
 /// Codex gives these to the model as its own; it has none of its own for models that we list.
 const INSTRUCTIONS: &str = "\
@@ -57,7 +57,7 @@ fn family(family: &Family) -> Value {
 }
 
 /// What can be said of any model. Members that only older versions demand are among it.
-fn model(slug: &str, name: &str, limits: Limits) -> Value {
+fn model(slug: &str, name: &str, limits: ModelLimits) -> Value {
     let mut info = json!({
         "slug": slug,
         "display_name": name,

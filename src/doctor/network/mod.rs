@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{Context, finding::Verdict};
-use proxy::Route;
+use proxy::ProxyRoute;
 
 /// Where the CLI connects to, unless one of `ENDPOINTS` is set.
 const CURSOR: &str = "https://api2.cursor.sh";
@@ -27,12 +27,12 @@ const STEP: Duration = Duration::from_secs(3);
 
 /// A name, or an address without brackets, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Host {
+struct HostPort {
     name: String,
     port: u16,
 }
 
-impl Host {
+impl HostPort {
     fn of(uri: &Uri, default_port: u16) -> Option<Self> {
         let name = uri.host()?.trim_start_matches('[').trim_end_matches(']');
         Some(Self {
@@ -42,7 +42,7 @@ impl Host {
     }
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, port } = self;
         if name.contains(':') {
@@ -58,7 +58,7 @@ enum ConnectError {
     #[error("the name {0} cannot be resolved: {1}")]
     Name(String, io::Error),
     #[error("{0} does not accept connections: {1}")]
-    Connection(Host, io::Error),
+    Connection(HostPort, io::Error),
     #[error("{0} within {seconds} s", seconds = STEP.as_secs())]
     Timeout(String),
 }
@@ -75,21 +75,21 @@ pub(super) async fn check(context: &Context) -> Verdict {
         .unwrap_or(CURSOR);
     let uri = url.parse::<Uri>().ok();
     let uri = uri.filter(|uri| uri.scheme_str() == Some("https"));
-    let Some(cursor) = uri.and_then(|uri| Host::of(&uri, 443)) else {
+    let Some(cursor) = uri.and_then(|uri| HostPort::of(&uri, 443)) else {
         return Verdict::info(format!("not checked: {url} is not an https:// address"));
     };
     let (host, label, hint) = match proxy::route(get, &cursor) {
-        Route::Direct => (
+        ProxyRoute::Direct => (
             &cursor,
             cursor.to_string(),
             "check the network; behind a proxy, set HTTPS_PROXY",
         ),
-        Route::Proxy(ref proxy) => (
+        ProxyRoute::Proxy(ref proxy) => (
             &proxy.host.clone(),
             format!("the proxy for {cursor}, {proxy},"),
             "check the proxy's address, or unset the variable",
         ),
-        Route::Unknown(why) => return Verdict::info(format!("not checked: {why}")),
+        ProxyRoute::Unknown(why) => return Verdict::info(format!("not checked: {why}")),
     };
     let started = Instant::now();
     match connect(host).await {
@@ -102,7 +102,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
 }
 
 /// Connects, and closes the connection.
-async fn connect(host: &Host) -> Result<(), ConnectError> {
+async fn connect(host: &HostPort) -> Result<(), ConnectError> {
     let lookup = lookup_host((host.name.as_str(), host.port));
     let addresses: Vec<_> = timeout(STEP, lookup)
         .await

@@ -4,14 +4,14 @@ use std::fmt;
 
 use hyper::Uri;
 
-use super::Host;
+use super::HostPort;
 
 /// The variables that name a proxy for `https://`; the first one that is set counts.
 const PROXIES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 const EXCEPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum ProxyRoute {
     Direct,
     Proxy(Proxy),
     /// The variable names a proxy that only the agent can use, or no proxy at all; why.
@@ -21,7 +21,7 @@ pub(super) enum Route {
 /// An HTTP proxy. Shown without its credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Proxy {
-    pub(super) host: Host,
+    pub(super) host: HostPort,
     variable: &'static str,
 }
 
@@ -31,32 +31,32 @@ impl fmt::Display for Proxy {
     }
 }
 
-pub(super) fn route<'e>(get: impl Fn(&str) -> Option<&'e str>, host: &Host) -> Route {
+pub(super) fn route<'e>(get: impl Fn(&str) -> Option<&'e str>, host: &HostPort) -> ProxyRoute {
     let exceptions = EXCEPTIONS.iter().find_map(|name| get(name));
     if exceptions.is_some_and(|list| is_exception(list, host)) {
-        return Route::Direct;
+        return ProxyRoute::Direct;
     }
     let named = PROXIES
         .iter()
         .find_map(|name| Some((*name, get(name)?.trim())));
     let Some((variable, url)) = named else {
-        return Route::Direct;
+        return ProxyRoute::Direct;
     };
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     if scheme != "http" {
-        return Route::Unknown(format!(
+        return ProxyRoute::Unknown(format!(
             "only the agent can use the `{scheme}` proxy that {variable} names"
         ));
     }
     let uri = format!("http://{rest}").parse::<Uri>();
-    match uri.ok().and_then(|uri| Host::of(&uri, 80)) {
-        Some(host) => Route::Proxy(Proxy { host, variable }),
-        None => Route::Unknown(format!("{variable} is not the address of a proxy")),
+    match uri.ok().and_then(|uri| HostPort::of(&uri, 80)) {
+        Some(host) => ProxyRoute::Proxy(Proxy { host, variable }),
+        None => ProxyRoute::Unknown(format!("{variable} is not the address of a proxy")),
     }
 }
 
 /// `NO_PROXY`: names, which stand for the names below them too, addresses, or `*` for all.
-fn is_exception(list: &str, host: &Host) -> bool {
+fn is_exception(list: &str, host: &HostPort) -> bool {
     let entries = list.split(|c: char| c == ',' || c.is_whitespace());
     entries.filter(|entry| !entry.is_empty()).any(|entry| {
         let (name, port) = match entry.rsplit_once(':') {
@@ -75,14 +75,14 @@ fn is_exception(list: &str, host: &Host) -> bool {
 mod tests {
     use super::*;
 
-    fn cursor() -> Host {
-        Host {
+    fn cursor() -> HostPort {
+        HostPort {
             name: "api2.cursor.sh".to_owned(),
             port: 443,
         }
     }
 
-    fn of(env: &[(&str, &'static str)]) -> Route {
+    fn of(env: &[(&str, &'static str)]) -> ProxyRoute {
         let get = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
         route(get, &cursor())
     }
@@ -96,18 +96,18 @@ mod tests {
             ("http://[::1]:1", "[::1]:1"),
             ("http://a:b%40c@p:1", "p:1"),
         ] {
-            let Route::Proxy(proxy) = of(&[("HTTPS_PROXY", url)]) else {
+            let ProxyRoute::Proxy(proxy) = of(&[("HTTPS_PROXY", url)]) else {
                 panic!("{url}");
             };
             assert_eq!(proxy.to_string(), format!("{shown} (HTTPS_PROXY)"));
         }
         for url in ["socks5://p:1", "https://p:1", "http://", "a b"] {
             assert!(
-                matches!(of(&[("all_proxy", url)]), Route::Unknown(_)),
+                matches!(of(&[("all_proxy", url)]), ProxyRoute::Unknown(_)),
                 "{url}"
             );
         }
-        assert_eq!(of(&[("HTTP_PROXY", "http://p:1")]), Route::Direct);
+        assert_eq!(of(&[("HTTP_PROXY", "http://p:1")]), ProxyRoute::Direct);
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             ("::1", false),
         ] {
             let route = of(&[("https_proxy", "http://p:1"), ("no_proxy", list)]);
-            assert_eq!(route == Route::Direct, direct, "{list}");
+            assert_eq!(route == ProxyRoute::Direct, direct, "{list}");
         }
     }
 }

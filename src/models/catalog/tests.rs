@@ -8,7 +8,7 @@ const LONGER: &str = "auto - Auto\ngpt-5.2 - GPT-5.2\ngpt-6 - GPT-6\n";
 fn catalog(
     answers: &'static [Result<&'static str, &'static str>],
     file: Option<PathBuf>,
-) -> (Arc<Catalog>, Arc<AtomicUsize>) {
+) -> (Arc<ModelCatalog>, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
     let fetch = move || {
@@ -20,13 +20,13 @@ fn catalog(
             answers[turn].map(str::to_owned)
         }
     };
-    (Arc::new(Catalog::new(fetch, file)), asked)
+    (Arc::new(ModelCatalog::new(fetch, file)), asked)
 }
 
-fn named(model: &str) -> Request<'_> {
-    Request {
+fn named(model: &str) -> ModelRequest<'_> {
+    ModelRequest {
         model: Some(model),
-        ..Request::default()
+        ..ModelRequest::default()
     }
 }
 
@@ -80,7 +80,7 @@ async fn auto_needs_no_list() {
 async fn without_the_agent_names_are_handed_on() {
     let (catalog, asked) = catalog(&[Err("no agent"), Ok(LIST)], None);
     let listing = catalog.list().await;
-    assert_eq!(listing.origin, Origin::Builtin);
+    assert_eq!(listing.origin, ListingOrigin::Builtin);
     assert_eq!(listing.problem.as_deref(), Some("no agent"));
     assert_eq!(
         catalog.resolve(named("gpt-9")).await.as_deref(),
@@ -92,7 +92,7 @@ async fn without_the_agent_names_are_handed_on() {
         "a failure is not repeated at once"
     );
     tokio::time::sleep(RETRY).await;
-    assert_eq!(catalog.list().await.origin, Origin::Live);
+    assert_eq!(catalog.list().await.origin, ListingOrigin::Live);
     assert!(catalog.resolve(named("gpt-9")).await.is_err());
 }
 
@@ -107,7 +107,7 @@ async fn a_failed_refresh_keeps_the_list_but_not_its_authority() {
     let listing = catalog.list().await;
     assert_eq!(
         (listing.origin, listing.entries().count()),
-        (Origin::Earlier, 2)
+        (ListingOrigin::Earlier, 2)
     );
     assert_eq!(
         catalog.resolve(named("gpt-9")).await.as_deref(),
@@ -126,7 +126,7 @@ async fn the_disk_serves_the_next_start() {
     let listing = offline.list().await;
     assert_eq!(
         (listing.origin, listing.entries().count()),
-        (Origin::Earlier, 2)
+        (ListingOrigin::Earlier, 2)
     );
     assert_eq!(listing.problem.as_deref(), Some("offline"));
 }
@@ -136,6 +136,6 @@ async fn who_gives_up_waiting_blocks_nobody() {
     let (catalog, asked) = catalog(&[Ok(LIST)], None);
     let impatient = tokio::time::timeout(Duration::from_millis(1), catalog.list()).await;
     assert!(impatient.is_err());
-    assert_eq!(catalog.list().await.origin, Origin::Live);
+    assert_eq!(catalog.list().await.origin, ListingOrigin::Live);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }

@@ -1,7 +1,7 @@
-use super::*;
-use crate::models::family::group;
-use crate::models::list::parse;
 use proptest::prelude::*;
+
+use super::*;
+use crate::models::{family::group, list::parse};
 
 const LIST: &str = "auto - Auto (default)
 composer-2.5 - Composer 2.5
@@ -31,10 +31,10 @@ fn families() -> Vec<Family> {
 }
 
 fn model(name: &str, effort: Option<&str>) -> Result<String, UnknownModel> {
-    let request = Request {
+    let request = ModelRequest {
         model: Some(name),
         reasoning_effort: effort,
-        ..Request::default()
+        ..ModelRequest::default()
     };
     resolve(request, &families(), true)
 }
@@ -132,7 +132,7 @@ fn efforts_choose_where_they_may() {
 
 #[test]
 fn the_literal_field_wins() {
-    let request = Request {
+    let request = ModelRequest {
         model: Some("cursor-acp/gpt-5.5"),
         cursor_model: Some(" gpt-5.2 "),
         reasoning_effort: Some("high"),
@@ -141,7 +141,7 @@ fn the_literal_field_wins() {
         resolve(request, &families(), true).as_deref(),
         Ok("gpt-5.2")
     );
-    let blank = Request {
+    let blank = ModelRequest {
         cursor_model: Some(" "),
         ..request
     };
@@ -153,9 +153,9 @@ fn the_literal_field_wins() {
 
 #[test]
 fn an_incomplete_list_lets_names_through() {
-    let named = |name| Request {
+    let named = |name| ModelRequest {
         model: Some(name),
-        ..Request::default()
+        ..ModelRequest::default()
     };
     let handed = |name| resolve(named(name), &families(), false);
     assert_eq!(handed("gpt-9-turbo").as_deref(), Ok("gpt-9-turbo"));
@@ -165,7 +165,7 @@ fn an_incomplete_list_lets_names_through() {
         Ok("x[y=z]")
     );
     assert_eq!(
-        resolve(Request::default(), &[], false).as_deref(),
+        resolve(ModelRequest::default(), &[], false).as_deref(),
         Ok("auto")
     );
     for hostile in ["--force", "a b", "a\nb", "-"] {

@@ -1,10 +1,12 @@
 use super::*;
-use crate::models::{Listing, parse};
-use crate::opencode::{DesiredProvider, Layout, Options, PROVIDER, commit};
+use crate::{
+    models::{Listing, parse},
+    opencode::{DesiredProvider, Layout, Options, PROVIDER, commit},
+};
 
 struct Home {
     dir: tempfile::TempDir,
-    target: Target,
+    target: ConfigTarget,
 }
 
 fn home(text: Option<&str>) -> Home {
@@ -13,7 +15,7 @@ fn home(text: Option<&str>) -> Home {
     if let Some(text) = text {
         std::fs::write(&config, text).unwrap();
     }
-    let target = Target {
+    let target = ConfigTarget {
         config,
         state_dir: dir.path().join("state"),
     };
@@ -26,10 +28,11 @@ impl Home {
         let options = Options {
             provider: PROVIDER.to_owned(),
             base_url: "http://127.0.0.1:5/v1".to_owned(),
+            api_key: None,
             shape: Layout::Variants,
         };
-        let wish = DesiredProvider::new(&Listing::live(&parse(list).unwrap()), &options);
-        commit(&self.target, &wish).unwrap();
+        let desired = DesiredProvider::new(&Listing::live(&parse(list).unwrap()), &options);
+        commit(&self.target, &desired).unwrap();
     }
 
     fn text(&self) -> String {
@@ -37,7 +40,7 @@ impl Home {
     }
 
     fn remove(&self) -> Removal {
-        remove(&self.target, PROVIDER, false, false).unwrap()
+        remove(&self.target, PROVIDER, false, None, false).unwrap()
     }
 }
 
@@ -120,9 +123,9 @@ fn a_file_of_ours_goes_with_its_content() {
     let home = home(None);
     home.install();
     let before = home.text();
-    let planned = remove(&home.target, PROVIDER, true, true).unwrap();
+    let planned = remove(&home.target, PROVIDER, true, None, true).unwrap();
     assert!(planned.deleted && home.text() == before);
-    let removal = remove(&home.target, PROVIDER, true, false).unwrap();
+    let removal = remove(&home.target, PROVIDER, true, None, false).unwrap();
     assert!(removal.deleted && !home.target.config.exists());
     assert!(home.dir.path().join("state").exists());
     assert_eq!(home.remove().removed, [""; 0]);
