@@ -3,7 +3,6 @@
 import sys
 
 import opencode_run
-import opencode_sessions
 import opencode_tools
 import opencode_variants
 from harness import check, main, step
@@ -103,7 +102,6 @@ def proof(server, scratch):
     opencode_tools.proof(opencode, server)
     opencode_run.proof(opencode, BINARY, scratch)
     opencode_variants.proof(opencode, BINARY, scratch)
-    opencode_sessions.proof(opencode, BINARY, scratch)
     with step("not logged in: an error that says so, no answer", SECONDS):
         error(opencode, "replay-error-login", "log")
     with step("usage limit: shown at once, not retried for 75 s", 30):

@@ -144,6 +144,14 @@ impl Agent {
         }
     }
 
+    /// Finds out, beside the server, whether tools can be served to runs. Takes up to seconds; until
+    /// then none are.
+    pub async fn learn_serving(&self) {
+        if let Kind::Print(agent) = &self.kind {
+            agent.learn_serving().await;
+        }
+    }
+
     /// Makes sure, beside the server, that runs find the user's login. Takes seconds.
     pub async fn verify_login(&self) {
         if let Kind::Print(agent) = &self.kind {

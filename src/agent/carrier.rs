@@ -8,7 +8,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -29,6 +29,9 @@ pub(super) struct Carrier {
     file: Option<PathBuf>,
     version: String,
     state: Mutex<Known>,
+    /// Whether the CLI's help names the option that lets it load our server; nothing if it was not
+    /// asked yet.
+    has_option: OnceLock<bool>,
     /// How many runs in a row finished without a look at the tools.
     unlisted: AtomicU32,
 }
@@ -57,13 +60,23 @@ impl Carrier {
             file,
             version,
             state: Mutex::new(known.filter(is_fresh).unwrap_or_default()),
+            has_option: OnceLock::new(),
             unlisted: AtomicU32::new(0),
         }
     }
 
-    /// Why served tools do not reach the agent, if that was seen.
+    /// Why served tools do not reach the agent, as far as is known.
     pub fn refusal(&self) -> Option<String> {
-        self.lock().refusal.clone()
+        match self.has_option.get() {
+            None => Some("the agent was not asked yet".to_owned()),
+            Some(false) => Some("the agent has no option --approve-mcps".to_owned()),
+            Some(true) => self.lock().refusal.clone(),
+        }
+    }
+
+    /// Reads what the CLI prints as its help.
+    pub fn read_help(&self, help: &str) {
+        let _ = self.has_option.set(help.contains("--approve-mcps"));
     }
 
     /// Whether `--allowed-tools` may be given.
@@ -164,7 +177,12 @@ mod tests {
         let program = dir.path().join("agent");
         fs::write(&program, "1").unwrap();
         let file = dir.path().join("cache/carriers.json");
-        let open = || Carrier::open(Some(file.clone()), &program);
+        let open = || {
+            let carrier = Carrier::open(Some(file.clone()), &program);
+            assert!(carrier.refusal().is_some(), "nothing was asked");
+            carrier.read_help("  --approve-mcps   Automatically approve all MCP servers");
+            carrier
+        };
         assert_eq!(open().refusal(), None);
         open().refused("it did not ask for them");
         open().refused_allowed_tools();
@@ -174,7 +192,12 @@ mod tests {
 
         let other = dir.path().join("other");
         fs::write(&other, "1").unwrap();
-        assert_eq!(Carrier::open(Some(file.clone()), &other).refusal(), None);
+        let other = Carrier::open(Some(file.clone()), &other);
+        other.read_help("--approve-mcps");
+        assert_eq!(other.refusal(), None);
+        let older = Carrier::open(None, &program);
+        older.read_help("--print");
+        assert!(older.refusal().is_some());
 
         let mut all = read(&file).unwrap();
         all.values_mut()

@@ -1,4 +1,4 @@
-//! `open-cursor help`: the help of a command, or a page of the reference (`docs/`).
+//! `open-cursor help`: the help of a command, or a page of the reference (`topics/`).
 
 use std::process::ExitCode;
 
@@ -8,16 +8,13 @@ use super::{Cli, render};
 
 /// The pages, by topic. Tests hold them to the program.
 pub(super) const TOPICS: &[(&str, &str)] = &[
-    ("clients", include_str!("../../docs/clients.md")),
-    ("endpoints", include_str!("../../docs/endpoints.md")),
-    ("settings", include_str!("../../docs/settings.md")),
-    ("fence", include_str!("../../docs/fence.md")),
-    (
-        "troubleshooting",
-        include_str!("../../docs/troubleshooting.md"),
-    ),
-    ("limits", include_str!("../../docs/limits.md")),
-    ("architecture", include_str!("../../docs/architecture.md")),
+    ("clients", include_str!("topics/clients.md")),
+    ("endpoints", include_str!("topics/endpoints.md")),
+    ("settings", include_str!("topics/settings.md")),
+    ("fence", include_str!("topics/fence.md")),
+    ("troubleshooting", include_str!("topics/troubleshooting.md")),
+    ("limits", include_str!("topics/limits.md")),
+    ("architecture", include_str!("topics/architecture.md")),
 ];
 
 /// Show the help of a command, or a page of the reference

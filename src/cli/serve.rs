@@ -123,6 +123,9 @@ impl Site {
                 "name the program `cursor-agent`, or leave --agent out to find it",
             ));
         }
+        if settings.turns == Turns::Parked {
+            agent.learn_serving().await;
+        }
         if settings.turns == Turns::Parked
             && let Some(problem) = agent.serving_problem()
         {
@@ -203,6 +206,9 @@ impl Running {
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
+        // Beside the first requests, which start runs that don't wait.
+        let asked = agent.clone();
+        tokio::spawn(async move { asked.learn_serving().await });
         let engine = Engine::new(agent, config, models_cache);
         let dialects = dialect::all(settings.responses_store);
         let app = Arc::new(App::new(engine, http, dialects));

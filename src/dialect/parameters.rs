@@ -1,5 +1,5 @@
 //! What becomes of each request parameter: one table for each dialect, checked on every request,
-//! listed by `GET /v1/parameters` and shown in docs/endpoints.md.
+//! listed by `GET /v1/parameters` and shown in src/cli/topics/endpoints.md.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

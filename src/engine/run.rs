@@ -298,7 +298,7 @@ impl<S: Source> Run<S> {
     /// The agent ended without a result: what is pending goes out, and text that was held back.
     async fn broken(&mut self, error: AgentError, answer: &mut Answer<'_>) -> Pause {
         if let AgentError::NotServed { message } = &error {
-            tracing::warn!(parent: &self.span, "the agent does not take the client's tools: {message}");
+            tracing::info!(parent: &self.span, "the run is started again without served tools: {message}");
             return Pause::NotServed;
         }
         while let Some(event) = self.backlog.pop_front() {

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the server did since its start, for Prometheus. docs/endpoints.md documents the names.
+//! `GET /metrics`: what the server did since its start, for Prometheus. src/cli/topics/endpoints.md documents the names.
 //!
 //! The values of labels are fixed, except for models: a client can ask for any name, so their number
 //! is bounded.

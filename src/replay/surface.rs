@@ -67,6 +67,11 @@ pub trait Repertoire {
         Some(ALLOWED_TOOLS)
     }
 
+    /// What `--help` prints.
+    fn help(&self) -> &str {
+        HELP
+    }
+
     /// Plays a run and returns its exit code.
     ///
     /// # Errors
@@ -155,7 +160,7 @@ fn dispatch(
     };
     match command {
         "version" => writeln!(stdout, "{VERSION}")?,
-        "help" => stdout.write_all(HELP.as_bytes())?,
+        "help" => stdout.write_all(agent.help().as_bytes())?,
         "models" => list_models(agent, stdout)?,
         "status" if args.format.as_deref() == Some("json") => status(stdout)?,
         "create-chat" => writeln!(stdout, "{}", uuid())?,

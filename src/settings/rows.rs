@@ -1,7 +1,7 @@
 //! Every setting, a row each: the only place to touch when one is added.
 //!
 //! A row makes the field, the flag with its help, the variable, the key of the configuration file,
-//! the line of `open-cursor config`, and the check of each text. The table of docs/settings.md is tested against
+//! the line of `open-cursor config`, and the check of each text. The table of src/cli/topics/settings.md is tested against
 //! these rows.
 
 use std::{

@@ -91,12 +91,12 @@ fn every_default_is_a_value_and_every_name_is_used_once() {
 
 #[test]
 fn the_readme_has_a_line_for_every_setting() {
-    let readme = include_str!("../../docs/settings.md");
+    let readme = include_str!("../cli/topics/settings.md");
     for row in ROWS {
         let value = row.value_name.replace('|', "\\|");
         let begin = format!("| `--{} {value}`", row.name);
         let line = readme.lines().find(|line| line.starts_with(&begin));
-        let line = line.unwrap_or_else(|| unreachable!("docs/settings.md lacks {begin}"));
+        let line = line.unwrap_or_else(|| unreachable!("src/cli/topics/settings.md lacks {begin}"));
         for text in row.env.iter().chain(&row.default) {
             assert!(line.contains(&format!("`{text}`")), "{line} lacks {text}");
         }

@@ -129,6 +129,10 @@ impl Fake {
 }
 
 impl Repertoire for Fake {
+    fn help(&self) -> &str {
+        "Usage: agent [options]\n\n  --approve-mcps  Automatically approve all MCP servers\n"
+    }
+
     fn models(&self) -> Vec<Model> {
         SCENARIOS
             .iter()

@@ -62,9 +62,9 @@ fn completions_and_manual_pages() {
 #[test]
 fn json_is_documented() {
     let readme = concat!(
-        include_str!("../../docs/clients.md"),
-        include_str!("../../docs/settings.md"),
-        include_str!("../../docs/troubleshooting.md"),
+        include_str!("../../src/cli/topics/clients.md"),
+        include_str!("../../src/cli/topics/settings.md"),
+        include_str!("../../src/cli/topics/troubleshooting.md"),
     );
     let home = Home::new().env("CURSOR_AGENT_EXECUTABLE", "replay");
     for command in [

@@ -207,14 +207,14 @@ async fn metrics_count_turns() {
         );
     }
     // Each name is documented.
-    let readme = include_str!("../../docs/endpoints.md");
+    let readme = include_str!("../../src/cli/topics/endpoints.md");
     for name in text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
     {
         assert!(
             readme.contains(&format!("`{name}`")),
-            "docs/endpoints.md lacks {name}"
+            "src/cli/topics/endpoints.md lacks {name}"
         );
     }
 }

@@ -79,7 +79,7 @@ fn table() -> String {
 #[test]
 fn the_readme_shows_the_table() {
     const MARKER: &str = "the_readme_shows_the_table` -->\n";
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/endpoints.md");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/topics/endpoints.md");
     let readme = std::fs::read_to_string(&file).unwrap();
     let (head, rest) = readme.split_once(MARKER).unwrap();
     let (shown, tail) = rest.split_once("\n<!-- /parameters -->").unwrap();

@@ -111,6 +111,18 @@ impl PrintAgent {
         }
     }
 
+    /// Asks the program whether it can load a server of tools.
+    pub(in crate::agent) async fn learn_serving(&self) {
+        if self.shared.endpoint.is_some() {
+            let Shared { program, env, .. } = &*self.shared;
+            let reply = program
+                .query(&["--help"], env, Path::new("/"), STATUS)
+                .await;
+            let help = reply.map(|reply| reply.stdout).unwrap_or_default();
+            self.shared.carrier.read_help(&help);
+        }
+    }
+
     /// Where tools are served to runs.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         self.shared.endpoint.as_ref()

@@ -64,7 +64,7 @@ impl PrintRun {
         let files = files::write(request.files, &slot.dirs().tmp()).await?;
         let own = slot.dirs().workspace();
         let endpoint = agent.endpoint().filter(|_| !request.tools.is_empty());
-        let served = endpoint.map(|endpoint| ServedTools::new(endpoint.offer(&request.tools)));
+        let mut served = endpoint.map(|endpoint| ServedTools::new(endpoint.offer(&request.tools)));
         let site = Site {
             workspace: request.workspace.unwrap_or_else(|| own.clone()),
             files,
@@ -80,7 +80,8 @@ impl PrintRun {
             prompt: prompt(&site).into(),
             tap: request.tap,
         };
-        if let Some(served) = &served {
+        if let Some(served) = &mut served {
+            served.relocate(&command.workspace, &site.workspace);
             served.configure(&command.workspace).map_err(refused)?;
         }
         let (output, enclosure) = enter(&agent, &command, &slot).await?;

@@ -45,6 +45,8 @@ pub(super) struct ServedTools {
     announced: HashSet<String>,
     /// How many calls wait for their results.
     waiting: usize,
+    /// The agent's directory and the client's: paths of the one in arguments mean the other.
+    places: Option<(String, String)>,
 }
 
 impl ServedTools {
@@ -55,7 +57,17 @@ impl ServedTools {
             deadline: None,
             announced: HashSet::new(),
             waiting: 0,
+            places: None,
         }
+    }
+
+    /// The agent works in `own`, and its calls are about `clients`. Models name files by the
+    /// directory that Cursor tells them.
+    pub fn relocate(&mut self, own: &Path, clients: &Path) {
+        let texts = own.to_str().zip(clients.to_str());
+        self.places = texts
+            .filter(|(own, clients)| own != clients)
+            .map(|(own, clients)| (own.to_owned(), clients.to_owned()));
     }
 
     /// How the child sees them.
@@ -112,8 +124,12 @@ impl ServedTools {
                 self.listed = true;
                 None
             }
-            Event::Called(call) => {
+            Event::Called(mut call) => {
                 self.waiting += 1;
+                if let Some((own, clients)) = &self.places {
+                    let values = call.arguments.values_mut();
+                    values.for_each(|value| replace(value, own, clients));
+                }
                 Some(AgentEvent::ToolRequested {
                     key: call.key,
                     name: call.name,
@@ -179,6 +195,16 @@ impl ServedTools {
     }
 }
 
+/// Puts one directory in place of another in all texts of a value.
+fn replace(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) if text.contains(from) => *text = text.replace(from, to),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
+        Value::Object(map) => map.values_mut().for_each(|item| replace(item, from, to)),
+        _ => {}
+    }
+}
+
 /// The environment of a child that must reach us on loopback, and must not find the user's own MCP
 /// servers: its data directory is below `private`.
 pub(super) fn environment(env: &mut Vec<(OsString, OsString)>, private: &Path) {
@@ -199,6 +225,20 @@ pub(super) fn environment(env: &mut Vec<(OsString, OsString)>, private: &Path) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_of_the_agents_directory_are_the_clients() {
+        let mut value = serde_json::json!({
+            "filePath": "/slots/0/workspace/a.rs",
+            "edits": [{"path": "/slots/0/workspace"}, 7, "/other/a.rs"],
+        });
+        replace(&mut value, "/slots/0/workspace", "/home/me/project");
+        let wanted = serde_json::json!({
+            "filePath": "/home/me/project/a.rs",
+            "edits": [{"path": "/home/me/project"}, 7, "/other/a.rs"],
+        });
+        assert_eq!(value, wanted);
+    }
 
     #[test]
     fn loopback_is_reached_whatever_proxies_there_are() {

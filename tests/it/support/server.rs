@@ -142,6 +142,7 @@ impl TestServer {
         let agent = Agent::discover(Some(&setup.program), &env, setup.agent)
             .await
             .unwrap();
+        agent.learn_serving().await;
         let server = Server::bind(host, 0).await.unwrap();
         let Address::Tcp(addr) = *server.address() else {
             unreachable!("it was bound to an address")
