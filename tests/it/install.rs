@@ -73,6 +73,7 @@ fn a_dry_run_writes_nothing() {
         + &home.transcript(&["uninstall", "--dry-run"]);
     assert_eq!(files(&home), []);
     if cfg!(target_os = "linux") {
+        let text = text.replace(env!("CARGO_BIN_EXE_open-cursor"), "OPEN-CURSOR");
         golden("install-dry-run.txt", &text);
     }
 }
