@@ -95,9 +95,12 @@ pub fn locate(explicit: Option<&OsStr>, env: &Env) -> Result<PathBuf, AgentError
 
 /// In a Python environment, in a directory of packages, or in an unpacked bridge.
 fn in_environment(dir: &Path) -> Option<PathBuf> {
-    let near = [dir.join(IN_PACKAGE), dir.join("bin").join(NAME)];
-    let near = near.into_iter().find(|path| is_executable(path));
-    near.or_else(|| in_lib(&dir.join("lib")))
+    // The package puts a Python script into `bin`, which would be one process more.
+    let package = Some(dir.join(IN_PACKAGE)).filter(|path| is_executable(path));
+    let unpacked = || Some(dir.join("bin").join(NAME)).filter(|path| is_executable(path));
+    package
+        .or_else(|| in_lib(&dir.join("lib")))
+        .or_else(unpacked)
 }
 
 /// In one of `lib/python3.X/site-packages`; macOS has `lib/python` for the user's packages.
@@ -170,6 +173,9 @@ mod tests {
                 place => home.join(place).join(site),
             };
             install(&path);
+            if !place.is_empty() {
+                install(&home.join(place).join("bin").join(NAME));
+            }
             assert_eq!(locate(None, &env).unwrap(), path);
         }
         let venv = home.join("venv").join(site);
