@@ -10,6 +10,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     mount::{MsFlags, mount},
     sys::stat::{Mode, SFlag, mknod},
 };
@@ -61,8 +62,12 @@ pub(super) fn replace() -> Result<(), Failure> {
         symlink(target, link).map_err(failure)?;
     }
     fs::create_dir("/dev/shm").map_err(failure)?;
-    read_only::remount(Path::new("/dev"), flags | MsFlags::MS_RDONLY)
-        .map_err(|error| failure(error.into()))
+    match read_only::remount(Path::new("/dev"), flags | MsFlags::MS_RDONLY) {
+        // Seen under load, for longer than it is worth waiting. It is this run's own, and holds
+        // nothing of the user's.
+        Err(Errno::EBUSY) => Ok(()),
+        remounted => remounted.map_err(|error| failure(error.into())),
+    }
 }
 
 /// Mounts the `/proc` of this PID namespace, read-only: root could write the kernel's settings.

@@ -27,10 +27,12 @@ pub(super) fn bind(handle: &File, at: &Path) -> Result<(), Failure> {
 }
 
 /// Makes every mount read-only, but for the view and the writable places. Neither devices nor
-/// set-user-id programs work in any of them; `/dev` is replaced later.
+/// set-user-id programs work in any of them.
 pub(super) fn everything_else(launch: &Launch) -> Result<(), Failure> {
     let mounted = mounts::all().map_err(|error| Failure::new(Stage::ReadOnly, "mounts", error))?;
-    for mount in &mounted {
+    // `/dev` is replaced later, and may be in use meanwhile.
+    let stays = |mount: &&Mount| !mount.point.starts_with("/dev");
+    for mount in mounted.iter().filter(stays) {
         let writable = launch
             .writable
             .iter()
