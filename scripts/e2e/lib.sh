@@ -32,3 +32,19 @@ install_once() {
     "$command" "$directory"
     touch "$directory/.complete"
 }
+
+# debian PROGRAM:PACKAGE...: installs the packages whose programs are missing.
+debian() {
+    local missing=() pair
+    for pair in "$@"; do
+        PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        echo "$0: install ${missing[*]}" >&2
+        exit 1
+    fi
+}

@@ -402,4 +402,5 @@ async def main():
     print("soak: all held")
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     mcp,
     sandbox::fence::{FenceMode, FenceStatus},
+    turn::CallerKey,
 };
 
 /// What an agent needs besides its program.
@@ -193,14 +194,14 @@ impl Agent {
         }
     }
 
-    /// The account's models, as `cursor-agent models` lists them.
+    /// The account's models, as `cursor-agent models` lists them; of this key, if there is one.
     ///
     /// # Errors
     /// What the agent said instead.
-    pub async fn models(&self) -> Result<String, AgentError> {
+    pub async fn models(&self, key: Option<&CallerKey>) -> Result<String, AgentError> {
         match &self.kind {
-            AgentKind::Print(agent) => agent.models().await,
-            AgentKind::Bridge(bridge, _) => bridge.models().await,
+            AgentKind::Print(agent) => agent.models(key).await,
+            AgentKind::Bridge(bridge, _) => bridge.models(key).await,
         }
     }
 

@@ -106,7 +106,7 @@ impl AgentChoice {
         match self {
             Self::Print(program) => program.models(&env.for_agent(&[])).await,
             Self::Bridge(bridge) => {
-                let models = bridge.models().await;
+                let models = bridge.models(None).await;
                 bridge.close().await;
                 models
             }

@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use crate::credential::Credential;
+use crate::{credential::Credential, turn::CallerKey};
 
 /// A snapshot of an environment. The program takes it once; tests make their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,7 +101,6 @@ impl Env {
             .entry("CURSOR_AGENT_DISABLE_DEBUG_LOG".into())
             .or_insert("1".into());
         child.extend(set.iter().cloned());
-        let is_credential = |name: &OsStr| name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN";
         child.retain(|name, value| !(value.is_empty() && is_credential(name)));
         let has_credential = child.keys().any(|name| is_credential(name));
         let token = child.remove(OsStr::new(ACCESS_TOKEN));
@@ -120,6 +119,21 @@ impl Env {
 
 const ACCESS_TOKEN: &str = "CURSOR_ACCESS_TOKEN";
 
+/// Gives an agent's environment this key, in place of any other. What has no known shape counts as a
+/// key, which Cursor refuses then.
+pub(super) fn with_key(env: &mut Vec<(OsString, OsString)>, key: &CallerKey) {
+    env.retain(|(name, _)| !is_credential(name));
+    let (name, value) = match Credential::of(key.secret()) {
+        Some(Credential::Token(token)) => ("CURSOR_AUTH_TOKEN", token),
+        Some(Credential::Key(_)) | None => ("CURSOR_API_KEY", key.secret()),
+    };
+    env.push((name.into(), value.into()));
+}
+
+fn is_credential(name: &OsStr) -> bool {
+    name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN"
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -133,6 +147,20 @@ mod tests {
         pairs
             .map(|(name, value)| (name.into(), value.into()))
             .collect()
+    }
+
+    #[test]
+    fn a_callers_key_is_the_only_one() {
+        let table = [
+            ("key_2", "CURSOR_API_KEY=key_2"),
+            ("user_1::a.b.c", "CURSOR_AUTH_TOKEN=a.b.c"),
+            ("whatever", "CURSOR_API_KEY=whatever"),
+        ];
+        for (key, expected) in table {
+            let mut env = pairs("HOME=/h CURSOR_API_KEY=key_1 CURSOR_AUTH_TOKEN=t");
+            with_key(&mut env, &CallerKey::new(key.as_bytes()).unwrap());
+            assert_eq!(env, pairs(&format!("HOME=/h {expected}")), "{key}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use bytes::Bytes;
 
 use super::{AgentError, AgentEvent, CallKey, bridge::BridgeRun, print::PrintRun};
-use crate::turn::{Attachment, ToolResult, ToolSpec};
+use crate::turn::{Attachment, CallerKey, ToolResult, ToolSpec};
 
 /// What to ask the agent. The prompt is not in it: it depends on the [`Site`].
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ pub struct RunRequest {
     pub tools: Vec<ToolSpec>,
     /// Gets each line of the agent's stdout before it is read.
     pub tap: Option<Tap>,
+    /// The key that this run uses; without one, the agent's own login or key.
+    pub key: Option<CallerKey>,
 }
 
 /// Where a run takes place: what a prompt must know.

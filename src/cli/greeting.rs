@@ -56,7 +56,9 @@ fn fence(status: &FenceStatus) -> &str {
 }
 
 fn key(app: &App) -> &'static str {
-    if app.config().api_key.is_some() {
+    if app.engine().has_callers() {
+        "with each caller's own Cursor API key"
+    } else if app.config().api_key.is_some() {
         "with the server's API key"
     } else {
         "any API key"
@@ -67,6 +69,7 @@ fn key(app: &App) -> &'static str {
 fn who(app: &App, address: &Address) -> String {
     let config = app.config();
     match (address, &config.allowed_users) {
+        _ if app.engine().has_callers() => "all that bring a key of Cursor's".to_owned(),
         _ if config.api_key.is_some() => "all that know the API key".to_owned(),
         (Address::Unix(_), _) => "only yours can open the socket".to_owned(),
         (_, Some(uids)) if uids.len() == 1 => {
@@ -88,6 +91,9 @@ fn who(app: &App, address: &Address) -> String {
 /// Login and models, which the agent takes seconds to tell.
 pub async fn say_account(app: Arc<App>) {
     let engine = app.engine();
+    if engine.has_callers() {
+        return;
+    }
     let (listing, login, ()) = tokio::join!(
         engine.models().list(),
         engine.agent().logged_in(),

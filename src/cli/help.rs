@@ -14,12 +14,14 @@ pub(super) const TOPICS: &[(&str, &str)] = &[
     ("fence", include_str!("topics/fence.md")),
     ("troubleshooting", include_str!("topics/troubleshooting.md")),
     ("limits", include_str!("topics/limits.md")),
+    ("deploy", include_str!("topics/deploy.md")),
     ("architecture", include_str!("topics/architecture.md")),
 ];
 
 /// Show the help of a command, or a page of the reference
 ///
-/// Topics: clients, endpoints, settings, fence, troubleshooting, limits, architecture.
+/// Topics: clients, endpoints, settings, fence, troubleshooting, limits, deploy,
+/// architecture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

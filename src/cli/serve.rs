@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::{dirs::UserDirs, flags::ServeFlags, greeting, render, users};
 use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
-    boundary, dialect,
+    boundary,
+    dialect::{self, RedisAddress, Responses},
     dump::Dumps,
-    engine::{self, AdmissionLimits, Budgets, Engine, Turns, Workspaces},
+    engine::{self, AdmissionLimits, Budgets, Credentials, Engine, Turns, Workspaces},
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
@@ -173,6 +174,7 @@ impl Running {
     ) -> anyhow::Result<Self> {
         let settings = &resolved.settings;
         let dumps = dumps(settings)?;
+        let has_key = api_key.is_some();
         let http = http_config(resolved, api_key, dumps)?;
         let AgentSetup { agent, workspace } = site;
         let server = bind(settings).await?;
@@ -182,11 +184,7 @@ impl Running {
                 bases: bases(settings).await?,
                 from_prompt: settings.workspace_from_prompt,
             },
-            limits: AdmissionLimits {
-                running: settings.max_running.get(),
-                queued: settings.max_queued,
-                wait: settings.queue_timeout,
-            },
+            limits: limits(settings.max_running.get(), settings),
             budgets: Budgets {
                 first_event: settings.agent_timeout,
                 idle: settings.idle_timeout,
@@ -203,6 +201,9 @@ impl Running {
                 native_reads: settings.native_reads,
             },
             client_tools: settings.tool_loop == ToolLoop::Client,
+            // The clients of `run` send the key of its server.
+            callers: (settings.credentials == Credentials::Client && !has_key)
+                .then(|| limits(settings.max_per_caller.get(), settings)),
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
@@ -210,7 +211,7 @@ impl Running {
         let asked = agent.clone();
         tokio::spawn(async move { asked.learn_serving().await });
         let engine = Engine::new(agent, config, models_cache);
-        let dialects = dialect::all(settings.responses_store);
+        let dialects = dialect::all_with(responses(settings)?);
         let app = Arc::new(App::new(engine, http, dialects));
         Ok(Self { server, app })
     }
@@ -229,6 +230,27 @@ impl Running {
             Address::Tcp(addr) => format!("http://{addr}"),
             Address::Unix(_) => "http://localhost".to_owned(),
         }
+    }
+}
+
+/// OpenAI's Responses with its store.
+fn responses(settings: &ServeSettings) -> anyhow::Result<Responses> {
+    if settings.responses_store == 0 || settings.store == "memory" {
+        return Ok(Responses::new(settings.responses_store));
+    }
+    // No setting: `open-cursor config` shows settings.
+    let password = std::env::var("CURSOR_ACP_STORE_PASSWORD").ok();
+    RedisAddress::new(&settings.store, password.as_deref())
+        .and_then(Responses::shared)
+        .map_err(|error| render::usage(format_args!("--store: {error}")))
+}
+
+/// So many run, and the rest is the same for all.
+fn limits(running: usize, settings: &ServeSettings) -> AdmissionLimits {
+    AdmissionLimits {
+        running,
+        queued: settings.max_queued,
+        wait: settings.queue_timeout,
     }
 }
 
@@ -299,7 +321,15 @@ async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
             .as_deref()
             .and_then(ApiKey::new),
     };
-    if key.is_none() && settings.socket.is_none() && !settings.host.is_loopback() {
+    let has_callers = settings.credentials == Credentials::Client;
+    if key.is_some() && has_callers {
+        return Err(render::usage(
+            "--credentials client: each request brings its caller's own Cursor API key, in the place of \
+             this server's; leave --api-key-file and CURSOR_ACP_API_KEY out",
+        ));
+    }
+    let demands_key = key.is_some() || has_callers;
+    if !demands_key && settings.socket.is_none() && !settings.host.is_loopback() {
         return Err(render::usage(format_args!(
             "--host {}: other machines reach this address, so clients must send a key; \
              set one with --api-key-file or CURSOR_ACP_API_KEY",
@@ -329,7 +359,10 @@ fn http_config(
         stall: settings.stall_timeout,
         max_connections: settings.max_connections.get(),
         max_body_memory: settings.max_body_memory.get() << 20,
-        allowed_users: users::allowed(settings, api_key.is_some())?,
+        allowed_users: users::allowed(
+            settings,
+            api_key.is_some() || settings.credentials == Credentials::Client,
+        )?,
         api_key,
         allowed_hosts: settings.allow_host.0.clone(),
         allowed_origins: origins

@@ -29,6 +29,7 @@ mod tools;
 mod tree;
 mod x_cursor;
 
+pub use openai_responses::{InvalidAddress, RedisAddress, Responses};
 pub use parameters::{Parameter, Treatment};
 pub use route::{
     Ask, Compute, PathTarget, Sign, Streaming, parameters_of, percent_decode, unversioned,
@@ -50,9 +51,15 @@ use crate::{
 /// `stored` is how many responses are kept for requests that continue them.
 #[must_use]
 pub fn all(stored: usize) -> Vec<Arc<dyn Dialect>> {
+    all_with(Responses::new(stored))
+}
+
+/// The same with this one for OpenAI's Responses.
+#[must_use]
+pub fn all_with(responses: Responses) -> Vec<Arc<dyn Dialect>> {
     vec![
         Arc::new(openai_chat::OpenAiChat),
-        Arc::new(openai_responses::Responses::new(stored)),
+        Arc::new(responses),
         Arc::new(openai_completions::Completions),
         Arc::new(anthropic::Messages),
         Arc::new(gemini::Gemini),
@@ -107,12 +114,14 @@ pub trait Dialect: Send + Sync {
 }
 
 /// What makes an answer unlike any other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// Unique, without a dialect's prefix.
     pub id: String,
     /// Seconds since the Unix epoch.
     pub created: u64,
+    /// Who asks, as far as it can be told: nobody else is told what is stored for them.
+    pub owner: Option<String>,
 }
 
 /// The tools of a request body, or of an array of tools in any form, as one vendor writes them.
@@ -204,6 +213,7 @@ mod tests {
                 let stamp = Stamp {
                     id: "1".to_owned(),
                     created: 1,
+                    owner: None,
                 };
                 let body = body.to_string();
                 let request = dialect.decode(body.as_bytes(), PathTarget::default(), stamp);

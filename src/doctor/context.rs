@@ -110,7 +110,7 @@ impl Context {
         }
         let ask = || async {
             let list = match (&self.bridge, program) {
-                (Some(bridge), _) => bridge.models().await.map_err(|error| error.to_string()),
+                (Some(bridge), _) => bridge.models(None).await.map_err(|error| error.to_string()),
                 (None, Some(program)) => ask(program).await,
                 (None, None) => Err("there is no agent".to_owned()),
             };

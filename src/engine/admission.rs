@@ -7,7 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::failure::shutting_down;
+use super::{callers::Caller, failure::shutting_down};
 use crate::turn::{ErrorKind, TurnError};
 
 /// When a client that was turned away should come back.
@@ -49,6 +49,18 @@ pub(super) struct Admission {
 pub(super) struct Permit {
     _running: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
+    /// The right to run as one of this caller's, who is not forgotten meanwhile.
+    _caller: Option<(Box<Permit>, Arc<Caller>)>,
+}
+
+impl Permit {
+    /// The same, with the right that the caller gave.
+    pub fn of_caller(self, right: Permit, caller: Arc<Caller>) -> Self {
+        Self {
+            _caller: Some((Box::new(right), caller)),
+            ..self
+        }
+    }
 }
 
 impl Admission {
@@ -93,6 +105,7 @@ impl Admission {
         Ok(Permit {
             _running: running,
             _place: place,
+            _caller: None,
         })
     }
 

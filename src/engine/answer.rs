@@ -31,8 +31,8 @@ use crate::{
     dump::{Dump, DumpPart},
     models, prompt,
     turn::{
-        Activity, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd, TurnError,
-        TurnEvent, Usage,
+        Activity, CallerKey, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd,
+        TurnError, TurnEvent, Usage,
     },
 };
 
@@ -86,7 +86,9 @@ async fn story(
     let fingerprint = Fingerprint::of(&turn);
     let hands = Hands::Client;
     let parallel = turn.parallel_tool_calls;
-    let mut permit = Some(shared.admission.admit().await?);
+    let key = turn.key.clone();
+    let caller = shared.caller(key.as_ref());
+    let mut permit = Some(shared.admit(caller.as_ref()).await?);
     let begun = Instant::now();
     let mut answer = Answer::new(&shared.counters, &shared.estimates, &turn, feed)?;
     let mut served = shared.serves(&turn);
@@ -128,14 +130,15 @@ async fn story(
             None => {
                 let permit = match permit.take() {
                     Some(permit) => permit,
-                    None => shared.admission.admit().await?,
+                    None => shared.admit(caller.as_ref()).await?,
                 };
                 if served || answer.may_repeat() {
                     kept = Some(turn.clone());
                 }
                 let turn = std::mem::take(&mut turn);
                 let workspace = workspace.clone();
-                start(shared, turn, workspace, served, dump.as_ref(), permit).await?
+                let started = start(shared, turn, workspace, served, dump.as_ref(), permit);
+                started.await.map_err(|error| hidden(key.as_ref(), error))?
             }
         };
         match run.drive(&mut answer, config.budgets, begun).await {
@@ -200,12 +203,23 @@ async fn story(
             }
             Pause::Failed(error) => {
                 shared.runs.forget(feed);
-                answer.end(Err(error), None);
+                answer.end(Err(hidden(key.as_ref(), error)), None);
                 answer.flush().await;
                 return Ok(());
             }
             Pause::Gone => return Ok(()),
         }
+    }
+}
+
+/// The error without the caller's key, which an agent may repeat.
+fn hidden(key: Option<&CallerKey>, error: TurnError) -> TurnError {
+    match key {
+        Some(key) => TurnError {
+            message: key.hidden_in(error.message),
+            ..error
+        },
+        None => error,
     }
 }
 
@@ -224,7 +238,7 @@ async fn start(
         cursor_model: turn.cursor_model.as_deref(),
         reasoning_effort: turn.reasoning_effort.as_deref(),
     };
-    let model = shared.models.resolve(requested).await;
+    let model = shared.resolve(turn.key.as_ref(), requested).await;
     let model = model.map_err(unknown_model)?;
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let offered = turn.tools.iter().filter(|tool| match &turn.tool_choice {
@@ -244,6 +258,7 @@ async fn start(
         tap: dump
             .cloned()
             .map(|dump| Tap::new(move |line| dump.line(DumpPart::Events, line))),
+        key: turn.key.clone(),
     };
     let started = shared.agent.start(request, |site| {
         attachments::place(&mut turn, &site.files);

@@ -20,6 +20,7 @@ mod admission;
 mod answer;
 mod attachments;
 mod budget;
+mod callers;
 mod continuation;
 mod failure;
 mod feed;
@@ -34,6 +35,7 @@ mod workspace;
 
 pub use admission::AdmissionLimits;
 pub use budget::Budgets;
+pub use callers::Credentials;
 pub use failure::{turn_error, unknown_model};
 pub use stream::{RunOrigin, TurnStream};
 pub use usage::EstimateUsage;
@@ -52,8 +54,16 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{agent::Agent, boundary, dump::Dump, models::ModelCatalog, turn::Turn};
-use admission::Admission;
+use crate::{
+    agent::Agent,
+    boundary,
+    dump::Dump,
+    models::{Listing, ModelCatalog, ModelRequest, UnknownModel},
+    turn::{CallerKey, Turn, TurnError},
+};
+use admission::{Admission, Permit};
+use callers::{Caller, Callers};
+use failure::shutting_down;
 use runs::Runs;
 use usage::Estimates;
 
@@ -68,6 +78,8 @@ struct Shared {
     models: ModelCatalog,
     config: EngineConfig,
     admission: Admission,
+    /// Where callers bring keys of their own.
+    callers: Option<Callers>,
     estimates: Estimates,
     runs: Arc<Runs>,
     counters: Counters,
@@ -86,6 +98,37 @@ struct Counters {
 }
 
 impl Shared {
+    /// Who has the key, where callers bring their own.
+    fn caller(&self, key: Option<&CallerKey>) -> Option<Arc<Caller>> {
+        Some(self.callers.as_ref()?.of(key?))
+    }
+
+    /// The id of a model in the list of the caller with this key, else in the agent's own.
+    async fn resolve(
+        &self,
+        key: Option<&CallerKey>,
+        request: ModelRequest<'_>,
+    ) -> Result<String, UnknownModel> {
+        match self.caller(key) {
+            Some(caller) => caller.models.resolve(request).await,
+            None => self.models.resolve(request).await,
+        }
+    }
+
+    /// Waits for the right to run: first among the caller's own turns, so that none of them takes a
+    /// place of others' before its time, then among all.
+    async fn admit(&self, caller: Option<&Arc<Caller>>) -> Result<Permit, TurnError> {
+        let Some(caller) = caller else {
+            return self.admission.admit().await;
+        };
+        if self.admission.is_closed() {
+            return Err(shutting_down());
+        }
+        let right = caller.admission.admit().await?;
+        let permit = self.admission.admit().await?;
+        Ok(permit.of_caller(right, Arc::clone(caller)))
+    }
+
     /// Whether the turn's tools are served to the agent, so that the run can wait for their results.
     fn serves(&self, turn: &Turn) -> bool {
         self.config.turns != Turns::Respawn
@@ -138,6 +181,8 @@ pub struct EngineConfig {
     pub boundary: boundary::BoundaryOptions,
     /// Whether the client's tools are called at all; else the agent has only its own.
     pub client_tools: bool,
+    /// How many turns of one caller run and wait at one time, where callers bring keys of their own.
+    pub callers: Option<AdmissionLimits>,
 }
 
 impl Engine {
@@ -148,10 +193,13 @@ impl Engine {
         let list = agent.clone();
         let list = move || {
             let agent = list.clone();
-            async move { agent.models().await }
+            async move { agent.models(None).await }
         };
         Self {
             shared: Arc::new(Shared {
+                callers: config
+                    .callers
+                    .map(|limits| Callers::new(agent.clone(), limits)),
                 agent,
                 models: ModelCatalog::new(list, cache_file),
                 admission: Admission::new(config.limits),
@@ -197,7 +245,8 @@ impl Engine {
     /// How many turns wait for others to end.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.shared.admission.queued()
+        let callers = self.shared.callers.as_ref();
+        self.shared.admission.queued() + callers.map_or(0, Callers::queued)
     }
 
     /// How many runs wait for the results of a client's tools.
@@ -219,10 +268,36 @@ impl Engine {
         self.shared.counters.recovered.load(Ordering::Relaxed)
     }
 
-    /// The models that the agent offers.
+    /// The models that the agent offers by its own login.
     #[must_use]
     pub fn models(&self) -> &ModelCatalog {
         &self.shared.models
+    }
+
+    /// The models that the agent offers to the caller with this key.
+    pub async fn models_of(&self, key: Option<&CallerKey>) -> Arc<Listing> {
+        match self.shared.caller(key) {
+            Some(caller) => caller.models.list().await,
+            None => self.shared.models.list().await,
+        }
+    }
+
+    /// The id of a model, as the agent names it to the caller with this key.
+    ///
+    /// # Errors
+    /// When the account has no such model.
+    pub async fn resolve(
+        &self,
+        key: Option<&CallerKey>,
+        request: ModelRequest<'_>,
+    ) -> Result<String, UnknownModel> {
+        self.shared.resolve(key, request).await
+    }
+
+    /// Whether each caller brings a key of its own, and the agent needs no login.
+    #[must_use]
+    pub fn has_callers(&self) -> bool {
+        self.shared.callers.is_some()
     }
 
     /// Waits until no turn is running and no process of one is left.
@@ -237,6 +312,9 @@ impl Engine {
     /// From now on no turn begins: new ones and those that wait fail.
     pub fn drain(&self) {
         self.shared.admission.close();
+        if let Some(callers) = &self.shared.callers {
+            callers.close();
+        }
         // Their clients will find another server, or this one started anew.
         self.shared.runs.end_all();
     }

@@ -10,14 +10,15 @@ use warp::{
 };
 
 use super::{
-    App, auth,
+    App, affinity,
+    auth::Identity,
     body::{self, Budget, Reserved},
     choices::Choices,
     record::Record,
     reply, sse,
 };
 use crate::{
-    dialect::{Compute, Dialect, PathTarget},
+    dialect::{Compute, Dialect, PathTarget, Stamp},
     dump::{Dump, DumpPart},
     turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
 };
@@ -30,7 +31,7 @@ pub async fn answer<B: Buf>(
     app: &App,
     dialect: Arc<dyn Dialect>,
     target: PathTarget,
-    headers: &HeaderMap,
+    (headers, identity): (&HeaderMap, Identity),
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<Response, TurnError> {
@@ -46,7 +47,7 @@ pub async fn answer<B: Buf>(
         app,
         &dialect,
         target,
-        headers,
+        (headers, identity),
         (body, reserved),
         record,
         dump.as_ref(),
@@ -62,12 +63,16 @@ async fn run(
     app: &App,
     dialect: &Arc<dyn Dialect>,
     target: PathTarget,
-    headers: &HeaderMap,
+    (headers, identity): (&HeaderMap, Identity),
     (body, reserved): (Vec<u8>, Reserved),
     record: &Record,
     dump: Option<&Dump>,
 ) -> Result<Response, TurnError> {
-    let (decoder, stamp) = (Arc::clone(dialect), record.stamp());
+    let stamp = Stamp {
+        owner: identity.owner.clone(),
+        ..record.stamp()
+    };
+    let decoder = Arc::clone(dialect);
     let request = off_runtime(body.len(), move || decoder.decode(&body, target, stamp)).await?;
     let header = |name: &str| {
         let value = headers.get(name)?;
@@ -75,17 +80,19 @@ async fn run(
     };
     let workspace = header("x-cursor-workspace");
     let conversation = header("x-session-id");
-    let owner = auth::owner(headers);
+    let Identity { owner, key } = identity;
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);
         }
         turn.conversation.clone_from(&conversation);
         turn.owner.clone_from(&owner);
+        turn.key.clone_from(&key);
         record.asks(&turn);
         // The turn's own task continues in the same span.
         record.span().in_scope(|| app.engine().start(turn, dump))
     };
+    let affinity = affinity::of(&request.turn, owner.as_deref());
     let first = start(request.turn, dump.cloned());
     let origin = first.origin();
     record.follow(Arc::clone(&origin));
@@ -104,6 +111,9 @@ async fn run(
         reply::json(StatusCode::OK, whole)
     };
     reply::say_ignored(&mut response, &request.ignored);
+    if let Ok(value) = HeaderValue::from_str(&affinity) {
+        response.headers_mut().insert(affinity::HEADER, value);
+    }
     if let Some(origin) = origin.get() {
         let name = HeaderValue::from_static(origin.name());
         response.headers_mut().insert("x-open-cursor-run", name);

@@ -1,4 +1,4 @@
-//! The server's own API key.
+//! Who may use the server, and who asks: the server's own API key, or the callers' keys of Cursor's.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use warp::http::{HeaderMap, header};
 
 use crate::{
     dialect::parameters_of,
-    turn::{ErrorKind, TurnError},
+    turn::{CallerKey, ErrorKind, TurnError},
 };
 
 /// The key that clients must send. Never shown.
@@ -28,16 +28,7 @@ impl ApiKey {
     /// # Errors
     /// `Unauthorized`.
     pub fn check(&self, headers: &HeaderMap, query: &str) -> Result<(), TurnError> {
-        let header = |name: &str| Some(headers.get(name)?.as_bytes().to_vec());
-        let given = bearer(headers)
-            .map(<[u8]>::to_vec)
-            .or_else(|| header("x-api-key"))
-            .or_else(|| header("x-goog-api-key"))
-            .or_else(|| {
-                let mut parameters = parameters_of(query);
-                parameters.find_map(|(name, value)| (name == "key").then(|| value.into_bytes()))
-            });
-        let wrong = match given {
+        let wrong = match given(headers, query) {
             Some(given) if self.0.as_bytes().ct_eq(&given).into() => return Ok(()),
             Some(_) => "the API key is not the one of this server",
             None => "this server needs its API key",
@@ -57,10 +48,53 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Who asks, as far as the request tells: a digest of the key that it carries, whatever that is for.
-pub(super) fn owner(headers: &HeaderMap) -> Option<String> {
-    let given = bearer(headers).or_else(|| headers.get("x-api-key").map(|key| key.as_bytes()))?;
-    Some(format!("{:032x}", xxhash_rust::xxh3::xxh3_128(given)))
+/// Who asks.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    /// A digest of the key that the request carries, whatever that is for.
+    pub owner: Option<String>,
+    /// The key itself, where runs use the callers' own.
+    pub key: Option<CallerKey>,
+}
+
+impl Identity {
+    /// As far as the request tells. `callers` is whether it must bring a key of Cursor's.
+    ///
+    /// # Errors
+    /// `Unauthorized`, if it must and does not.
+    pub fn of(headers: &HeaderMap, query: &str, callers: bool) -> Result<Self, TurnError> {
+        let given = given(headers, query);
+        let digest = |given: &Vec<u8>| format!("{:032x}", xxhash_rust::xxh3::xxh3_128(given));
+        let owner = given.as_ref().map(digest);
+        if !callers {
+            return Ok(Self { owner, key: None });
+        }
+        let key = given.and_then(|given| CallerKey::new(&given));
+        let key = key.ok_or_else(|| {
+            TurnError::new(
+                ErrorKind::Unauthorized,
+                "this server works with each caller's own Cursor API key; send yours as \
+                 `Authorization: Bearer …` or `x-api-key`",
+            )
+        })?;
+        Ok(Self {
+            owner,
+            key: Some(key),
+        })
+    }
+}
+
+/// The key that a request carries, wherever its dialect has it.
+fn given(headers: &HeaderMap, query: &str) -> Option<Vec<u8>> {
+    let header = |name: &str| Some(headers.get(name)?.as_bytes().to_vec());
+    bearer(headers)
+        .map(<[u8]>::to_vec)
+        .or_else(|| header("x-api-key"))
+        .or_else(|| header("x-goog-api-key"))
+        .or_else(|| {
+            let mut parameters = parameters_of(query);
+            parameters.find_map(|(name, value)| (name == "key").then(|| value.into_bytes()))
+        })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {

@@ -10,6 +10,7 @@
 //!
 //! This module knows the dialects and the engine, and nothing of agents or the boundary.
 
+mod affinity;
 mod answer;
 mod auth;
 mod body;

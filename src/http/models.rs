@@ -2,7 +2,7 @@
 
 use warp::{http::StatusCode, reply::Response};
 
-use super::{App, reply};
+use super::{App, auth::Identity, reply};
 use crate::{
     dialect::Dialect,
     engine::unknown_model,
@@ -11,21 +11,26 @@ use crate::{
 };
 
 /// All models of the account.
-pub async fn list(app: &App, dialect: &dyn Dialect) -> Response {
-    let listing = app.engine().models().list().await;
+pub async fn list(app: &App, dialect: &dyn Dialect, asks: &Identity) -> Response {
+    let listing = app.engine().models_of(asks.key.as_ref()).await;
     let body = dialect.models(&listing);
     reply::json(StatusCode::OK, body.to_string().into_bytes())
 }
 
 /// One model, under any name that a request may give it.
-pub async fn one(app: &App, dialect: &dyn Dialect, name: &str) -> Result<Response, TurnError> {
+pub async fn one(
+    app: &App,
+    dialect: &dyn Dialect,
+    name: &str,
+    asks: &Identity,
+) -> Result<Response, TurnError> {
     let request = ModelRequest {
         model: Some(name),
         ..ModelRequest::default()
     };
-    let models = app.engine().models();
-    let id = models.resolve(request).await.map_err(unknown_model)?;
-    let listing = models.list().await;
+    let (engine, key) = (app.engine(), asks.key.as_ref());
+    let id = engine.resolve(key, request).await.map_err(unknown_model)?;
+    let listing = engine.models_of(key).await;
     let body = match listing.entries().find(|entry| entry.id == id) {
         Some(entry) => dialect.model(&entry),
         // A name that only the CLI can judge.

@@ -4,10 +4,7 @@
 //! It contains no prompt, no answer and no path of the user's files.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -303,16 +300,17 @@ fn printable(text: &str) -> String {
     text.chars().take(LONGEST).map(shown).collect()
 }
 
-/// Unique among the answers of all servers: the time in nanoseconds, and a counter.
+/// Unique among the answers of all servers, and not to be guessed, since a response is continued by its
+/// id: the time in nanoseconds, and 96 random bits.
 fn stamp() -> Stamp {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let random = rand::random::<u128>() >> 32;
     Stamp {
-        id: format!("{:x}{count:04x}", now.as_nanos()),
+        id: format!("{:x}{random:024x}", now.as_nanos()),
         created: now.as_secs(),
+        owner: None,
     }
 }
 

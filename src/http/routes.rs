@@ -19,6 +19,7 @@ use warp::{
 
 use super::{
     ApiKey, answer,
+    auth::Identity,
     body::Budget,
     cors,
     metrics::Metrics,
@@ -322,14 +323,18 @@ async fn handle<B: Buf>(
         // A browser sends no key with it, and it leads to nothing.
         return Ok(response);
     }
+    // Any text may be a caller's key, so whoever sends one is told nothing of the server itself.
+    let has_callers = app.engine().has_callers();
     let authorized = head.admitted.clone().and_then(|()| match &config.api_key {
         Some(key) => key.check(headers, query),
         None => Ok(()),
     });
-    let trusted = authorized.is_ok();
-    if !route.as_ref().is_some_and(Route::is_public) {
-        authorized?;
-    }
+    let authorized = authorized.and_then(|()| Identity::of(headers, query, has_callers));
+    let trusted = authorized.is_ok() && !has_callers;
+    let identity = match authorized {
+        Err(_) if route.as_ref().is_some_and(Route::is_public) => Identity::default(),
+        authorized => authorized?,
+    };
     let Some(route) = route else {
         return Err(unserved::error(path, &app.dialects));
     };
@@ -354,11 +359,11 @@ async fn handle<B: Buf>(
     }
     match route {
         Route::Answer(dialect, target) => {
-            answer::answer(app, dialect, target, headers, body, record).await
+            answer::answer(app, dialect, target, (headers, identity), body, record).await
         }
         Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
-        Route::Models => Ok(models::list(app, dialect).await),
-        Route::Model(id) => models::one(app, dialect, &id).await,
+        Route::Models => Ok(models::list(app, dialect, &identity).await),
+        Route::Model(id) => models::one(app, dialect, &id, &identity).await,
         Route::Parameters => Ok(parameters(&app.dialects)),
         Route::Health => Ok(health(app, trusted)),
         Route::Alive => Ok(status::alive()),

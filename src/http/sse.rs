@@ -200,6 +200,7 @@ mod tests {
         let stamp = Stamp {
             id: "1".to_owned(),
             created: 1,
+            owner: None,
         };
         let body = br#"{"messages": [{"role": "user", "content": "hi"}]}"#;
         dialect::all(0)[0]

@@ -49,7 +49,7 @@ pub async fn ready(app: &App) -> Response {
         Some("stopping")
     } else if !engine.agent().exists().await {
         Some("the agent's program is missing")
-    } else if app.login().is_in(engine).await == Some(false) {
+    } else if !engine.has_callers() && app.login().is_in(engine).await == Some(false) {
         Some("the agent is not logged in")
     } else {
         None

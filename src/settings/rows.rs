@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::{EstimateUsage, Turns},
+    engine::{Credentials, EstimateUsage, Turns},
     sandbox::fence::FenceMode,
     telemetry,
 };
@@ -85,6 +85,13 @@ settings! {
     /// File with the API key that clients must send; CURSOR_ACP_API_KEY may hold the key itself
     api_key_file "api-key-file" "FILE": Option<PathBuf>;
 
+    /// Whose Cursor account answers: server is the one that this server is logged in with; client is
+    /// the caller's, whose own Cursor API key each request must bring
+    credentials "credentials" "WHOSE" [CURSOR_ACP_CREDENTIALS]: Credentials = "server";
+
+    /// With --credentials client: requests of one caller answered at once; more of the caller's wait
+    max_per_caller "max-per-caller" "N": NonZeroUsize = "3";
+
     /// Users of this machine that may connect beside yourself and root, by name or number, separated
     /// by commas; `all` is everybody, as it is where clients must send a key
     allow_users "allow-users" "USERS": WordList;
@@ -103,6 +110,10 @@ settings! {
 
     /// Responses kept in memory for requests that continue or refer to them; 0 keeps none
     responses_store "responses-store" "N": usize = "1000";
+
+    /// Where responses are kept: memory, or a Redis that several servers share, as in
+    /// redis://127.0.0.1:6379/0; its password comes from CURSOR_ACP_STORE_PASSWORD
+    store "store" "memory|URL" [CURSOR_ACP_STORE]: String = "memory";
 
     /// Keep the agent from changing files itself: require, auto or off
     fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";

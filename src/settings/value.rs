@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::{EstimateUsage, Turns},
+    engine::{Credentials, EstimateUsage, Turns},
     sandbox::fence::FenceMode,
     telemetry,
 };
@@ -55,6 +55,7 @@ by_from_str! {
     String;
     PathBuf;
     FenceMode;
+    Credentials;
     EstimateUsage;
     Turns;
     Mode;

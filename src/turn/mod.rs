@@ -4,6 +4,7 @@
 //! boundary produces those events from what the agent did. This module depends on nothing else in
 //! the crate: it knows no wire format, no process and no HTTP.
 
+mod caller_key;
 mod collected;
 mod error;
 mod estimate;
@@ -13,6 +14,7 @@ mod output_rules;
 mod results;
 mod tool;
 
+pub use caller_key::CallerKey;
 pub use collected::Collected;
 pub use error::{ErrorKind, TurnError};
 pub use estimate::{BYTES_PER_TOKEN, estimate_tokens};
@@ -36,6 +38,8 @@ pub struct Turn {
     pub conversation: Option<String>,
     /// Who asks, as far as it can be told: nobody else is given what waits for them.
     pub owner: Option<String>,
+    /// The key that runs for this request alone use; without one, the server's own login does.
+    pub key: Option<CallerKey>,
     /// The conversation in order, system messages included.
     pub messages: Vec<Message>,
     /// The tools that the client executes, under the client's own names.

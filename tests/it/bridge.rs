@@ -516,7 +516,7 @@ async fn keep_alives_are_not_events() {
 #[tokio::test]
 async fn models_are_listed_as_the_cli_lists_them() {
     let Fixture { bridge, .. } = fixture();
-    let list = bridge.models().await.unwrap();
+    let list = bridge.models(None).await.unwrap();
     assert!(
         list.contains("auto - Auto\ngpt-9 - GPT 9\ngpt-9-high - GPT 9 High\n"),
         "{list}"

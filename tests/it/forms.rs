@@ -399,6 +399,7 @@ fn dialect_prompt(request: &Value) -> String {
     let stamp = Stamp {
         id: "1".to_owned(),
         created: 1,
+        owner: None,
     };
     let body = request.to_string();
     let turn = dialect::all(0)[0]

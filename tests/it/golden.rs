@@ -105,6 +105,7 @@ fn decode(wire: &dyn Wire, request: &Value) -> Turn {
     let stamp = Stamp {
         id: "1".to_owned(),
         created: 1,
+        owner: None,
     };
     let (path, body) = wire.send(request);
     let (path, query) = path.split_once('?').unwrap_or((&path, ""));

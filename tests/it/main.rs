@@ -23,6 +23,8 @@ mod auth;
 mod bridge;
 /// The configuration file, completions and manual pages.
 mod config;
+/// Callers that bring keys of their own.
+mod credentials;
 /// What holds for every dialect, and what is one's own.
 mod dialects;
 /// The `doctor` command.

@@ -13,6 +13,7 @@
 
 mod callback;
 mod calls;
+mod catalogs;
 mod connect;
 mod decode;
 mod failure;
@@ -32,24 +33,22 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use calls::BridgeCalls;
+use catalogs::Catalogs;
 use models::{BridgeModels, ListModels};
 use server::{BridgeLaunch, BridgeProcess};
 use shared::SharedBridge;
 
 use super::{AgentError, Env, RunRequest, Site};
+use crate::turn::CallerKey;
 
 pub use key::{FoundKey, Key, NoKey, find as find_key};
 pub use locate::{NAME, VARIABLE, choice_file, data_dir, locate};
 pub use measure::{Measured, PROMPT, measure};
 pub use run::BridgeRun;
 pub use server::About;
-
-/// How long the list of models is good for.
-const FRESH: Duration = Duration::from_secs(600);
 
 /// How long Cursor may take to list them.
 const LIST: Duration = Duration::from_secs(30);
@@ -66,8 +65,7 @@ struct BridgeInner {
     key: Result<FoundKey, NoKey>,
     shared: SharedBridge,
     calls: BridgeCalls,
-    /// The account's models, and when they were listed.
-    catalog: Mutex<Option<(Instant, Arc<BridgeModels>)>>,
+    catalogs: Catalogs,
     tracker: TaskTracker,
 }
 
@@ -83,7 +81,7 @@ impl Bridge {
                 key,
                 shared: SharedBridge::new(launch, tracker.clone()),
                 calls: BridgeCalls::default(),
-                catalog: Mutex::default(),
+                catalogs: Catalogs::default(),
                 tracker,
             }),
         }
@@ -133,9 +131,10 @@ impl Bridge {
     ///
     /// # Errors
     /// What Cursor says instead.
-    pub async fn models(&self) -> Result<String, AgentError> {
-        *self.inner.catalog.lock().await = None;
-        Ok(self.catalog().await?.listing())
+    pub async fn models(&self, key: Option<&CallerKey>) -> Result<String, AgentError> {
+        let key = self.key(key)?;
+        *self.inner.catalogs.of(key).lock().await = None;
+        Ok(self.catalog(key).await?.listing())
     }
 
     /// Ends the process, once no run holds it, and waits until nothing is left of either.
@@ -145,21 +144,26 @@ impl Bridge {
         self.inner.tracker.wait().await;
     }
 
-    fn key(&self) -> Result<&Key, AgentError> {
-        let key = self.inner.key.as_ref().map(|found| &found.key);
+    /// The caller's key, else ours.
+    fn key<'a>(&'a self, caller: Option<&'a CallerKey>) -> Result<&'a str, AgentError> {
+        if let Some(caller) = caller {
+            return Ok(caller.secret());
+        }
+        let key = self.inner.key.as_ref().map(|found| found.key.secret());
         key.map_err(|error| AgentError::NotLoggedIn {
             message: error.to_string(),
         })
     }
 
-    async fn catalog(&self) -> Result<Arc<BridgeModels>, AgentError> {
-        let mut known = self.inner.catalog.lock().await;
+    async fn catalog(&self, key: &str) -> Result<Arc<BridgeModels>, AgentError> {
+        let known = self.inner.catalogs.of(key);
+        let mut known = known.lock().await;
         if let Some((since, catalog)) = &*known
-            && since.elapsed() < FRESH
+            && since.elapsed() < catalogs::FRESH
         {
             return Ok(Arc::clone(catalog));
         }
-        let request = json!({"options": {"apiKey": self.key()?.secret()}});
+        let request = json!({"options": {"apiKey": key}});
         let mut may_repeat = true;
         let list = loop {
             let server = self.server().await?;

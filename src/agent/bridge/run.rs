@@ -81,7 +81,9 @@ impl BridgeRun {
         request: RunRequest,
         prompt: impl FnOnce(&Site) -> String + Send,
     ) -> Result<(Self, Site), AgentError> {
-        let catalog = bridge.catalog().await?;
+        let key = request.key.clone();
+        let key = bridge.key(key.as_ref())?;
+        let catalog = bridge.catalog(key).await?;
         let Some(selection) = catalog.select(&request.model) else {
             return Err(AgentError::UnknownModel {
                 model: request.model,
@@ -94,7 +96,7 @@ impl BridgeRun {
             let agent = NewAgent::of(&request, &server)?;
             let names = request.tools.iter().map(|tool| tool.name.clone()).collect();
             let (desk, calls) = bridge.calls().open(&agent.id, names);
-            let options = agent.options(&request, bridge.key()?.secret(), &selection);
+            let options = agent.options(&request, key, &selection);
             let made =
                 server
                     .client

@@ -15,13 +15,14 @@ use tokio_util::task::TaskTracker;
 use crate::{
     agent::{
         AgentError, Env, Login, Program, Serving, Session, Setup, agent::refused, ask_login,
-        carrier::Carrier,
+        carrier::Carrier, env::with_key,
     },
     mcp::Endpoint,
     sandbox::{
         fence::{Fence, FenceStatus},
         slot::{Places, Slot, Slots},
     },
+    turn::CallerKey,
 };
 
 /// How long the CLI may take to say whether it is logged in: up to 15 s were seen (FACTS 3.1).
@@ -151,6 +152,15 @@ impl PrintAgent {
         &self.shared.env
     }
 
+    /// The same with this key, if there is one, and no other.
+    pub(super) fn env_for(&self, key: Option<&CallerKey>) -> Vec<(OsString, OsString)> {
+        let mut env = self.shared.env.clone();
+        if let Some(key) = key {
+            with_key(&mut env, key);
+        }
+        env
+    }
+
     pub(super) fn shares_config(&self) -> bool {
         self.shared.shares_config.load(Ordering::Relaxed)
     }
@@ -226,8 +236,8 @@ impl PrintAgent {
     ///
     /// # Errors
     /// What the agent said instead.
-    pub async fn models(&self) -> Result<String, AgentError> {
-        self.shared.program.models(&self.shared.env).await
+    pub async fn models(&self, key: Option<&CallerKey>) -> Result<String, AgentError> {
+        self.shared.program.models(&self.env_for(key)).await
     }
 
     /// Waits until every process of every run that was dropped is gone, and its slot clean.

@@ -20,7 +20,7 @@ use crate::{
         },
         slot::Slot,
     },
-    turn::{Attachment, ToolResult},
+    turn::{Attachment, CallerKey, ToolResult},
 };
 
 /// A running child, its fence and its slot. Dropping it ends the child's whole process group and
@@ -46,6 +46,7 @@ struct Command {
     served: bool,
     prompt: Arc<str>,
     tap: Option<Tap>,
+    key: Option<CallerKey>,
 }
 
 #[derive(Debug)]
@@ -79,6 +80,7 @@ impl PrintRun {
             served: served.is_some(),
             prompt: prompt(&site).into(),
             tap: request.tap,
+            key: request.key,
         };
         if let Some(served) = &mut served {
             served.relocate(&command.workspace, &site.workspace);
@@ -106,7 +108,9 @@ impl PrintRun {
             let Err(error) = self.read(events).await else {
                 // Not needed for another start any more, and it can be megabytes.
                 self.command.prompt = Arc::default();
-                if let Some(AgentEvent::Started(session)) = events.first() {
+                if let (None, Some(AgentEvent::Started(session))) =
+                    (&self.command.key, events.first())
+                {
                     self.agent.note_credential(session);
                 }
                 return Ok(());
@@ -286,7 +290,7 @@ async fn enter(
     if let Some(warning) = enclosure.warning() {
         tracing::warn!("{warning}");
     }
-    let mut env = agent.env().to_vec();
+    let mut env = agent.env_for(command.key.as_ref());
     let mut extra = Vec::new();
     if command.served {
         served::environment(&mut env, &dirs.tmp());

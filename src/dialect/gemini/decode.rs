@@ -203,6 +203,7 @@ mod tests {
         let stamp = Stamp {
             id: "1".to_owned(),
             created: 1,
+            owner: None,
         };
         let target = PathTarget {
             model: Some("models/gemini-3-pro".to_owned()),

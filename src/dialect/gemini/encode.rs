@@ -229,6 +229,7 @@ mod tests {
         let stamp = Stamp {
             id: "1".to_owned(),
             created: 1,
+            owner: None,
         };
         Box::new(GeminiReply::new(&stamp, "m", streaming, true))
     }

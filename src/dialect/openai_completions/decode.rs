@@ -79,6 +79,7 @@ mod tests {
         let stamp = Stamp {
             id: "1".to_owned(),
             created: 1,
+            owner: None,
         };
         request(body.to_string().as_bytes(), &stamp)
     }

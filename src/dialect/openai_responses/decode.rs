@@ -30,8 +30,9 @@ pub fn request(
     let (forms, left_out) = tools::read(&body, &mut turn)?;
     ignored.extend(left_out);
     let mut messages = Vec::from_iter(instructions(&body)?);
-    let said = said(&body, &|id| store?.item(id))?;
-    let before = continued(&body, store)?;
+    let owner = stamp.owner.as_deref();
+    let said = said(&body, &|id| store?.item(owner, id))?;
+    let before = continued(&body, owner, store)?;
     if let Some(before) = &before {
         before.conversation(&mut messages);
     }
@@ -39,6 +40,7 @@ pub fn request(
     let wants_store = body.opt_bool("store")?.unwrap_or(true);
     let keep = store.filter(|_| wants_store).map(|store| Keep {
         store: Arc::clone(store),
+        owner: stamp.owner.clone(),
         before,
         messages: said.clone(),
     });
@@ -88,6 +90,7 @@ fn reasoning(body: &Field<'_>) -> Result<(Option<String>, bool), TurnError> {
 /// The response that the request continues.
 fn continued(
     body: &Field<'_>,
+    owner: Option<&str>,
     store: Option<&Arc<Store>>,
 ) -> Result<Option<Arc<Exchange>>, TurnError> {
     let field = body.get("previous_response_id");
@@ -101,11 +104,14 @@ fn continued(
         ));
     };
     let id = field.str()?;
-    let found = store.find(id).ok_or_else(|| TurnError {
+    let found = store.find(owner, id).ok_or_else(|| TurnError {
         kind: ErrorKind::UnknownResponse,
         ..field.fail(format_args!(
-            "previous response with id '{id}' not found: it was never stored, or is too old; \
-             send the whole conversation in `input` with `store: false`"
+            "previous response with id '{id}' not found: {}; \
+             send the whole conversation in `input` with `store: false`",
+            store
+                .problem()
+                .unwrap_or("it was never stored, or is too old")
         ))
     });
     found.map(Some)
@@ -154,6 +160,7 @@ mod tests {
         let stamp = Stamp {
             id: "1".to_owned(),
             created: 1,
+            owner: None,
         };
         request(body.to_string().as_bytes(), &stamp, None)
     }

@@ -23,7 +23,8 @@ use super::{
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::{models::Listing, turn::TurnError};
-use store::{Bounds, Store};
+use store::{Bounds, MemoryStore, RedisStore, Store};
+pub use store::{InvalidAddress, RedisAddress};
 
 const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("model", "`auto` if missing"),
@@ -40,7 +41,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning.summary", "the reasoning is shown if it is there"),
     Parameter::honoured("max_output_tokens", "by an estimate; text only"),
     Parameter::honoured("text.format", FORMAT),
-    Parameter::honoured("store", "in memory, bounded; `true` if missing"),
+    Parameter::honoured("store", "within bounds; `true` if missing"),
     Parameter::honoured("previous_response_id", "if the response is still stored"),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
@@ -70,7 +71,7 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::refused("top_logprobs", "Cursor's CLI reports none"),
 ];
 
-/// What the stored responses may take together.
+/// What the stored responses may take together in memory, and each conversation in Redis.
 const STORED_BYTES: usize = 64 * 1024 * 1024;
 /// How long after its last use one may be continued.
 const STORED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -81,16 +82,31 @@ pub struct Responses {
 }
 
 impl Responses {
-    /// One that keeps so many responses.
+    /// One that keeps so many responses in memory.
     pub fn new(stored: usize) -> Self {
-        let bounds = Bounds {
-            count: stored,
-            bytes: STORED_BYTES,
-            age: STORED_AGE,
-        };
+        let store = || Arc::new(Store::Memory(MemoryStore::new(bounds(stored))));
         Self {
-            store: (stored > 0).then(|| Arc::new(Store::new(bounds))),
+            store: (stored > 0).then(store),
         }
+    }
+
+    /// One that keeps responses in a Redis.
+    ///
+    /// # Errors
+    /// An address that can't be used.
+    pub fn shared(address: RedisAddress) -> Result<Self, InvalidAddress> {
+        let store = RedisStore::new(address, bounds(usize::MAX))?;
+        Ok(Self {
+            store: Some(Arc::new(Store::Redis(store))),
+        })
+    }
+}
+
+fn bounds(count: usize) -> Bounds {
+    Bounds {
+        count,
+        bytes: STORED_BYTES,
+        age: STORED_AGE,
     }
 }
 

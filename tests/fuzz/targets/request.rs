@@ -37,6 +37,7 @@ fn decode(dialect: &dyn Dialect, body: &[u8]) {
     let stamp = || Stamp {
         id: "1".to_owned(),
         created: 1,
+        owner: None,
     };
     let request = match dialect.decode(body, Target::default(), stamp()) {
         Ok(request) => request,

@@ -117,6 +117,7 @@ impl TestServer {
                 park_timeout: Duration::from_secs(1800),
                 boundary: boundary::BoundaryOptions::default(),
                 client_tools: true,
+                callers: None,
             },
             http: http::HttpConfig::new(host),
             stored: 0,
@@ -205,19 +206,28 @@ impl TestServer {
 
     /// POST to chat completions with further headers, not streamed.
     pub async fn whole_with(&self, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let body = Some(body);
+        self.send("/v1/chat/completions", headers, body).await
+    }
+
+    /// POST of a body, else GET, with further headers.
+    pub async fn send(&self, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
         let stream = tokio::net::TcpStream::connect(self.addr).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .unwrap();
         tokio::spawn(connection);
-        let mut request = hyper::Request::post("/v1/chat/completions")
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let mut request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
             .header("host", "localhost")
             .header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = Full::new(bytes::Bytes::from(body.to_string()));
-        let request = request.body(body).unwrap();
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(Full::new(bytes::Bytes::from(body))).unwrap();
         finish(sender.send_request(request).await.unwrap()).await
     }
 

@@ -8,6 +8,7 @@ fn reply(include_usage: bool, legacy: bool) -> Box<ChatReply> {
     let stamp = Stamp {
         id: "x".to_owned(),
         created: 7,
+        owner: None,
     };
     Box::new(ChatReply::new(
         &stamp,
