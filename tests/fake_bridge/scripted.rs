@@ -88,7 +88,7 @@ impl Player<'_> {
                     self.batch(vec![(0, call)], false, Vec::new()).await;
                 }
                 Step::Misnamed(_) | Step::Edit(_) => {
-                    unimplemented!("not in a case that both agents play")
+                    panic!("not in a case that both agents play")
                 }
                 Step::Patience(_) | Step::Discover(_) => {}
             }
@@ -119,7 +119,7 @@ impl Player<'_> {
                 match step {
                     Step::Wait(ms) => sleep(Duration::from_millis(ms)).await,
                     Step::Exit(code) => std::process::exit(code.into()),
-                    _ => unimplemented!("not in a case that both agents play"),
+                    _ => panic!("not in a case that both agents play"),
                 }
             }
         };
