@@ -17,7 +17,7 @@ use std::sync::{
 
 use serde_json::{Map, Value};
 
-use check::Check;
+use check::SchemaCheck;
 
 /// Nested references and combinators deeper than this are taken as satisfied.
 const MAX_DEPTH: usize = 32;
@@ -91,12 +91,12 @@ impl Schema {
     }
 
     /// The problems that a check finds; none if it has to be given up.
-    fn check(&self, run: impl FnOnce(&Check<'_>, &mut Vec<String>)) -> Vec<String> {
+    fn check(&self, run: impl FnOnce(&SchemaCheck<'_>, &mut Vec<String>)) -> Vec<String> {
         let mut problems = Vec::new();
         if self.costly.load(Ordering::Relaxed) {
             return problems;
         }
-        let check = Check::new(&self.root);
+        let check = SchemaCheck::new(&self.root);
         run(&check, &mut problems);
         if check.is_given_up() {
             self.costly.store(true, Ordering::Relaxed);

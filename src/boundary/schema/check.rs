@@ -10,12 +10,12 @@ use super::{MAX_DEPTH, required, target_of, types};
 const MAX_STEPS: usize = 20_000;
 
 /// A check and what it has taken so far.
-pub(super) struct Check<'a> {
+pub(super) struct SchemaCheck<'a> {
     root: &'a Value,
     left: Cell<usize>,
 }
 
-impl<'a> Check<'a> {
+impl<'a> SchemaCheck<'a> {
     pub(super) fn new(root: &'a Value) -> Self {
         Self {
             root,

@@ -11,7 +11,7 @@ const MAX_NAME: usize = 128;
 
 /// What a line begins with.
 pub(super) enum Opening {
-    Block(Block),
+    Block(CallBlock),
     /// It may begin a block: more text will tell.
     Maybe,
     No,
@@ -31,8 +31,8 @@ pub(super) enum Progress {
 
 /// A block whose marker is complete.
 #[derive(Debug)]
-pub(super) struct Block {
-    form: Form,
+pub(super) struct CallBlock {
+    form: CallForm,
     /// Where its content begins, in the held text.
     start: usize,
     /// How far it has been searched.
@@ -40,12 +40,12 @@ pub(super) struct Block {
 }
 
 #[derive(Debug)]
-enum Form {
+enum CallForm {
     /// A JSON value and then `close`.
     Json {
         scanner: Scanner,
         close: String,
-        rule: Rule,
+        rule: CallRule,
         /// The calls before the one that is being read.
         made: Vec<ClientCall>,
     },
@@ -57,7 +57,7 @@ enum Form {
 
 /// When a JSON value is a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
+enum CallRule {
     /// Always: it is the protocol that the prompt asks for. Even arguments that don't fit go to the
     /// client, which tells the model what is wrong.
     AskedFor,
@@ -69,9 +69,9 @@ enum Rule {
     FitsAlone,
 }
 
-impl Block {
-    fn json(close: &str, rule: Rule, start: usize) -> Self {
-        let form = Form::Json {
+impl CallBlock {
+    fn json(close: &str, rule: CallRule, start: usize) -> Self {
+        let form = CallForm::Json {
             scanner: Scanner::default(),
             close: close.to_owned(),
             rule,
@@ -80,7 +80,7 @@ impl Block {
         Self::new(form, start)
     }
 
-    fn new(form: Form, start: usize) -> Self {
+    fn new(form: CallForm, start: usize) -> Self {
         Self {
             form,
             start,
@@ -105,7 +105,7 @@ impl Block {
         last: bool,
     ) -> Progress {
         match &mut self.form {
-            Form::Json {
+            CallForm::Json {
                 scanner,
                 close,
                 rule,
@@ -126,15 +126,15 @@ impl Block {
                 let next = after.trim_start();
                 let len = held.len() - after.len();
                 match rule {
-                    Rule::AskedFor => return calls(json::calls(json), len, decider, true),
-                    Rule::Fits => return calls(json::calls(json), len, decider, false),
-                    Rule::FitsAlone if !next.is_empty() => return Progress::No,
-                    Rule::FitsAlone if !last => return Progress::More,
-                    Rule::FitsAlone => return whole(json, held.len(), decider),
-                    Rule::FitsAtTheEnd if !complete && CALL.starts_with(next) => {
+                    CallRule::AskedFor => return calls(json::calls(json), len, decider, true),
+                    CallRule::Fits => return calls(json::calls(json), len, decider, false),
+                    CallRule::FitsAlone if !next.is_empty() => return Progress::No,
+                    CallRule::FitsAlone if !last => return Progress::More,
+                    CallRule::FitsAlone => return whole(json, held.len(), decider),
+                    CallRule::FitsAtTheEnd if !complete && CALL.starts_with(next) => {
                         return Progress::More;
                     }
-                    Rule::FitsAtTheEnd => {}
+                    CallRule::FitsAtTheEnd => {}
                 }
                 match calls(json::calls(json), len, decider, false) {
                     Progress::Calls(_, more) => made.extend(more),
@@ -152,7 +152,7 @@ impl Block {
                     _ => return Progress::No,
                 }
             },
-            Form::Echo { scanner, name } => {
+            CallForm::Echo { scanner, name } => {
                 let Some(end) = scanner.end(held, &mut self.searched) else {
                     return Progress::More;
                 };
@@ -168,7 +168,7 @@ impl Block {
                 let call = json::arguments(&held[self.start..end]).map(|args| (name.clone(), args));
                 calls(call.map(|call| vec![call]), len, decider, false)
             }
-            Form::Element { name } => {
+            CallForm::Element { name } => {
                 let close = format!("</{name}>");
                 while let Some(at) = held[self.searched..].find(&close) {
                     let at = self.searched + at;
@@ -194,7 +194,7 @@ impl Block {
 
 /// The client's calls for what was written, if all of it is offered.
 fn calls(
-    list: Option<Vec<json::Call>>,
+    list: Option<Vec<json::ParsedCall>>,
     len: usize,
     decider: &Decider,
     asked_for: bool,
@@ -240,7 +240,7 @@ pub(super) fn opening(line: &str, mode: TextCalls, silent: bool, decider: &Decid
             None => Opening::Maybe,
             Some('{' | '[') => {
                 let start = line.len() - content.len();
-                Opening::Block(Block::json(CLOSE, Rule::AskedFor, start))
+                Opening::Block(CallBlock::json(CLOSE, CallRule::AskedFor, start))
             }
             Some(_) => Opening::No,
         };
@@ -248,7 +248,7 @@ pub(super) fn opening(line: &str, mode: TextCalls, silent: bool, decider: &Decid
     match mode {
         TextCalls::Lenient if silent && line.starts_with('{') => {
             match may_be_whole(line, decider) {
-                Some(true) => Opening::Block(Block::json("", Rule::FitsAlone, 0)),
+                Some(true) => Opening::Block(CallBlock::json("", CallRule::FitsAlone, 0)),
                 Some(false) => Opening::Maybe,
                 None => Opening::No,
             }
@@ -271,7 +271,7 @@ pub(super) fn inside(text: &str) -> Opening {
         None => Opening::Maybe,
         Some('{' | '[') => {
             let start = text.len() - content.len();
-            Opening::Block(Block::json(CLOSE, Rule::FitsAtTheEnd, start))
+            Opening::Block(CallBlock::json(CLOSE, CallRule::FitsAtTheEnd, start))
         }
         Some(_) => Opening::No,
     }
@@ -309,12 +309,12 @@ fn element(line: &str, decider: &Decider) -> Opening {
     match content.chars().next() {
         None => Opening::Maybe,
         Some('<') => {
-            let form = Form::Element {
+            let form = CallForm::Element {
                 name: name.to_owned(),
             };
             // A lone `<invoke name="…">` is read with its own tag.
             let start = if whole { end + 1 } else { 0 };
-            Opening::Block(Block::new(form, start))
+            Opening::Block(CallBlock::new(form, start))
         }
         Some(_) => Opening::No,
     }
@@ -339,11 +339,11 @@ fn echo(line: &str, decider: &Decider) -> Opening {
     if !decider.offers(name) {
         return Opening::No;
     }
-    let form = Form::Echo {
+    let form = CallForm::Echo {
         scanner: Scanner::default(),
         name: name.to_owned(),
     };
-    Opening::Block(Block::new(form, ECHO.len() + name.len() + 1))
+    Opening::Block(CallBlock::new(form, ECHO.len() + name.len() + 1))
 }
 
 /// A fenced block, from its first line's end on: a call if its info text says so, or if it is the
@@ -358,20 +358,20 @@ pub(super) fn fenced(
     let start = content.len() - content.trim_start().len();
     let json = &content[start..];
     let rule = match info {
-        "tool_call" => Rule::Fits,
-        "" | "json" if silent => Rule::FitsAlone,
+        "tool_call" => CallRule::Fits,
+        "" | "json" if silent => CallRule::FitsAlone,
         _ => return Opening::No,
     };
     let begins = match rule {
         _ if json.is_empty() => Some(false),
         _ if !json.starts_with('{') => None,
-        Rule::FitsAlone => may_be_whole(json, decider),
+        CallRule::FitsAlone => may_be_whole(json, decider),
         _ => json::may_be_call(json).then(|| json.contains(':')),
     };
     match begins {
         Some(true) => {
             let close = mark.to_string().repeat(len);
-            Opening::Block(Block::json(&close, rule, start))
+            Opening::Block(CallBlock::json(&close, rule, start))
         }
         Some(false) => Opening::Maybe,
         None => Opening::No,

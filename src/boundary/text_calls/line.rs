@@ -2,7 +2,7 @@
 
 /// Where a line stands. Feeding it in other pieces makes no difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct LinePlace {
     /// How many bytes of white space it begins with.
     indent: usize,
     /// Whether it holds anything else.
@@ -13,7 +13,7 @@ pub(super) struct Line {
     span: bool,
 }
 
-impl Line {
+impl LinePlace {
     /// Whether nothing of the line has been passed.
     pub(super) fn is_start(self) -> bool {
         self.indent == 0 && !self.begun && !self.whole

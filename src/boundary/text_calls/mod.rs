@@ -13,8 +13,8 @@ mod json;
 mod line;
 mod xml;
 
-use form::{Block, Opening};
-use line::Line;
+use form::{CallBlock, Opening};
+use line::LinePlace;
 
 use super::TextCalls;
 use super::catalog::ClientCall;
@@ -43,9 +43,9 @@ pub(super) struct Recognizer {
     /// Text that is neither passed on nor understood yet.
     held: String,
     /// The block that `held` begins with, if its marker is complete.
-    block: Option<Block>,
+    block: Option<CallBlock>,
     /// What has been passed on of the line that `held` begins in.
-    line: Line,
+    line: LinePlace,
     /// The fence that we are inside of: its character and length.
     fence: Option<(char, usize)>,
     /// Whether the answer has said nothing but white space.
@@ -68,7 +68,7 @@ impl Recognizer {
             mode: if has_tools { mode } else { TextCalls::Off },
             held: String::new(),
             block: None,
-            line: Line::default(),
+            line: LinePlace::default(),
             fence: None,
             silent: true,
         }
@@ -93,7 +93,7 @@ impl Recognizer {
     /// The text breaks off, for a tool of the agent's: what is held is complete.
     pub(super) fn interrupt(&mut self, decider: &Decider) -> Vec<Piece> {
         let pieces = self.advance(decider, true, false);
-        self.line = Line::default();
+        self.line = LinePlace::default();
         self.fence = None;
         pieces
     }
@@ -123,7 +123,7 @@ impl Recognizer {
                 Step::Found(len, found) => {
                     rest = &rest[len..];
                     self.silent = false;
-                    self.line = Line::default();
+                    self.line = LinePlace::default();
                     pieces.extend(found);
                 }
             }

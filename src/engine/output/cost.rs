@@ -13,7 +13,7 @@ const ENDLESS: usize = usize::MAX;
 
 /// Whether checking `value` against the schema takes at most `most` steps.
 pub fn is_within(most: usize, schema: &Value, value: &Value) -> bool {
-    let mut count = Count {
+    let mut count = StepCount {
         root: schema,
         most,
         known: HashMap::new(),
@@ -21,7 +21,7 @@ pub fn is_within(most: usize, schema: &Value, value: &Value) -> bool {
     count.of(schema, value) <= most
 }
 
-struct Count<'a> {
+struct StepCount<'a> {
     root: &'a Value,
     most: usize,
     /// By the places of schema and value; nothing while it is being counted, since a validator
@@ -29,7 +29,7 @@ struct Count<'a> {
     known: HashMap<(*const Value, *const Value), usize>,
 }
 
-impl<'a> Count<'a> {
+impl<'a> StepCount<'a> {
     fn of(&mut self, node: &'a Value, value: &'a Value) -> usize {
         let Some(members) = node.as_object() else {
             return 1;

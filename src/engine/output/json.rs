@@ -8,10 +8,10 @@ use crate::turn::Format;
 
 /// A check of whole texts.
 pub struct Check {
-    schema: Option<Schema>,
+    schema: Option<CheckedSchema>,
 }
 
-struct Schema {
+struct CheckedSchema {
     source: Value,
     validator: Validator,
 }
@@ -39,7 +39,7 @@ impl Check {
                 let options = jsonschema::options().with_pattern_options(patterns);
                 let validator = options.build(source).map_err(|error| error.to_string())?;
                 let source = source.clone();
-                Some(Schema { source, validator })
+                Some(CheckedSchema { source, validator })
             }
         };
         Ok(Some(Self { schema }))
@@ -60,11 +60,11 @@ impl Check {
         match &self.schema {
             None if value.is_object() => Ok(json),
             None => Err("it is JSON, but not an object".to_owned()),
-            Some(Schema { source, .. }) if !cost::is_within(MOST_STEPS, source, &value) => {
+            Some(CheckedSchema { source, .. }) if !cost::is_within(MOST_STEPS, source, &value) => {
                 tracing::warn!("the answer is not checked against its schema: it takes too long");
                 Ok(json)
             }
-            Some(Schema { validator, .. }) => {
+            Some(CheckedSchema { validator, .. }) => {
                 let violations: Vec<String> = validator
                     .iter_errors(&value)
                     .take(TOLD)
