@@ -36,6 +36,7 @@ mod translator;
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 pub use change::FileChange;
+pub use alias::is_same_tool;
 pub use guard::hint;
 pub use native::changed_something;
 pub use translator::Translator;

@@ -26,7 +26,7 @@ use value::Value;
 pub use file::ConfigFile;
 pub use rows::{ROWS, ServeSettings};
 pub use table::Row;
-pub use value::{Dirs, Names, ToolLoop};
+pub use value::{Dirs, Names};
 
 /// A value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

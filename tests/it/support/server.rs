@@ -117,6 +117,7 @@ impl TestServer {
                 park_timeout: Duration::from_secs(1800),
                 boundary: boundary::Options::default(),
                 client_tools: true,
+                exec: None,
             },
             http: http::Config::new(host),
             stored: 0,
