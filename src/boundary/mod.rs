@@ -35,8 +35,8 @@ mod translator;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-pub use change::FileChange;
 pub use alias::is_same_tool;
+pub use change::FileChange;
 pub use guard::hint;
 pub use native::changed_something;
 pub use translator::Translator;
@@ -95,7 +95,7 @@ impl FromStr for TextCalls {
 
 /// Settings of the boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct BoundaryOptions {
     /// How calls are treated.
     pub mode: Mode,
     /// Whether a call whose arguments can't be made valid goes to the client all the same, so that
@@ -110,7 +110,7 @@ pub struct Options {
     pub native_reads: bool,
 }
 
-impl Default for Options {
+impl Default for BoundaryOptions {
     fn default() -> Self {
         Self {
             mode: Mode::V1,

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::protocol::{Done, ToolJob, MOST_BYTES, SUBCOMMAND};
+use super::protocol::{MOST_BYTES, SUBCOMMAND, ToolAnswer, ToolJob};
 use crate::sandbox::{
     fence::Fence,
     process::{Process, SpawnSpec},
@@ -29,7 +29,12 @@ impl Children {
     ///
     /// # Errors
     /// Why there is no answer, for the model.
-    pub async fn run(&self, job: &ToolJob, network: bool, limit: Duration) -> Result<Done, String> {
+    pub async fn run(
+        &self,
+        job: &ToolJob,
+        network: bool,
+        limit: Duration,
+    ) -> Result<ToolAnswer, String> {
         let slot = self.slots.acquire().await;
         let slot = slot.map_err(|error| format!("error: the tool has no place to run: {error}"))?;
         let tmp = slot.dirs().tmp();
@@ -65,7 +70,7 @@ impl Children {
 }
 
 /// Reads the child's answer.
-async fn answer(child: &mut Process) -> Result<Done, String> {
+async fn answer(child: &mut Process) -> Result<ToolAnswer, String> {
     let mut output = BytesMut::new();
     while !child.is_closed() {
         output.reserve(64 << 10);
@@ -113,14 +118,39 @@ pub(super) fn environment(
     network: bool,
 ) -> Vec<(OsString, OsString)> {
     const PASSED: &[&str] = &[
-        "HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LANGUAGE", "TZ",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "PATH",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
         // Where toolchains are.
-        "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "GOPATH", "GOROOT", "JAVA_HOME",
-        "VIRTUAL_ENV", "PYENV_ROOT", "NVM_DIR", "ANDROID_HOME", "DOTNET_ROOT",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "RUSTUP_TOOLCHAIN",
+        "GOPATH",
+        "GOROOT",
+        "JAVA_HOME",
+        "VIRTUAL_ENV",
+        "PYENV_ROOT",
+        "NVM_DIR",
+        "ANDROID_HOME",
+        "DOTNET_ROOT",
     ];
     const FOR_NETWORK: &[&str] = &[
-        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
-        "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "NODE_EXTRA_CA_CERTS",
     ];
     let is_passed = |name: &OsString| {
         let name = name.to_str().unwrap_or_default();

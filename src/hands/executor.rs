@@ -11,7 +11,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use super::{
     local::{self, place::Workspace},
-    protocol::{Done, ToolJob},
+    protocol::{ToolAnswer, ToolJob},
 };
 
 /// The longest file that a tool can write: it must not fill the disk.
@@ -39,7 +39,7 @@ pub fn main(mut stdin: impl Read, mut stdout: impl Write) -> ExitCode {
     }
 }
 
-fn execute(job: &ToolJob) -> Done {
+fn execute(job: &ToolJob) -> ToolAnswer {
     let Some(tool) = local::find(&job.tool) else {
         return failed(format!("error: there is no tool `{}`", job.tool));
     };
@@ -50,8 +50,8 @@ fn execute(job: &ToolJob) -> Done {
     }
 }
 
-fn failed(content: String) -> Done {
-    Done {
+fn failed(content: String) -> ToolAnswer {
+    ToolAnswer {
         content,
         is_error: true,
         image: None,

@@ -3,7 +3,7 @@
 //! ```text
 //! Toolbox ── tools() ──> OwnTool         what may be offered to a model
 //!         └─ execute(call, workspace) ──> Executed
-//!              └ child ── ToolJob on stdin ──> executor (our own program, fenced) ── Done on stdout
+//!              └ child ── ToolJob on stdin ──> executor (our own program, fenced) ── ToolAnswer on stdout
 //! ```
 //!
 //! A local tool runs in a child of its own behind the fence, in which it can write below the

@@ -24,7 +24,7 @@ pub(super) struct ToolJob {
 
 /// What it writes to stdout.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Done {
+pub(super) struct ToolAnswer {
     pub content: String,
     pub is_error: bool,
     pub image: Option<Picture>,

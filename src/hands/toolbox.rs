@@ -1,6 +1,10 @@
 //! The tools that one server executes.
 
-use std::{ffi::OsString, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -9,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     child::{Children, environment},
     local::{self, Local},
-    protocol::{Done, Picture, ToolJob},
+    protocol::{Picture, ToolAnswer, ToolJob},
 };
 use crate::{
     sandbox::{
@@ -78,11 +82,11 @@ impl Executed {
 /// The tools of one server. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Toolbox {
-    shared: Arc<Shared>,
+    shared: Arc<ToolboxInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ToolboxInner {
     local: Vec<&'static Local>,
     children: Children,
     network: bool,
@@ -111,7 +115,7 @@ impl Toolbox {
         .await?;
         let local = setup.tools.iter().filter_map(|name| local::find(name));
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(ToolboxInner {
                 local: local.collect(),
                 children: Children {
                     fence,
@@ -143,7 +147,12 @@ impl Toolbox {
         executed(call, done)
     }
 
-    async fn local(&self, tool: &Local, call: &ToolCall, workspace: &Path) -> Result<Done, String> {
+    async fn local(
+        &self,
+        tool: &Local,
+        call: &ToolCall,
+        workspace: &Path,
+    ) -> Result<ToolAnswer, String> {
         let arguments = match serde_json::from_str::<Value>(&call.arguments) {
             Ok(Value::Object(arguments)) => arguments,
             _ => return Err("invalid arguments: they must be a JSON object".to_owned()),
@@ -153,7 +162,9 @@ impl Toolbox {
             arguments,
             workspace: workspace.to_owned(),
         };
-        let Shared { children, network, .. } = &*self.shared;
+        let ToolboxInner {
+            children, network, ..
+        } = &*self.shared;
         children.run(&job, *network, tool.limit).await
     }
 
@@ -177,8 +188,8 @@ fn own_tool(local: &Local) -> OwnTool {
     }
 }
 
-fn executed(call: &ToolCall, done: Result<Done, String>) -> Executed {
-    let done = done.unwrap_or_else(|content| Done {
+fn executed(call: &ToolCall, done: Result<ToolAnswer, String>) -> Executed {
+    let done = done.unwrap_or_else(|content| ToolAnswer {
         content,
         is_error: true,
         image: None,
@@ -197,7 +208,9 @@ fn executed(call: &ToolCall, done: Result<Done, String>) -> Executed {
 fn picture(image: Picture) -> Option<Attachment> {
     let extension = ["png", "jpg", "gif", "webp"];
     Some(Attachment {
-        extension: extension.into_iter().find(|known| *known == image.extension)?,
+        extension: extension
+            .into_iter()
+            .find(|known| *known == image.extension)?,
         bytes: STANDARD.decode(image.base64).ok()?.into(),
         file: None,
     })

@@ -12,7 +12,7 @@ mod models;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Dialect, Parameter, Request, Sign, Stamp, Target,
+    Ask, Dialect, Parameter, PathTarget, Request, Sign, Stamp,
     parameters::{FORMAT, NO_FLAG},
     unversioned,
 };
@@ -30,7 +30,10 @@ const PARAMETERS: &[Parameter] = &[
         "tools",
         "those that the client executes; see `tools[].type`",
     ),
-    Parameter::honoured("x_cursor", "`{\"tools\": \"all\"}`, or a list: tools of the server's"),
+    Parameter::honoured(
+        "x_cursor",
+        "`{\"tools\": \"all\"}`, or a list: tools of the server's",
+    ),
     Parameter::honoured("tool_choice", "with `disable_parallel_tool_use`"),
     Parameter::honoured("max_tokens", "by an estimate; text only"),
     Parameter::honoured("stop_sequences", "the run ends there"),
@@ -71,7 +74,7 @@ impl Dialect for Messages {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp)
     }
 
@@ -81,7 +84,7 @@ impl Dialect for Messages {
 
     fn route(&self, path: &str, _query: &str) -> Option<Ask> {
         match unversioned(path) {
-            "/messages" => Some(Ask::Answer(Target::default())),
+            "/messages" => Some(Ask::Answer(PathTarget::default())),
             "/messages/count_tokens" => Some(Ask::Compute(count_tokens)),
             _ => None,
         }

@@ -16,7 +16,7 @@ pub use parts::part;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Dialect, Parameter, Request, Sign, Stamp, Streaming, Target,
+    Ask, Dialect, Parameter, PathTarget, Request, Sign, Stamp, Streaming,
     parameters::{FORMAT, NO_FLAG},
     parameters_of, percent_decode,
 };
@@ -33,7 +33,10 @@ const PARAMETERS: &[Parameter] = &[
         "tools",
         "`functionDeclarations`; `googleSearch` and `urlContext` are left out, other hosted tools refused",
     ),
-    Parameter::honoured("xCursor", "`{\"tools\": \"all\"}`, or a list: tools of the server's"),
+    Parameter::honoured(
+        "xCursor",
+        "`{\"tools\": \"all\"}`, or a list: tools of the server's",
+    ),
     Parameter::honoured("toolConfig", "`mode` and `allowedFunctionNames`"),
     Parameter::honoured("generationConfig.stopSequences", "the run ends there"),
     Parameter::honoured(
@@ -118,7 +121,7 @@ impl Dialect for Gemini {
                 }
                 _ => return None,
             };
-            return Some(Ask::Answer(Target {
+            return Some(Ask::Answer(PathTarget {
                 model: Some(model),
                 streaming: Some(streaming),
             }));
@@ -137,7 +140,7 @@ impl Dialect for Gemini {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, target, &stamp)
     }
 

@@ -5,10 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::calls::Calls;
+use super::calls::CallEncoder;
 use crate::{
     dialect::{
-        Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
+        Reply, Stamp,
+        escape::write_json_str,
+        frame,
+        openai_error::error_object,
         openai_usage::usage_object,
         x_cursor::{self, Telling},
     },
@@ -21,7 +24,7 @@ pub struct ChatReply {
     created: u64,
     model: String,
     include_usage: bool,
-    calls: Calls,
+    calls: CallEncoder,
     choices: Vec<Choice>,
     /// Whether the request asks for what ran without the client.
     telling: Telling,
@@ -49,7 +52,7 @@ impl ChatReply {
         model: &str,
         choices: usize,
         include_usage: bool,
-        calls: Calls,
+        calls: CallEncoder,
     ) -> Self {
         let id = format!("chatcmpl-{}", stamp.id);
         let choice = |index| {
@@ -171,7 +174,7 @@ impl Choice {
         });
     }
 
-    fn call(&mut self, call: &ToolCall, calls: &Calls, out: &mut Vec<u8>) {
+    fn call(&mut self, call: &ToolCall, calls: &CallEncoder, out: &mut Vec<u8>) {
         self.begin(out);
         let members = calls.delta(call, self.tool_calls).to_string();
         self.tool_calls += 1;

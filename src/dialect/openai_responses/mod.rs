@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Dialect, Parameter, Request, Sign, Stamp, Target,
+    Dialect, Parameter, PathTarget, Request, Sign, Stamp,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::{models::Listing, turn::TurnError};
@@ -34,7 +34,10 @@ const PARAMETERS: &[Parameter] = &[
         "tools",
         "functions, custom tools, namespaces; `web_search` and `tool_search` are left out, other hosted tools refused",
     ),
-    Parameter::honoured("x_cursor", "`{\"tools\": \"all\"}`, or a list: tools of the server's"),
+    Parameter::honoured(
+        "x_cursor",
+        "`{\"tools\": \"all\"}`, or a list: tools of the server's",
+    ),
     Parameter::honoured("tool_choice", ""),
     Parameter::honoured("parallel_tool_calls", ""),
     Parameter::honoured("reasoning.effort", "where the model has such a variant"),
@@ -104,7 +107,7 @@ impl Dialect for Responses {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp, self.store.as_ref())
     }
 

@@ -21,7 +21,7 @@ pub(super) use rounds::Rounds;
 pub(super) use selection::needs_confirmation;
 pub(super) use work::Work;
 
-use super::Config;
+use super::EngineConfig;
 use crate::{
     hands::Toolbox,
     turn::{ServerTools, ToolCall, Turn, TurnError},
@@ -83,7 +83,7 @@ impl<'a> Hands<'a> {
     /// # Errors
     /// `InvalidRequest` that names what the request asks for and can't have.
     pub fn of(
-        config: &'a Config,
+        config: &'a EngineConfig,
         turn: &mut Turn,
         workspace: Option<PathBuf>,
     ) -> Result<Self, TurnError> {
@@ -127,7 +127,7 @@ impl<'a> Hands<'a> {
 }
 
 /// Who executes tools for this request: the setting, or less if the request wants that.
-fn loop_of(config: &Config, turn: &Turn) -> Result<ToolLoop, TurnError> {
+fn loop_of(config: &EngineConfig, turn: &Turn) -> Result<ToolLoop, TurnError> {
     const HEADER: &str = "x-cursor-tool-loop";
     let most = match config.exec {
         Some(_) => ToolLoop::Server,

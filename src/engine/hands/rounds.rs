@@ -19,10 +19,10 @@ const MOST_BYTES: usize = 16 << 20;
 
 /// What is kept of the latest answers, the oldest first.
 #[derive(Debug, Default)]
-pub struct Rounds(Mutex<VecDeque<Kept>>);
+pub struct Rounds(Mutex<VecDeque<KeptRounds>>);
 
 #[derive(Debug)]
-struct Kept {
+struct KeptRounds {
     owner: Option<String>,
     /// The ids of the client's calls that the answer ended with.
     calls: Vec<String>,
@@ -43,13 +43,13 @@ impl Rounds {
             return;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_back(Kept {
+        kept.push_back(KeptRounds {
             owner,
             calls: calls.iter().map(|call| call.id.clone()).collect(),
             messages,
             bytes,
         });
-        let too_many = |kept: &VecDeque<Kept>| {
+        let too_many = |kept: &VecDeque<KeptRounds>| {
             kept.len() > MOST || kept.iter().map(|kept| kept.bytes).sum::<usize>() > MOST_BYTES
         };
         while too_many(&kept) {
@@ -140,7 +140,11 @@ mod tests {
         let mut messages = sent.clone();
         rounds.restore(None, &mut messages);
         assert_eq!(messages.len(), 5);
-        assert_eq!(messages[1].parts, [call("ours")], "its text stands in the client's own message");
+        assert_eq!(
+            messages[1].parts,
+            [call("ours")],
+            "its text stands in the client's own message"
+        );
         assert_eq!(messages[2], round("ours", "found")[1]);
         assert_eq!(messages[3..], sent[1..]);
         let mut others = sent.clone();
@@ -155,12 +159,19 @@ mod tests {
         for id in ["1", "2", "3", "4"] {
             rounds.keep(None, &clients(id), &round("ours", &large));
         }
-        rounds.keep(None, &clients("5"), &round("ours", &"x".repeat(MOST_BYTES + 1)));
+        rounds.keep(
+            None,
+            &clients("5"),
+            &round("ours", &"x".repeat(MOST_BYTES + 1)),
+        );
         let restored = |id: &str| {
             let mut messages = round(id, "done").to_vec();
             rounds.restore(None, &mut messages);
             messages.len() > 2
         };
-        assert_eq!(["1", "2", "3", "4", "5"].map(restored), [false, false, true, true, false]);
+        assert_eq!(
+            ["1", "2", "3", "4", "5"].map(restored),
+            [false, false, true, true, false]
+        );
     }
 }

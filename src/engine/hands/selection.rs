@@ -22,12 +22,17 @@ impl FromStr for ExecTools {
             "none" => return Ok(Self(Vec::new())),
             _ => {}
         }
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names = text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
         let mut chosen = Vec::new();
         for name in names {
             let Some(tool) = local_tool(name) else {
                 let all = LOCAL_TOOLS.join(", ");
-                return Err(format!("there is no tool `{name}`; use all, none, or some of {all}"));
+                return Err(format!(
+                    "there is no tool `{name}`; use all, none, or some of {all}"
+                ));
             };
             if !chosen.contains(&tool) {
                 chosen.push(tool);
@@ -50,7 +55,8 @@ pub fn needs_confirmation(exec: &Exec, tool: &OwnTool) -> bool {
 }
 
 fn names(list: &[String], tool: &str) -> bool {
-    list.iter().any(|name| name == tool || local_tool(name) == Some(tool))
+    list.iter()
+        .any(|name| name == tool || local_tool(name) == Some(tool))
 }
 
 /// The tools that a turn gets, in their order.
@@ -59,9 +65,8 @@ fn names(list: &[String], tool: &str) -> bool {
 /// A name that means none of them, or one that the request has to allow and does not.
 pub(super) fn select(exec: &Exec, turn: &Turn, workspace: bool) -> Result<Vec<OwnTool>, TurnError> {
     let all = exec.toolbox.tools(workspace);
-    let is_withheld = |tool: &OwnTool| {
-        needs_confirmation(exec, tool) && !names(&turn.confirmed, &tool.spec.name)
-    };
+    let is_withheld =
+        |tool: &OwnTool| needs_confirmation(exec, tool) && !names(&turn.confirmed, &tool.spec.name);
     let ServerTools::Named(wanted) = &turn.server_tools else {
         let free = all.into_iter().filter(|tool| !is_withheld(tool));
         return Ok(free.collect());
@@ -69,7 +74,10 @@ pub(super) fn select(exec: &Exec, turn: &Turn, workspace: bool) -> Result<Vec<Ow
     let mut chosen: Vec<OwnTool> = Vec::new();
     for name in wanted {
         let exact = all.iter().find(|tool| tool.spec.name == *name);
-        let meant = || all.iter().find(|tool| Some(&*tool.spec.name) == local_tool(name));
+        let meant = || {
+            all.iter()
+                .find(|tool| Some(&*tool.spec.name) == local_tool(name))
+        };
         let Some(tool) = exact.or_else(meant) else {
             let why = if !workspace && local_tool(name).is_some() {
                 "has no directory to work in: name one by the header x-cursor-workspace, or start \
@@ -77,7 +85,10 @@ pub(super) fn select(exec: &Exec, turn: &Turn, workspace: bool) -> Result<Vec<Ow
             } else {
                 "is no tool of this server's; GET /v1/tools lists them"
             };
-            return Err(TurnError::invalid("tools", format!("`{name}` in `tools` {why}")));
+            return Err(TurnError::invalid(
+                "tools",
+                format!("`{name}` in `tools` {why}"),
+            ));
         };
         if is_withheld(tool) {
             let message = format!(
@@ -106,9 +117,15 @@ mod tests {
         assert!(read("none").unwrap().is_empty());
         assert!(read("").unwrap().is_empty());
         assert_eq!(read("shell, Read,bash").unwrap(), ["bash", "read"]);
-        assert_eq!(read("list_directory,delete,str_replace").unwrap(), ["ls", "rm", "edit"]);
+        assert_eq!(
+            read("list_directory,delete,str_replace").unwrap(),
+            ["ls", "rm", "edit"]
+        );
         let error = read("read,frobnicate").unwrap_err();
-        assert!(error.contains("`frobnicate`") && error.contains("multiedit"), "{error}");
+        assert!(
+            error.contains("`frobnicate`") && error.contains("multiedit"),
+            "{error}"
+        );
     }
 
     #[test]

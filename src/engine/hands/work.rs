@@ -1,16 +1,13 @@
 //! The rounds of our calls in one answer.
 
-use std::{
-    collections::HashSet,
-    path::PathBuf,
-};
+use std::{collections::HashSet, path::PathBuf};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 
 use super::{Exec, rounds::size};
 use crate::{
     boundary,
-    engine::{Config, answer::Answer, continuation::Delivery},
+    engine::{EngineConfig, answer::Answer, continuation::Delivery},
     hands::{Executed, OwnTool},
     turn::{Activity, Message, Part, Role, ToolCall, ToolChoice, Turn},
 };
@@ -41,7 +38,7 @@ pub struct Work<'a> {
 impl<'a> Work<'a> {
     pub(super) fn new(
         exec: &'a Exec,
-        config: &Config,
+        config: &EngineConfig,
         ours: Vec<OwnTool>,
         clients: HashSet<String>,
         workspace: Option<PathBuf>,
@@ -87,7 +84,11 @@ impl<'a> Work<'a> {
     pub fn limit(&self) -> Option<String> {
         let most = self.exec.max_steps.get();
         if self.steps >= most {
-            let rounds = if most == 1 { "1 round".to_owned() } else { format!("{most} rounds") };
+            let rounds = if most == 1 {
+                "1 round".to_owned()
+            } else {
+                format!("{most} rounds")
+            };
             return Some(format!(
                 "Stopped: {rounds} of tool calls were executed for this answer (--exec-max-steps)."
             ));
@@ -109,7 +110,10 @@ impl<'a> Work<'a> {
         let mut done: Vec<Option<Executed>> = vec![None; calls.len()];
         let mut next = 0;
         while next < calls.len() {
-            let reading = calls[next..].iter().take_while(|call| self.only_reads(call)).count();
+            let reading = calls[next..]
+                .iter()
+                .take_while(|call| self.only_reads(call))
+                .count();
             let group = next..next + reading.max(1);
             let this = &*self;
             let mut running: FuturesUnordered<_> = group
@@ -120,7 +124,11 @@ impl<'a> Work<'a> {
                 })
                 .collect();
             while let Some((at, executed)) = running.next().await {
-                let outcome = if executed.result.is_error { "error" } else { "success" };
+                let outcome = if executed.result.is_error {
+                    "error"
+                } else {
+                    "success"
+                };
                 answer.activity(Activity {
                     tool: calls[at].name.clone(),
                     outcome: outcome.to_owned(),
@@ -134,7 +142,9 @@ impl<'a> Work<'a> {
         }
         let done: Vec<Executed> = done.into_iter().flatten().collect();
         self.remember(calls, &done, answer.executed());
-        let deliveries = done.into_iter().map(|Executed { result, files }| Delivery { result, files });
+        let deliveries = done
+            .into_iter()
+            .map(|Executed { result, files }| Delivery { result, files });
         Some(deliveries.collect())
     }
 
@@ -156,7 +166,11 @@ impl<'a> Work<'a> {
             return Executed::failed(call, "error: this request may not use the tool".to_owned());
         }
         let begun = std::time::Instant::now();
-        let executed = self.exec.toolbox.execute(call, self.workspace.as_deref()).await;
+        let executed = self
+            .exec
+            .toolbox
+            .execute(call, self.workspace.as_deref())
+            .await;
         let arguments = &call.arguments[..call.arguments.floor_char_boundary(SHOWN)];
         tracing::trace!(tool = call.name, arguments, "a tool's arguments");
         tracing::debug!(
@@ -188,7 +202,10 @@ impl<'a> Work<'a> {
         self.bytes += size(&asks) + size(&answers);
         self.turn.messages.extend([asks, answers]);
         // A tool was called, which is what it demands.
-        if matches!(self.turn.tool_choice, ToolChoice::Required | ToolChoice::Named(_)) {
+        if matches!(
+            self.turn.tool_choice,
+            ToolChoice::Required | ToolChoice::Named(_)
+        ) {
             self.turn.tool_choice = ToolChoice::Auto;
         }
     }

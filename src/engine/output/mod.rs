@@ -158,7 +158,9 @@ impl Shaper {
     /// The model called tools that were executed here, and goes on: what it wrote before that is not
     /// the answer that was demanded, and a demanded call was made.
     pub fn executed(&mut self, out: &mut Vec<TurnEvent>) {
-        let called = self.demand.take_if(|demand| matches!(demand.must, Must::Call(_)));
+        let called = self
+            .demand
+            .take_if(|demand| matches!(demand.must, Must::Call(_)));
         if let Some(demand) = called {
             push(demand.held, out);
         }

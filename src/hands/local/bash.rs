@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Local, arguments, clip::Clip, place::Workspace};
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 /// How long a command may take if the call does not say.
 const USUAL: u64 = 120_000;
@@ -56,18 +56,19 @@ pub(super) const TOOL: Local = Local {
 };
 
 #[derive(Deserialize)]
-struct Args {
+struct BashArguments {
     command: String,
     timeout: Option<f64>,
     workdir: Option<String>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: BashArguments = arguments(given)?;
     let dir = workspace.directory(args.workdir.as_deref().unwrap_or("."))?;
     let millis = args.timeout.map_or(USUAL, |millis| millis as u64);
     let limit = Duration::from_millis(millis.clamp(1, MOST));
-    let (end, output) = shell(&args.command, &dir, limit).map_err(|error| Fault::io("bash", &error))?;
+    let (end, output) =
+        shell(&args.command, &dir, limit).map_err(|error| Fault::io("bash", &error))?;
     let output = if output.is_empty() {
         "(no output)".to_owned()
     } else {
@@ -76,7 +77,10 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault>
     let (content, is_error) = match end {
         None => {
             let secs = limit.as_secs_f64();
-            (format!("command timed out after {secs} s and was ended\n{output}"), true)
+            (
+                format!("command timed out after {secs} s and was ended\n{output}"),
+                true,
+            )
         }
         Some(status) if status.success() => (output, false),
         Some(status) => match (status.code(), status.signal()) {
@@ -84,11 +88,14 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault>
             (None, signal) => {
                 let signal = signal.unwrap_or_default();
                 let code = 128 + signal;
-                (format!("Exit code {code} (ended by signal {signal})\n{output}"), true)
+                (
+                    format!("Exit code {code} (ended by signal {signal})\n{output}"),
+                    true,
+                )
             }
         },
     };
-    Ok(Done {
+    Ok(ToolAnswer {
         content,
         is_error,
         image: None,

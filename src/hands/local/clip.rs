@@ -44,7 +44,9 @@ impl Clip {
         // The first line of the end is a piece of one.
         let tail = tail.split_once('\n').map_or(&*tail, |(_, rest)| rest);
         let lost = self.lost;
-        fewer_lines(&format!("{head}\n[... {lost} bytes are left out here ...]\n{tail}"))
+        fewer_lines(&format!(
+            "{head}\n[... {lost} bytes are left out here ...]\n{tail}"
+        ))
     }
 }
 

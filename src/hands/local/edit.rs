@@ -9,7 +9,7 @@ use super::{
     said,
     text::{self, ExactEdit},
 };
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "edit",
@@ -34,14 +34,14 @@ pub(super) const TOOL: Local = Local {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Args {
+struct EditArguments {
     file_path: String,
     #[serde(flatten)]
     replacement: ExactEdit,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: EditArguments = arguments(given)?;
     let places = text::edit(workspace, &args.file_path, &[args.replacement])?;
     Ok(said(report(&args.file_path, places)))
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Local, SHORT, arguments, clip::Lines, place::Workspace, said, walk};
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 /// The most files that are sorted.
 const MOST: usize = 100_000;
@@ -32,13 +32,13 @@ pub(super) const TOOL: Local = Local {
 };
 
 #[derive(Deserialize)]
-struct Args {
+struct GlobArguments {
     pattern: String,
     path: Option<String>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: GlobArguments = arguments(given)?;
     let directory = workspace.directory(args.path.as_deref().unwrap_or("."))?;
     let mut files: Vec<_> = walk::files(&directory, Some(&args.pattern))?
         .take(MOST)

@@ -13,7 +13,7 @@ use super::{
     place::Workspace,
     said, walk,
 };
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 /// The longest line that is shown whole, in bytes.
 const LINE: usize = 500;
@@ -47,7 +47,7 @@ pub(super) const TOOL: Local = Local {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Args {
+struct GrepArguments {
     pattern: String,
     path: Option<String>,
     include: Option<String>,
@@ -55,8 +55,8 @@ struct Args {
     ignore_case: bool,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: GrepArguments = arguments(given)?;
     let matcher = RegexMatcherBuilder::new()
         .case_insensitive(args.ignore_case)
         .line_terminator(Some(b'\n'))

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Local, SHORT, arguments, clip::Lines, place::Workspace, said};
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 /// The most names that are sorted.
 const MOST: usize = 100_000;
@@ -28,12 +28,12 @@ pub(super) const TOOL: Local = Local {
 };
 
 #[derive(Deserialize)]
-struct Args {
+struct LsArguments {
     path: Option<String>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: LsArguments = arguments(given)?;
     let named = args.path.as_deref().unwrap_or(".");
     let directory = workspace.directory(named)?;
     let entries = fs::read_dir(&directory).map_err(|error| Fault::io(named, &error))?;

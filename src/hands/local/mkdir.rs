@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Local, SHORT, arguments, place::Workspace, said};
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "mkdir",
@@ -24,12 +24,12 @@ pub(super) const TOOL: Local = Local {
 };
 
 #[derive(Deserialize)]
-struct Args {
+struct MkdirArguments {
     path: String,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: MkdirArguments = arguments(given)?;
     let directory = workspace.target(&args.path)?;
     if directory.is_dir() {
         return Ok(said(format!("{} is there already.", args.path)));

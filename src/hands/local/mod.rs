@@ -23,7 +23,7 @@ use std::{fmt, io, time::Duration};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::protocol::Done;
+use super::protocol::ToolAnswer;
 use place::Workspace;
 
 /// A local tool.
@@ -37,7 +37,7 @@ pub(super) struct Local {
     pub only_reads: bool,
     /// How long one call may take, in all.
     pub limit: Duration,
-    pub run: fn(&Workspace, &Map<String, Value>) -> Result<Done, Fault>,
+    pub run: fn(&Workspace, &Map<String, Value>) -> Result<ToolAnswer, Fault>,
 }
 
 /// How long a tool that only touches files may take.
@@ -114,10 +114,10 @@ fn arguments<T: DeserializeOwned>(given: &Map<String, Value>) -> Result<T, Fault
         .map_err(|error| Fault::Arguments(error.to_string()))
 }
 
-fn said(content: impl Into<String>) -> Done {
-    Done {
+fn said(content: impl Into<String>) -> ToolAnswer {
+    ToolAnswer {
         content: content.into(),
-        ..Done::default()
+        ..ToolAnswer::default()
     }
 }
 

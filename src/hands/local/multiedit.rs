@@ -9,7 +9,7 @@ use super::{
     said,
     text::{self, ExactEdit},
 };
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "multiedit",
@@ -40,13 +40,13 @@ pub(super) const TOOL: Local = Local {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Args {
+struct MultieditArguments {
     file_path: String,
     edits: Vec<ExactEdit>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: MultieditArguments = arguments(given)?;
     if args.edits.is_empty() {
         return Err(Fault::Arguments("edits is empty".to_owned()));
     }

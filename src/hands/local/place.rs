@@ -103,7 +103,10 @@ impl Workspace {
         if !real.starts_with(&self.root) {
             return Err(self.outside(path));
         }
-        Ok(missing.iter().rev().fold(real, |path, name| path.join(name)))
+        Ok(missing
+            .iter()
+            .rev()
+            .fold(real, |path, name| path.join(name)))
     }
 
     /// A path as a model is shown it: relative to the workspace.
@@ -181,8 +184,15 @@ mod tests {
     fn what_is_outside_is_refused_whether_it_exists_or_not() {
         let (_dir, ws) = tree();
         for path in [
-            "..", "../else/secret", "../none", "/etc/passwd", "/none/at/all", "out/secret",
-            "dir/../../else/secret", "../ws2", "/",
+            "..",
+            "../else/secret",
+            "../none",
+            "/etc/passwd",
+            "/none/at/all",
+            "out/secret",
+            "dir/../../else/secret",
+            "../ws2",
+            "/",
         ] {
             let refused = |found: Result<PathBuf, Fault>| {
                 let fault = found.unwrap_err().to_string();
@@ -195,7 +205,17 @@ mod tests {
             }
             refused(ws.entry(path));
         }
-        assert!(ws.target("nothing/a").unwrap_err().to_string().contains("link to nothing"));
-        assert!(ws.existing("gone").unwrap_err().to_string().contains("no such file"));
+        assert!(
+            ws.target("nothing/a")
+                .unwrap_err()
+                .to_string()
+                .contains("link to nothing")
+        );
+        assert!(
+            ws.existing("gone")
+                .unwrap_err()
+                .to_string()
+                .contains("no such file")
+        );
     }
 }

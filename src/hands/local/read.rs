@@ -16,7 +16,7 @@ use super::{
     place::Workspace,
     said,
 };
-use crate::hands::protocol::{Done, Picture};
+use crate::hands::protocol::{Picture, ToolAnswer};
 
 /// The longest line that is shown whole, in bytes.
 const LINE: usize = 4_000;
@@ -46,14 +46,14 @@ pub(super) const TOOL: Local = Local {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Args {
+struct ReadArguments {
     file_path: String,
     offset: Option<f64>,
     limit: Option<f64>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: ReadArguments = arguments(given)?;
     let file = workspace.file(&args.file_path)?;
     let failed = |error: io::Error| Fault::io(&args.file_path, &error);
     if let Some(extension) = picture(&file) {
@@ -65,7 +65,10 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault>
         return Err(Fault::Refused(why));
     }
     let first = args.offset.map_or(1, |offset| offset as u64).max(1);
-    let most = args.limit.map_or(LINES, |limit| limit as usize).clamp(1, LINES);
+    let most = args
+        .limit
+        .map_or(LINES, |limit| limit as usize)
+        .clamp(1, LINES);
     let mut lines = Lines::default();
     let mut number = 0;
     let mut shown = 0;
@@ -129,7 +132,7 @@ fn picture(file: &Path) -> Option<&'static str> {
     })
 }
 
-fn show(file: &Path, named: &str, extension: &str) -> Result<Done, Fault> {
+fn show(file: &Path, named: &str, extension: &str) -> Result<ToolAnswer, Fault> {
     let failed = |error: io::Error| Fault::io(named, &error);
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(failed)?;
@@ -139,7 +142,7 @@ fn show(file: &Path, named: &str, extension: &str) -> Result<Done, Fault> {
         let why = format!("error: {named} is larger than {} MiB", PICTURE >> 20);
         return Err(Fault::Refused(why));
     }
-    Ok(Done {
+    Ok(ToolAnswer {
         content: format!("{named}: a picture of {} bytes", bytes.len()),
         is_error: false,
         image: Some(Picture {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Local, SHORT, arguments, place::Workspace, said};
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "rm",
@@ -29,17 +29,19 @@ pub(super) const TOOL: Local = Local {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Args {
+struct RmArguments {
     file_path: String,
     #[serde(default)]
     recursive: bool,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: RmArguments = arguments(given)?;
     let named = &args.file_path;
     let failed = |error: std::io::Error| Fault::io(named, &error);
-    let is_root = workspace.existing(named).is_ok_and(|found| found == workspace.root());
+    let is_root = workspace
+        .existing(named)
+        .is_ok_and(|found| found == workspace.root());
     if is_root {
         let why = "permission denied: the workspace itself is not removed";
         return Err(Fault::Refused(why.to_owned()));

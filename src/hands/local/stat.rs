@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Local, SHORT, arguments, place::Workspace, said};
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "stat",
@@ -25,12 +25,12 @@ pub(super) const TOOL: Local = Local {
 };
 
 #[derive(Deserialize)]
-struct Args {
+struct StatArguments {
     path: String,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: StatArguments = arguments(given)?;
     // The root has no entry in a directory of the workspace.
     let path = match workspace.existing(&args.path) {
         Ok(found) if found == workspace.root() => found,

@@ -58,12 +58,23 @@ fn bash_says_how_a_command_ended() {
     let failed = bash(json!({"command": "echo no; exit 3"})).unwrap_err();
     assert_eq!(failed, "Exit code 3\nno\n");
     let killed = bash(json!({"command": "kill -9 $$"})).unwrap_err();
-    assert!(killed.starts_with("Exit code 137 (ended by signal 9)"), "{killed}");
+    assert!(
+        killed.starts_with("Exit code 137 (ended by signal 9)"),
+        "{killed}"
+    );
     let late = bash(json!({"command": "echo begun; sleep 60", "timeout": 300})).unwrap_err();
     assert!(late.starts_with("command timed out after 0.3 s"), "{late}");
     assert!(late.contains("begun"), "{late}");
-    assert!(bash(json!({"command": "true", "workdir": ".."})).unwrap_err().contains("outside"));
-    assert!(bash(json!({})).unwrap_err().starts_with("invalid arguments: missing field `command`"));
+    assert!(
+        bash(json!({"command": "true", "workdir": ".."}))
+            .unwrap_err()
+            .contains("outside")
+    );
+    assert!(
+        bash(json!({}))
+            .unwrap_err()
+            .starts_with("invalid arguments: missing field `command`")
+    );
 }
 
 #[test]
@@ -97,8 +108,16 @@ fn read_shows_lines_with_their_numbers() {
     assert!(first.contains("\"offset\": 2"), "{first}");
     let beyond = read(json!({"filePath": "src/a.rs", "offset": 9})).unwrap_err();
     assert!(beyond.contains("only 2 lines"), "{beyond}");
-    assert!(read(json!({"filePath": "src"})).unwrap_err().contains("tool `ls`"));
-    assert!(read(json!({"filePath": "no"})).unwrap_err().starts_with("no such file"));
+    assert!(
+        read(json!({"filePath": "src"}))
+            .unwrap_err()
+            .contains("tool `ls`")
+    );
+    assert!(
+        read(json!({"filePath": "no"}))
+            .unwrap_err()
+            .starts_with("no such file")
+    );
     for outside in ["link", "../outside", "/etc/passwd"] {
         let refused = read(json!({"filePath": outside})).unwrap_err();
         assert!(refused.starts_with("permission denied"), "{refused}");
@@ -117,7 +136,11 @@ fn read_stays_within_its_bounds() {
     let said = call(&ws, "read", json!({"filePath": "large"})).unwrap();
     assert!(said.len() < 5_000 && said.contains("the line goes on"));
     fs::write(&large, b"a\0b").unwrap();
-    assert!(call(&ws, "read", json!({"filePath": "large"})).unwrap_err().contains("binary"));
+    assert!(
+        call(&ws, "read", json!({"filePath": "large"}))
+            .unwrap_err()
+            .contains("binary")
+    );
     nix::unistd::mkfifo(&ws.root().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let pipe = call(&ws, "read", json!({"filePath": "pipe"})).unwrap_err();
     assert!(pipe.contains("no regular file"), "{pipe}");
@@ -130,7 +153,10 @@ fn a_picture_is_passed_on() {
     let arguments = json!({"filePath": "p.JPEG"});
     let done = (find("read").unwrap().run)(&ws, arguments.as_object().unwrap()).unwrap();
     let image = done.image.unwrap();
-    assert_eq!((image.extension.as_str(), image.base64.as_str()), ("jpg", "/9j/"));
+    assert_eq!(
+        (image.extension.as_str(), image.base64.as_str()),
+        ("jpg", "/9j/")
+    );
 }
 
 #[test]
@@ -144,7 +170,10 @@ fn write_makes_and_replaces() {
     assert_eq!(text("src/a.rs"), "new");
     assert!(write("src").is_err());
     for outside in ["link", "../outside", "../new", "/tmp/open-cursor-new"] {
-        assert!(write(outside).unwrap_err().starts_with("permission denied"), "{outside}");
+        assert!(
+            write(outside).unwrap_err().starts_with("permission denied"),
+            "{outside}"
+        );
     }
     assert_eq!(text("../outside"), "secret");
 }
@@ -158,24 +187,55 @@ fn edits_are_exact() {
             json!({"filePath": file, "oldString": old, "newString": new, "replaceAll": all});
         call(&ws, "edit", arguments)
     };
-    assert_eq!(edit("src/a.rs", "a()", "z()", false).unwrap(), "Changed src/a.rs in 1 place.");
-    assert!(edit("src/a.rs", "fn", "pub fn", false).unwrap_err().contains("occurs 2 times"));
-    assert!(edit("src/a.rs", "nothing", "x", false).unwrap_err().contains("does not occur"));
-    assert!(edit("src/a.rs", "", "x", false).unwrap_err().contains("is empty"));
-    assert!(edit("src/a.rs", "fn", "fn", true).unwrap_err().contains("the same"));
+    assert_eq!(
+        edit("src/a.rs", "a()", "z()", false).unwrap(),
+        "Changed src/a.rs in 1 place."
+    );
+    assert!(
+        edit("src/a.rs", "fn", "pub fn", false)
+            .unwrap_err()
+            .contains("occurs 2 times")
+    );
+    assert!(
+        edit("src/a.rs", "nothing", "x", false)
+            .unwrap_err()
+            .contains("does not occur")
+    );
+    assert!(
+        edit("src/a.rs", "", "x", false)
+            .unwrap_err()
+            .contains("is empty")
+    );
+    assert!(
+        edit("src/a.rs", "fn", "fn", true)
+            .unwrap_err()
+            .contains("the same")
+    );
     edit("src/a.rs", "fn", "pub fn", true).unwrap();
     assert_eq!(text("src/a.rs"), "pub fn z() {}\npub fn b() {}\n");
     edit("src/b.txt", "fn c\nfn d", "fn c\nfn e", false).unwrap();
     assert_eq!(text("src/b.txt"), "fn c\r\nfn e\r\n");
-    assert!(edit("link", "secret", "x", false).unwrap_err().starts_with("permission denied"));
+    assert!(
+        edit("link", "secret", "x", false)
+            .unwrap_err()
+            .starts_with("permission denied")
+    );
 
     let multi = |edits: Value| {
-        call(&ws, "multiedit", json!({"filePath": "src/a.rs", "edits": edits}))
+        call(
+            &ws,
+            "multiedit",
+            json!({"filePath": "src/a.rs", "edits": edits}),
+        )
     };
     let one = |old: &str, new: &str| json!({"oldString": old, "newString": new});
     let half = multi(json!([one("z()", "y()"), one("none", "x")])).unwrap_err();
     assert!(half.contains("edits[1].oldString does not occur"), "{half}");
-    assert_eq!(text("src/a.rs"), "pub fn z() {}\npub fn b() {}\n", "all or none");
+    assert_eq!(
+        text("src/a.rs"),
+        "pub fn z() {}\npub fn b() {}\n",
+        "all or none"
+    );
     let said = multi(json!([one("z()", "y()"), one("y() {}", "y();")])).unwrap();
     assert_eq!(said, "Changed src/a.rs in 2 places.");
     assert_eq!(text("src/a.rs"), "pub fn y();\npub fn b() {}\n");
@@ -191,11 +251,28 @@ fn searches_leave_out_what_git_ignores() {
         all,
         "src/a.rs:1: fn a() {}\nsrc/a.rs:2: fn b() {}\nsrc/b.txt:1: fn c\nsrc/b.txt:2: fn d\n"
     );
-    assert_eq!(grep(json!({"pattern": "B\\(", "ignoreCase": true})), "src/a.rs:2: fn b() {}\n");
-    assert_eq!(grep(json!({"pattern": "fn d", "include": "*.txt"})), "src/b.txt:2: fn d\n");
-    assert_eq!(grep(json!({"pattern": "fn d", "path": "src/b.txt"})), "src/b.txt:2: fn d\n");
-    assert_eq!(grep(json!({"pattern": "secret"})), "No matches.", "a link is not followed");
-    assert!(call(&ws, "grep", json!({"pattern": "("})).unwrap_err().starts_with("invalid arguments"));
+    assert_eq!(
+        grep(json!({"pattern": "B\\(", "ignoreCase": true})),
+        "src/a.rs:2: fn b() {}\n"
+    );
+    assert_eq!(
+        grep(json!({"pattern": "fn d", "include": "*.txt"})),
+        "src/b.txt:2: fn d\n"
+    );
+    assert_eq!(
+        grep(json!({"pattern": "fn d", "path": "src/b.txt"})),
+        "src/b.txt:2: fn d\n"
+    );
+    assert_eq!(
+        grep(json!({"pattern": "secret"})),
+        "No matches.",
+        "a link is not followed"
+    );
+    assert!(
+        call(&ws, "grep", json!({"pattern": "("}))
+            .unwrap_err()
+            .starts_with("invalid arguments")
+    );
     assert!(call(&ws, "grep", json!({"pattern": "x", "path": ".."})).is_err());
 
     let glob = |pattern: &str| call(&ws, "glob", json!({"pattern": pattern})).unwrap();
@@ -211,16 +288,33 @@ fn searches_leave_out_what_git_ignores() {
 #[test]
 fn directories() {
     let (_dir, ws) = scene();
-    assert_eq!(call(&ws, "ls", json!({"path": "src"})).unwrap(), "a.rs\nb.txt\n");
+    assert_eq!(
+        call(&ws, "ls", json!({"path": "src"})).unwrap(),
+        "a.rs\nb.txt\n"
+    );
     let root = call(&ws, "ls", json!({})).unwrap();
-    assert!(root.contains("src/\n") && root.contains("link -> ../outside\n"), "{root}");
+    assert!(
+        root.contains("src/\n") && root.contains("link -> ../outside\n"),
+        "{root}"
+    );
     assert!(call(&ws, "ls", json!({"path": "/"})).is_err());
     let stat = |path: &str| call(&ws, "stat", json!({"path": path}));
-    assert!(stat("src/a.rs").unwrap().starts_with("type: file\nsize: 20 bytes\n"));
+    assert!(
+        stat("src/a.rs")
+            .unwrap()
+            .starts_with("type: file\nsize: 20 bytes\n")
+    );
     assert!(stat(".").unwrap().starts_with("type: directory"));
-    assert!(stat("link").unwrap().starts_with("type: link to ../outside"));
+    assert!(
+        stat("link")
+            .unwrap()
+            .starts_with("type: link to ../outside")
+    );
     assert!(stat("../outside").is_err());
-    assert_eq!(call(&ws, "mkdir", json!({"path": "x/y"})).unwrap(), "Made x/y.");
+    assert_eq!(
+        call(&ws, "mkdir", json!({"path": "x/y"})).unwrap(),
+        "Made x/y."
+    );
     assert!(call(&ws, "mkdir", json!({"path": "../x"})).is_err());
     assert!(call(&ws, "mkdir", json!({"path": "src/a.rs"})).is_err());
 

@@ -42,7 +42,11 @@ pub(super) fn edit(
             _ => format!("edits[{at}].oldString"),
         };
         if old.is_empty() || old == new {
-            let why = if old.is_empty() { "is empty" } else { "is the same as newString" };
+            let why = if old.is_empty() {
+                "is empty"
+            } else {
+                "is the same as newString"
+            };
             return Err(Fault::Arguments(format!("{which} {why}")));
         }
         let found = text.matches(&old).count();

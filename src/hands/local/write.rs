@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Local, SHORT, arguments, place::Workspace, said, text};
-use crate::hands::protocol::Done;
+use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "write",
@@ -27,13 +27,13 @@ pub(super) const TOOL: Local = Local {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Args {
+struct WriteArguments {
     file_path: String,
     content: String,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<Done, Fault> {
-    let args: Args = arguments(given)?;
+fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
+    let args: WriteArguments = arguments(given)?;
     let file = workspace.target(&args.file_path)?;
     if file.is_dir() {
         let why = format!("error: {} is a directory", args.file_path);
