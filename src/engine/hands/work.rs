@@ -15,9 +15,6 @@ use crate::{
 /// The most bytes of results in one answer; no model reads more.
 const MOST_BYTES: usize = 16 << 20;
 
-/// What is left of the arguments in a log.
-const SHOWN: usize = 200;
-
 /// Our part in one answer.
 pub struct Work<'a> {
     exec: &'a Exec,
@@ -171,8 +168,11 @@ impl<'a> Work<'a> {
             .toolbox
             .execute(call, self.workspace.as_deref())
             .await;
-        let arguments = &call.arguments[..call.arguments.floor_char_boundary(SHOWN)];
-        tracing::trace!(tool = call.name, arguments, "a tool's arguments");
+        tracing::trace!(
+            tool = call.name,
+            arguments = call.arguments,
+            "a tool's arguments"
+        );
         tracing::debug!(
             tool = call.name,
             is_error = executed.result.is_error,

@@ -97,7 +97,8 @@ pub(super) fn shorten(line: &str, most: usize) -> String {
     if line.len() <= most {
         return line.to_owned();
     }
-    format!("{}[... cut]", &line[..line.floor_char_boundary(most)])
+    let end = (0..=most).rev().find(|at| line.is_char_boundary(*at));
+    format!("{}[... cut]", &line[..end.unwrap_or(0)])
 }
 
 #[cfg(test)]
