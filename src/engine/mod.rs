@@ -37,6 +37,7 @@ pub use admission::AdmissionLimits;
 pub use budget::Budgets;
 pub use callers::Credentials;
 pub use failure::{turn_error, unknown_model};
+pub use hands::{Exec, ExecTools, ToolLoop};
 pub use stream::{RunOrigin, TurnStream};
 pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
@@ -58,12 +59,14 @@ use crate::{
     agent::Agent,
     boundary,
     dump::Dump,
+    hands::OwnTool,
     models::{Listing, ModelCatalog, ModelRequest, UnknownModel},
     turn::{CallerKey, Turn, TurnError},
 };
 use admission::{Admission, Permit};
 use callers::{Caller, Callers};
 use failure::shutting_down;
+use hands::Rounds;
 use runs::Runs;
 use usage::Estimates;
 
@@ -82,6 +85,7 @@ struct Shared {
     callers: Option<Callers>,
     estimates: Estimates,
     runs: Arc<Runs>,
+    rounds: Rounds,
     counters: Counters,
     /// Cancelled when running turns must end.
     stop: CancellationToken,
@@ -183,6 +187,8 @@ pub struct EngineConfig {
     pub client_tools: bool,
     /// How many turns of one caller run and wait at one time, where callers bring keys of their own.
     pub callers: Option<AdmissionLimits>,
+    /// The server's own tools, if it executes any.
+    pub exec: Option<Exec>,
 }
 
 impl Engine {
@@ -205,6 +211,7 @@ impl Engine {
                 admission: Admission::new(config.limits),
                 estimates: Estimates::new(config.estimate_usage),
                 runs: Arc::new(Runs::new(config.park_timeout)),
+                rounds: Rounds::default(),
                 config,
                 counters: Counters::default(),
                 stop: CancellationToken::new(),
@@ -268,6 +275,20 @@ impl Engine {
         self.shared.counters.recovered.load(Ordering::Relaxed)
     }
 
+    /// The tools that the server executes, and whether a request has to allow them.
+    #[must_use]
+    pub fn server_tools(&self) -> Vec<(OwnTool, bool)> {
+        let exec = self.shared.config.exec.as_ref();
+        let all = exec.into_iter().flat_map(|exec| {
+            let tools = exec.toolbox.tools(true).into_iter();
+            tools.map(|tool| {
+                let needs_confirmation = hands::needs_confirmation(exec, &tool);
+                (tool, needs_confirmation)
+            })
+        });
+        all.collect()
+    }
+
     /// The models that the agent offers by its own login.
     #[must_use]
     pub fn models(&self) -> &ModelCatalog {
@@ -307,6 +328,9 @@ impl Engine {
         self.shared.runs.end_all();
         self.shared.runs.idle().await;
         self.shared.agent.reaped().await;
+        if let Some(exec) = &self.shared.config.exec {
+            exec.toolbox.reaped().await;
+        }
     }
 
     /// From now on no turn begins: new ones and those that wait fail.
