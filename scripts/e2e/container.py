@@ -156,6 +156,10 @@ def main(binary, debian):
                 check(process.wait(20) == 2, f"it exited {process.returncode}")
             words = (scratch / "refused").read_text()
             check("CURSOR_ACP_API_KEY" in words, words)
+        with step("--fence require refuses to start where there is no view"):
+            argv = [*container.entry, "serve", "--agent", "replay", "--fence", "require", "--port", "0"]
+            status, out = container.run(argv)
+            check(status == 1 and "fence" in out, f"it exited {status}: {out}")
         with step("with one it serves, and its health check passes", 60, fatal=True):
             log = open(scratch / "log", "wb")
             key = {"CURSOR_ACP_API_KEY": "a-key"}

@@ -137,8 +137,8 @@ def main():
             print(f" = {agents * options.agent_mib:.0f} MiB" if options.agent_mib else "")
 
 
-# Of a server, by scripts/simulate --measure.
-COSTS = costs("base=0,running=0,parked=0,queued=0")
+# MiB of a server, by scripts/simulate --measure (0.2.0, Linux x86_64).
+COSTS = costs("base=22,running=0.06,parked=0.05,queued=0.05")
 
 if __name__ == "__main__":
     main()

@@ -7,6 +7,7 @@ agent itself takes is another matter: here it is the tests' own. Linux only (/pr
 import asyncio
 import contextlib
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -33,6 +34,12 @@ def agents(server):
     return len(pids), memory
 
 
+def cpu(server):
+    """Seconds that the server took, and all its children that have ended."""
+    fields = pathlib.Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 async def ask(server, model, tools=()):
     body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "x" * 4000}]}
     if tools:
@@ -55,7 +62,7 @@ async def until(server, condition):
 
 
 async def cost(binary, agent, scratch, kind):
-    """The server's memory, descriptors, processes and the processes' memory for one turn of this kind."""
+    """The server's memory, descriptors, processes, the processes' memory and the CPU time for one turn of this kind."""
     server = Server(binary, agent, scratch, "--max-running", str(TURNS), "--turns", "auto")
     try:
         # What the first turn of all needs stays.
@@ -71,6 +78,7 @@ async def cost(binary, agent, scratch, kind):
             open_now += [await ask(server, "fake-hang-after-text") for _ in range(TURNS)]
             await until(server, lambda it: it["running"] == TURNS)
         parked = health(server)["parked"]
+        begun = cpu(server)
         before = server.status("VmRSS"), server.files(), *agents(server)
         model, tools = ("fake-mcp-one", [TOOL]) if kind == "parked" else ("fake-hang-after-text", [])
         # Of one owner no more than eight wait.
@@ -87,18 +95,20 @@ async def cost(binary, agent, scratch, kind):
         after = server.status("VmRSS"), server.files(), *agents(server)
         for _, writer in open_now:
             writer.close()
-        return [(b - a) / turns for a, b in zip(before, after)], before[0]
+        await until(server, lambda it: (it["running"], it["queued"]) == (0, 0))
+        took = (cpu(server) - begun) / turns
+        return [*((b - a) / turns for a, b in zip(before, after)), took], before[0]
     finally:
         server.stop()
 
 
 async def main(binary, agent):
-    print("a turn that is   server KiB  descriptors  processes  of its agent, KiB")
+    print("a turn that is   server KiB  descriptors  processes  of its agent, KiB  CPU ms to start and end")
     base = 0
     with tempfile.TemporaryDirectory(prefix="open-cursor-costs-") as scratch:
         for kind in ("running", "parked", "queued"):
-            (memory, files, processes, theirs), base = await cost(binary, agent, scratch, kind)
-            print(f"{kind:15}  {memory:10.0f}  {files:11.1f}  {processes:9.1f}  {theirs:17.0f}")
+            (memory, files, processes, theirs, took), base = await cost(binary, agent, scratch, kind)
+            print(f"{kind:15}  {memory:10.0f}  {files:11.1f}  {processes:9.1f}  {theirs:17.0f}  {took * 1000:23.0f}")
     print(f"the server with none of them: {base} KiB")
 
 

@@ -195,6 +195,23 @@ impl Route {
         }
     }
 
+    /// Whether it is for callers that Cursor alone knows. What tells of others is not, so what is not
+    /// named here is refused.
+    fn is_for_callers(&self) -> bool {
+        self.is_public()
+            || matches!(
+                self,
+                Self::Answer(..)
+                    | Self::Compute(_)
+                    | Self::Models
+                    | Self::Model(_)
+                    | Self::Tools
+                    | Self::Parameters
+                    | Self::Metrics
+                    | Self::Page
+            )
+    }
+
     /// Whether strangers may know it: that the server is there, and whether it can be used.
     fn is_public(&self) -> bool {
         matches!(self, Self::Health | Self::Alive | Self::Ready)
@@ -340,6 +357,14 @@ async fn handle<B: Buf>(
     let Some(route) = route else {
         return Err(unserved::error(path, &app.dialects));
     };
+    if has_callers && !route.is_for_callers() {
+        return Err(TurnError::new(
+            ErrorKind::Forbidden,
+            format!(
+                "{path} tells of all callers, and any caller could ask for it; this server has --credentials client"
+            ),
+        ));
+    }
     let allowed = route.method();
     if method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
         let error = TurnError::new(
