@@ -34,7 +34,7 @@ pub use choice::{AgentChoice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;
-pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
+pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, Session};
 pub use lazy_json::LazyJson;
 pub use login::{Login, ask_login};
 pub use program::{Program, ProgramReply};
