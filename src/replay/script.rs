@@ -223,7 +223,7 @@ fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[ReplayTool], view: bool) ->
 
 fn no_script(error: &serde_json::Error) -> String {
     format!(
-        "The last line of your message is no list of steps ({error}). It should look like this: \
+        "The last line of your message is not a list of steps ({error}). It should look like this: \
          [[{{\"say\": \"hello\"}}]]"
     )
 }

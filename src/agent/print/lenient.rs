@@ -151,7 +151,7 @@ fn arguments(value: Value) -> Option<Object> {
 }
 
 /// The outcome of a result: its first object beside the known siblings, else its first other
-/// field; what has no fields is of the unknown kind, which is no success.
+/// field; what has no fields is of the unknown kind, which is not a success.
 fn outcome(result: Value) -> Option<NativeOutcome> {
     let unknown = |body: Value| NativeOutcome {
         name: "unknown".to_owned(),
