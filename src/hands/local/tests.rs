@@ -143,7 +143,7 @@ fn read_stays_within_its_bounds() {
     );
     nix::unistd::mkfifo(&ws.root().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let pipe = call(&ws, "read", json!({"filePath": "pipe"})).unwrap_err();
-    assert!(pipe.contains("no regular file"), "{pipe}");
+    assert!(pipe.contains("not a regular file"), "{pipe}");
 }
 
 #[test]
