@@ -33,6 +33,7 @@ pub mod doctor;
 pub mod dump;
 pub mod engine;
 pub mod file;
+pub mod history;
 pub mod http;
 pub mod mcp;
 pub mod models;

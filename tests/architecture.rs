@@ -43,7 +43,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "engine",
         &["prompt", "agent", "boundary", "models", "dump", "turn"],
     ),
-    ("http", &["dialect", "dump", "engine", "models", "turn"]),
+    ("history", &[]),
+    (
+        "http",
+        &["dialect", "dump", "engine", "history", "models", "turn"],
+    ),
 ];
 
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.

@@ -21,6 +21,7 @@ use crate::{
     boundary, dialect,
     dump::Dumps,
     engine::{self, Budgets, Engine, Limits, Turns, Workspaces},
+    history::History,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
@@ -62,7 +63,14 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown_on_signals()?;
     let site = Site::find(settings, dirs.carriers()).await?;
     let api_key = api_key(settings).await?;
-    let running = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
+    let running = Running::start(
+        &resolved,
+        site,
+        dirs.models_cache(),
+        api_key,
+        dirs.history(),
+    )
+    .await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &running)?;
     }
@@ -164,12 +172,14 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Binds the address. Clients must send the key, if there is one.
+    /// Binds the address. Clients must send the key, if there is one. Turns are kept in the `history`,
+    /// unless the settings say otherwise.
     pub async fn start(
         resolved: &Resolved,
         site: Site,
         models_cache: Option<PathBuf>,
         api_key: Option<ApiKey>,
+        history: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         let settings = &resolved.settings;
         let dumps = dumps(settings)?;
@@ -211,7 +221,12 @@ impl Running {
         tokio::spawn(async move { asked.learn_serving().await });
         let engine = Engine::new(agent, config, models_cache);
         let dialects = dialect::all(settings.responses_store);
-        let app = Arc::new(App::new(engine, http, dialects));
+        let app = App::new(engine, http, dialects);
+        let app = match history.filter(|_| settings.history) {
+            Some(file) => app.with_history(History::start(file).context("cannot start a thread")?),
+            None => app,
+        };
+        let app = Arc::new(app);
         Ok(Self { server, app })
     }
 

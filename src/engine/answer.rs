@@ -20,9 +20,10 @@ use super::{
     feed::Feed,
     hands::Hands,
     output::{Next, Shaper},
+    progress::{Origin, Phase, TurnProgress},
     run::{Pause, Run},
     runs::{Claim, Terms},
-    stream::{Origin, Sender},
+    stream::Sender,
     usage::{self, Estimates, Meter},
 };
 use crate::{
@@ -79,6 +80,9 @@ async fn story(
     let config = &shared.config;
     attachments::check(&turn)?;
     let workspace = config.workspaces.of(&turn).await?;
+    if let Some(workspace) = &workspace {
+        sender.progress().works_in(workspace);
+    }
     if !config.client_tools {
         turn.tools.clear();
     }
@@ -87,6 +91,7 @@ async fn story(
     let hands = Hands::Client;
     let parallel = turn.parallel_tool_calls;
     let mut permit = Some(shared.admission.admit().await?);
+    sender.progress().reach(Phase::Admitted);
     let begun = Instant::now();
     let mut answer = Answer::new(&shared.counters, &shared.estimates, &turn, feed)?;
     let mut served = shared.serves(&turn);
@@ -98,6 +103,8 @@ async fn story(
         && let Some(permit) = permit.take()
     {
         sender.origin(Origin::Resumed);
+        sender.progress().asks_for(run.model());
+        sender.progress().was_parked(run.parked());
         let hint = boundary::hint(&turn, config.boundary.max_repeat);
         let notes: Vec<String> = hint
             .into_iter()
@@ -135,7 +142,17 @@ async fn story(
                 }
                 let turn = std::mem::take(&mut turn);
                 let workspace = workspace.clone();
-                start(shared, turn, workspace, served, dump.as_ref(), permit).await?
+                let progress = sender.progress();
+                start(
+                    shared,
+                    turn,
+                    workspace,
+                    served,
+                    dump.as_ref(),
+                    permit,
+                    progress,
+                )
+                .await?
             }
         };
         match run.drive(&mut answer, config.budgets, begun).await {
@@ -170,6 +187,10 @@ async fn story(
             }
             Pause::Finished => {
                 let usage = usage::rest(run.usage(), run.reported);
+                if run.stopped_by_guard() {
+                    shared.counters.guard_stops.fetch_add(1, Ordering::Relaxed);
+                    sender.progress().guard_stopped();
+                }
                 drop(run);
                 let again = answer.end(Ok(FinishReason::Stop), usage);
                 answer.flush().await;
@@ -217,6 +238,7 @@ async fn start(
     served: bool,
     dump: Option<&Dump>,
     permit: Permit,
+    progress: &TurnProgress,
 ) -> Result<Run, TurnError> {
     let config = &shared.config;
     let requested = models::ModelRequest {
@@ -226,6 +248,7 @@ async fn start(
     };
     let model = shared.models.resolve(requested).await;
     let model = model.map_err(unknown_model)?;
+    progress.asks_for(&model);
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let offered = turn.tools.iter().filter(|tool| match &turn.tool_choice {
         ToolChoice::None => false,
@@ -245,7 +268,9 @@ async fn start(
             .cloned()
             .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
     };
+    shared.counters.starts.fetch_add(1, Ordering::Relaxed);
     let started = shared.agent.start(request, |site| {
+        progress.reach(Phase::Placed);
         attachments::place(&mut turn, &site.files);
         let hints = hint.as_slice();
         let prompt = match &site.served {
@@ -265,6 +290,7 @@ async fn start(
         prompt
     });
     let (agent, site) = started.await.map_err(|error| turn_error(error, &model))?;
+    progress.reach(Phase::Spawned);
     let translator = Translator::new(&turn, &site.workspace, &config.boundary);
     let mut run = Run::new(agent, translator, &model, permit);
     if let Some(dir) = site.files.first().and_then(|file| file.parent()) {

@@ -55,6 +55,8 @@ pub(super) struct Run<S: Source = AgentRun> {
     /// Their ids, and those of all before.
     known: HashSet<String>,
     permit: Option<Permit>,
+    /// Since when it waits for a client, or did last.
+    parked_at: Option<Instant>,
     /// What the agent said that the whole run cost.
     usage: Option<RunUsage>,
     /// What the clients of its answers were told so far that it cost.
@@ -100,6 +102,7 @@ impl<S: Source> Run<S> {
             pending: Vec::new(),
             known: HashSet::new(),
             permit: Some(permit),
+            parked_at: None,
             usage: None,
             reported: None,
             span,
@@ -128,6 +131,21 @@ impl<S: Source> Run<S> {
         &self.known
     }
 
+    /// Cursor's id of its model.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// How long ago it began to wait.
+    pub fn parked(&self) -> Duration {
+        self.parked_at.map(|at| at.elapsed()).unwrap_or_default()
+    }
+
+    /// Whether it was stopped over its calls.
+    pub fn stopped_by_guard(&self) -> bool {
+        self.translator.stopped_by_guard()
+    }
+
     /// What the agent said that the run cost, once it has ended by itself.
     pub fn usage(&self) -> Option<RunUsage> {
         self.usage
@@ -141,7 +159,9 @@ impl<S: Source> Run<S> {
         };
     }
 
+    /// The run waits from now on, and counts as running no more.
     pub fn release_permit(&mut self) {
+        self.parked_at = Some(Instant::now());
         self.permit = None;
     }
 

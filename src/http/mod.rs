@@ -6,7 +6,8 @@
 //!                                                   └> choices ─> sse | whole ─> reply
 //! ```
 //!
-//! Each request has a `record`, which becomes a line of the log and is counted in `metrics`.
+//! Each request has a `record`, which becomes a line of the log, is counted in `metrics`, and is a row of
+//! the history if a model answers.
 //!
 //! This module knows the dialects and the engine, and nothing of agents or the boundary.
 
@@ -17,6 +18,7 @@ mod choices;
 pub mod client;
 mod cors;
 mod edge;
+mod facts;
 mod listen;
 mod metrics;
 mod models;

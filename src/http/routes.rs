@@ -24,7 +24,7 @@ use super::{
     metrics::Metrics,
     models, origin,
     peer::Admitted,
-    record::{ID_HEADER, Record},
+    record::{ID_HEADER, Listeners, Record},
     reply,
     status::{self, Login},
     unserved,
@@ -33,6 +33,7 @@ use crate::{
     dialect::{Ask, Compute, Dialect, Sign, Target, parameters_of, percent_decode, unversioned},
     dump::Dumps,
     engine::Engine,
+    history::History,
     turn::{ErrorKind, TurnError},
 };
 
@@ -42,7 +43,7 @@ pub struct App {
     config: RwLock<Arc<Config>>,
     dialects: Vec<Arc<dyn Dialect>>,
     bodies: Budget,
-    metrics: Arc<Metrics>,
+    listeners: Arc<Listeners>,
     login: Login,
 }
 
@@ -96,14 +97,36 @@ impl App {
     /// Serves the engine in these dialects: at least one. The first answers where none is meant.
     #[must_use]
     pub fn new(engine: Engine, config: Config, dialects: Vec<Arc<dyn Dialect>>) -> Self {
+        let listeners = Listeners {
+            metrics: Metrics::default(),
+            history: None,
+            agent: engine.agent().kind(),
+        };
         Self {
             engine,
             bodies: Budget::new(config.max_body_memory),
             config: RwLock::new(Arc::new(config)),
             dialects,
-            metrics: Arc::default(),
+            listeners: Arc::new(listeners),
             login: Login::default(),
         }
+    }
+
+    /// Keeps a row of each turn there.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.listeners = Arc::new(Listeners {
+            metrics: Metrics::default(),
+            history: Some(history),
+            agent: self.listeners.agent,
+        });
+        self
+    }
+
+    /// Where turns are kept, if anywhere.
+    #[must_use]
+    pub fn history(&self) -> Option<&History> {
+        self.listeners.history.as_ref()
     }
 
     /// Answers requests.
@@ -134,7 +157,7 @@ impl App {
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.listeners.metrics
     }
 }
 
@@ -251,7 +274,7 @@ async fn dispatch<B: Buf>(
     let route = Route::find(path, &query, &app.dialects);
     let dialect = spoken(path, &query, &headers, &app.dialects);
     let turns = matches!(route, Some(Route::Answer(..))).then(|| dialect.name());
-    let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.metrics));
+    let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.listeners));
     if route
         .as_ref()
         .is_some_and(|route| route.is_public() || matches!(route, Route::Page))

@@ -69,7 +69,7 @@ pub async fn ready(app: &App) -> Response {
 /// # Errors
 /// `Internal`, if the text can't be written.
 pub fn metrics(app: &App) -> Result<Response, TurnError> {
-    let text = app.metrics().text(app.engine());
+    let text = app.metrics().text(app.engine(), app.history());
     let text = text.map_err(|error| {
         TurnError::new(
             ErrorKind::Internal,

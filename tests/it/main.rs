@@ -42,6 +42,7 @@ mod golden;
 /// Loops, and what only looks like one.
 mod guards;
 /// Agents that misbehave.
+mod history;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;

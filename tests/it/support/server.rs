@@ -14,6 +14,7 @@ use open_cursor::{
     agent::{self, Agent, Env},
     boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Turns, Workspaces},
+    history::History,
     http::{self, Address, App, Server, Shutdown, client},
     sandbox::fence::FenceMode,
 };
@@ -48,6 +49,7 @@ pub struct Setup {
     pub http: http::Config,
     /// How many responses are kept.
     pub stored: usize,
+    pub history: Option<History>,
 }
 
 /// A complete answer.
@@ -120,6 +122,7 @@ impl TestServer {
             },
             http: http::Config::new(host),
             stored: 0,
+            history: None,
             agent: agent::Setup {
                 fence: FenceMode::Auto,
                 slots: 8,
@@ -148,7 +151,11 @@ impl TestServer {
             unreachable!("it was bound to an address")
         };
         let engine = Engine::new(agent, setup.engine, None);
-        let app = Arc::new(App::new(engine, setup.http, dialect::all(setup.stored)));
+        let app = App::new(engine, setup.http, dialect::all(setup.stored));
+        let app = Arc::new(match setup.history {
+            Some(history) => app.with_history(history),
+            None => app,
+        });
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
