@@ -20,8 +20,8 @@ use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
     dump::Dumps,
-    engine::{self, Budgets, Engine, Limits, Turns, Workspaces},
-    history::History,
+    engine::{self, AdmissionLimits, Budgets, Engine, Turns, Workspaces},
+    history::Ledger,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
@@ -61,7 +61,7 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     )
     .map_err(|error| render::usage(format_args!("--log-file {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let site = Site::find(settings, dirs.carriers()).await?;
+    let site = AgentSetup::find(settings, dirs.carriers()).await?;
     let api_key = api_key(settings).await?;
     let running = Running::start(
         &resolved,
@@ -89,14 +89,14 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
 }
 
 /// The agent and where it works.
-pub(super) struct Site {
+pub(super) struct AgentSetup {
     /// The agent.
     pub agent: Agent,
     /// Where it works, absolute and without links, if that is one place.
     pub workspace: Option<PathBuf>,
 }
 
-impl Site {
+impl AgentSetup {
     /// Finds the agent and checks the directory.
     pub async fn find(settings: &ServeSettings, carriers: Option<PathBuf>) -> anyhow::Result<Self> {
         let workspace = workspace(settings).await?;
@@ -176,7 +176,7 @@ impl Running {
     /// unless the settings say otherwise.
     pub async fn start(
         resolved: &Resolved,
-        site: Site,
+        site: AgentSetup,
         models_cache: Option<PathBuf>,
         api_key: Option<ApiKey>,
         history: Option<PathBuf>,
@@ -184,15 +184,15 @@ impl Running {
         let settings = &resolved.settings;
         let dumps = dumps(settings)?;
         let http = http_config(resolved, api_key, dumps)?;
-        let Site { agent, workspace } = site;
+        let AgentSetup { agent, workspace } = site;
         let server = bind(settings).await?;
-        let config = engine::Config {
+        let config = engine::EngineConfig {
             workspaces: Workspaces {
                 fixed: workspace,
                 bases: bases(settings).await?,
                 from_prompt: settings.workspace_from_prompt,
             },
-            limits: Limits {
+            limits: AdmissionLimits {
                 running: settings.max_running.get(),
                 queued: settings.max_queued,
                 wait: settings.queue_timeout,
@@ -205,7 +205,7 @@ impl Running {
             estimate_usage: settings.estimate_usage,
             turns: settings.turns,
             park_timeout: settings.park_timeout,
-            boundary: boundary::Options {
+            boundary: boundary::BoundaryOptions {
                 mode: settings.provider_boundary,
                 auto_fallback: settings.autofallback,
                 text_calls: settings.text_calls,
@@ -223,7 +223,7 @@ impl Running {
         let dialects = dialect::all(settings.responses_store);
         let app = App::new(engine, http, dialects);
         let app = match history.filter(|_| settings.history) {
-            Some(file) => app.with_history(History::start(file).context("cannot start a thread")?),
+            Some(file) => app.with_history(Ledger::start(file).context("cannot start a thread")?),
             None => app,
         };
         let app = Arc::new(app);
@@ -336,11 +336,11 @@ fn http_config(
     resolved: &Resolved,
     api_key: Option<ApiKey>,
     dumps: Option<Dumps>,
-) -> anyhow::Result<http::Config> {
+) -> anyhow::Result<http::HttpConfig> {
     let settings = &resolved.settings;
     let origins = settings.allow_origin.0.iter();
     let origins = origins.map(|origin| http::parse_origin(origin));
-    Ok(http::Config {
+    Ok(http::HttpConfig {
         stall: settings.stall_timeout,
         max_connections: settings.max_connections.get(),
         max_body_memory: settings.max_body_memory.get() << 20,
@@ -352,7 +352,7 @@ fn http_config(
             .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
         dumps,
         settings: resolved.digest(),
-        ..http::Config::new(settings.host)
+        ..http::HttpConfig::new(settings.host)
     })
 }
 
@@ -391,7 +391,7 @@ async fn reloaded(
     // The file's content may be new where its name is not.
     let api_key = api_key(&new.settings).await?;
     let config = http_config(&new, api_key, dumps)?;
-    app.configure(http::Config {
+    app.configure(http::HttpConfig {
         bound: app.config().bound,
         settings: current.digest(),
         ..config

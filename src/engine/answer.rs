@@ -20,7 +20,7 @@ use super::{
     feed::Feed,
     hands::Hands,
     output::{Next, Shaper},
-    progress::{Origin, Phase, TurnProgress},
+    progress::{Phase, RunOrigin, TurnProgress},
     run::{Pause, Run},
     runs::{Claim, Terms},
     stream::Sender,
@@ -29,7 +29,7 @@ use super::{
 use crate::{
     agent::{RunRequest, Tap},
     boundary::{self, Fact, ReadyCall, Source, Translator},
-    dump::{Dump, Part},
+    dump::{Dump, DumpPart},
     models, prompt,
     turn::{
         Activity, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd, TurnError,
@@ -102,7 +102,7 @@ async fn story(
         && let Some(mut run) = shared.runs.take(id).await
         && let Some(permit) = permit.take()
     {
-        sender.origin(Origin::Resumed);
+        sender.origin(RunOrigin::Resumed);
         sender.progress().asks_for(run.model());
         sender.progress().was_parked(run.parked());
         let hint = boundary::hint(&turn, config.boundary.max_repeat);
@@ -128,7 +128,7 @@ async fn story(
         }
         next = Some(run);
     }
-    sender.origin(Origin::Fresh);
+    sender.origin(RunOrigin::Fresh);
     loop {
         let mut run = match next.take() {
             Some(run) => run,
@@ -266,7 +266,7 @@ async fn start(
         },
         tap: dump
             .cloned()
-            .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
+            .map(|dump| Tap::new(move |line| dump.line(DumpPart::Events, line))),
     };
     shared.counters.starts.fetch_add(1, Ordering::Relaxed);
     let started = shared.agent.start(request, |site| {
@@ -276,7 +276,7 @@ async fn start(
         let prompt = match &site.served {
             None => prompt::render(&turn, hints),
             Some(served) => {
-                let served = prompt::Served {
+                let served = prompt::ServedNames {
                     server: &served.server,
                     names: &served.names,
                     workspace: &site.workspace,
@@ -285,7 +285,7 @@ async fn start(
             }
         };
         if let Some(dump) = dump {
-            dump.write(Part::Prompt, prompt.as_bytes());
+            dump.write(DumpPart::Prompt, prompt.as_bytes());
         }
         prompt
     });

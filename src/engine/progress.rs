@@ -12,7 +12,7 @@ use std::{
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum RunOrigin {
     /// A run that was started for it.
     Fresh,
     /// A run that waited for the results that the request brings.
@@ -21,7 +21,7 @@ pub enum Origin {
     Replayed,
 }
 
-impl Origin {
+impl RunOrigin {
     /// As the response header names it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -47,7 +47,7 @@ pub enum Phase {
 /// What is known of one turn so far. Of a turn that takes several runs, the first counts.
 #[derive(Debug, Default)]
 pub struct TurnProgress {
-    origin: OnceLock<Origin>,
+    origin: OnceLock<RunOrigin>,
     model: OnceLock<String>,
     workspace: OnceLock<PathBuf>,
     phases: [OnceLock<Instant>; 3],
@@ -56,7 +56,7 @@ pub struct TurnProgress {
 }
 
 impl TurnProgress {
-    pub(super) fn comes_from(&self, origin: Origin) {
+    pub(super) fn comes_from(&self, origin: RunOrigin) {
         let _ = self.origin.set(origin);
     }
 
@@ -82,7 +82,7 @@ impl TurnProgress {
 
     /// Where the answer comes from; known before its first event.
     #[must_use]
-    pub fn origin(&self) -> Option<Origin> {
+    pub fn origin(&self) -> Option<RunOrigin> {
         self.origin.get().copied()
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::progress::{Origin, TurnProgress};
+use super::progress::{RunOrigin, TurnProgress};
 use crate::turn::{ErrorKind, TurnEnd, TurnError, TurnEvent};
 
 /// How many batches may wait for a slow client before the agent has to wait too. A batch is what
@@ -31,7 +31,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Says where the answer comes from. The first word counts.
-    pub fn origin(&self, origin: Origin) {
+    pub fn origin(&self, origin: RunOrigin) {
         self.progress.comes_from(origin);
     }
 

@@ -1,7 +1,7 @@
 //! The ledger: one row in an embedded database for each turn, kept for 90 days and 200 MB.
 //!
 //! ```text
-//! History::append ─> queue (bounded) ─> one thread: batches ─> history.db (SQLite, WAL)
+//! Ledger::append ─> queue (bounded) ─> one thread: batches ─> history.db (SQLite, WAL)
 //!                                                                  └─> LedgerReader: rows, totals
 //! ```
 //!
@@ -28,7 +28,7 @@ pub use ledger_row::{LedgerRow, PhaseTimes, ToolCounts};
 pub use reader::{Figures, Latency, LedgerReader, Percentiles, Savings};
 pub use totals::{GroupBy, Totals};
 
-use writer::{Message, WriterState};
+use writer::{WriterMessage, WriterState};
 
 /// How many rows may wait to be written.
 const WAITING: usize = 4096;
@@ -68,13 +68,13 @@ pub enum HistoryError {
 
 /// Appends to the ledger. Clones share one thread, which ends with the last of them.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct Ledger {
     path: Arc<Path>,
-    queue: mpsc::SyncSender<Message>,
+    queue: mpsc::SyncSender<WriterMessage>,
     state: Arc<WriterState>,
 }
 
-impl History {
+impl Ledger {
     /// Starts the thread that writes. The database is opened there: a problem with it is logged and
     /// shown by [`problem`](Self::problem), and stops nothing.
     ///
@@ -97,7 +97,11 @@ impl History {
 
     /// Queues a row; it is in the database a fraction of a second later. Never waits.
     pub fn append(&self, row: LedgerRow) {
-        if self.queue.try_send(Message::Row(Box::new(row))).is_err() {
+        if self
+            .queue
+            .try_send(WriterMessage::Row(Box::new(row)))
+            .is_err()
+        {
             self.state.lose(1);
         }
     }
@@ -105,7 +109,7 @@ impl History {
     /// Waits until all rows that were appended before are written, or for the given time. Blocking.
     pub fn flush(&self, most: Duration) {
         let (done, written) = mpsc::channel();
-        if self.queue.try_send(Message::Flush(done)).is_ok() {
+        if self.queue.try_send(WriterMessage::Flush(done)).is_ok() {
             let _ = written.recv_timeout(most);
         }
     }

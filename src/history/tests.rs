@@ -53,7 +53,7 @@ fn ids(path: &Path) -> Vec<String> {
 }
 
 /// Waits until the thread has closed the database, which empties the log into it.
-fn close(history: History) {
+fn close(history: Ledger) {
     let log = history.path().with_extension("db-wal");
     drop(history);
     let begun = Instant::now();
@@ -73,7 +73,7 @@ fn ledger() -> (tempfile::TempDir, PathBuf) {
 fn a_row_comes_back_as_it_was() {
     let (_dir, path) = ledger();
     assert!(LedgerReader::open(&path).unwrap().is_none());
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     history.append(row("a"));
     history.append(LedgerRow {
         outcome: "hung_up".to_owned(),
@@ -99,7 +99,7 @@ fn a_row_comes_back_as_it_was() {
 #[test]
 fn sums_and_times() {
     let (_dir, path) = ledger();
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     for n in 1..=100 {
         let mut row = row("a");
         row.times.total = n;
@@ -158,7 +158,7 @@ fn a_damaged_file_is_moved_aside() {
             LedgerReader::open(&path),
             Err(HistoryError::Damaged(_))
         ));
-        let history = History::start(path.clone()).unwrap();
+        let history = Ledger::start(path.clone()).unwrap();
         history.append(row("a"));
         history.flush(SOON);
         assert_eq!(ids(&path), ["a"]);
@@ -172,7 +172,7 @@ fn a_damaged_file_is_moved_aside() {
 #[test]
 fn a_file_that_is_damaged_inside_is_moved_aside_when_it_shows() {
     let (_dir, path) = ledger();
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     for n in 0..2000 {
         history.append(row(&n.to_string()));
     }
@@ -181,7 +181,7 @@ fn a_file_that_is_damaged_inside_is_moved_aside_when_it_shows() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[4096 * 3..].fill(0x5a);
     fs::write(&path, bytes).unwrap();
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     history.append(row("after"));
     history.flush(SOON);
     assert_eq!(ids(&path), ["after"]);
@@ -196,7 +196,7 @@ fn other_files_stay_as_they_are() {
     other.execute_batch("CREATE TABLE theirs (a)").unwrap();
     drop(other);
     let before = fs::read(&path).unwrap();
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     history.append(row("a"));
     history.flush(SOON);
     assert!(history.problem().unwrap().contains("another program"));
@@ -207,7 +207,7 @@ fn other_files_stay_as_they_are() {
     assert_eq!(fs::read(&path).unwrap(), before);
 
     let newer = path.with_file_name("newer.db");
-    History::start(newer.clone()).unwrap().flush(SOON);
+    Ledger::start(newer.clone()).unwrap().flush(SOON);
     let made = rusqlite::Connection::open(&newer).unwrap();
     made.pragma_update(None, "user_version", 99).unwrap();
     let Err(error) = LedgerReader::open(&newer) else {
@@ -218,7 +218,7 @@ fn other_files_stay_as_they_are() {
     let pipe = path.with_file_name("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for not_a_file in [pipe.as_path(), path.parent().unwrap()] {
-        let history = History::start(not_a_file.to_owned()).unwrap();
+        let history = Ledger::start(not_a_file.to_owned()).unwrap();
         history.flush(SOON);
         assert!(history.problem().unwrap().contains("not a regular file"));
         assert!(LedgerReader::open(not_a_file).is_err());
@@ -228,7 +228,7 @@ fn other_files_stay_as_they_are() {
 #[test]
 fn two_servers_share_a_file() {
     let (_dir, path) = ledger();
-    let servers = [(); 2].map(|()| History::start(path.clone()).unwrap());
+    let servers = [(); 2].map(|()| Ledger::start(path.clone()).unwrap());
     for n in 0..300 {
         servers[n % 2].append(row(&n.to_string()));
     }
@@ -240,7 +240,7 @@ fn two_servers_share_a_file() {
 #[test]
 fn a_locked_database_gets_its_rows_later() {
     let (_dir, path) = ledger();
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     history.flush(SOON);
     let locker = rusqlite::Connection::open(&path).unwrap();
     locker.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -262,7 +262,7 @@ fn a_locked_database_gets_its_rows_later() {
 #[test]
 fn a_removed_file_is_made_again() {
     let (_dir, path) = ledger();
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     history.append(row("a"));
     history.flush(SOON);
     fs::remove_dir_all(path.parent().unwrap()).unwrap();
@@ -275,18 +275,18 @@ fn a_removed_file_is_made_again() {
 fn old_rows_go_and_the_size_is_bounded() {
     let (_dir, path) = ledger();
     let day = 24 * 3600 * 1000;
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     for (id, days) in [("old", 91), ("young", 89)] {
         let at = now() - days * day;
         history.append(LedgerRow { at, ..row(id) });
     }
     history.flush(SOON);
     drop(history);
-    History::start(path.clone()).unwrap().flush(SOON);
+    Ledger::start(path.clone()).unwrap().flush(SOON);
     assert_eq!(ids(&path), ["young"]);
 
     let largest = 400_000;
-    let history = History::within(path.clone(), largest).unwrap();
+    let history = Ledger::within(path.clone(), largest).unwrap();
     for n in 0..6000 {
         history.append(row(&n.to_string()));
         if n % 500 == 0 {
@@ -307,7 +307,7 @@ fn what_waits_is_bounded() {
     // No directory can be made below a file.
     let path = path.parent().unwrap().join("history.db");
     fs::write(dir.path().join("new"), "").unwrap();
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     for n in 0..3 * WAITING {
         history.append(row(&n.to_string()));
     }

@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_secs(5);
 const TIDY: Duration = Duration::from_secs(3600);
 
 /// What the thread is told.
-pub(super) enum Message {
+pub(super) enum WriterMessage {
     Row(Box<LedgerRow>),
     /// Answered once all rows before it are written, or can't be.
     Flush(Sender<()>),
@@ -69,7 +69,7 @@ impl WriterState {
 pub(super) fn start(
     path: PathBuf,
     largest: u64,
-    inbox: Receiver<Message>,
+    inbox: Receiver<WriterMessage>,
     state: Arc<WriterState>,
 ) -> io::Result<()> {
     let mut writer = Writer {
@@ -98,7 +98,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(&mut self, inbox: &Receiver<Message>) {
+    fn run(&mut self, inbox: &Receiver<WriterMessage>) {
         // Before the first row, so that a damaged file is told at the start.
         self.write();
         loop {
@@ -131,14 +131,18 @@ impl Writer {
     }
 
     /// Takes what comes within a moment, so that many rows cost one transaction.
-    fn collect(&mut self, first: Message, inbox: &Receiver<Message>) -> Option<Sender<()>> {
+    fn collect(
+        &mut self,
+        first: WriterMessage,
+        inbox: &Receiver<WriterMessage>,
+    ) -> Option<Sender<()>> {
         let until = Instant::now() + SETTLE;
         let mut next = Some(first);
         let mut taken = 0;
         while let Some(message) = next {
             match message {
-                Message::Row(row) => self.waiting.push_back(*row),
-                Message::Flush(done) => return Some(done),
+                WriterMessage::Row(row) => self.waiting.push_back(*row),
+                WriterMessage::Flush(done) => return Some(done),
             }
             taken += 1;
             let left = until.saturating_duration_since(Instant::now());

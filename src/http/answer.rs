@@ -17,8 +17,8 @@ use super::{
     reply, sse,
 };
 use crate::{
-    dialect::{Compute, Dialect, Target},
-    dump::{Dump, Part},
+    dialect::{Compute, Dialect, PathTarget},
+    dump::{Dump, DumpPart},
     turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
 };
 
@@ -29,7 +29,7 @@ const LARGE: usize = 256 * 1024;
 pub async fn answer<B: Buf>(
     app: &App,
     dialect: Arc<dyn Dialect>,
-    target: Target,
+    target: PathTarget,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
@@ -41,7 +41,7 @@ pub async fn answer<B: Buf>(
     let dump = config.dumps.as_ref();
     let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
     if let Some(dump) = &dump {
-        dump.write(Part::Request, &body);
+        dump.write(DumpPart::Request, &body);
     }
     let result = run(
         app,
@@ -54,7 +54,7 @@ pub async fn answer<B: Buf>(
     )
     .await;
     if let (Err(error), Some(dump)) = (&result, dump) {
-        dump.line(Part::Response, &dialect.error(error));
+        dump.line(DumpPart::Response, &dialect.error(error));
     }
     result
 }
@@ -62,7 +62,7 @@ pub async fn answer<B: Buf>(
 async fn run(
     app: &App,
     dialect: &Arc<dyn Dialect>,
-    target: Target,
+    target: PathTarget,
     headers: &HeaderMap,
     (body, reserved): (Vec<u8>, Reserved),
     record: &Record,
@@ -101,7 +101,7 @@ async fn run(
         let whole = request.reply.whole(first, others);
         record.sent(whole.len());
         if let Some(dump) = dump {
-            dump.line(Part::Response, &whole);
+            dump.line(DumpPart::Response, &whole);
         }
         reply::json(StatusCode::OK, whole)
     };

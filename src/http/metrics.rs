@@ -23,7 +23,7 @@ use prometheus_client::{
 };
 
 use super::facts::Facts;
-use crate::{engine::Engine, history::History};
+use crate::{engine::Engine, history::Ledger};
 
 /// The content type of Prometheus's text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -147,7 +147,7 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub fn text(&self, engine: &Engine, history: Option<&History>) -> Result<String, fmt::Error> {
+    pub fn text(&self, engine: &Engine, history: Option<&Ledger>) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("open_cursor");
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "This program", Info::new(version));
@@ -210,7 +210,7 @@ impl Metrics {
         registry.register(
             "history_lost",
             "Turns that are missing in the history",
-            ConstCounter::new(history.map_or(0, History::lost)),
+            ConstCounter::new(history.map_or(0, Ledger::lost)),
         );
         let mut text = String::new();
         encode(&mut text, &registry)?;

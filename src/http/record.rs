@@ -21,7 +21,7 @@ use super::{
 use crate::{
     dialect::Stamp,
     engine::TurnProgress,
-    history::{History, LedgerRow},
+    history::{Ledger, LedgerRow},
     turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent},
 };
 
@@ -33,9 +33,9 @@ const LONGEST: usize = 128;
 
 /// One request, shared by all that work on it.
 #[derive(Clone)]
-pub(super) struct Record(Arc<Shared>);
+pub(super) struct Record(Arc<RecordShared>);
 
-struct Shared {
+struct RecordShared {
     id: String,
     stamp: Stamp,
     begun: Instant,
@@ -54,7 +54,7 @@ struct Shared {
 /// Where a request is told of once it is over.
 pub(super) struct Listeners {
     pub metrics: Metrics,
-    pub history: Option<History>,
+    pub history: Option<Ledger>,
     /// The kind of agent that answers.
     pub agent: &'static str,
 }
@@ -85,7 +85,7 @@ impl Record {
             }
             None => Span::none(),
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(RecordShared {
             id,
             stamp,
             begun: now,
@@ -118,7 +118,7 @@ impl Record {
 
     /// The name of the request's dump: it sorts by time and contains the id.
     pub fn dump_name(&self) -> String {
-        let Shared { id, stamp, .. } = &*self.0;
+        let RecordShared { id, stamp, .. } = &*self.0;
         if *id == stamp.id {
             return id.clone();
         }
@@ -189,7 +189,7 @@ impl Record {
     }
 }
 
-impl Drop for Shared {
+impl Drop for RecordShared {
     fn drop(&mut self) {
         let facts = self.facts.get_mut().unwrap_or_else(PoisonError::into_inner);
         facts.total = self.begun.elapsed();
@@ -204,7 +204,7 @@ impl Drop for Shared {
     }
 }
 
-impl Shared {
+impl RecordShared {
     fn row(&self, facts: Facts) -> LedgerRow {
         let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         LedgerRow {

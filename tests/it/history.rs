@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use open_cursor::history::{History, LedgerReader, LedgerRow};
+use open_cursor::history::{Ledger, LedgerReader, LedgerRow};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,7 +18,7 @@ fn rows(path: &Path) -> Vec<LedgerRow> {
 }
 
 async fn server(path: &Path) -> TestServer {
-    let history = History::start(path.to_owned()).unwrap();
+    let history = Ledger::start(path.to_owned()).unwrap();
     TestServer::with(|setup| setup.history = Some(history)).await
 }
 
@@ -144,7 +144,7 @@ async fn tools_are_counted_by_name_and_outcome() {
 async fn a_resumed_turn_says_how_long_its_run_waited() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
-    let history = History::start(path.clone()).unwrap();
+    let history = Ledger::start(path.clone()).unwrap();
     let server = crate::parked::parking_with(|setup| setup.history = Some(history)).await;
     let mut ask = user("fake-mcp-three", "go");
     ask["tools"] = opencode_tools();

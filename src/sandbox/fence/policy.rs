@@ -104,11 +104,11 @@ pub(super) fn exposed(workspace: &Path, root: &Path) -> String {
 /// The fence of one server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fence {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<PolicyInner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct PolicyInner {
     /// Our own program, which is the launcher too.
     pub(super) launcher: PathBuf,
     /// Cursor's own state, free of symlinks; it exists.
@@ -250,7 +250,7 @@ impl Fence {
     }
 }
 
-impl Inner {
+impl PolicyInner {
     /// The directory of Cursor's state in which a workspace lies, if any: there the agent can write.
     ///
     /// # Errors

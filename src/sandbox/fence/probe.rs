@@ -11,7 +11,7 @@ use std::{
 use super::{
     Enclosure, FenceStatus, Layer, Reason, State,
     launcher::{Failure, Line, Report, Stage},
-    policy::{Fence, FenceError, FenceMode, Inner, Strength},
+    policy::{Fence, FenceError, FenceMode, PolicyInner, Strength},
     reason::explain,
 };
 use crate::sandbox::{process::SpawnSpec, slot::SlotDirs};
@@ -108,7 +108,7 @@ impl Probe {
     /// A fence with the layers as they stand in `status`.
     fn fence(&self, no_view: HashMap<PathBuf, Reason>) -> Fence {
         Fence {
-            inner: Arc::new(Inner {
+            inner: Arc::new(PolicyInner {
                 launcher: self.launcher.clone(),
                 state: self.state.clone(),
                 status: self.status.clone(),
