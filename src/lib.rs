@@ -22,6 +22,7 @@
 //! | a check of `doctor` | `doctor/<name>.rs` and a row in [`doctor::CHECKS`] |
 //! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
 
+pub mod account;
 pub mod agent;
 pub mod auth;
 pub mod boundary;

@@ -13,6 +13,7 @@ use std::{
 /// Who may import whom. `cli` may import everything.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
+    ("account", &["auth"]),
     ("credential", &[]),
     ("sandbox", &["credential"]),
     ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
@@ -36,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "doctor",
         &[
-            "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
+            "account", "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
         ],
     ),
     (

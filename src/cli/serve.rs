@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::UserDirs, flags::ServeFlags, greeting, render, users};
+use super::{dirs::UserDirs, flags::ServeFlags, greeting, recipes, render, users};
 use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
@@ -351,6 +351,7 @@ fn http_config(
             .collect::<Result<_, _>>()
             .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
         dumps,
+        recipes: recipes::all(),
         settings: resolved.digest(),
         ..http::HttpConfig::new(settings.host)
     })

@@ -54,6 +54,7 @@ mod mcp;
 mod models;
 mod network;
 /// What becomes of request parameters.
+mod page;
 mod parameters;
 mod parked;
 /// Real recordings, where they are at hand.
@@ -75,5 +76,6 @@ mod sync_models;
 mod text_calls;
 /// Tool calls.
 mod tools;
+mod usage;
 /// Which directory a turn is about.
 mod workspaces;
