@@ -46,11 +46,12 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryErr
     let read = || {
         let connection = connect(path)?;
         connection.pragma_update(None, "query_only", true)?;
-        known(&connection, path)?;
-        Ok(connection)
+        // One that is just being made is as good as none.
+        let is_made = known(&connection, path)?;
+        Ok(is_made.then_some(connection))
     };
     match fs::metadata(path) {
-        Ok(found) if found.is_file() => checked(path, read()).map(Some),
+        Ok(found) if found.is_file() => checked(path, read()),
         Ok(_) => Err(not_a_file(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(HistoryError::Open {
