@@ -175,9 +175,6 @@ async fn a_damaged_history_is_an_error_that_names_it() {
     let history = Ledger::start(path.clone()).unwrap();
     history.flush(SOON);
     let server = TestServer::with(|setup| setup.history = Some(history)).await;
-    for end in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
     std::fs::write(&path, "no database".repeat(1000)).unwrap();
     let answer = server.get("/page/figures").await;
     assert_eq!(answer.status, 500);

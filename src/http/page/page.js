@@ -135,6 +135,7 @@ async function open(tried) {
   const broken = results.find((result) => result.status === "rejected");
   if (broken) failed(broken.reason);
   document.body.dataset.ready = "yes";
+  performance.mark("ready");
 }
 
 byId("key-form").addEventListener("submit", (event) => {
