@@ -32,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("file", &[]),
     ("mcp", &["turn"]),
     ("prompt", &["turn"]),
+    ("hands", &["file", "sandbox", "turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
     (
@@ -42,7 +43,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "engine",
-        &["prompt", "agent", "boundary", "models", "dump", "turn"],
+        &[
+            "prompt", "agent", "boundary", "hands", "models", "dump", "turn",
+        ],
     ),
     ("history", &[]),
     (
