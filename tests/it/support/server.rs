@@ -15,7 +15,7 @@ use open_cursor::{
     boundary, dialect,
     engine::{Budgets, Config, Engine, EstimateUsage, Limits, Turns, Workspaces},
     http::{self, Address, App, Server, Shutdown, client},
-    sandbox::fence::FenceMode,
+    sandbox::fence::{FenceMode, ResourceLimits},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -122,6 +122,7 @@ impl TestServer {
             stored: 0,
             agent: agent::Setup {
                 fence: FenceMode::Auto,
+                limits: ResourceLimits::default(),
                 slots: 8,
                 launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
                 workspace: None,
