@@ -1,6 +1,6 @@
 //! Debug dumps (`--dump-dir`): request, prompt, the agent's output and the answer of each turn.
 //!
-//! Each turn gets a directory `turn-<name>` with one file for each [`Part`]. They contain whole
+//! Each turn gets a directory `turn-<name>` with one file for each [`DumpPart`]. They contain whole
 //! prompts and answers, so they are made only on request and readable by the user alone. This module
 //! does not know what it writes. One thread writes for all turns; if the disk can't keep up, pieces
 //! are left out of the dump and never waited for.
@@ -29,7 +29,7 @@ const PREFIX: &str = "turn-";
 
 /// The files of a turn's dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum DumpPart {
     /// The request's body.
     Request,
     /// The agent's prompt.
@@ -40,7 +40,7 @@ pub enum Part {
     Response,
 }
 
-impl Part {
+impl DumpPart {
     const ALL: [Self; 4] = [Self::Request, Self::Prompt, Self::Events, Self::Response];
 
     fn file(self) -> &'static str {
@@ -56,22 +56,22 @@ impl Part {
 /// A directory that keeps the dumps of the last turns.
 #[derive(Debug, Clone)]
 pub struct Dumps {
-    pieces: SyncSender<Piece>,
+    pieces: SyncSender<DumpPiece>,
 }
 
 /// The dump of one turn. Clones write to the same one.
 #[derive(Debug, Clone)]
 pub struct Dump {
     name: Arc<str>,
-    pieces: SyncSender<Piece>,
+    pieces: SyncSender<DumpPiece>,
     /// Whether something was left out.
     has_gaps: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
-struct Piece {
+struct DumpPiece {
     turn: Arc<str>,
-    part: Part,
+    part: DumpPart,
     bytes: Vec<u8>,
 }
 
@@ -93,7 +93,7 @@ impl Dumps {
         let mut ring = Ring {
             dir: dir.to_owned(),
             keep: keep.max(1),
-            turns: names.into_iter().map(Turn::closed).collect(),
+            turns: names.into_iter().map(TurnDump::closed).collect(),
         };
         let (pieces, receiver) = sync_channel(WAITING);
         thread::Builder::new()
@@ -115,9 +115,9 @@ impl Dumps {
 
 impl Dump {
     /// Appends to a file.
-    pub fn write(&self, part: Part, bytes: &[u8]) {
+    pub fn write(&self, part: DumpPart, bytes: &[u8]) {
         for bytes in bytes.chunks(PIECE) {
-            let piece = Piece {
+            let piece = DumpPiece {
                 turn: Arc::clone(&self.name),
                 part,
                 bytes: bytes.to_vec(),
@@ -135,7 +135,7 @@ impl Dump {
     }
 
     /// Appends a line to a file.
-    pub fn line(&self, part: Part, line: &[u8]) {
+    pub fn line(&self, part: DumpPart, line: &[u8]) {
         self.write(part, &[line, b"\n"].concat());
     }
 }
@@ -144,20 +144,20 @@ impl Dump {
 struct Ring {
     dir: PathBuf,
     keep: usize,
-    turns: VecDeque<Turn>,
+    turns: VecDeque<TurnDump>,
 }
 
 /// A turn's directory, and its files while pieces come.
-struct Turn {
+struct TurnDump {
     name: Arc<str>,
-    files: [Option<Output>; Part::ALL.len()],
+    files: [Option<DumpFile>; DumpPart::ALL.len()],
     has_failed: bool,
 }
 
 /// An open file and its size.
-struct Output(BufWriter<File>, usize);
+struct DumpFile(BufWriter<File>, usize);
 
-impl Turn {
+impl TurnDump {
     fn closed(name: Arc<str>) -> Self {
         Self {
             name,
@@ -170,13 +170,13 @@ impl Turn {
     fn close(&mut self) -> io::Result<()> {
         let mut files = std::mem::take(&mut self.files);
         let mut open = files.iter_mut().flatten();
-        open.try_for_each(|Output(file, _)| file.flush())
+        open.try_for_each(|DumpFile(file, _)| file.flush())
     }
 }
 
 impl Ring {
     /// Writes pieces as they come; buffers are written whenever none waits.
-    fn run(&mut self, pieces: &Receiver<Piece>) {
+    fn run(&mut self, pieces: &Receiver<DumpPiece>) {
         loop {
             let piece = match pieces.try_recv() {
                 Ok(piece) => piece,
@@ -212,11 +212,11 @@ impl Ring {
         }
     }
 
-    fn append(&mut self, piece: &Piece) -> io::Result<()> {
+    fn append(&mut self, piece: &DumpPiece) -> io::Result<()> {
         let dir = self.path(&piece.turn);
         let turn = self.turn(&piece.turn)?;
         let slot = &mut turn.files[piece.part as usize];
-        let Output(file, size) = match slot {
+        let DumpFile(file, size) = match slot {
             Some(file) => file,
             None => slot.insert(open_private(&dir.join(piece.part.file()))?),
         };
@@ -228,7 +228,7 @@ impl Ring {
     }
 
     /// The turn of this name. If there is none, it replaces the oldest.
-    fn turn(&mut self, name: &Arc<str>) -> io::Result<&mut Turn> {
+    fn turn(&mut self, name: &Arc<str>) -> io::Result<&mut TurnDump> {
         let known = self.turns.iter().rposition(|turn| turn.name == *name);
         let at = match known {
             Some(at) => at,
@@ -239,7 +239,7 @@ impl Ring {
                     self.remove(&oldest.name);
                 }
                 private_dirs().create(self.path(name))?;
-                self.turns.push_back(Turn::closed(Arc::clone(name)));
+                self.turns.push_back(TurnDump::closed(Arc::clone(name)));
                 self.turns.len() - 1
             }
         };
@@ -249,7 +249,7 @@ impl Ring {
     /// Removes the files of a dump, and its directory if nothing else is in it.
     fn remove(&self, name: &str) {
         let dir = self.path(name);
-        for part in Part::ALL {
+        for part in DumpPart::ALL {
             let _ = fs::remove_file(dir.join(part.file()));
         }
         let _ = fs::remove_dir(dir);
@@ -267,14 +267,14 @@ fn private_dirs() -> DirBuilder {
     builder
 }
 
-fn open_private(path: &Path) -> io::Result<Output> {
+fn open_private(path: &Path) -> io::Result<DumpFile> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    Ok(Output(BufWriter::new(file), size))
+    Ok(DumpFile(BufWriter::new(file), size))
 }
 
 #[cfg(test)]
@@ -282,8 +282,8 @@ fn open_private(path: &Path) -> io::Result<Output> {
 mod tests {
     use super::*;
 
-    fn piece(turn: &str, part: Part, text: &str) -> Piece {
-        Piece {
+    fn piece(turn: &str, part: DumpPart, text: &str) -> DumpPiece {
+        DumpPiece {
             turn: turn.into(),
             part,
             bytes: text.into(),
@@ -305,7 +305,7 @@ mod tests {
         let dumps = Dumps::open(dir.path(), 1).unwrap();
         let dump = dumps.turn("1");
         for _ in 0..WAITING {
-            dump.line(Part::Events, b"{}");
+            dump.line(DumpPart::Events, b"{}");
         }
         let events = dir.path().join("turn-1/events.ndjson");
         let lines = || fs::read_to_string(&events).map_or(0, |text| text.lines().count());
@@ -324,9 +324,9 @@ mod tests {
             pieces,
             has_gaps: Arc::default(),
         };
-        dump.write(Part::Events, &vec![0; PIECE * WAITING]);
+        dump.write(DumpPart::Events, &vec![0; PIECE * WAITING]);
         assert!(!dump.has_gaps.load(Ordering::Relaxed));
-        dump.write(Part::Events, b"one more");
+        dump.write(DumpPart::Events, b"one more");
         assert!(dump.has_gaps.load(Ordering::Relaxed));
         assert_eq!(receiver.try_iter().count(), WAITING);
     }
@@ -340,10 +340,10 @@ mod tests {
         let mut ring = Ring {
             dir: dir.path().to_owned(),
             keep: 2,
-            turns: [Turn::closed("0".into())].into(),
+            turns: [TurnDump::closed("0".into())].into(),
         };
         for turn in ["1", "2", "3", "3"] {
-            for part in Part::ALL {
+            for part in DumpPart::ALL {
                 ring.append(&piece(turn, part, "a")).unwrap();
             }
         }

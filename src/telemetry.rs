@@ -53,14 +53,14 @@ impl FromStr for Filter {
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// For people.
     Text,
     /// An object on each line.
     Json,
 }
 
-impl FromStr for Format {
+impl FromStr for LogFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -96,7 +96,7 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 ///
 /// # Errors
 /// The file can't be opened.
-pub fn init(filter: &Filter, format: Format, file: Option<&Path>) -> Result<(), LogError> {
+pub fn init(filter: &Filter, format: LogFormat, file: Option<&Path>) -> Result<(), LogError> {
     let layer = fmt::layer()
         .with_target(false)
         // It would print them to stderr too, and panic if that is what fails.
@@ -129,15 +129,15 @@ pub fn show(filter: &Filter) {
 
 fn dressed<S, W>(
     layer: fmt::Layer<S, fmt::format::DefaultFields, fmt::format::Format, W>,
-    format: Format,
+    format: LogFormat,
 ) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
     W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     match format {
-        Format::Text => Box::new(layer.compact()),
-        Format::Json => Box::new(layer.json()),
+        LogFormat::Text => Box::new(layer.compact()),
+        LogFormat::Json => Box::new(layer.json()),
     }
 }
 

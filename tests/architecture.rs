@@ -105,6 +105,51 @@ fn only_render_prints() {
     }
 }
 
+/// Types inside functions and test modules are indented, and not meant.
+#[test]
+fn a_type_name_means_one_thing() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in rust_files(&src) {
+        let shown = file.strip_prefix(&src).unwrap().display().to_string();
+        if shown.contains("tests") {
+            continue;
+        }
+        for name in fs::read_to_string(&file)
+            .unwrap()
+            .lines()
+            .filter_map(type_name)
+        {
+            places
+                .entry(name.to_owned())
+                .or_default()
+                .push(shown.clone());
+        }
+    }
+    let doubled: Vec<String> = places
+        .iter()
+        .filter(|(_, files)| files.len() > 1)
+        .map(|(name, files)| format!("{name}: {}", files.join(", ")))
+        .collect();
+    assert!(doubled.is_empty(), "{}", doubled.join("\n"));
+}
+
+/// The name of the type that a line at the top of a module defines.
+fn type_name(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    let mut word = words.next().filter(|_| !line.starts_with(' '))?;
+    if word.starts_with("pub") {
+        word = words.next()?;
+    }
+    if !["struct", "enum", "trait", "type"].contains(&word) {
+        return None;
+    }
+    words
+        .next()?
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()
+}
+
 #[test]
 fn imports_are_found() {
     let found = imports("use crate::{\n  a::{B, c::D}, e::F,\n};\nfn f() { crate::g::h::i() }");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    AgentError, AgentRun, Choice, Env, RunRequest, Site,
+    AgentChoice, AgentError, AgentRun, Env, RunRequest, Site,
     bridge::{About, Bridge},
     choose,
     print::{PrintAgent, PrintRun},
@@ -43,7 +43,7 @@ pub struct Setup {
 #[derive(Debug, Clone, Copy)]
 pub struct Serving {
     /// How long a call is held, and the like.
-    pub limits: mcp::Limits,
+    pub limits: mcp::WaitLimits,
     /// How long after its first event an agent may take to ask for the tools. Cursor's CLI connects
     /// within a second where it does.
     pub listed_within: Duration,
@@ -52,7 +52,7 @@ pub struct Serving {
 impl Default for Serving {
     fn default() -> Self {
         Self {
-            limits: mcp::Limits::default(),
+            limits: mcp::WaitLimits::default(),
             listed_within: Duration::from_secs(5),
         }
     }
@@ -61,11 +61,11 @@ impl Default for Serving {
 /// A found agent. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    kind: Kind,
+    kind: AgentKind,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum AgentKind {
     Print(PrintAgent),
     Bridge(Bridge, FenceStatus),
 }
@@ -82,16 +82,18 @@ impl Agent {
         setup: Setup,
     ) -> Result<Self, AgentError> {
         let kind = match choose(explicit, setup.bridge.as_deref(), env).await? {
-            Choice::Print(program) => Kind::Print(PrintAgent::new(program, env, &setup).await?),
-            Choice::Bridge(_) if setup.fence == FenceMode::Require => {
+            AgentChoice::Print(program) => {
+                AgentKind::Print(PrintAgent::new(program, env, &setup).await?)
+            }
+            AgentChoice::Bridge(_) if setup.fence == FenceMode::Require => {
                 return Err(refused(
                     "--fence require: the kernel does not fence the bridge, whose agents have no \
                      tools of their own; use --fence auto, or --agent print",
                 ));
             }
-            Choice::Bridge(bridge) => {
+            AgentChoice::Bridge(bridge) => {
                 let sentence = "the agent has no tools of its own: it is offered the client's only";
-                Kind::Bridge(bridge, FenceStatus::not_needed(setup.fence, sentence))
+                AgentKind::Bridge(bridge, FenceStatus::not_needed(setup.fence, sentence))
             }
         };
         Ok(Self { kind })
@@ -101,9 +103,9 @@ impl Agent {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.kind {
-            Kind::Print(agent) if agent.program().is_built_in() => "replay",
-            Kind::Print(_) => "print",
-            Kind::Bridge(..) => "bridge",
+            AgentKind::Print(agent) if agent.program().is_built_in() => "replay",
+            AgentKind::Print(_) => "print",
+            AgentKind::Bridge(..) => "bridge",
         }
     }
 
@@ -111,8 +113,8 @@ impl Agent {
     #[must_use]
     pub fn fence(&self) -> &FenceStatus {
         match &self.kind {
-            Kind::Print(agent) => agent.fence(),
-            Kind::Bridge(_, fence) => fence,
+            AgentKind::Print(agent) => agent.fence(),
+            AgentKind::Bridge(_, fence) => fence,
         }
     }
 
@@ -126,11 +128,11 @@ impl Agent {
         prompt: impl FnOnce(&Site) -> String + Send,
     ) -> Result<(AgentRun, Site), AgentError> {
         match &self.kind {
-            Kind::Print(agent) => {
+            AgentKind::Print(agent) => {
                 let (run, site) = PrintRun::start(agent.clone(), request, prompt).await?;
                 Ok((AgentRun::Print(Box::new(run)), site))
             }
-            Kind::Bridge(bridge, _) => {
+            AgentKind::Bridge(bridge, _) => {
                 let (run, site) = bridge.start(request, prompt).await?;
                 Ok((AgentRun::Bridge(Box::new(run)), site))
             }
@@ -141,22 +143,22 @@ impl Agent {
     #[must_use]
     pub fn serving_problem(&self) -> Option<String> {
         match &self.kind {
-            Kind::Print(agent) => agent.serving_problem(),
-            Kind::Bridge(..) => None,
+            AgentKind::Print(agent) => agent.serving_problem(),
+            AgentKind::Bridge(..) => None,
         }
     }
 
     /// Finds out, beside the server, whether tools can be served to runs. Takes up to seconds; until
     /// then none are.
     pub async fn learn_serving(&self) {
-        if let Kind::Print(agent) = &self.kind {
+        if let AgentKind::Print(agent) = &self.kind {
             agent.learn_serving().await;
         }
     }
 
     /// Makes sure, beside the server, that runs find the user's login. Takes seconds.
     pub async fn verify_login(&self) {
-        if let Kind::Print(agent) = &self.kind {
+        if let AgentKind::Print(agent) = &self.kind {
             agent.verify_login().await;
         }
     }
@@ -164,9 +166,9 @@ impl Agent {
     /// Whether there is a login or a key; `None` if that is not known. Takes seconds.
     pub async fn logged_in(&self) -> Option<bool> {
         match &self.kind {
-            Kind::Print(agent) => agent.logged_in().await,
+            AgentKind::Print(agent) => agent.logged_in().await,
             // Whether Cursor takes the key, a request will tell.
-            Kind::Bridge(bridge, _) => bridge.found_key().is_err().then_some(false),
+            AgentKind::Bridge(bridge, _) => bridge.found_key().is_err().then_some(false),
         }
     }
 
@@ -174,8 +176,8 @@ impl Agent {
     /// it is another program. `None` also if it says nothing.
     pub async fn foreign_version(&self) -> Option<String> {
         match &self.kind {
-            Kind::Print(agent) => agent.foreign_version().await,
-            Kind::Bridge(..) => None,
+            AgentKind::Print(agent) => agent.foreign_version().await,
+            AgentKind::Bridge(..) => None,
         }
     }
 
@@ -188,8 +190,8 @@ impl Agent {
     #[must_use]
     pub fn bridge(&self) -> Option<About> {
         match &self.kind {
-            Kind::Print(_) => None,
-            Kind::Bridge(bridge, _) => bridge.running(),
+            AgentKind::Print(_) => None,
+            AgentKind::Bridge(bridge, _) => bridge.running(),
         }
     }
 
@@ -199,23 +201,23 @@ impl Agent {
     /// What the agent said instead.
     pub async fn models(&self) -> Result<String, AgentError> {
         match &self.kind {
-            Kind::Print(agent) => agent.models().await,
-            Kind::Bridge(bridge, _) => bridge.models().await,
+            AgentKind::Print(agent) => agent.models().await,
+            AgentKind::Bridge(bridge, _) => bridge.models().await,
         }
     }
 
     /// Waits until every process of every run that was dropped is gone, and its slot clean.
     pub async fn reaped(&self) {
         match &self.kind {
-            Kind::Print(agent) => agent.reaped().await,
-            Kind::Bridge(bridge, _) => bridge.close().await,
+            AgentKind::Print(agent) => agent.reaped().await,
+            AgentKind::Bridge(bridge, _) => bridge.close().await,
         }
     }
 
     fn path(&self) -> &Path {
         match &self.kind {
-            Kind::Print(agent) => &agent.program().path,
-            Kind::Bridge(bridge, _) => bridge.program(),
+            AgentKind::Print(agent) => &agent.program().path,
+            AgentKind::Bridge(bridge, _) => bridge.program(),
         }
     }
 }
@@ -230,8 +232,8 @@ impl fmt::Display for Agent {
     /// The program and what comes before its arguments.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Print(agent) => agent.program().fmt(f),
-            Kind::Bridge(bridge, _) => bridge.program().display().fmt(f),
+            AgentKind::Print(agent) => agent.program().fmt(f),
+            AgentKind::Bridge(bridge, _) => bridge.program().display().fmt(f),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Carrier {
     /// Where it is kept; `None` keeps it for the life of the server.
     file: Option<PathBuf>,
     version: String,
-    state: Mutex<Known>,
+    state: Mutex<KnownCarrier>,
     /// Whether the CLI's help names the option that lets it load our server; nothing if it was not
     /// asked yet.
     has_option: OnceLock<bool>,
@@ -39,7 +39,7 @@ pub(super) struct Carrier {
 /// What was found of one version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Known {
+struct KnownCarrier {
     /// Why served tools do not reach the agent, if that was seen.
     refusal: Option<String>,
     /// Whether the option `--allowed-tools` is refused.
@@ -55,7 +55,7 @@ impl Carrier {
         let version = version(program);
         let known = file.as_deref().and_then(read);
         let known = known.and_then(|mut all| all.remove(&version));
-        let is_fresh = |known: &Known| now().saturating_sub(known.since) < WEEK.as_secs();
+        let is_fresh = |known: &KnownCarrier| now().saturating_sub(known.since) < WEEK.as_secs();
         Self {
             file,
             version,
@@ -111,7 +111,7 @@ impl Carrier {
         self.learn(|known| known.no_allowed_tools = true);
     }
 
-    fn learn(&self, change: impl FnOnce(&mut Known)) {
+    fn learn(&self, change: impl FnOnce(&mut KnownCarrier)) {
         let mut state = self.lock();
         change(&mut state);
         state.since = now();
@@ -126,7 +126,7 @@ impl Carrier {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, KnownCarrier> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -151,7 +151,7 @@ fn now() -> u64 {
 }
 
 /// A file that can't be read is as good as none.
-fn read(file: &Path) -> Option<BTreeMap<String, Known>> {
+fn read(file: &Path) -> Option<BTreeMap<String, KnownCarrier>> {
     let meta = fs::metadata(file).ok()?;
     if !meta.is_file() || meta.len() > LARGEST {
         return None;
@@ -159,7 +159,7 @@ fn read(file: &Path) -> Option<BTreeMap<String, Known>> {
     serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
-fn write(file: &Path, all: &BTreeMap<String, Known>) -> std::io::Result<()> {
+fn write(file: &Path, all: &BTreeMap<String, KnownCarrier>) -> std::io::Result<()> {
     if let Some(dir) = file.parent() {
         fs::create_dir_all(dir)?;
     }

@@ -19,7 +19,7 @@ pub(super) const BRIDGE: &str = "bridge";
 
 /// What answers.
 #[derive(Debug, Clone)]
-pub enum Choice {
+pub enum AgentChoice {
     /// Cursor's CLI, or a program that speaks its command line.
     Print(Program),
     /// Cursor's SDK bridge; it is not started yet.
@@ -37,7 +37,7 @@ pub async fn choose(
     explicit: Option<&OsStr>,
     bridge: Option<&Path>,
     env: &Env,
-) -> Result<Choice, AgentError> {
+) -> Result<AgentChoice, AgentError> {
     let wanted = explicit.filter(|name| !name.is_empty());
     let wanted = wanted.or_else(|| env.get("CURSOR_AGENT_EXECUTABLE"));
     if wanted.is_some_and(|wanted| wanted == BRIDGE) {
@@ -45,7 +45,7 @@ pub async fn choose(
         if let Err(error) = found.found_key() {
             tracing::warn!("requests will fail: {error}");
         }
-        return Ok(Choice::Bridge(found));
+        return Ok(AgentChoice::Bridge(found));
     }
     if wanted.is_none_or(|wanted| wanted == AUTO) && is_chosen(bridge, env) {
         match look(bridge, env).await {
@@ -56,7 +56,7 @@ pub async fn choose(
                         "runs use Cursor's SDK bridge, since `setup bridge` or --bridge chose it; it \
                          can be billed otherwise than your login; --agent print uses Cursor's CLI"
                     );
-                    return Ok(Choice::Bridge(found));
+                    return Ok(AgentChoice::Bridge(found));
                 }
                 Err(error) => tracing::info!("runs do not use the bridge: {error}"),
             },
@@ -64,7 +64,7 @@ pub async fn choose(
             Err(error) => tracing::info!("runs do not use the bridge: {error}"),
         }
     }
-    Ok(Choice::Print(discover(explicit, env).await?))
+    Ok(AgentChoice::Print(discover(explicit, env).await?))
 }
 
 /// Whether the user has said that the bridge may be used.
@@ -87,7 +87,7 @@ async fn look(named: Option<&Path>, env: &Env) -> Result<Bridge, AgentError> {
     })
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for AgentChoice {
     /// The program and what comes before its arguments, as an [`Agent`](super::Agent) shows itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,7 +97,7 @@ impl fmt::Display for Choice {
     }
 }
 
-impl Choice {
+impl AgentChoice {
     /// The account's models, as `cursor-agent models` lists them. A bridge that this starts is ended.
     ///
     /// # Errors
@@ -150,8 +150,8 @@ mod tests {
                 .await
                 .unwrap()
             {
-                Choice::Print(program) => program.path,
-                Choice::Bridge(bridge) => bridge.program().to_owned(),
+                AgentChoice::Print(program) => program.path,
+                AgentChoice::Bridge(bridge) => bridge.program().to_owned(),
             }
         };
         for explicit in ["", "auto", "print"] {

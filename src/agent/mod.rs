@@ -30,12 +30,12 @@ mod run;
 
 pub use crate::mcp::CallKey;
 pub use agent::{Agent, Serving, Setup};
-pub use choice::{Choice, choose};
+pub use choice::{AgentChoice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;
 pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
 pub use lazy_json::LazyJson;
 pub use login::{Login, ask_login};
-pub use program::{Program, Reply};
-pub use run::{AgentRun, RunRequest, Served, Site, Tap, ViewChange};
+pub use program::{Program, ProgramReply};
+pub use run::{AgentRun, RunRequest, ServedTools, Site, Tap, ViewChange};

@@ -38,7 +38,7 @@ pub struct Program {
 
 /// What a short command answered.
 #[derive(Debug, Clone, Default)]
-pub struct Reply {
+pub struct ProgramReply {
     /// The exit status. The CLI answers some failures with 0.
     pub status: Option<ExitStatus>,
     /// Its output without colours.
@@ -47,7 +47,7 @@ pub struct Reply {
     pub stderr: String,
 }
 
-impl Reply {
+impl ProgramReply {
     /// The first line that says something, fit to be shown whatever the program is.
     #[must_use]
     pub fn first_line(&self) -> Option<String> {
@@ -88,14 +88,14 @@ impl Program {
     ///
     /// # Errors
     /// [`AgentError::Spawn`], or [`AgentError::Failed`] if it takes longer than `limit`. What it
-    /// answers is never an error here; see [`Reply::error`].
+    /// answers is never an error here; see [`ProgramReply::error`].
     pub async fn query(
         &self,
         args: &[&str],
         env: &[(OsString, OsString)],
         cwd: &Path,
         limit: Duration,
-    ) -> Result<Reply, AgentError> {
+    ) -> Result<ProgramReply, AgentError> {
         let spec = self.spec(args.iter().map(OsString::from).collect(), env.to_vec(), cwd);
         let mut process = Process::start(&spec, "".into(), &TaskTracker::new())
             .map_err(|error| spawn_error(&self.path, &error))?;
@@ -116,7 +116,7 @@ impl Program {
             ),
         })?;
         let output = String::from_utf8_lossy(&output);
-        Ok(Reply {
+        Ok(ProgramReply {
             status: exit.status,
             stdout: anstream::adapter::strip_str(&output).to_string(),
             stderr: exit.stderr,

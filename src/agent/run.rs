@@ -31,12 +31,12 @@ pub struct Site {
     /// Where the files of the request lie, in their order.
     pub files: Vec<PathBuf>,
     /// How the agent sees the served tools; `None` if there are none.
-    pub served: Option<Served>,
+    pub served: Option<ServedTools>,
 }
 
 /// Tools that are served to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Served {
+pub struct ServedTools {
     /// The name of the server that has them.
     pub server: String,
     /// The client's name of each tool, and the agent's.

@@ -11,7 +11,7 @@ use crate::agent::CallKey;
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
     /// A call, where it comes from, and the file that it edits.
-    Call(Origin, ClientCall, Option<String>),
+    Call(CallOrigin, ClientCall, Option<String>),
     /// A native edit, by its call id, whose exact change is not known yet.
     Awaiting(String),
     Change(FileChange),
@@ -19,7 +19,7 @@ enum Item {
 
 /// Where a call comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum CallOrigin {
     /// The agent's own call of this id.
     Native(String),
     /// The answer's text.
@@ -28,7 +28,7 @@ pub(super) enum Origin {
     Held(CallKey),
 }
 
-impl Origin {
+impl CallOrigin {
     /// What the engine needs to know of it.
     pub(super) fn source(self) -> Source {
         match self {
@@ -42,7 +42,7 @@ impl Origin {
 /// What is ready to go to the client.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ready {
-    Call(Origin, ClientCall),
+    Call(CallOrigin, ClientCall),
     Change(FileChange),
 }
 
@@ -90,8 +90,8 @@ impl Batch {
     }
 
     /// Adds a call. `file` is what it edits, if the agent edits that itself meanwhile.
-    pub(super) fn push(&mut self, origin: Origin, made: ClientCall, file: Option<&str>) {
-        if matches!(origin, Origin::Held(_)) {
+    pub(super) fn push(&mut self, origin: CallOrigin, made: ClientCall, file: Option<&str>) {
+        if matches!(origin, CallOrigin::Held(_)) {
             // More may be on their way, whatever the batch holds.
             self.request.get_or_insert(None);
         }
@@ -140,7 +140,7 @@ impl Batch {
                 continue;
             }
             place.get_or_insert(items.len());
-            if let Item::Call(Origin::Native(id), ..) = item
+            if let Item::Call(CallOrigin::Native(id), ..) = item
                 && is_open(&id)
             {
                 items.push(Item::Awaiting(id));

@@ -18,7 +18,7 @@ use crate::turn::{ToolChoice, ToolSpec, Turn};
 
 /// One of the client's tools.
 #[derive(Debug, Clone)]
-pub(super) struct Tool {
+pub(super) struct ClientTool {
     pub name: String,
     pub description: String,
     pub schema: Schema,
@@ -26,7 +26,7 @@ pub(super) struct Tool {
     folded: String,
 }
 
-impl Tool {
+impl ClientTool {
     fn new(spec: &ToolSpec) -> Self {
         let folded = fold(&spec.name);
         let families: Vec<&str> = families(&folded).collect();
@@ -57,12 +57,12 @@ pub(super) struct ClientCall {
 
 /// The tools that may be called in this turn.
 #[derive(Debug, Clone)]
-pub(super) struct Catalog {
-    tools: Vec<Tool>,
+pub(super) struct ToolCatalog {
+    tools: Vec<ClientTool>,
     workspace: PathBuf,
 }
 
-impl Catalog {
+impl ToolCatalog {
     /// The tools of a turn whose client works in `workspace`.
     pub(super) fn new(turn: &Turn, workspace: &Path) -> Self {
         let allowed = |tool: &&ToolSpec| match &turn.tool_choice {
@@ -71,7 +71,12 @@ impl Catalog {
             ToolChoice::Auto | ToolChoice::Required => true,
         };
         Self {
-            tools: turn.tools.iter().filter(allowed).map(Tool::new).collect(),
+            tools: turn
+                .tools
+                .iter()
+                .filter(allowed)
+                .map(ClientTool::new)
+                .collect(),
             workspace: workspace.to_path_buf(),
         }
     }
@@ -86,12 +91,12 @@ impl Catalog {
     }
 
     /// The tool with exactly this name.
-    pub(super) fn exact(&self, name: &str) -> Option<&Tool> {
+    pub(super) fn exact(&self, name: &str) -> Option<&ClientTool> {
         self.tools.iter().find(|tool| tool.name == name)
     }
 
     /// The first tool of a family.
-    pub(super) fn of(&self, family: &str) -> Option<&Tool> {
+    pub(super) fn of(&self, family: &str) -> Option<&ClientTool> {
         self.tools.iter().find(|tool| tool.is(family))
     }
 
@@ -105,8 +110,8 @@ impl Catalog {
         })
     }
 
-    fn resolve(&self, asked: &Intent) -> Option<(&Tool, Arguments)> {
-        let steps: [fn(&Tool, &str) -> bool; 3] = [
+    fn resolve(&self, asked: &Intent) -> Option<(&ClientTool, Arguments)> {
+        let steps: [fn(&ClientTool, &str) -> bool; 3] = [
             |tool, name| tool.name == name,
             |tool, name| tool.folded == fold(name),
             |tool, name| families(&fold(name)).any(|family| tool.is(family)),

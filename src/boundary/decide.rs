@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::alias::{families, fold};
-use super::catalog::{Catalog, ClientCall};
+use super::catalog::{ClientCall, ToolCatalog};
 use super::change::{self, FileChange};
 use super::history::History;
 use super::native::{self, Effect, Intent};
-use super::{Mode, Options};
+use super::{BoundaryOptions, Mode};
 use crate::agent::NativeCall;
 
 /// What is to be done about an announced call.
@@ -27,7 +27,7 @@ pub(super) enum Decision {
 /// Decides on calls, by the tools, the transcript and the settings of one turn.
 #[derive(Debug)]
 pub(super) struct Decider {
-    catalog: Catalog,
+    catalog: ToolCatalog,
     history: History,
     mode: Mode,
     native_reads: bool,
@@ -44,9 +44,9 @@ pub(super) struct Decider {
 
 impl Decider {
     pub(super) fn new(
-        catalog: Catalog,
+        catalog: ToolCatalog,
         history: History,
-        options: &Options,
+        options: &BoundaryOptions,
         parallel: bool,
     ) -> Self {
         Self {

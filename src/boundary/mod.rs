@@ -94,7 +94,7 @@ impl FromStr for TextCalls {
 
 /// Settings of the boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct BoundaryOptions {
     /// How calls are treated.
     pub mode: Mode,
     /// Whether a call whose arguments can't be made valid goes to the client all the same, so that
@@ -109,7 +109,7 @@ pub struct Options {
     pub native_reads: bool,
 }
 
-impl Default for Options {
+impl Default for BoundaryOptions {
     fn default() -> Self {
         Self {
             mode: Mode::V1,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Fact, Need, Options, Translator, Verdict};
+use super::{BoundaryOptions, Fact, Need, Translator, Verdict};
 use crate::agent::{AgentEvent, NativeCall, NativeOutcome, RunResult};
 use crate::turn::{Delta, FinishReason, Message, Part, Role, ToolCall, ToolResult, ToolSpec, Turn};
 
@@ -223,12 +223,12 @@ pub(super) fn text_of(deltas: &[Delta]) -> String {
 
 /// What a run came to.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct TestRun {
     pub deltas: Vec<Delta>,
     pub end: Option<FinishReason>,
 }
 
-impl Outcome {
+impl TestRun {
     pub(super) fn text(&self) -> String {
         text_of(&self.deltas)
     }
@@ -280,11 +280,11 @@ impl Outcome {
 /// Feeds events until the turn ends; settles where the engine would after the last one.
 pub(super) fn run(
     turn: &Turn,
-    options: &Options,
+    options: &BoundaryOptions,
     events: impl IntoIterator<Item = AgentEvent>,
-) -> Outcome {
+) -> TestRun {
     let mut boundary = Translator::new(turn, Path::new(WORKSPACE), options);
-    let mut outcome = Outcome::default();
+    let mut outcome = TestRun::default();
     for event in events {
         let verdict = boundary.on_event(event, &mut outcome.deltas);
         outcome.follow(&mut boundary, verdict);
@@ -300,7 +300,7 @@ pub(super) fn run(
 /// The calls that one announced native call becomes.
 pub(super) fn calls(tools: Vec<ToolSpec>, kind: &str, args: Value) -> Vec<(String, Value)> {
     let event = AgentEvent::ToolStarted(native(kind, "c1", args));
-    run(&turn(tools), &Options::default(), [event]).named()
+    run(&turn(tools), &BoundaryOptions::default(), [event]).named()
 }
 
 /// One earlier round: the calls of an answer with their results.

@@ -9,9 +9,9 @@ use std::{collections::HashSet, path::Path};
 use serde_json::{Map, Value};
 
 use super::{
-    Fact, Mode, Need, OpenTool, Options, ReadyCall, Source, Verdict,
-    batch::{Batch, Origin, Ready},
-    catalog::{Catalog, ClientCall},
+    BoundaryOptions, Fact, Mode, Need, OpenTool, ReadyCall, Source, Verdict,
+    batch::{Batch, CallOrigin, Ready},
+    catalog::{ClientCall, ToolCatalog},
     change::FileChange,
     decide::{Decider, Decision},
     guard,
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Translator {
     decider: Decider,
-    options: Options,
+    options: BoundaryOptions,
     parallel: bool,
     segments: Segments,
     recognizer: Recognizer,
@@ -58,9 +58,9 @@ enum Waiting {
 impl Translator {
     /// A translator for one run. `workspace` is the client's directory, which relative paths mean.
     #[must_use]
-    pub fn new(turn: &Turn, workspace: &Path, options: &Options) -> Self {
+    pub fn new(turn: &Turn, workspace: &Path, options: &BoundaryOptions) -> Self {
         let decider = Decider::new(
-            Catalog::new(turn, workspace),
+            ToolCatalog::new(turn, workspace),
             History::new(turn),
             options,
             turn.parallel_tool_calls,
@@ -250,7 +250,7 @@ impl Translator {
                 Piece::Call(made) if self.refuses(&made) => {
                     return self.refuse(&made, out);
                 }
-                Piece::Call(made) => self.batch.push(Origin::Text, made, None),
+                Piece::Call(made) => self.batch.push(CallOrigin::Text, made, None),
             }
         }
         self.standing()
@@ -278,7 +278,7 @@ impl Translator {
     /// the agent needs an answer.
     fn requested(&mut self, key: CallKey, name: &str, args: &Map<String, Value>) -> Verdict {
         let made = self.decider.served(name, args);
-        self.batch.push(Origin::Held(key), made, None);
+        self.batch.push(CallOrigin::Held(key), made, None);
         self.standing()
     }
 
@@ -344,7 +344,7 @@ impl Translator {
                 }
                 self.taken.insert(call.call_id.clone());
                 for made in calls {
-                    let origin = Origin::Native(call.call_id.clone());
+                    let origin = CallOrigin::Native(call.call_id.clone());
                     self.batch.push(origin, made, native::edited_file(call));
                 }
             }

@@ -6,7 +6,7 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::{dirs::UserDirs, flags::ServeFlags, render};
-use crate::settings::{Found, Origin, ROWS, Resolved, Row};
+use crate::settings::{Found, ROWS, Resolved, Row, ValueOrigin};
 
 const NAME: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -71,11 +71,11 @@ fn pairs(resolved: &Resolved) -> impl Iterator<Item = (&'static Row, &Found)> {
 
 fn entry(row: &Row, found: &Found) -> Value {
     let origin = match found.origin {
-        Origin::Flag(_) => "flag",
-        Origin::Env(_) => "environment",
-        Origin::File(_) => "file",
-        Origin::Default => "default",
+        ValueOrigin::Flag(_) => "flag",
+        ValueOrigin::Env(_) => "environment",
+        ValueOrigin::File(_) => "file",
+        ValueOrigin::Default => "default",
     };
-    let from = (found.origin != Origin::Default).then(|| found.origin.to_string());
+    let from = (found.origin != ValueOrigin::Default).then(|| found.origin.to_string());
     json!({"name": row.name, "value": found.text, "origin": origin, "from": from})
 }

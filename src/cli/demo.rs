@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     dirs::UserDirs,
     render::{self, Wrapped},
-    serve::{Running, Site},
+    serve::{AgentSetup, Running},
 };
 use crate::{
     agent::{Env, discover},
@@ -76,7 +76,7 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     settings.socket = None;
     settings.agent = Some(agent).filter(|agent| !agent.is_empty());
     settings.workspace = Some(scratch.path().to_owned());
-    let site = Site::find(settings, dirs.carriers()).await?;
+    let site = AgentSetup::find(settings, dirs.carriers()).await?;
     let running = Running::start(&resolved, site, dirs.models_cache(), None).await?;
     let addr = running.addr()?;
     let program = running.app.engine().agent().to_string();

@@ -18,13 +18,13 @@ use super::{
     base_url, catalog,
     dirs::UserDirs,
     render::{self, Wrapped},
-    serve::{Running, Site},
+    serve::{AgentSetup, Running},
 };
 use crate::{
     doctor::{CHECKS, ChatProbe, Context, Depth, Finding, Fix, Severity, examine},
     http::{Shutdown, client},
     models::ListingOrigin,
-    opencode::{self, ConfigTarget, DesiredProvider, Options, PROVIDER},
+    opencode::{self, ConfigTarget, DesiredProvider, ModelOptions, PROVIDER},
     settings::Resolved,
 };
 
@@ -194,7 +194,7 @@ async fn sync_models(
     let api_key = dirs.client_key(resolved);
     let target = ConfigTarget { config, state_dir };
     let work = move || {
-        let options = Options {
+        let options = ModelOptions {
             provider: PROVIDER.to_owned(),
             base_url,
             api_key,
@@ -226,7 +226,7 @@ async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
     resolved.settings.port = 0;
     resolved.settings.socket = None;
     resolved.settings.workspace = Some(scratch.path().to_owned());
-    let site = Site::find(&resolved.settings, None).await?;
+    let site = AgentSetup::find(&resolved.settings, None).await?;
     let running = Running::start(&resolved, site, None, None).await?;
     let addr = running.addr()?;
     let shutdown = Shutdown {

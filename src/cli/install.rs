@@ -21,7 +21,7 @@ use crate::{
     file,
     models::{Listing, ListingOrigin},
     opencode::{
-        self, Committed, ConfigTarget, DesiredProvider, Layout, Options, Original, PROVIDER,
+        self, Committed, ConfigTarget, DesiredProvider, Layout, ModelOptions, Original, PROVIDER,
     },
     service::Service,
     settings::{self, ROWS, Resolved},
@@ -136,7 +136,7 @@ fn warn_of_build_directory(program: &Path) {
 /// Warns about variables that the service will not see.
 fn unseen(resolved: &Resolved) {
     for (row, found) in ROWS.iter().zip(&resolved.found) {
-        if let (settings::Origin::Env(name), Some(text)) = (&found.origin, &found.text) {
+        if let (settings::ValueOrigin::Env(name), Some(text)) = (&found.origin, &found.text) {
             render::note(format_args!(
                 "note: the service does not see {name}; set `{}` to {text:?} in config.toml",
                 row.name
@@ -190,7 +190,7 @@ impl Plan {
             opencode::commit
         };
         let chosen = self.shape.choose(&self.target, PROVIDER)?;
-        let options = Options {
+        let options = ModelOptions {
             provider: PROVIDER.to_owned(),
             base_url: self.base_url,
             api_key: self.api_key,

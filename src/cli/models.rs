@@ -16,7 +16,7 @@ use crate::{
         ExplainedFamily, ExplainedModel, Explanation, Listing, ListingOrigin, ModelCatalog,
         explain, lacks_price, parse,
     },
-    opencode::{DesiredProvider, Layout, Options},
+    opencode::{DesiredProvider, Layout, ModelOptions},
 };
 
 const NAME: Style = Style::new().bold();
@@ -198,7 +198,7 @@ fn print_family(family: &ExplainedFamily) {
 /// How many entries `sync-models` writes: plain, with `--variants`, with `--compact` as well.
 fn entries_written(listing: &Listing) -> [usize; 3] {
     [Layout::Plain, Layout::Variants, Layout::Compact].map(|shape| {
-        let options = Options {
+        let options = ModelOptions {
             provider: String::new(),
             base_url: String::new(),
             api_key: None,

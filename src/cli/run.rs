@@ -19,10 +19,10 @@ use super::{
     dirs::UserDirs,
     flags::RunFlags,
     random_key, render,
-    serve::{Running, Site, workspace},
+    serve::{AgentSetup, Running, workspace},
 };
 use crate::{
-    agent::{Choice, Env, choose},
+    agent::{AgentChoice, Env, choose},
     clients::{CLIENTS, Client, ClientServer, Passed, TemporaryFile},
     http::{self, ApiKey, Shutdown},
     models::{Listing, ListingOrigin, ModelCatalog},
@@ -95,7 +95,7 @@ pub async fn run(args: RunArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     }
     let env = |name: &str| std::env::var(name).ok();
     if let Some(level) = &args.log_level {
-        telemetry::init(level, telemetry::Format::Text, None)?;
+        telemetry::init(level, telemetry::LogFormat::Text, None)?;
     }
     let mut resolved = dirs.settings(&args.flags.0)?;
     // One client, started here.
@@ -227,7 +227,7 @@ impl Backend {
         if resolved.settings.workspace.is_none() {
             resolved.settings.workspace = std::env::current_dir().ok();
         }
-        let site = Site::find(&resolved.settings, None).await?;
+        let site = AgentSetup::find(&resolved.settings, None).await?;
         // Other users of this machine must not use this server.
         let key = random_key()?;
         let running = Running::start(&resolved, site, None, ApiKey::new(&key)).await?;
@@ -269,7 +269,7 @@ impl Backend {
 
 /// The URL of the server at the usual address, and its agent, if it is one of ours, of this version,
 /// with the same agent, directory and settings.
-async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, Choice)>> {
+async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, AgentChoice)>> {
     let settings = &resolved.settings;
     if !settings.reuse {
         return Ok(None);

@@ -21,7 +21,7 @@ use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
     dump::Dumps,
-    engine::{self, Budgets, Engine, Limits, Turns, Workspaces},
+    engine::{self, AdmissionLimits, Budgets, Engine, Turns, Workspaces},
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Flags, Resolved, ServeSettings, ToolLoop},
     telemetry,
@@ -64,7 +64,7 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     )
     .map_err(|error| render::usage(format_args!("--log-file {error}")))?;
     let shutdown = shutdown_on_signals()?;
-    let site = Site::find(settings, dirs.carriers()).await?;
+    let site = AgentSetup::find(settings, dirs.carriers()).await?;
     let api_key = api_key(settings).await?;
     let running = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
     if let Some(path) = &args.server_info {
@@ -85,14 +85,14 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
 }
 
 /// The agent and where it works.
-pub(super) struct Site {
+pub(super) struct AgentSetup {
     /// The agent.
     pub agent: Agent,
     /// Where it works, absolute and without links, if that is one place.
     pub workspace: Option<PathBuf>,
 }
 
-impl Site {
+impl AgentSetup {
     /// Finds the agent and checks the directory.
     pub async fn find(settings: &ServeSettings, carriers: Option<PathBuf>) -> anyhow::Result<Self> {
         let workspace = workspace(settings).await?;
@@ -172,23 +172,23 @@ impl Running {
     /// Binds the address. Clients must send the key, if there is one.
     pub async fn start(
         resolved: &Resolved,
-        site: Site,
+        site: AgentSetup,
         models_cache: Option<PathBuf>,
         api_key: Option<ApiKey>,
     ) -> anyhow::Result<Self> {
         let settings = &resolved.settings;
         let dumps = dumps(settings)?;
         let http = http_config(resolved, api_key, dumps)?;
-        let Site { agent, workspace } = site;
+        let AgentSetup { agent, workspace } = site;
         raise_file_limit();
         let server = bind(settings).await?;
-        let config = engine::Config {
+        let config = engine::EngineConfig {
             workspaces: Workspaces {
                 fixed: workspace,
                 bases: bases(settings).await?,
                 from_prompt: settings.workspace_from_prompt,
             },
-            limits: Limits {
+            limits: AdmissionLimits {
                 running: settings.max_running.get(),
                 queued: settings.max_queued,
                 wait: settings.queue_timeout,
@@ -201,7 +201,7 @@ impl Running {
             estimate_usage: settings.estimate_usage,
             turns: settings.turns,
             park_timeout: settings.park_timeout,
-            boundary: boundary::Options {
+            boundary: boundary::BoundaryOptions {
                 mode: settings.provider_boundary,
                 auto_fallback: settings.autofallback,
                 text_calls: settings.text_calls,
@@ -342,11 +342,11 @@ fn http_config(
     resolved: &Resolved,
     api_key: Option<ApiKey>,
     dumps: Option<Dumps>,
-) -> anyhow::Result<http::Config> {
+) -> anyhow::Result<http::HttpConfig> {
     let settings = &resolved.settings;
     let origins = settings.allow_origin.0.iter();
     let origins = origins.map(|origin| http::parse_origin(origin));
-    Ok(http::Config {
+    Ok(http::HttpConfig {
         stall: settings.stall_timeout,
         max_connections: settings.max_connections.get(),
         max_body_memory: settings.max_body_memory.get() << 20,
@@ -358,7 +358,7 @@ fn http_config(
             .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
         dumps,
         settings: resolved.digest(),
-        ..http::Config::new(settings.host)
+        ..http::HttpConfig::new(settings.host)
     })
 }
 
@@ -397,7 +397,7 @@ async fn reloaded(
     // The file's content may be new where its name is not.
     let api_key = api_key(&new.settings).await?;
     let config = http_config(&new, api_key, dumps)?;
-    app.configure(http::Config {
+    app.configure(http::HttpConfig {
         bound: app.config().bound,
         settings: current.digest(),
         ..config

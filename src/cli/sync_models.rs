@@ -16,7 +16,8 @@ use super::{
 use crate::{
     models::Listing,
     opencode::{
-        self, Committed, ConfigEdit, ConfigError, ConfigTarget, DesiredProvider, Layout, Options,
+        self, Committed, ConfigEdit, ConfigError, ConfigTarget, DesiredProvider, Layout,
+        ModelOptions,
     },
 };
 
@@ -88,7 +89,7 @@ pub async fn run(args: SyncModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCo
     };
     let worker = tokio::task::spawn_blocking(move || {
         let chosen = args.shape.choose(&target, &args.provider)?;
-        let options = Options {
+        let options = ModelOptions {
             provider: args.provider.clone(),
             base_url,
             api_key,

@@ -22,7 +22,7 @@ fn setup(endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
     };
     let desired = DesiredProvider::new(
         listing,
-        &crate::opencode::Options {
+        &crate::opencode::ModelOptions {
             provider: PROVIDER.to_owned(),
             base_url: endpoint.openai(),
             api_key: None,

@@ -31,7 +31,7 @@ mod x_cursor;
 
 pub use parameters::{Parameter, Treatment};
 pub use route::{
-    Ask, Compute, Sign, Streaming, Target, parameters_of, percent_decode, unversioned,
+    Ask, Compute, PathTarget, Sign, Streaming, parameters_of, percent_decode, unversioned,
 };
 pub use status::{is_worth_a_retry, status};
 pub use tools::ToolFormat;
@@ -71,7 +71,7 @@ pub trait Dialect: Send + Sync {
 
     /// What a request to this path asks for; `None` if the path is not one of this dialect's.
     fn route(&self, path: &str, _query: &str) -> Option<Ask> {
-        (unversioned(path) == unversioned(self.path())).then(|| Ask::Answer(Target::default()))
+        (unversioned(path) == unversioned(self.path())).then(|| Ask::Answer(PathTarget::default()))
     }
 
     /// What becomes of each request parameter.
@@ -81,7 +81,7 @@ pub trait Dialect: Send + Sync {
     ///
     /// # Errors
     /// `InvalidRequest` that names the field at fault by its path.
-    fn decode(&self, body: &[u8], target: Target, stamp: Stamp) -> Result<Request, TurnError>;
+    fn decode(&self, body: &[u8], target: PathTarget, stamp: Stamp) -> Result<Request, TurnError>;
 
     /// The body of an error response; OpenAI's by default.
     fn error(&self, error: &TurnError) -> Vec<u8> {
@@ -206,7 +206,7 @@ mod tests {
                     created: 1,
                 };
                 let body = body.to_string();
-                let request = dialect.decode(body.as_bytes(), Target::default(), stamp);
+                let request = dialect.decode(body.as_bytes(), PathTarget::default(), stamp);
                 request.unwrap().reply
             };
             let end = TurnEnd {

@@ -11,7 +11,7 @@ pub type Compute = fn(&[u8]) -> Result<Vec<u8>, TurnError>;
 #[derive(Debug, Clone)]
 pub enum Ask {
     /// An answer of the model (POST).
-    Answer(Target),
+    Answer(PathTarget),
     /// A body that is computed from the request's body alone (POST).
     Compute(Compute),
     /// The list of models (GET).
@@ -23,7 +23,7 @@ pub enum Ask {
 /// What a path says that other dialects say in the body. Gemini names the model and asks for a
 /// stream there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Target {
+pub struct PathTarget {
     /// The model, if the path names one.
     pub model: Option<String>,
     /// How the answer is to be streamed; `None` leaves that to the body.

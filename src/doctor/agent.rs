@@ -1,37 +1,39 @@
 //! Whether there is an agent, whether it is Cursor's, and its version.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     if context.bridge.is_some() {
-        return Verdict::info("Cursor's SDK bridge");
+        return CheckResult::info("Cursor's SDK bridge");
     }
     let program = match &context.program {
         Ok(program) => program,
         Err(error) => {
-            return Verdict::problem(error.to_string())
+            return CheckResult::problem(error.to_string())
                 .hint("`open-cursor demo` works without Cursor");
         }
     };
     let path = program.path.display();
     if program.is_built_in() {
-        return Verdict::info("the built-in replay agent: it answers from a script");
+        return CheckResult::info("the built-in replay agent: it answers from a script");
     }
     let reply = match context.query(program, &["--version"], 10).await {
         Ok(reply) => reply,
         Err(error) => {
-            return Verdict::problem(error.to_string()).hint(format!("try `{path} --version`"));
+            return CheckResult::problem(error.to_string()).hint(format!("try `{path} --version`"));
         }
     };
     match reply.first_line() {
-        Some(version) if is_version(&version) => Verdict::ok(format!("{path}, version {version}")),
-        Some(other) => Verdict::warning(format!(
+        Some(version) if is_version(&version) => {
+            CheckResult::ok(format!("{path}, version {version}"))
+        }
+        Some(other) => CheckResult::warning(format!(
             "`{path} --version` printed `{other}`, which is not a version of Cursor's CLI"
         ))
         .hint(
             "set the path of Cursor's CLI with `agent` in config.toml or CURSOR_AGENT_EXECUTABLE",
         ),
-        None => Verdict::problem(format!(
+        None => CheckResult::problem(format!(
             "`{path} --version` does not work: {}",
             reply.error()
         ))

@@ -1,27 +1,27 @@
 //! Whether a server answers where OpenCode looks for it.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 use crate::http;
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let Some(Ok(inspection)) = context.inspect() else {
-        return Verdict::info("not checked: OpenCode's configuration cannot be read");
+        return CheckResult::info("not checked: OpenCode's configuration cannot be read");
     };
     if !inspection.has_provider() {
-        return Verdict::info("not checked: OpenCode has no provider of ours");
+        return CheckResult::info("not checked: OpenCode has no provider of ours");
     }
     let Some(url) = inspection.base_url() else {
-        return Verdict::problem("the provider has no baseURL")
+        return CheckResult::problem("the provider has no baseURL")
             .hint("run `open-cursor sync-models`");
     };
     let Some(authority) = authority(url) else {
-        return Verdict::problem(format!(
+        return CheckResult::problem(format!(
             "baseURL {url} is not an http:// or https:// address"
         ))
         .hint(format!("use http://{}/v1", context.addr()));
     };
     if !url.starts_with("http://") {
-        return Verdict::info(format!(
+        return CheckResult::info(format!(
             "baseURL {url} is not checked: it is not an http:// address"
         ));
     }
@@ -32,14 +32,14 @@ pub(super) async fn check(context: &Context) -> Verdict {
     };
     let addresses = match tokio::net::lookup_host(&authority).await {
         Ok(addresses) => addresses,
-        Err(error) => return Verdict::problem(format!("baseURL {url}: {error}")),
+        Err(error) => return CheckResult::problem(format!("baseURL {url}: {error}")),
     };
     for addr in addresses {
         if let Some(running) = http::identify(addr).await {
-            return Verdict::ok(format!("{running} answers at {url}"));
+            return CheckResult::ok(format!("{running} answers at {url}"));
         }
     }
-    Verdict::warning(format!("no open-cursor answers at {url}"))
+    CheckResult::warning(format!("no open-cursor answers at {url}"))
         .hint("start `open-cursor serve`, or keep it running with `open-cursor install --service`")
 }
 

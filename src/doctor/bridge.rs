@@ -2,49 +2,49 @@
 
 use std::time::Duration;
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 use crate::agent::bridge::{self, Measured, measure};
 
 /// How long a call waits in the measurement: longer than Cursor's MCP client would wait.
 const HOLD: Duration = Duration::from_secs(65);
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let Some(bridge) = &context.bridge else {
         let env = context.env.clone();
         let named = context.settings.bridge.clone();
         let look = move || bridge::locate(named.as_deref().map(AsRef::as_ref), &env).ok();
         let found = tokio::task::spawn_blocking(look).await.ok().flatten();
         return match found {
-            Some(path) => Verdict::info(format!("{} is not in use", path.display()))
+            Some(path) => CheckResult::info(format!("{} is not in use", path.display()))
                 .hint("`open-cursor setup bridge` lets runs use it; it needs an API key"),
-            None => Verdict::info("not installed"),
+            None => CheckResult::info("not installed"),
         };
     };
     let path = bridge.program().display();
     match bridge.about().await {
-        Ok(about) => Verdict::ok(format!(
+        Ok(about) => CheckResult::ok(format!(
             "{path}, version {}, ready after {} ms",
             about.version, about.started_in_ms
         )),
-        Err(error) => Verdict::problem(format!("{path} does not start: {error}"))
+        Err(error) => CheckResult::problem(format!("{path} does not start: {error}"))
             .hint("`open-cursor setup bridge` installs it; `--agent print` uses Cursor's CLI"),
     }
 }
 
 /// One run with calls that wait.
-pub(super) async fn run(context: &Context) -> Verdict {
+pub(super) async fn run(context: &Context) -> CheckResult {
     let Some(bridge) = &context.bridge else {
-        return Verdict::info("not checked: runs do not use the bridge");
+        return CheckResult::info("not checked: runs do not use the bridge");
     };
     match measure(bridge, "auto", bridge::PROMPT, HOLD).await {
         Ok(seen) if seen.calls == 0 => {
-            Verdict::warning("the model answered without calling the tool that it was offered")
+            CheckResult::warning("the model answered without calling the tool that it was offered")
                 .hint("run it again; if that stays so, report it with `open-cursor --version`")
         }
-        Ok(seen) if seen.given_up => Verdict::warning(describe(&seen))
+        Ok(seen) if seen.given_up => CheckResult::warning(describe(&seen))
             .hint("calls that take longer fail: set --park-timeout below that"),
-        Ok(seen) => Verdict::ok(describe(&seen)),
-        Err(error) => Verdict::problem(error.to_string()),
+        Ok(seen) => CheckResult::ok(describe(&seen)),
+        Err(error) => CheckResult::problem(error.to_string()),
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::time::Instant;
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     if context.program.is_err() && context.bridge.is_none() {
-        return Verdict::no_agent();
+        return CheckResult::no_agent();
     }
     let started = Instant::now();
     match (context.chat)().await {
-        Ok(text) if !text.trim().is_empty() => Verdict::ok(format!(
+        Ok(text) if !text.trim().is_empty() => CheckResult::ok(format!(
             "`auto` answered in {:.1} s",
             started.elapsed().as_secs_f32()
         )),
-        Ok(_) => Verdict::warning("`auto` sent an empty answer"),
-        Err(error) => Verdict::problem(error)
+        Ok(_) => CheckResult::warning("`auto` sent an empty answer"),
+        Err(error) => CheckResult::problem(error)
             .hint("`open-cursor serve --log-level debug` shows what the agent says"),
     }
 }

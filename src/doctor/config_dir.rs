@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 use crate::{
     auth::{self, Login},
     sandbox::{slot::Places, untrusted},
@@ -11,32 +11,34 @@ use crate::{
 /// See [`Context::login`].
 const LIMIT: Duration = Duration::from_secs(20);
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let Ok(program) = &context.program else {
-        return Verdict::no_agent();
+        return CheckResult::no_agent();
     };
     if !matches!(context.login().await, Some(Ok(Login::In(_)))) {
-        return Verdict::info("not checked: the agent is not logged in");
+        return CheckResult::info("not checked: the agent is not logged in");
     }
     let get = |name: &str| context.env.get(name).map(ToOwned::to_owned);
     let users = Places::from_env(get, &std::env::temp_dir()).user_config;
     let dir = match isolated(&users).await {
         Ok(dir) => dir,
         Err(error) => {
-            return Verdict::warning(format!("cannot create a directory to test with: {error}"));
+            return CheckResult::warning(format!(
+                "cannot create a directory to test with: {error}"
+            ));
         }
     };
     let set = [("CURSOR_CONFIG_DIR".into(), dir.path().into())];
     match auth::ask(program, &context.env.for_agent(&set), LIMIT).await {
         Ok(Login::In(_)) => {
-            Verdict::ok("the agent stays logged in with a private configuration directory")
+            CheckResult::ok("the agent stays logged in with a private configuration directory")
         }
-        Ok(_) => Verdict::warning(
+        Ok(_) => CheckResult::warning(
             "the agent is logged out with a private configuration directory, so runs use yours: \
              they change its default model, and deny rules do not apply",
         )
         .hint("set CURSOR_AUTH_TOKEN, which works with any directory"),
-        Err(error) => Verdict::warning(error.to_string()),
+        Err(error) => CheckResult::warning(error.to_string()),
     }
 }
 

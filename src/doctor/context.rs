@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::{
-    agent::{self, AgentError, Choice, Env, Program, Reply, bridge::Bridge},
+    agent::{self, AgentChoice, AgentError, Env, Program, ProgramReply, bridge::Bridge},
     auth::{self, Login},
     http::{self, RunningServer},
     models::{ListedModel, parse},
@@ -51,9 +51,11 @@ impl Context {
         let explicit = settings.agent.as_deref().map(OsStr::new);
         let (program, bridge) =
             match agent::choose(explicit, settings.bridge.as_deref(), &env).await {
-                Ok(Choice::Print(program)) => (Ok(program), None),
+                Ok(AgentChoice::Print(program)) => (Ok(program), None),
                 // What else there is to examine is the CLI, if it is installed.
-                Ok(Choice::Bridge(bridge)) => (agent::discover(explicit, &env).await, Some(bridge)),
+                Ok(AgentChoice::Bridge(bridge)) => {
+                    (agent::discover(explicit, &env).await, Some(bridge))
+                }
                 Err(error) => (Err(error), None),
             };
         Self {
@@ -76,7 +78,7 @@ impl Context {
         program: &Program,
         args: &[&str],
         seconds: u64,
-    ) -> Result<Reply, AgentError> {
+    ) -> Result<ProgramReply, AgentError> {
         let limit = Duration::from_secs(seconds);
         let env = self.env.for_agent(&[]);
         program.query(args, &env, Path::new("/"), limit).await

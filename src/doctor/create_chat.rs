@@ -1,14 +1,14 @@
 //! Whether Cursor's service answers, over TLS and any proxy: creating an empty chat costs no request.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let Ok(program) = &context.program else {
-        return Verdict::no_agent();
+        return CheckResult::no_agent();
     };
     let reply = match context.query(program, &["create-chat"], 25).await {
         Ok(reply) => reply,
-        Err(error) => return Verdict::problem(error.to_string()),
+        Err(error) => return CheckResult::problem(error.to_string()),
     };
     let last = reply
         .stdout
@@ -16,7 +16,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
         .map(str::trim)
         .rfind(|line| !line.is_empty());
     if last.is_some_and(is_uuid) {
-        return Verdict::ok("an empty chat was created");
+        return CheckResult::ok("an empty chat was created");
     }
     let error = reply.error().to_string();
     let hint = if error.to_lowercase().contains("certificate") {
@@ -25,7 +25,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     } else {
         "run `cursor-agent create-chat`; if it asks for a login, run `open-cursor login`"
     };
-    Verdict::problem(format!("no chat was created: {error}")).hint(hint)
+    CheckResult::problem(format!("no chat was created: {error}")).hint(hint)
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -1,22 +1,22 @@
 //! What keeps the agent from changing files by itself, tried on this machine.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 use crate::sandbox::{
     fence::{Fence, FenceConfig, FenceMode, Layer},
     slot::Places,
 };
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let mode = context.settings.fence;
     if mode == FenceMode::Off {
-        return Verdict::info("turned off: the agent may change your files itself");
+        return CheckResult::info("turned off: the agent may change your files itself");
     }
     let get = |name: &str| context.env.get(name).map(ToOwned::to_owned);
     let mut places = Places::from_env(get, &std::env::temp_dir());
     // Nothing is run that would need the others, and a look makes no directories of Cursor's.
     places.state.retain(|dir| dir.is_dir());
     let Ok(launcher) = std::env::current_exe() else {
-        return Verdict::warning("cannot find our own executable, which sets up the fence");
+        return CheckResult::warning("cannot find our own executable, which sets up the fence");
     };
     let workspace = context.settings.workspace.clone();
     let workspace = workspace.or_else(|| std::env::current_dir().ok());
@@ -29,7 +29,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     let fence = match started {
         Ok((fence, _slots)) => fence,
         Err(error) => {
-            return Verdict::problem(error.to_string())
+            return CheckResult::problem(error.to_string())
                 .hint("fix what it names and try again, or set `fence = \"auto\"`");
         }
     };
@@ -61,8 +61,8 @@ pub(super) async fn check(context: &Context) -> Verdict {
         gaps.is_empty(),
         layers.iter().all(|(_, layer)| layer.holds()),
     ) {
-        (true, _) => Verdict::ok(held),
-        (false, true) => Verdict::ok(format!("{held}; in part {gaps}")),
-        (false, false) => Verdict::warning(gaps),
+        (true, _) => CheckResult::ok(held),
+        (false, true) => CheckResult::ok(format!("{held}; in part {gaps}")),
+        (false, false) => CheckResult::warning(gaps),
     }
 }

@@ -42,8 +42,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(check: &'static str, verdict: Verdict) -> Self {
-        let Verdict {
+    pub(super) fn new(check: &'static str, verdict: CheckResult) -> Self {
+        let CheckResult {
             severity,
             message,
             hint,
@@ -60,14 +60,14 @@ impl Finding {
 }
 
 /// A finding without the name of its check.
-pub(super) struct Verdict {
+pub(super) struct CheckResult {
     severity: Severity,
     message: String,
     hint: Option<String>,
     fix: Option<Fix>,
 }
 
-impl Verdict {
+impl CheckResult {
     fn new(severity: Severity, message: impl Into<String>) -> Self {
         Self {
             severity,

@@ -1,6 +1,6 @@
 //! Whether the agent supports the options of a run.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 
 /// What `serve` passes.
 const NEEDED: &[&str] = &[
@@ -13,16 +13,16 @@ const NEEDED: &[&str] = &[
     "--resume",
 ];
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let Ok(program) = &context.program else {
-        return Verdict::no_agent();
+        return CheckResult::no_agent();
     };
     if program.is_built_in() {
-        return Verdict::ok("the replay agent supports all options");
+        return CheckResult::ok("the replay agent supports all options");
     }
     let help = match context.query(program, &["--help"], 10).await {
         Ok(reply) if reply.stdout.trim().is_empty() => {
-            return Verdict::problem(format!(
+            return CheckResult::problem(format!(
                 "`{} --help` does not work: {}",
                 program.path.display(),
                 reply.error()
@@ -30,11 +30,11 @@ pub(super) async fn check(context: &Context) -> Verdict {
             .hint("reinstall Cursor's CLI");
         }
         Ok(reply) => reply.stdout,
-        Err(error) => return Verdict::problem(error.to_string()),
+        Err(error) => return CheckResult::problem(error.to_string()),
     };
     if !help.contains("Cursor") {
         let path = program.path.display();
-        return Verdict::problem(format!("{path} is not Cursor's CLI: its help does not name Cursor")).hint(
+        return CheckResult::problem(format!("{path} is not Cursor's CLI: its help does not name Cursor")).hint(
             "other vendors use this name too; set the path of Cursor's CLI with `agent` in config.toml",
         );
     }
@@ -47,11 +47,11 @@ pub(super) async fn check(context: &Context) -> Verdict {
         .filter(|flag| !words.contains(flag))
         .collect();
     if missing.is_empty() {
-        return Verdict::ok(format!(
+        return CheckResult::ok(format!(
             "supports all {} options that runs use",
             NEEDED.len()
         ));
     }
-    Verdict::problem(format!("does not support {}", missing.join(", ")))
+    CheckResult::problem(format!("does not support {}", missing.join(", ")))
         .hint("update Cursor's CLI with `cursor-agent update`")
 }

@@ -39,7 +39,7 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 pub use context::{ChatProbe, Context};
 pub use finding::{Finding, Fix, Severity};
 
-use finding::Verdict;
+use finding::CheckResult;
 
 /// A check of one thing.
 pub struct DoctorCheck {
@@ -49,7 +49,7 @@ pub struct DoctorCheck {
     pub depth: Depth,
     /// Its limit with `--deep`; without, no check takes longer than [`QUICK`].
     limit: Duration,
-    run: for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>,
+    run: for<'a> fn(&'a Context) -> BoxFuture<'a, CheckResult>,
 }
 
 /// The limit of a check without `--deep`: nobody waits longer for an agent that hangs.
@@ -104,7 +104,7 @@ pub const CHECKS: &[DoctorCheck] = &[
     },
 ];
 
-type CheckFn = for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>;
+type CheckFn = for<'a> fn(&'a Context) -> BoxFuture<'a, CheckResult>;
 
 const fn base(name: &'static str, seconds: u64, run: CheckFn) -> DoctorCheck {
     DoctorCheck {
@@ -164,7 +164,7 @@ pub async fn examine(
 async fn one(context: &Context, check: &DoctorCheck, limit: Duration, quick: bool) -> Finding {
     let verdict = tokio::time::timeout(limit, (check.run)(context)).await;
     let verdict = verdict.unwrap_or_else(|_| {
-        let verdict = Verdict::warning(format!("no result within {} s", limit.as_secs()));
+        let verdict = CheckResult::warning(format!("no result within {} s", limit.as_secs()));
         if quick && check.limit > limit {
             verdict.hint("`open-cursor doctor --deep` waits longer")
         } else {

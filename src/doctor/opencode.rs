@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Context, finding::Verdict};
-use crate::agent::{Program, Reply, find_program};
+use super::{Context, finding::CheckResult};
+use crate::agent::{Program, ProgramReply, find_program};
 
 /// A large program: its first start is slow.
 const LIMIT: Duration = Duration::from_secs(8);
@@ -20,17 +20,17 @@ const DIRECTORIES: [&str; 4] = [
     "XDG_CACHE_HOME",
 ];
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let places = [".opencode/bin", ".bun/bin", ".local/bin"];
     let path = find_program("opencode".as_ref(), &context.env, &places).await;
     let Some(path) = path else {
-        return Verdict::info("OpenCode is not installed (other clients do not need it)")
+        return CheckResult::info("OpenCode is not installed (other clients do not need it)")
             .hint("install it with `npm install -g opencode-ai`");
     };
     let shown = path.display().to_string();
     match version(context, path).await {
-        Ok(version) => Verdict::ok(format!("{shown}, version {version}")),
-        Err(why) => Verdict::warning(format!("`{shown} --version` does not work: {why}"))
+        Ok(version) => CheckResult::ok(format!("{shown}, version {version}")),
+        Err(why) => CheckResult::warning(format!("`{shown} --version` does not work: {why}"))
             .hint("reinstall it with `npm install -g opencode-ai`"),
     }
 }
@@ -49,7 +49,7 @@ async fn version(context: &Context, path: PathBuf) -> Result<String, String> {
         leading_args: Vec::new(),
     };
     let asked = program.query(&["--version"], &env, Path::new("/"), LIMIT);
-    let Reply { stdout, stderr, .. } = asked.await.map_err(|error| error.to_string())?;
+    let ProgramReply { stdout, stderr, .. } = asked.await.map_err(|error| error.to_string())?;
     let mut lines = stdout
         .lines()
         .map(|line| line.trim().trim_start_matches('v'));

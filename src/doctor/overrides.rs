@@ -1,6 +1,6 @@
 //! Variables that change what the agent connects to.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 
 /// Each sends requests elsewhere, or makes someone else pay (FACTS 1.4).
 const OVERRIDES: &[&str] = &[
@@ -23,25 +23,27 @@ const PROXIES: &[&str] = &[
     "all_proxy",
 ];
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let set = |names: &[&'static str]| -> Vec<&'static str> {
         let set = names.iter().copied();
         set.filter(|name| context.env.get(name).is_some()).collect()
     };
     let overrides = set(OVERRIDES);
     if !overrides.is_empty() {
-        return Verdict::warning(format!(
+        return CheckResult::warning(format!(
             "the environment changes what the agent connects to: {}",
             overrides.join(", ")
         ))
         .hint("unset them unless you set them on purpose");
     }
     if context.env.get("CURSOR_USER_ID").is_some() {
-        return Verdict::info("CURSOR_USER_ID is set, which the CLI does not read");
+        return CheckResult::info("CURSOR_USER_ID is set, which the CLI does not read");
     }
     match set(PROXIES) {
-        none if none.is_empty() => Verdict::ok("no variable overrides where the agent connects"),
-        proxies => Verdict::info(format!(
+        none if none.is_empty() => {
+            CheckResult::ok("no variable overrides where the agent connects")
+        }
+        proxies => CheckResult::info(format!(
             "the agent connects through a proxy: {}",
             proxies.join(", ")
         )),

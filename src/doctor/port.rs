@@ -2,29 +2,29 @@
 
 use tokio::net::TcpListener;
 
-use super::{Context, finding::Verdict, processes};
+use super::{Context, finding::CheckResult, processes};
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let addr = context.addr();
     if addr.port() == 0 {
-        return Verdict::info(
+        return CheckResult::info(
             "port 0: the server picks a free port at each start, so clients cannot be configured for it",
         );
     }
     if let Some(running) = context.server().await {
-        return Verdict::ok(format!("{running} listens on {addr}"));
+        return CheckResult::ok(format!("{running} listens on {addr}"));
     }
     match TcpListener::bind(addr).await {
-        Ok(_) => Verdict::ok(format!("{addr} is free")),
+        Ok(_) => CheckResult::ok(format!("{addr} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let owner = tokio::task::spawn_blocking(move || processes::listener(addr.port()));
             let owner = owner.await.ok().flatten();
             let owner = owner.unwrap_or_else(|| "a process of another user".to_owned());
-            Verdict::problem(format!("{addr} is in use by {owner}")).hint(
+            CheckResult::problem(format!("{addr} is in use by {owner}")).hint(
                 "stop it, or set another `port` in config.toml, and run `open-cursor install` if OpenCode is configured",
             )
         }
-        Err(error) => Verdict::problem(format!("cannot listen on {addr}: {error}"))
+        Err(error) => CheckResult::problem(format!("cannot listen on {addr}: {error}"))
             .hint("choose another `host` or `port` in config.toml"),
     }
 }

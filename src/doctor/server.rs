@@ -1,16 +1,16 @@
 //! Whether a server runs, and its version.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let addr = context.addr();
     let Some(running) = context.server().await else {
-        return Verdict::info(format!("no server on {addr}")).hint(
+        return CheckResult::info(format!("no server on {addr}")).hint(
             "start one with `open-cursor serve`; `open-cursor run -- CLIENT` starts its own",
         );
     };
     if running.version != env!("CARGO_PKG_VERSION") {
-        return Verdict::warning(format!(
+        return CheckResult::warning(format!(
             "{running} listens on {addr}, but this program is version {}",
             env!("CARGO_PKG_VERSION")
         ))
@@ -20,12 +20,12 @@ pub(super) async fn check(context: &Context) -> Verdict {
         ));
     }
     if running.status != "ok" {
-        return Verdict::warning(format!("{running} is {}", running.status));
+        return CheckResult::warning(format!("{running} is {}", running.status));
     }
     let agent = running.agent.as_deref().unwrap_or("unknown");
     let workspace = running
         .workspace
         .as_deref()
         .unwrap_or("set by each request");
-    Verdict::ok(format!("{running}, agent {agent}, workspace {workspace}"))
+    CheckResult::ok(format!("{running}, agent {agent}, workspace {workspace}"))
 }

@@ -2,25 +2,25 @@
 
 use super::{
     Context,
-    finding::Verdict,
+    finding::CheckResult,
     processes::{self, ProcessInfo},
 };
 
-pub(super) async fn check(_: &Context) -> Verdict {
+pub(super) async fn check(_: &Context) -> CheckResult {
     if !cfg!(target_os = "linux") {
-        return Verdict::info("not checked on this operating system");
+        return CheckResult::info("not checked on this operating system");
     }
     let find = || processes::all().into_iter().filter(is_stray).collect();
     let Ok(strays) = tokio::task::spawn_blocking(find).await else {
-        return Verdict::warning("the list of processes could not be read");
+        return CheckResult::warning("the list of processes could not be read");
     };
     let strays: Vec<ProcessInfo> = strays;
     if strays.is_empty() {
-        return Verdict::ok("no agent runs without a parent");
+        return CheckResult::ok("no agent runs without a parent");
     }
     let pids: Vec<String> = strays.iter().map(|stray| stray.pid.to_string()).collect();
     let pids = pids.join(" ");
-    Verdict::warning(format!("agents run without a parent: {pids}"))
+    CheckResult::warning(format!("agents run without a parent: {pids}"))
         .hint(format!("if you do not need them, end them: `kill {pids}`"))
 }
 

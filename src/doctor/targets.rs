@@ -1,21 +1,21 @@
 //! Whether every model that OpenCode can ask for exists.
 
-use super::{Context, Fix, finding::Verdict};
+use super::{Context, Fix, finding::CheckResult};
 use crate::models::{ModelRequest, group, resolve};
 
 /// How many the message names.
 const SHOWN: usize = 5;
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let Some(Ok(inspection)) = context.inspect() else {
-        return Verdict::info("not checked: OpenCode's configuration cannot be read");
+        return CheckResult::info("not checked: OpenCode's configuration cannot be read");
     };
     let targets = inspection.targets();
     if targets.is_empty() {
-        return Verdict::info("not checked: OpenCode has no models of ours");
+        return CheckResult::info("not checked: OpenCode has no models of ours");
     }
     let Some(Ok(models)) = context.models().await else {
-        return Verdict::info("not checked: the account's models are not known");
+        return CheckResult::info("not checked: the account's models are not known");
     };
     let families = group(models);
     let exists = |id: &str| {
@@ -31,14 +31,14 @@ pub(super) async fn check(context: &Context) -> Verdict {
         .filter(|id| !exists(id))
         .collect();
     if missing.is_empty() {
-        return Verdict::ok(format!("all {} configured models exist", targets.len()));
+        return CheckResult::ok(format!("all {} configured models exist", targets.len()));
     }
     let more = match missing.len().checked_sub(SHOWN) {
         Some(more) if more > 0 => format!(" and {more} more"),
         _ => String::new(),
     };
     let shown = missing[..missing.len().min(SHOWN)].join(", ");
-    Verdict::warning(format!("your account does not have {shown}{more}"))
+    CheckResult::warning(format!("your account does not have {shown}{more}"))
         .hint("run `open-cursor sync-models`; remove entries that you added yourself")
         .fix(Fix::SyncModels)
 }

@@ -1,12 +1,12 @@
 //! Whether a token has expired or will soon. Tokens are read locally, for their claims.
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 use crate::auth;
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let env = context.env.clone();
     let Ok(places) = tokio::task::spawn_blocking(move || auth::places(&env)).await else {
-        return Verdict::warning("the credential files could not be read");
+        return CheckResult::warning("the credential files could not be read");
     };
     let with_token = places.iter().filter(|place| place.claims.is_some());
     let worries: Vec<String> = places
@@ -23,9 +23,9 @@ pub(super) async fn check(context: &Context) -> Verdict {
             left.is_some_and(|left| left < 0) && !place.renewable
         });
         let verdict = if ended {
-            Verdict::problem(message)
+            CheckResult::problem(message)
         } else {
-            Verdict::warning(message)
+            CheckResult::warning(message)
         };
         return verdict.hint("run `open-cursor login`, or renew the token in the environment");
     }
@@ -33,7 +33,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
         .filter_map(|place| Some((place, place.claims.as_ref()?.days_left(context.now)?)))
         .min_by_key(|(_, left)| *left);
     match left {
-        Some((place, left)) => Verdict::ok(format!("{}: {left} days left", place.name)),
-        None => Verdict::info("no token with an expiry date was found"),
+        Some((place, left)) => CheckResult::ok(format!("{}: {left} days left", place.name)),
+        None => CheckResult::info("no token with an expiry date was found"),
     }
 }

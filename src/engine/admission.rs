@@ -16,7 +16,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The bounds on turns at one time. Each running turn is a process of some 200 MB, and Cursor
 /// limits accounts that run many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct AdmissionLimits {
     /// How many turns run at once; at least 1.
     pub running: usize,
     /// How many more may wait.
@@ -25,7 +25,7 @@ pub struct Limits {
     pub wait: Duration,
 }
 
-impl Default for Limits {
+impl Default for AdmissionLimits {
     fn default() -> Self {
         Self {
             running: 3,
@@ -37,7 +37,7 @@ impl Default for Limits {
 
 /// Lets turns in, first come, first served.
 pub(super) struct Admission {
-    limits: Limits,
+    limits: AdmissionLimits,
     /// One permit for each turn that runs or waits.
     places: Arc<Semaphore>,
     /// One permit for each turn that runs. Closed when no more may begin.
@@ -52,8 +52,8 @@ pub(super) struct Permit {
 }
 
 impl Admission {
-    pub fn new(limits: Limits) -> Self {
-        let limits = Limits {
+    pub fn new(limits: AdmissionLimits) -> Self {
+        let limits = AdmissionLimits {
             running: limits.running.clamp(1, Semaphore::MAX_PERMITS / 2),
             queued: limits.queued.min(Semaphore::MAX_PERMITS / 2),
             ..limits
@@ -71,7 +71,7 @@ impl Admission {
     /// `RateLimit` at once if the queue is full, or after the wait limit; `ShuttingDown` once
     /// [`close`](Self::close) was called, also for those that wait.
     pub async fn admit(&self) -> Result<Permit, TurnError> {
-        let Limits {
+        let AdmissionLimits {
             running,
             queued,
             wait,
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn admission(running: usize, queued: usize) -> Admission {
-        Admission::new(Limits {
+        Admission::new(AdmissionLimits {
             running,
             queued,
             wait: Duration::from_secs(60),

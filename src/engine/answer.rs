@@ -22,13 +22,13 @@ use super::{
     output::{Next, Shaper},
     run::{Pause, Run},
     runs::{Claim, Terms},
-    stream::{Origin, Sender},
+    stream::{RunOrigin, Sender},
     usage::{self, Estimates, Meter},
 };
 use crate::{
     agent::{RunRequest, Tap},
     boundary::{self, Fact, ReadyCall, Source, Translator},
-    dump::{Dump, Part},
+    dump::{Dump, DumpPart},
     models, prompt,
     turn::{
         Activity, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd, TurnError,
@@ -97,7 +97,7 @@ async fn story(
         && let Some(mut run) = shared.runs.take(id).await
         && let Some(permit) = permit.take()
     {
-        sender.origin(Origin::Resumed);
+        sender.origin(RunOrigin::Resumed);
         let hint = boundary::hint(&turn, config.boundary.max_repeat);
         let notes: Vec<String> = hint
             .into_iter()
@@ -121,7 +121,7 @@ async fn story(
         }
         next = Some(run);
     }
-    sender.origin(Origin::Fresh);
+    sender.origin(RunOrigin::Fresh);
     loop {
         let mut run = match next.take() {
             Some(run) => run,
@@ -243,7 +243,7 @@ async fn start(
         },
         tap: dump
             .cloned()
-            .map(|dump| Tap::new(move |line| dump.line(Part::Events, line))),
+            .map(|dump| Tap::new(move |line| dump.line(DumpPart::Events, line))),
     };
     let started = shared.agent.start(request, |site| {
         attachments::place(&mut turn, &site.files);
@@ -251,7 +251,7 @@ async fn start(
         let prompt = match &site.served {
             None => prompt::render(&turn, hints),
             Some(served) => {
-                let served = prompt::Served {
+                let served = prompt::ServedNames {
                     server: &served.server,
                     names: &served.names,
                     workspace: &site.workspace,
@@ -260,7 +260,7 @@ async fn start(
             }
         };
         if let Some(dump) = dump {
-            dump.write(Part::Prompt, prompt.as_bytes());
+            dump.write(DumpPart::Prompt, prompt.as_bytes());
         }
         prompt
     });

@@ -53,12 +53,12 @@ impl Feed {
 /// An answer that several requests may get.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
-    state: Mutex<State>,
+    state: Mutex<FeedState>,
     joined: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FeedState {
     events: Vec<TurnEvent>,
     bytes: usize,
     listeners: Vec<Sender>,
@@ -123,7 +123,7 @@ impl Recording {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FeedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,10 +32,10 @@ mod stream;
 mod usage;
 mod workspace;
 
-pub use admission::Limits;
+pub use admission::AdmissionLimits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
-pub use stream::{Origin, TurnStream};
+pub use stream::{RunOrigin, TurnStream};
 pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
 
@@ -66,7 +66,7 @@ pub struct Engine {
 struct Shared {
     agent: Agent,
     models: ModelCatalog,
-    config: Config,
+    config: EngineConfig,
     admission: Admission,
     estimates: Estimates,
     runs: Arc<Runs>,
@@ -121,11 +121,11 @@ impl FromStr for Turns {
 
 /// How turns are run.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct EngineConfig {
     /// Where the agent works.
     pub workspaces: Workspaces,
     /// How many turns run and wait at one time.
-    pub limits: Limits,
+    pub limits: AdmissionLimits,
     /// How long the agent may be silent.
     pub budgets: Budgets,
     /// Which runs get an estimate of their cost.
@@ -135,7 +135,7 @@ pub struct Config {
     /// How long one waits.
     pub park_timeout: Duration,
     /// How tool calls are translated.
-    pub boundary: boundary::Options,
+    pub boundary: boundary::BoundaryOptions,
     /// Whether the client's tools are called at all; else the agent has only its own.
     pub client_tools: bool,
 }
@@ -144,7 +144,7 @@ impl Engine {
     /// An engine that runs `agent`. `cache_file` keeps the agent's list of models for times when it
     /// can't be asked.
     #[must_use]
-    pub fn new(agent: Agent, config: Config, cache_file: Option<PathBuf>) -> Self {
+    pub fn new(agent: Agent, config: EngineConfig, cache_file: Option<PathBuf>) -> Self {
         let list = agent.clone();
         let list = move || {
             let agent = list.clone();

@@ -18,7 +18,7 @@ use super::{
     answer::Answer,
     continuation::Delivery,
     failure::{over_time, silent, turn_error},
-    source::Source,
+    source::RunSource,
 };
 use crate::{
     agent::{AgentError, AgentEvent, AgentRun, CallKey, RunUsage, classify},
@@ -41,7 +41,7 @@ const SETTLE_ANNOUNCED: Duration = Duration::from_millis(1500);
 const BACKLOG: usize = 4096;
 
 /// One prompt that the agent works on. Dropping it cancels it.
-pub(super) struct Run<S: Source = AgentRun> {
+pub(super) struct Run<S: RunSource = AgentRun> {
     agent: S,
     translator: Translator,
     model: String,
@@ -86,7 +86,7 @@ pub(super) enum Pause {
     Gone,
 }
 
-impl<S: Source> Run<S> {
+impl<S: RunSource> Run<S> {
     /// A run that has just been started. `model` is the one that the turn asked for.
     pub fn new(agent: S, translator: Translator, model: &str, permit: Permit) -> Self {
         let span = tracing::info_span!("run", kind = agent.kind(), pid = agent.pid(),);

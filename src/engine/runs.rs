@@ -30,7 +30,7 @@ use super::{
     continuation::{Continuation, Fingerprint, call_ids},
     feed::{Feed, Recording},
     run::Run,
-    stream::{Origin, Sender},
+    stream::{RunOrigin, Sender},
 };
 use crate::turn::{ToolChoice, Turn};
 
@@ -48,7 +48,7 @@ const MOST_REPLAYS: usize = 64;
 
 /// All runs that wait, and the answers that can be given again.
 pub(super) struct Runs {
-    state: Mutex<State>,
+    state: Mutex<RunState>,
     /// How long a run waits.
     timeout: Duration,
     tasks: TaskTracker,
@@ -56,11 +56,11 @@ pub(super) struct Runs {
 }
 
 #[derive(Default)]
-struct State {
+struct RunState {
     /// The longest waiting first.
     parked: Vec<Parked>,
     /// The oldest first.
-    replays: Vec<Replay>,
+    replays: Vec<RecordedAnswer>,
 }
 
 /// What is known of a run that waits; the run itself is kept by a task.
@@ -107,7 +107,7 @@ impl Terms {
     }
 }
 
-struct Replay {
+struct RecordedAnswer {
     owner: Option<String>,
     digest: u128,
     since: Instant,
@@ -155,7 +155,7 @@ impl Runs {
                 && replay.recording.is_whole()
         });
         if let Some(replay) = known {
-            sender.origin(Origin::Replayed);
+            sender.origin(RunOrigin::Replayed);
             replay.recording.join(sender);
             return Claim::Replayed;
         }
@@ -173,7 +173,7 @@ impl Runs {
             if state.replays.len() >= MOST_REPLAYS {
                 state.replays.remove(0);
             }
-            state.replays.push(Replay {
+            state.replays.push(RecordedAnswer {
                 owner: terms.owner,
                 digest: continuation.digest(),
                 since: Instant::now(),
@@ -270,7 +270,7 @@ impl Runs {
         self.tasks.wait().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RunState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

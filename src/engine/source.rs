@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// See [`AgentRun`], whose methods these are.
-pub(super) trait Source: Send {
+pub(super) trait RunSource: Send {
     fn next(
         &mut self,
         events: &mut Vec<AgentEvent>,
@@ -32,7 +32,7 @@ pub(super) trait Source: Send {
     fn changes(&self) -> impl Future<Output = (Vec<FileChange>, Vec<String>)> + Send;
 }
 
-impl Source for AgentRun {
+impl RunSource for AgentRun {
     async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
         Self::next(self, events).await
     }

@@ -15,7 +15,7 @@ const QUEUE: usize = 1;
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum RunOrigin {
     /// A run that was started for it.
     Fresh,
     /// A run that waited for the results that the request brings.
@@ -24,7 +24,7 @@ pub enum Origin {
     Replayed,
 }
 
-impl Origin {
+impl RunOrigin {
     /// As the response header names it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Origin {
 /// unless another request waits for the same answer.
 pub struct TurnStream {
     batches: mpsc::Receiver<Vec<TurnEvent>>,
-    origin: Arc<OnceLock<Origin>>,
+    origin: Arc<OnceLock<RunOrigin>>,
     ended: bool,
 }
 
@@ -48,12 +48,12 @@ pub struct TurnStream {
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     batches: mpsc::Sender<Vec<TurnEvent>>,
-    origin: Arc<OnceLock<Origin>>,
+    origin: Arc<OnceLock<RunOrigin>>,
 }
 
 impl Sender {
     /// Says where the answer comes from. The first word counts.
-    pub fn origin(&self, origin: Origin) {
+    pub fn origin(&self, origin: RunOrigin) {
         let _ = self.origin.set(origin);
     }
 
@@ -92,7 +92,7 @@ impl TurnStream {
 
     /// Where the answer comes from; set before the first event comes.
     #[must_use]
-    pub fn origin(&self) -> Arc<OnceLock<Origin>> {
+    pub fn origin(&self) -> Arc<OnceLock<RunOrigin>> {
         Arc::clone(&self.origin)
     }
 

@@ -48,12 +48,12 @@ impl FromStr for EstimateUsage {
 pub(super) struct Estimates {
     mode: EstimateUsage,
     /// The most recent last.
-    known: Mutex<Vec<Known>>,
+    known: Mutex<Vec<KnownUsage>>,
 }
 
 /// The last real count of a conversation.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KnownUsage {
     conversation: u64,
     /// What its request was by our own reckoning.
     reckoned: u64,
@@ -80,7 +80,7 @@ impl Estimates {
         }
     }
 
-    fn learn(&self, new: Known) {
+    fn learn(&self, new: KnownUsage) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|old| old.conversation != new.conversation);
         if known.len() >= REMEMBERED {
@@ -89,7 +89,7 @@ impl Estimates {
         known.push(new);
     }
 
-    fn last(&self, conversation: u64) -> Option<Known> {
+    fn last(&self, conversation: u64) -> Option<KnownUsage> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = known.iter();
         known.find(|old| old.conversation == conversation).copied()
@@ -124,7 +124,7 @@ impl Meter<'_> {
     /// Learns from the real count, or puts an estimate in its place.
     pub fn end(&self, end: &mut TurnEnd) {
         if let Some(real) = end.usage.filter(|usage| !usage.estimated) {
-            self.estimates.learn(Known {
+            self.estimates.learn(KnownUsage {
                 conversation: self.conversation,
                 reckoned: self.reckoned,
                 input: real.input + real.cache_read.unwrap_or(0) + real.cache_write.unwrap_or(0),

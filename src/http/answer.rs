@@ -17,8 +17,8 @@ use super::{
     reply, sse,
 };
 use crate::{
-    dialect::{Compute, Dialect, Target},
-    dump::{Dump, Part},
+    dialect::{Compute, Dialect, PathTarget},
+    dump::{Dump, DumpPart},
     turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
 };
 
@@ -29,7 +29,7 @@ const LARGE: usize = 256 * 1024;
 pub async fn answer<B: Buf>(
     app: &App,
     dialect: Arc<dyn Dialect>,
-    target: Target,
+    target: PathTarget,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
@@ -40,7 +40,7 @@ pub async fn answer<B: Buf>(
     let dump = config.dumps.as_ref();
     let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
     if let Some(dump) = &dump {
-        dump.write(Part::Request, &body);
+        dump.write(DumpPart::Request, &body);
     }
     let result = run(
         app,
@@ -53,7 +53,7 @@ pub async fn answer<B: Buf>(
     )
     .await;
     if let (Err(error), Some(dump)) = (&result, dump) {
-        dump.line(Part::Response, &dialect.error(error));
+        dump.line(DumpPart::Response, &dialect.error(error));
     }
     result
 }
@@ -61,7 +61,7 @@ pub async fn answer<B: Buf>(
 async fn run(
     app: &App,
     dialect: &Arc<dyn Dialect>,
-    target: Target,
+    target: PathTarget,
     headers: &HeaderMap,
     (body, reserved): (Vec<u8>, Reserved),
     record: &Record,
@@ -99,7 +99,7 @@ async fn run(
         let (first, others) = answers.split_first().ok_or_else(internal)?;
         let whole = request.reply.whole(first, others);
         if let Some(dump) = dump {
-            dump.line(Part::Response, &whole);
+            dump.line(DumpPart::Response, &whole);
         }
         reply::json(StatusCode::OK, whole)
     };

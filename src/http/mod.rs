@@ -36,5 +36,5 @@ pub use listen::{Address, ServerError};
 pub use origin::{InvalidOrigin, parse_origin};
 pub use peer::knows_users;
 pub use probe::{RunningServer, identify};
-pub use routes::{App, Config, routes};
+pub use routes::{App, HttpConfig, routes};
 pub use server::{Server, Shutdown};

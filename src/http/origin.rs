@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use warp::http::{HeaderMap, header, uri::Authority};
 
-use super::{Config, cors};
+use super::{HttpConfig, cors};
 use crate::turn::{ErrorKind, TurnError};
 
 /// The text is not an origin.
@@ -34,7 +34,7 @@ pub fn parse_origin(text: &str) -> Result<String, InvalidOrigin> {
 ///
 /// # Errors
 /// `Forbidden`; `InvalidRequest` if there is more than one of a header.
-pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), TurnError> {
+pub fn check(headers: &HeaderMap, config: &HttpConfig) -> Result<(), TurnError> {
     let bound = config.bound;
     if let Some(host) = the_only(headers, &header::HOST)? {
         let names_us = Host::parse(host).is_some_and(|host| {
@@ -135,8 +135,8 @@ mod tests {
 
     use super::*;
 
-    fn config() -> Config {
-        let mut config = Config::new(Ipv4Addr::LOCALHOST.into());
+    fn config() -> HttpConfig {
+        let mut config = HttpConfig::new(Ipv4Addr::LOCALHOST.into());
         config.allowed_hosts = vec!["box.lan".to_owned()];
         config.allowed_origins = vec![parse_origin("https://App.example/").unwrap()];
         config

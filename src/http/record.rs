@@ -17,7 +17,7 @@ use warp::http::{HeaderMap, Method, StatusCode, header};
 use super::metrics::Metrics;
 use crate::{
     dialect::Stamp,
-    engine::Origin,
+    engine::RunOrigin,
     turn::{Delta, ErrorKind, FinishReason, Turn, TurnEnd, TurnError, TurnEvent, Usage},
 };
 
@@ -29,9 +29,9 @@ const LONGEST: usize = 128;
 
 /// One request, shared by all that work on it.
 #[derive(Clone)]
-pub(super) struct Record(Arc<Shared>);
+pub(super) struct Record(Arc<RecordShared>);
 
-struct Shared {
+struct RecordShared {
     id: String,
     stamp: Stamp,
     begun: Instant,
@@ -51,7 +51,7 @@ pub(super) struct Facts {
     pub dialect: Option<&'static str>,
     pub model: String,
     /// Where the answer comes from, once that is decided.
-    pub origin: Arc<OnceLock<Origin>>,
+    pub origin: Arc<OnceLock<RunOrigin>>,
     /// `None`: the client was gone before there was one.
     pub status: Option<StatusCode>,
     pub first_event: Option<Duration>,
@@ -92,7 +92,7 @@ impl Record {
             }
             None => Span::none(),
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(RecordShared {
             id,
             stamp,
             begun: Instant::now(),
@@ -125,7 +125,7 @@ impl Record {
 
     /// The name of the request's dump: it sorts by time and contains the id.
     pub fn dump_name(&self) -> String {
-        let Shared { id, stamp, .. } = &*self.0;
+        let RecordShared { id, stamp, .. } = &*self.0;
         if *id == stamp.id {
             return id.clone();
         }
@@ -143,7 +143,7 @@ impl Record {
     }
 
     /// Records where the answer will be found to come from.
-    pub fn follow(&self, origin: Arc<OnceLock<Origin>>) {
+    pub fn follow(&self, origin: Arc<OnceLock<RunOrigin>>) {
         self.facts().origin = origin;
     }
 
@@ -196,7 +196,7 @@ impl Record {
     }
 }
 
-impl Drop for Shared {
+impl Drop for RecordShared {
     fn drop(&mut self) {
         let facts = self.facts.get_mut().unwrap_or_else(PoisonError::into_inner);
         facts.total = self.begun.elapsed();
@@ -208,7 +208,7 @@ impl Drop for Shared {
     }
 }
 
-impl Shared {
+impl RecordShared {
     fn log(&self, facts: &Facts) {
         let status = facts.status.map(|status| status.as_u16());
         let total_ms = millis(facts.total);

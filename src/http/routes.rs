@@ -26,11 +26,13 @@ use super::{
     peer::Admitted,
     record::{ID_HEADER, Record},
     reply,
-    status::{self, Login},
+    status::{self, LoginAnswer},
     unserved,
 };
 use crate::{
-    dialect::{Ask, Compute, Dialect, Sign, Target, parameters_of, percent_decode, unversioned},
+    dialect::{
+        Ask, Compute, Dialect, PathTarget, Sign, parameters_of, percent_decode, unversioned,
+    },
     dump::Dumps,
     engine::Engine,
     turn::{ErrorKind, TurnError},
@@ -39,16 +41,16 @@ use crate::{
 /// The engine, its dialects, and how clients are treated.
 pub struct App {
     engine: Engine,
-    config: RwLock<Arc<Config>>,
+    config: RwLock<Arc<HttpConfig>>,
     dialects: Vec<Arc<dyn Dialect>>,
     bodies: Budget,
     metrics: Arc<Metrics>,
-    login: Login,
+    login: LoginAnswer,
 }
 
 /// How the server treats its clients.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct HttpConfig {
     /// The address of the setting `host`.
     pub bound: IpAddr,
     /// How long a client may read nothing of its answer.
@@ -73,7 +75,7 @@ pub struct Config {
     pub settings: String,
 }
 
-impl Config {
+impl HttpConfig {
     /// The defaults for a server on `bound`.
     #[must_use]
     pub fn new(bound: IpAddr) -> Self {
@@ -95,14 +97,14 @@ impl Config {
 impl App {
     /// Serves the engine in these dialects: at least one. The first answers where none is meant.
     #[must_use]
-    pub fn new(engine: Engine, config: Config, dialects: Vec<Arc<dyn Dialect>>) -> Self {
+    pub fn new(engine: Engine, config: HttpConfig, dialects: Vec<Arc<dyn Dialect>>) -> Self {
         Self {
             engine,
             bodies: Budget::new(config.max_body_memory),
             config: RwLock::new(Arc::new(config)),
             dialects,
             metrics: Arc::default(),
-            login: Login::default(),
+            login: LoginAnswer::default(),
         }
     }
 
@@ -114,14 +116,14 @@ impl App {
 
     /// How clients are treated now.
     #[must_use]
-    pub fn config(&self) -> Arc<Config> {
+    pub fn config(&self) -> Arc<HttpConfig> {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&config)
     }
 
     /// Replaces the configuration while the server runs. The number of connections and the memory for
     /// bodies stay as they were at the start.
-    pub fn configure(&self, config: Config) {
+    pub fn configure(&self, config: HttpConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
@@ -129,7 +131,7 @@ impl App {
         &self.bodies
     }
 
-    pub(super) fn login(&self) -> &Login {
+    pub(super) fn login(&self) -> &LoginAnswer {
         &self.login
     }
 
@@ -140,7 +142,7 @@ impl App {
 
 /// What is served at a path.
 enum Route {
-    Answer(Arc<dyn Dialect>, Target),
+    Answer(Arc<dyn Dialect>, PathTarget),
     Compute(Compute),
     Models,
     Model(String),
@@ -262,7 +264,7 @@ async fn dispatch<B: Buf>(
     let result = async {
         origin::check(&headers, &config)?;
         let admitted = admitted.map_or(Ok(()), |admitted| admitted.check());
-        let head = Head {
+        let head = RequestHead {
             method: &method,
             path,
             query: &query,
@@ -289,7 +291,7 @@ async fn dispatch<B: Buf>(
 }
 
 /// The head of a request.
-struct Head<'a> {
+struct RequestHead<'a> {
     method: &'a Method,
     path: &'a str,
     query: &'a str,
@@ -300,14 +302,14 @@ struct Head<'a> {
 
 async fn handle<B: Buf>(
     app: &App,
-    config: &Config,
-    head: &Head<'_>,
+    config: &HttpConfig,
+    head: &RequestHead<'_>,
     route: Option<Route>,
     dialect: &dyn Dialect,
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<Response, TurnError> {
-    let Head {
+    let RequestHead {
         method,
         path,
         query,

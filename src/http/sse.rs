@@ -22,7 +22,7 @@ use warp::{
 use super::choices::Choices;
 use crate::{
     dialect::Reply,
-    dump::{Dump, Part},
+    dump::{Dump, DumpPart},
     turn::{Delta, TurnEnd, TurnError, TurnEvent},
 };
 
@@ -160,7 +160,7 @@ impl Stream for SseBody {
         if !this.frames.is_empty() {
             this.last = Instant::now();
             if let Some(dump) = &this.dump {
-                dump.write(Part::Response, &this.frames);
+                dump.write(DumpPart::Response, &this.frames);
             }
             return Poll::Ready(Some(Ok(std::mem::take(&mut this.frames).into())));
         }
@@ -191,7 +191,7 @@ mod tests {
 
     use super::{super::record::Record, *};
     use crate::{
-        dialect::{self, COMMENT, Stamp, Target},
+        dialect::{self, COMMENT, PathTarget, Stamp},
         engine::TurnStream,
         turn::{ErrorKind, FinishReason},
     };
@@ -203,7 +203,7 @@ mod tests {
         };
         let body = br#"{"messages": [{"role": "user", "content": "hi"}]}"#;
         dialect::all(0)[0]
-            .decode(body, Target::default(), stamp)
+            .decode(body, PathTarget::default(), stamp)
             .unwrap()
             .reply
     }

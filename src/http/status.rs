@@ -20,9 +20,9 @@ const LOGIN_KNOWN: Duration = Duration::from_secs(60);
 
 /// The agent's last answer to whether it is logged in.
 #[derive(Debug, Default)]
-pub(super) struct Login(Mutex<Option<(Instant, Option<bool>)>>);
+pub(super) struct LoginAnswer(Mutex<Option<(Instant, Option<bool>)>>);
 
-impl Login {
+impl LoginAnswer {
     /// `None` if the agent did not say. One request asks, others wait for its answer.
     async fn is_in(&self, engine: &Engine) -> Option<bool> {
         let mut last = self.0.lock().await;

@@ -47,7 +47,7 @@ pub struct Called {
 
 /// How waiting for a call ended.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum WaitOutcome {
     /// The result of `tools/call`.
     Result(Value),
     /// The agent cancelled the request: no answer is sent.
@@ -60,7 +60,7 @@ pub(super) enum Outcome {
 
 /// Why a request does not wait.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum NotHeld {
     /// The offer is gone.
     Ended,
     /// [`MOST_OPEN`] calls are open.
@@ -71,25 +71,25 @@ pub(super) enum Refused {
 
 /// The calls of one run; shared by its offer and the requests of its agent.
 #[derive(Default)]
-pub(super) struct Calls {
-    state: Mutex<State>,
+pub(super) struct RunCalls {
+    state: Mutex<CallsState>,
     news: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct CallsState {
     ended: bool,
     listed: bool,
     /// The key of the newest call, and the number of the newest holder.
     keys: u64,
     holders: u64,
-    open: HashMap<CallKey, Call>,
+    open: HashMap<CallKey, WaitingCall>,
     /// What the engine has not seen yet.
     events: VecDeque<Event>,
 }
 
 #[derive(Default)]
-struct Call {
+struct WaitingCall {
     holder: Option<Holder>,
     /// A result that arrived while nobody held the call.
     result: Option<Value>,
@@ -99,7 +99,7 @@ struct Holder {
     number: u64,
     /// The JSON-RPC id of the request that waits.
     request: Value,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<WaitOutcome>,
 }
 
 impl CallKey {
@@ -121,8 +121,8 @@ impl fmt::Display for CallKey {
     }
 }
 
-impl Calls {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl RunCalls {
+    fn lock(&self) -> MutexGuard<'_, CallsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,13 +157,13 @@ impl Calls {
         request: &Value,
         name: &str,
         arguments: Map<String, Value>,
-    ) -> Result<Hold, Refused> {
+    ) -> Result<Hold, NotHeld> {
         let mut state = self.lock();
         if state.ended {
-            return Err(Refused::Ended);
+            return Err(NotHeld::Ended);
         }
         if state.open.len() >= MOST_OPEN {
-            return Err(Refused::TooMany);
+            return Err(NotHeld::TooMany);
         }
         state.keys += 1;
         let key = CallKey(state.keys);
@@ -177,17 +177,17 @@ impl Calls {
     }
 
     /// An `await_result`: the request holds an open call from now on.
-    pub(super) fn resume(self: &Arc<Self>, request: &Value, id: &str) -> Result<Hold, Refused> {
+    pub(super) fn resume(self: &Arc<Self>, request: &Value, id: &str) -> Result<Hold, NotHeld> {
         let mut state = self.lock();
         if state.ended {
-            return Err(Refused::Ended);
+            return Err(NotHeld::Ended);
         }
         match CallKey::parse(id).filter(|key| state.open.contains_key(key)) {
             Some(key) => Ok(self.hold(&mut state, key, request, false)),
             None => {
                 let mut keys: Vec<CallKey> = state.open.keys().copied().collect();
                 keys.sort_unstable();
-                Err(Refused::Unknown(
+                Err(NotHeld::Unknown(
                     keys.into_iter().map(CallKey::id).collect(),
                 ))
             }
@@ -196,7 +196,7 @@ impl Calls {
 
     fn hold(
         self: &Arc<Self>,
-        state: &mut State,
+        state: &mut CallsState,
         key: CallKey,
         request: &Value,
         first: bool,
@@ -206,7 +206,7 @@ impl Calls {
         let (answer, outcome) = oneshot::channel();
         let call = state.open.entry(key).or_default();
         if let Some(result) = call.result.take() {
-            let _ = answer.send(Outcome::Result(result));
+            let _ = answer.send(WaitOutcome::Result(result));
             state.open.remove(&key);
         } else {
             let holder = Holder {
@@ -215,7 +215,7 @@ impl Calls {
                 answer,
             };
             if let Some(earlier) = call.holder.replace(holder) {
-                let _ = earlier.answer.send(Outcome::Replaced);
+                let _ = earlier.answer.send(WaitOutcome::Replaced);
             }
         }
         Hold::new(Arc::clone(self), key, number, first, outcome)
@@ -233,7 +233,7 @@ impl Calls {
             return false;
         };
         state.open.remove(&key);
-        holder.answer.send(Outcome::Result(result)).is_ok()
+        holder.answer.send(WaitOutcome::Result(result)).is_ok()
     }
 
     /// The agent cancelled the request with this JSON-RPC id.
@@ -248,7 +248,7 @@ impl Calls {
         let holder = state.open.get_mut(&key).and_then(|call| call.holder.take());
         if let Some(holder) = holder {
             // Its `Hold` reports what that means for the call.
-            let _ = holder.answer.send(Outcome::Cancelled);
+            let _ = holder.answer.send(WaitOutcome::Cancelled);
         }
     }
 
@@ -284,7 +284,7 @@ impl Calls {
         state.events.clear();
         for (_, call) in state.open.drain() {
             if let Some(holder) = call.holder {
-                let _ = holder.answer.send(Outcome::Ended);
+                let _ = holder.answer.send(WaitOutcome::Ended);
             }
         }
         self.news.notify_one();

@@ -24,8 +24,8 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Limits, http,
-    offer::{Offer, Session},
+    WaitLimits, http,
+    offer::{Offer, OfferSession},
 };
 use crate::turn::ToolSpec;
 
@@ -41,9 +41,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The MCP server: one for the whole process. Clones are the same endpoint; it is served until the
 /// last clone and offer are gone, or until it is closed.
 #[derive(Clone)]
-pub struct Endpoint(Arc<Inner>);
+pub struct Endpoint(Arc<EndpointInner>);
 
-struct Inner {
+struct EndpointInner {
     addr: SocketAddr,
     offers: Arc<Offers>,
     /// Ends the serving task.
@@ -52,21 +52,21 @@ struct Inner {
 
 /// The offers that agents may use.
 #[derive(Default)]
-pub(super) struct Offers(Mutex<State>);
+pub(super) struct Offers(Mutex<EndpointState>);
 
 #[derive(Default)]
-struct State {
+struct EndpointState {
     closed: bool,
-    open: Vec<Arc<Session>>,
+    open: Vec<Arc<OfferSession>>,
 }
 
 impl Offers {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, EndpointState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The offer with this bearer. How long that takes does not depend on how much of it is right.
-    pub(super) fn find(&self, bearer: &[u8]) -> Option<Arc<Session>> {
+    pub(super) fn find(&self, bearer: &[u8]) -> Option<Arc<OfferSession>> {
         let mut found = None;
         for session in &self.lock().open {
             if session.bearer.as_bytes().ct_eq(bearer).into() {
@@ -83,20 +83,20 @@ impl Endpoint {
     /// # Errors
     /// What the system says, usually that no file descriptor is left.
     pub async fn bind() -> io::Result<Self> {
-        Self::bind_with(Limits::default()).await
+        Self::bind_with(WaitLimits::default()).await
     }
 
     /// As [`Endpoint::bind`], with other limits.
     ///
     /// # Errors
     /// As [`Endpoint::bind`].
-    pub async fn bind_with(limits: Limits) -> io::Result<Self> {
+    pub async fn bind_with(limits: WaitLimits) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let offers = Arc::new(Offers::default());
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, Arc::clone(&offers), limits, stop.clone()));
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(EndpointInner {
             addr,
             offers,
             stop: stop.drop_guard(),
@@ -115,7 +115,7 @@ impl Endpoint {
     pub fn offer(&self, tools: &[ToolSpec]) -> Offer {
         let mut secret = [0; 32];
         let random = getrandom::fill(&mut secret);
-        let session = Arc::new(Session::new(secret, tools));
+        let session = Arc::new(OfferSession::new(secret, tools));
         let mut state = self.0.offers.lock();
         match random {
             Ok(()) if !state.closed => state.open.push(Arc::clone(&session)),
@@ -142,7 +142,7 @@ impl Endpoint {
     }
 
     /// Ends one offer.
-    pub(super) fn withdraw(&self, session: &Arc<Session>) {
+    pub(super) fn withdraw(&self, session: &Arc<OfferSession>) {
         let mut state = self.0.offers.lock();
         state.open.retain(|open| !Arc::ptr_eq(open, session));
         drop(state);
@@ -159,7 +159,7 @@ impl fmt::Debug for Endpoint {
 async fn serve(
     listener: TcpListener,
     offers: Arc<Offers>,
-    limits: Limits,
+    limits: WaitLimits,
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));

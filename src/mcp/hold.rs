@@ -4,28 +4,28 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::oneshot, time::timeout};
 
-use super::calls::{CallKey, Calls, Outcome};
+use super::calls::{CallKey, RunCalls, WaitOutcome};
 
 /// Waits for one call. Dropping it before the outcome is known means that the agent's connection
 /// ended.
 pub(super) struct Hold {
-    calls: Arc<Calls>,
+    calls: Arc<RunCalls>,
     key: CallKey,
     number: u64,
     /// Whether this is the `tools/call` itself: without an answer to it, the model has no id to
     /// wait for.
     first: bool,
-    outcome: oneshot::Receiver<Outcome>,
+    outcome: oneshot::Receiver<WaitOutcome>,
     waiting: bool,
 }
 
 impl Hold {
     pub(super) fn new(
-        calls: Arc<Calls>,
+        calls: Arc<RunCalls>,
         key: CallKey,
         number: u64,
         first: bool,
-        outcome: oneshot::Receiver<Outcome>,
+        outcome: oneshot::Receiver<WaitOutcome>,
     ) -> Self {
         Self {
             calls,
@@ -42,7 +42,7 @@ impl Hold {
     }
 
     /// The outcome; `None` if there is none within the limit, and the call stays open.
-    pub(super) async fn outcome(mut self, limit: Duration) -> Option<Outcome> {
+    pub(super) async fn outcome(mut self, limit: Duration) -> Option<WaitOutcome> {
         let outcome = match timeout(limit, &mut self.outcome).await {
             Ok(outcome) => outcome,
             Err(_) if self.calls.let_go(self.key, self.number) => {
@@ -52,9 +52,9 @@ impl Hold {
             // It was sent at this very moment.
             Err(_) => (&mut self.outcome).await,
         };
-        let outcome = outcome.unwrap_or(Outcome::Ended);
+        let outcome = outcome.unwrap_or(WaitOutcome::Ended);
         // After a cancelled request the call is lost if it was the first.
-        self.waiting = matches!(outcome, Outcome::Cancelled);
+        self.waiting = matches!(outcome, WaitOutcome::Cancelled);
         Some(outcome)
     }
 }

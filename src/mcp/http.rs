@@ -14,10 +14,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
-    Limits,
+    WaitLimits,
     endpoint::Offers,
-    offer::Session,
-    rpc::{self, Answer},
+    offer::OfferSession,
+    rpc::{self, RpcReply},
     stream,
 };
 
@@ -36,7 +36,7 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub(super) async fn handle(
     request: Request<Incoming>,
     offers: Arc<Offers>,
-    limits: Limits,
+    limits: WaitLimits,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     if !is_local(&head.headers) {
@@ -71,9 +71,9 @@ pub(super) async fn handle(
 
 async fn answer(
     body: &[u8],
-    session: &Arc<Session>,
+    session: &Arc<OfferSession>,
     headers: &HeaderMap,
-    limits: Limits,
+    limits: WaitLimits,
 ) -> Response<Body> {
     let message: Value = match serde_json::from_slice(body) {
         Ok(message) => message,
@@ -90,9 +90,9 @@ async fn answer(
     let (mut now, mut held) = (Vec::new(), Vec::new());
     for message in messages {
         match rpc::handle(message, session) {
-            Answer::Nothing => {}
-            Answer::Now(message) => now.push(message),
-            Answer::Held(request) => held.push(request),
+            RpcReply::Nothing => {}
+            RpcReply::Now(message) => now.push(message),
+            RpcReply::Held(request) => held.push(request),
         }
     }
     if now.is_empty() && held.is_empty() {

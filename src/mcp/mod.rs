@@ -9,7 +9,7 @@
 //! An [`Endpoint`] is one listener on loopback for the whole server, so that its address stays the
 //! same. Each run makes an [`Offer`] of it: a bearer of its own and the tools that this run may
 //! call. A call is held open until the engine replies. Cursor's MCP client gives up after 60 s and
-//! no progress extends that, so after [`Limits::hold`] the call is answered with an id, and the
+//! no progress extends that, so after [`WaitLimits::hold`] the call is answered with an id, and the
 //! extra tool `await_result` holds the next request for it.
 //!
 //! The transport is MCP's Streamable HTTP without sessions: any request works without `initialize`.
@@ -32,9 +32,9 @@ pub use content::of_result;
 pub use endpoint::Endpoint;
 pub use offer::Offer;
 
-/// How long requests of an agent may take. [`Limits::default`] suits Cursor's CLI.
+/// How long requests of an agent may take. [`WaitLimits::default`] suits Cursor's CLI.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct WaitLimits {
     /// How long a call is held before it is answered with an id for `await_result`.
     pub hold: Duration,
     /// How long the answer of a held call may be silent before a comment, and progress where the
@@ -44,7 +44,7 @@ pub struct Limits {
     pub request: Duration,
 }
 
-impl Default for Limits {
+impl Default for WaitLimits {
     fn default() -> Self {
         Self {
             hold: Duration::from_secs(50),

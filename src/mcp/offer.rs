@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{
-    calls::{CallKey, Calls, Event},
+    calls::{CallKey, Event, RunCalls},
     content,
     endpoint::Endpoint,
     tools::Tools,
@@ -17,14 +17,14 @@ use crate::turn::{Attachment, ToolResult, ToolSpec};
 const SERVER: &str = "oc";
 
 /// What the requests of one agent need.
-pub(super) struct Session {
+pub(super) struct OfferSession {
     /// 256 random bits.
     pub(super) bearer: String,
     pub(super) tools: Tools,
-    pub(super) calls: Arc<Calls>,
+    pub(super) calls: Arc<RunCalls>,
 }
 
-impl Session {
+impl OfferSession {
     pub(super) fn new(secret: [u8; 32], tools: &[ToolSpec]) -> Self {
         Self {
             bearer: URL_SAFE_NO_PAD.encode(secret),
@@ -38,11 +38,11 @@ impl Session {
 /// nothing.
 pub struct Offer {
     endpoint: Endpoint,
-    session: Arc<Session>,
+    session: Arc<OfferSession>,
 }
 
 impl Offer {
-    pub(super) fn new(endpoint: Endpoint, session: Arc<Session>) -> Self {
+    pub(super) fn new(endpoint: Endpoint, session: Arc<OfferSession>) -> Self {
         Self { endpoint, session }
     }
 

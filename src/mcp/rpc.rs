@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 
 use super::{
-    calls::{Outcome, Refused},
+    calls::{NotHeld, WaitOutcome},
     content,
     hold::Hold,
-    offer::Session,
+    offer::OfferSession,
     tools::Named,
 };
 
@@ -23,25 +23,25 @@ const INVALID_PARAMS: i64 = -32602;
 const RUN_ENDED: i64 = -32000;
 
 /// What a message is answered with.
-pub(super) enum Answer {
+pub(super) enum RpcReply {
     /// Nothing: it was a notification or a response.
     Nothing,
     /// This message, at once.
     Now(Value),
     /// A message as soon as the tool has answered.
-    Held(Held),
+    Held(HeldRequest),
 }
 
 /// A request that waits for a tool.
-pub(super) struct Held {
+pub(super) struct HeldRequest {
     id: Value,
     hold: Hold,
-    session: Arc<Session>,
+    session: Arc<OfferSession>,
     /// What the agent calls the progress of this request, if it wants to hear of any.
     pub(super) progress_token: Option<Value>,
 }
 
-impl Held {
+impl HeldRequest {
     /// The JSON-RPC id of the request.
     pub(super) fn id(&self) -> &Value {
         &self.id
@@ -51,12 +51,12 @@ impl Held {
     pub(super) async fn response(self, limit: Duration) -> Option<Value> {
         let key = self.hold.key();
         let result = match self.hold.outcome(limit).await {
-            Some(Outcome::Result(result)) => result,
-            Some(Outcome::Cancelled) => return None,
-            Some(Outcome::Replaced) => {
+            Some(WaitOutcome::Result(result)) => result,
+            Some(WaitOutcome::Cancelled) => return None,
+            Some(WaitOutcome::Replaced) => {
                 content::error("a later call waits for this result; it will be returned there")
             }
-            Some(Outcome::Ended) => return Some(ended(&self.id)),
+            Some(WaitOutcome::Ended) => return Some(ended(&self.id)),
             None => content::still_running(&key.id(), self.session.tools.await_result()),
         };
         Some(response(&self.id, result))
@@ -73,9 +73,9 @@ pub(super) fn not_json(why: &serde_json::Error) -> Value {
 }
 
 /// Handles one message. Never blocks.
-pub(super) fn handle(message: Value, session: &Arc<Session>) -> Answer {
+pub(super) fn handle(message: Value, session: &Arc<OfferSession>) -> RpcReply {
     let Value::Object(mut message) = message else {
-        return Answer::Now(error(
+        return RpcReply::Now(error(
             &Value::Null,
             INVALID_REQUEST,
             "a message must be an object",
@@ -90,11 +90,11 @@ pub(super) fn handle(message: Value, session: &Arc<Session>) -> Answer {
         Some(Value::String(method)) => method.as_str(),
         // We send no requests, so nobody waits for a response.
         None if message.contains_key("result") || message.contains_key("error") => {
-            return Answer::Nothing;
+            return RpcReply::Nothing;
         }
         _ => {
             let id = id.filter(is_id).unwrap_or_default();
-            return Answer::Now(error(&id, INVALID_REQUEST, "`method` must be a string"));
+            return RpcReply::Now(error(&id, INVALID_REQUEST, "`method` must be a string"));
         }
     };
     match id {
@@ -104,10 +104,10 @@ pub(super) fn handle(message: Value, session: &Arc<Session>) -> Answer {
             {
                 session.calls.cancel(request);
             }
-            Answer::Nothing
+            RpcReply::Nothing
         }
         Some(id) if is_id(&id) => request(id, method, params, session),
-        Some(_) => Answer::Now(error(
+        Some(_) => RpcReply::Now(error(
             &Value::Null,
             INVALID_REQUEST,
             "`id` must be a string or a number",
@@ -119,8 +119,13 @@ fn is_id(id: &Value) -> bool {
     id.is_string() || id.is_number()
 }
 
-fn request(id: Value, method: &str, params: Map<String, Value>, session: &Arc<Session>) -> Answer {
-    Answer::Now(match method {
+fn request(
+    id: Value,
+    method: &str,
+    params: Map<String, Value>,
+    session: &Arc<OfferSession>,
+) -> RpcReply {
+    RpcReply::Now(match method {
         "initialize" => response(&id, initialize(&params)),
         "ping" => response(&id, json!({})),
         // There is one page, whatever page is asked for.
@@ -144,9 +149,9 @@ fn initialize(params: &Map<String, Value>) -> Value {
     })
 }
 
-fn call(id: Value, mut params: Map<String, Value>, session: &Arc<Session>) -> Answer {
+fn call(id: Value, mut params: Map<String, Value>, session: &Arc<OfferSession>) -> RpcReply {
     let Some(name) = params.get("name").and_then(Value::as_str) else {
-        return Answer::Now(error(&id, INVALID_PARAMS, "`params.name` must be a string"));
+        return RpcReply::Now(error(&id, INVALID_PARAMS, "`params.name` must be a string"));
     };
     let name = name.to_owned();
     let progress_token = params
@@ -160,7 +165,7 @@ fn call(id: Value, mut params: Map<String, Value>, session: &Arc<Session>) -> An
             Some(arguments) => arguments,
             None => {
                 let message = format!("the arguments of `{name}` must be an object");
-                return Answer::Now(response(&id, content::error(&message)));
+                return RpcReply::Now(response(&id, content::error(&message)));
             }
         },
     };
@@ -173,31 +178,31 @@ fn call(id: Value, mut params: Map<String, Value>, session: &Arc<Session>) -> An
                 "there is no tool `{name}`; the tools are: {}",
                 names.join(", ")
             );
-            return Answer::Now(response(&id, content::error(&message)));
+            return RpcReply::Now(response(&id, content::error(&message)));
         }
     };
     let message = match hold {
         Ok(hold) => {
-            return Answer::Held(Held {
+            return RpcReply::Held(HeldRequest {
                 id,
                 hold,
                 session: Arc::clone(session),
                 progress_token,
             });
         }
-        Err(Refused::Ended) => return Answer::Now(ended(&id)),
-        Err(Refused::TooMany) => {
+        Err(NotHeld::Ended) => return RpcReply::Now(ended(&id)),
+        Err(NotHeld::TooMany) => {
             "too many calls are running; wait for their results and call again".to_owned()
         }
-        Err(Refused::Unknown(open)) if open.is_empty() => {
+        Err(NotHeld::Unknown(open)) if open.is_empty() => {
             "no call has this id, and none is running: each result is returned once".to_owned()
         }
-        Err(Refused::Unknown(open)) => format!(
+        Err(NotHeld::Unknown(open)) => format!(
             "no call has this id: each result is returned once. Still running: {}",
             open.join(", ")
         ),
     };
-    Answer::Now(response(&id, content::error(&message)))
+    RpcReply::Now(response(&id, content::error(&message)))
 }
 
 /// An object that the model wrote as a string of JSON.

@@ -7,39 +7,39 @@ use futures::{Stream, StreamExt as _, stream, stream::FuturesUnordered};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Limits, rpc::Held};
+use super::{WaitLimits, rpc::HeldRequest};
 
-type Response = Pin<Box<dyn Future<Output = Option<Value>> + Send>>;
+type McpResponse = Pin<Box<dyn Future<Output = Option<Value>> + Send>>;
 
 /// Who hears of progress.
-struct Progress {
+struct ProgressTarget {
     request: Value,
     token: Value,
 }
 
-struct State {
+struct StreamState {
     /// Answers that are known already.
     now: std::vec::IntoIter<Value>,
-    held: FuturesUnordered<Response>,
-    progress: Vec<Progress>,
+    held: FuturesUnordered<McpResponse>,
+    progress: Vec<ProgressTarget>,
     beats: u64,
-    limits: Limits,
+    limits: WaitLimits,
 }
 
 /// First the answers that are there, then each held one when it comes; comments and progress in
 /// between.
 pub(super) fn events(
     now: Vec<Value>,
-    held: Vec<Held>,
-    limits: Limits,
+    held: Vec<HeldRequest>,
+    limits: WaitLimits,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let progress = held.iter().filter_map(|held| {
-        Some(Progress {
+        Some(ProgressTarget {
             request: held.id().clone(),
             token: held.progress_token.clone()?,
         })
     });
-    let state = State {
+    let state = StreamState {
         now: now.into_iter(),
         progress: progress.collect(),
         held: held
@@ -56,8 +56,8 @@ pub(super) fn events(
 }
 
 /// All answers at once, when the last is known: for agents that do not read streams.
-pub(super) async fn all(now: Vec<Value>, held: Vec<Held>, limits: Limits) -> Vec<Value> {
-    let held: FuturesUnordered<Response> = held
+pub(super) async fn all(now: Vec<Value>, held: Vec<HeldRequest>, limits: WaitLimits) -> Vec<Value> {
+    let held: FuturesUnordered<McpResponse> = held
         .into_iter()
         .map(|held| response(held, limits))
         .collect();
@@ -65,11 +65,11 @@ pub(super) async fn all(now: Vec<Value>, held: Vec<Held>, limits: Limits) -> Vec
     now.into_iter().chain(late.into_iter().flatten()).collect()
 }
 
-fn response(held: Held, limits: Limits) -> Response {
+fn response(held: HeldRequest, limits: WaitLimits) -> McpResponse {
     Box::pin(held.response(limits.hold))
 }
 
-impl State {
+impl StreamState {
     async fn next(&mut self) -> Option<Bytes> {
         if let Some(message) = self.now.next() {
             return Some(event(&message));
@@ -92,7 +92,7 @@ impl State {
     fn beat(&mut self) -> Bytes {
         self.beats += 1;
         let mut frames = b": waiting for the tool\n\n".to_vec();
-        for Progress { token, .. } in &self.progress {
+        for ProgressTarget { token, .. } in &self.progress {
             let params = json!({"progressToken": token, "progress": self.beats});
             frames.extend(event(&json!({
                 "jsonrpc": "2.0", "method": "notifications/progress", "params": params,

@@ -42,7 +42,7 @@ impl Layout {
 
 /// How to present the models.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ModelOptions {
     /// The provider's id in the configuration.
     pub provider: String,
     /// The server's base URL, with `/v1`.
@@ -65,7 +65,7 @@ pub struct DesiredProvider {
     pub(super) complete: bool,
 }
 
-fn provider_options(options: &Options) -> Value {
+fn provider_options(options: &ModelOptions) -> Value {
     let mut value = json!({"baseURL": options.base_url});
     if let Some(key) = &options.api_key {
         value["apiKey"] = json!(key);
@@ -76,7 +76,7 @@ fn provider_options(options: &Options) -> Value {
 impl DesiredProvider {
     /// The provider for a list of models.
     #[must_use]
-    pub fn new(listing: &Listing, options: &Options) -> Self {
+    pub fn new(listing: &Listing, options: &ModelOptions) -> Self {
         let mut models = Map::new();
         let mut folded = Vec::new();
         for family in &listing.families {

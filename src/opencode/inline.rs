@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::{
         models::{Listing, parse},
-        opencode::{Layout, Options, PROVIDER},
+        opencode::{Layout, ModelOptions, PROVIDER},
     };
 
     fn made(model: Option<&str>, theirs: Option<&str>, file: &str) -> Value {
@@ -99,7 +99,7 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("opencode.json"), file).unwrap();
         let listed = parse("Available models\n\nauto - Auto (default)\n").unwrap();
-        let options = Options {
+        let options = ModelOptions {
             provider: PROVIDER.to_owned(),
             base_url: "http://127.0.0.1:5/v1".to_owned(),
             api_key: None,
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_broken_one_is_told_with_its_place() {
         let listed = parse("Available models\n\nauto - Auto\n").unwrap();
-        let options = Options {
+        let options = ModelOptions {
             provider: PROVIDER.to_owned(),
             base_url: String::new(),
             api_key: None,

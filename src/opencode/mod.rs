@@ -24,7 +24,7 @@ mod record;
 mod remove;
 
 pub use commit::{Committed, ConfigTarget, Original, commit, preview};
-pub use desired::{DesiredProvider, Layout, Options};
+pub use desired::{DesiredProvider, Layout, ModelOptions};
 pub use error::ConfigError;
 pub use inline::{Inline, inline};
 pub use inspect::{Inspection, inspect};

@@ -34,7 +34,7 @@ const CONTINUE: &str = "\nThe tool results above are new. Go on with the user's 
 
 /// How the agent reaches the caller's tools, where they are real tools of its own.
 #[derive(Debug, Clone, Copy)]
-pub struct Served<'a> {
+pub struct ServedNames<'a> {
     /// The MCP server that has them.
     pub server: &'a str,
     /// The caller's name of each tool, and the agent's.
@@ -58,11 +58,11 @@ pub fn render(turn: &Turn, hints: &[String]) -> String {
 
 /// The same for an agent whose own tools are the caller's.
 #[must_use]
-pub fn render_served(turn: &Turn, served: &Served<'_>, hints: &[String]) -> String {
+pub fn render_served(turn: &Turn, served: &ServedNames<'_>, hints: &[String]) -> String {
     whole(turn, Some(served), hints)
 }
 
-fn whole(turn: &Turn, served: Option<&Served<'_>>, hints: &[String]) -> String {
+fn whole(turn: &Turn, served: Option<&ServedNames<'_>>, hints: &[String]) -> String {
     let mut out = String::with_capacity(estimate(turn));
     out.push_str(PREAMBLE);
     for message in turn.messages.iter().filter(|m| m.role == Role::System) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Served, fence::block};
+use super::{ServedNames, fence::block};
 use crate::turn::{ToolChoice, Turn};
 
 const INTRODUCTION: &str = "
@@ -40,7 +40,7 @@ pub fn section(turn: &Turn, out: &mut String) {
 }
 
 /// Says how to reach tools that are real tools of the agent.
-pub fn served(turn: &Turn, served: &Served<'_>, out: &mut String) {
+pub fn served(turn: &Turn, served: &ServedNames<'_>, out: &mut String) {
     let names: Vec<&str> = served.names.iter().map(|(_, name)| name.as_str()).collect();
     let _ = write!(
         out,

@@ -8,10 +8,10 @@ use std::{io, thread};
 use serde_json::{Map, Value, json};
 
 use super::{
-    emitter::{Call, Emitter},
+    emitter::{Emitter, ReplayCall},
     mcp::{Mcp, McpTool, awaits},
-    surface::Run,
-    tool::Tool,
+    surface::ReplayRun,
+    tool::ReplayTool,
 };
 
 /// What clients call the paths and texts of their tools' arguments, the most usual first.
@@ -32,7 +32,7 @@ pub(super) struct ClientTools {
 
 impl ClientTools {
     /// The tools of a run; `None` if it has no server, or none that answers.
-    pub(super) fn of(run: &Run<'_>) -> io::Result<Option<Self>> {
+    pub(super) fn of(run: &ReplayRun<'_>) -> io::Result<Option<Self>> {
         let allowed = &run.args.allowed_tools;
         let allows = |name: &str| allowed.is_empty() || allowed.iter().any(|tool| tool == name);
         let Some(mcp) = Mcp::of(run)?.filter(|_| allows("mcp_tool_call")) else {
@@ -51,16 +51,16 @@ impl ClientTools {
     pub(super) fn call<W: io::Write>(
         &mut self,
         out: &mut Emitter<W>,
-        tools: &[Tool],
+        tools: &[ReplayTool],
     ) -> io::Result<Option<Vec<String>>> {
-        let wanted: Option<Vec<Tool>> = tools.iter().map(|tool| self.replace(tool)).collect();
+        let wanted: Option<Vec<ReplayTool>> = tools.iter().map(|tool| self.replace(tool)).collect();
         let Some(wanted) = wanted else {
             return Ok(None);
         };
         if std::mem::take(&mut self.looks) {
             self.look(out)?;
         }
-        let calls: Vec<Call> = wanted.iter().map(|tool| out.call(tool)).collect();
+        let calls: Vec<ReplayCall> = wanted.iter().map(|tool| out.call(tool)).collect();
         for call in &calls {
             out.started(call)?;
         }
@@ -80,9 +80,10 @@ impl ClientTools {
         }
         let mut answers = Vec::new();
         for (tool, mut result) in wanted.iter().zip(results) {
-            while let (Tool::Mcp { server, .. }, Some((tool, args))) = (tool, awaits(&result)) {
+            while let (ReplayTool::Mcp { server, .. }, Some((tool, args))) = (tool, awaits(&result))
+            {
                 let server = server.clone();
-                let again = Tool::Mcp { server, tool, args };
+                let again = ReplayTool::Mcp { server, tool, args };
                 let call = out.call(&again);
                 out.started(&call)?;
                 result = self.run(&again);
@@ -93,9 +94,9 @@ impl ClientTools {
         Ok(Some(answers))
     }
 
-    fn run(&self, tool: &Tool) -> Value {
+    fn run(&self, tool: &ReplayTool) -> Value {
         match tool {
-            Tool::Mcp { server, tool, args } => self.mcp.call(server, tool, args),
+            ReplayTool::Mcp { server, tool, args } => self.mcp.call(server, tool, args),
             other => other.refusal(),
         }
     }
@@ -105,7 +106,7 @@ impl ClientTools {
         let Some(first) = self.tools.first() else {
             return Ok(());
         };
-        let call = out.call(&Tool::GetMcpTools {
+        let call = out.call(&ReplayTool::GetMcpTools {
             server: first.server.clone(),
         });
         out.started(&call)?;
@@ -113,12 +114,12 @@ impl ClientTools {
     }
 
     /// The client's tool that does what a native one does.
-    fn replace(&self, native: &Tool) -> Option<Tool> {
+    fn replace(&self, native: &ReplayTool) -> Option<ReplayTool> {
         let tool = names(native).iter().find_map(|name| {
             let mut tools = self.tools.iter();
             tools.find(|tool| folded(&tool.name) == folded(name))
         })?;
-        Some(Tool::Mcp {
+        Some(ReplayTool::Mcp {
             server: tool.server.clone(),
             tool: tool.name.clone(),
             args: arguments(native, &tool.schema["properties"])?,
@@ -146,54 +147,58 @@ fn folded(name: &str) -> String {
 }
 
 /// What clients call a tool like this one.
-fn names(tool: &Tool) -> Vec<String> {
+fn names(tool: &ReplayTool) -> Vec<String> {
     let known: &[&str] = match tool {
-        Tool::Shell { .. } => &["bash", "shell", "exec_command", "run_shell_command"],
-        Tool::Read { .. } => &["read", "read_file", "view"],
-        Tool::Write { .. } => &["write", "write_file", "create_file"],
-        Tool::Edit { .. } | Tool::Replace { .. } => &["edit", "edit_file", "str_replace"],
-        Tool::Ls { .. } => &["list", "ls", "list_dir", "list_directory"],
-        Tool::Grep { .. } => &["grep", "search"],
-        Tool::Glob { .. } => &["glob", "find_files"],
-        Tool::Todo { .. } => &["todowrite", "update_plan"],
-        Tool::Task { .. } => &["task", "agent"],
-        Tool::AskQuestion { .. } => &["question", "ask_user_question"],
-        Tool::WebFetch { .. } => &["webfetch", "fetch"],
-        Tool::Mcp { server, tool, .. } => {
+        ReplayTool::Shell { .. } => &["bash", "shell", "exec_command", "run_shell_command"],
+        ReplayTool::Read { .. } => &["read", "read_file", "view"],
+        ReplayTool::Write { .. } => &["write", "write_file", "create_file"],
+        ReplayTool::Edit { .. } | ReplayTool::Replace { .. } => {
+            &["edit", "edit_file", "str_replace"]
+        }
+        ReplayTool::Ls { .. } => &["list", "ls", "list_dir", "list_directory"],
+        ReplayTool::Grep { .. } => &["grep", "search"],
+        ReplayTool::Glob { .. } => &["glob", "find_files"],
+        ReplayTool::Todo { .. } => &["todowrite", "update_plan"],
+        ReplayTool::Task { .. } => &["task", "agent"],
+        ReplayTool::AskQuestion { .. } => &["question", "ask_user_question"],
+        ReplayTool::WebFetch { .. } => &["webfetch", "fetch"],
+        ReplayTool::Mcp { server, tool, .. } => {
             return vec![
                 format!("mcp_{server}_{tool}"),
                 format!("{server}_{tool}"),
                 tool.clone(),
             ];
         }
-        Tool::Patch { .. } | Tool::Delete { .. } | Tool::GetMcpTools { .. } => &[],
+        ReplayTool::Patch { .. } | ReplayTool::Delete { .. } | ReplayTool::GetMcpTools { .. } => {
+            &[]
+        }
     };
     known.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// The arguments under the names that the properties of a schema have.
-fn arguments(tool: &Tool, properties: &Value) -> Option<Map<String, Value>> {
+fn arguments(tool: &ReplayTool, properties: &Value) -> Option<Map<String, Value>> {
     let pairs: Vec<(&[&str], Value)> = match tool {
-        Tool::Shell {
+        ReplayTool::Shell {
             command,
             description,
         } => vec![
             (COMMAND, json!(command)),
             (&["description"], json!(description)),
         ],
-        Tool::Read { path, limit: None } => vec![(PATH, json!(path))],
-        Tool::Read { path, limit } => vec![(PATH, json!(path)), (&["limit"], json!(limit))],
-        Tool::Write { path, text } => vec![(PATH, json!(path)), (CONTENT, json!(text))],
-        Tool::Edit { path, old, new } | Tool::Replace { path, old, new } => {
+        ReplayTool::Read { path, limit: None } => vec![(PATH, json!(path))],
+        ReplayTool::Read { path, limit } => vec![(PATH, json!(path)), (&["limit"], json!(limit))],
+        ReplayTool::Write { path, text } => vec![(PATH, json!(path)), (CONTENT, json!(text))],
+        ReplayTool::Edit { path, old, new } | ReplayTool::Replace { path, old, new } => {
             vec![(PATH, json!(path)), (OLD, json!(old)), (NEW, json!(new))]
         }
-        Tool::Ls { path } => vec![(PATH, json!(path))],
-        Tool::Grep { pattern, path }
-        | Tool::Glob {
+        ReplayTool::Ls { path } => vec![(PATH, json!(path))],
+        ReplayTool::Grep { pattern, path }
+        | ReplayTool::Glob {
             directory: path,
             pattern,
         } => vec![(PATTERN, json!(pattern)), (PATH, json!(path))],
-        Tool::Todo { todos } => {
+        ReplayTool::Todo { todos } => {
             let todo = |(id, content, status): (&str, &str, &str)| {
                 let status = status
                     .trim_start_matches("TODO_STATUS_")
@@ -205,7 +210,7 @@ fn arguments(tool: &Tool, properties: &Value) -> Option<Map<String, Value>> {
                 .map(|it| todo((&it.id, &it.content, &it.status)));
             vec![(&["todos", "plan"], todos.collect())]
         }
-        Tool::Task {
+        ReplayTool::Task {
             description,
             prompt,
         } => vec![
@@ -213,10 +218,12 @@ fn arguments(tool: &Tool, properties: &Value) -> Option<Map<String, Value>> {
             (&["prompt"], json!(prompt)),
             (&["subagent_type"], json!("general")),
         ],
-        Tool::AskQuestion { questions, .. } => vec![(&["questions"], json!(questions))],
-        Tool::WebFetch { url } => vec![(&["url"], json!(url))],
-        Tool::Mcp { args, .. } => return Some(args.clone()),
-        Tool::Patch { .. } | Tool::Delete { .. } | Tool::GetMcpTools { .. } => return None,
+        ReplayTool::AskQuestion { questions, .. } => vec![(&["questions"], json!(questions))],
+        ReplayTool::WebFetch { url } => vec![(&["url"], json!(url))],
+        ReplayTool::Mcp { args, .. } => return Some(args.clone()),
+        ReplayTool::Patch { .. } | ReplayTool::Delete { .. } | ReplayTool::GetMcpTools { .. } => {
+            return None;
+        }
     };
     let named = pairs.into_iter().map(|(names, value)| {
         let known = names.iter().find(|name| properties.get(**name).is_some());

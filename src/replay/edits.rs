@@ -10,21 +10,21 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::tool::{Edit, Tool};
+use super::tool::{Edit, ReplayTool};
 
 /// Makes the edit and returns the call's `result` (SCHEMA 3); `None` if this is no edit.
-pub(super) fn make(tool: &Tool) -> Option<Value> {
+pub(super) fn make(tool: &ReplayTool) -> Option<Value> {
     let (path, outcome) = match tool {
-        Tool::Write { path, text } => (path, change(path, |_| Ok(text.clone()))),
-        Tool::Edit { path, old, new } | Tool::Replace { path, old, new } => {
+        ReplayTool::Write { path, text } => (path, change(path, |_| Ok(text.clone()))),
+        ReplayTool::Edit { path, old, new } | ReplayTool::Replace { path, old, new } => {
             let edit = Edit {
                 old: old.clone(),
                 new: new.clone(),
             };
             (path, change(path, |before| apply(before, &[edit])))
         }
-        Tool::Patch { path, edits } => (path, change(path, |before| apply(before, edits))),
-        Tool::Delete { path } => (path, delete(path)),
+        ReplayTool::Patch { path, edits } => (path, change(path, |before| apply(before, edits))),
+        ReplayTool::Delete { path } => (path, delete(path)),
         _ => return None,
     };
     Some(match outcome {
@@ -85,7 +85,7 @@ mod tests {
         let path = dir.path().join("new/file.txt");
         let text = || fs::read_to_string(&path).unwrap();
         let shown = || path.to_str().unwrap().to_owned();
-        let tool = |value: Value| serde_json::from_value::<Tool>(value).unwrap();
+        let tool = |value: Value| serde_json::from_value::<ReplayTool>(value).unwrap();
 
         let write = tool(json!({"write": {"path": shown(), "text": "one\r\ntwo\r\n"}}));
         let result = make(&write).unwrap();

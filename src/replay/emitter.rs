@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::ident::{model_call, now_ms, uuid};
-use super::tool::{Ids, Tool};
+use super::tool::{Ids, ReplayTool};
 use crate::agent::RunUsage;
 
 /// How many pauses a tool "runs": about 300 ms at the default pace.
@@ -20,7 +20,7 @@ const THINKING_WORDS: usize = 3;
 
 /// What stays the same throughout a run.
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct ReplaySession {
     /// The chat's id.
     pub id: String,
     /// The workspace.
@@ -35,12 +35,12 @@ pub struct Session {
 
 /// A tool call of a run.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct ReplayCall {
     /// Cursor's id of the call; it holds a newline.
     pub id: String,
     /// The model request that makes the call.
     pub model_call: String,
-    tool: Tool,
+    tool: ReplayTool,
     args: Value,
     started_ms: u64,
 }
@@ -49,7 +49,7 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Emitter<W> {
     out: W,
-    session: Session,
+    session: ReplaySession,
     request: String,
     begun: Instant,
     /// The model request under way, and how many there were before it.
@@ -66,7 +66,7 @@ pub struct Emitter<W> {
 
 impl<W: Write> Emitter<W> {
     /// A run that has printed nothing yet.
-    pub fn new(out: W, session: Session) -> Self {
+    pub fn new(out: W, session: ReplaySession) -> Self {
         let request = uuid();
         Self {
             out,
@@ -103,7 +103,7 @@ impl<W: Write> Emitter<W> {
 
     /// `system/init` and the echo of the prompt.
     pub fn start(&mut self, prompt: &str) -> io::Result<()> {
-        let Session { id, cwd, model, .. } = &self.session;
+        let ReplaySession { id, cwd, model, .. } = &self.session;
         let key = std::env::var_os("CURSOR_API_KEY");
         let source = if key.is_some() { "env" } else { "login" };
         let init = json!({
@@ -174,7 +174,7 @@ impl<W: Write> Emitter<W> {
     }
 
     /// Prepares a call and prints nothing. Calls of one batch are prepared before any completes.
-    pub fn call(&mut self, tool: &Tool) -> Call {
+    pub fn call(&mut self, tool: &ReplayTool) -> ReplayCall {
         self.next_model_call();
         let id = format!("call-{}-{}\nfc_{}_0", uuid(), self.calls, uuid());
         self.calls += 1;
@@ -183,7 +183,7 @@ impl<W: Write> Emitter<W> {
             session: &self.session.id,
             request: &self.request,
         });
-        Call {
+        ReplayCall {
             id,
             model_call: self.model_call.clone(),
             tool: tool.clone(),
@@ -193,18 +193,23 @@ impl<W: Write> Emitter<W> {
     }
 
     /// Announces a call; the text before it is closed first.
-    pub fn started(&mut self, call: &Call) -> io::Result<()> {
+    pub fn started(&mut self, call: &ReplayCall) -> io::Result<()> {
         self.end_segment()?;
         self.tool_call("started", call, None)
     }
 
     /// Reports a call's `result` object. Arguments are left out of all but a success (SCHEMA 3).
-    pub fn completed(&mut self, call: &Call, result: &Value) -> io::Result<()> {
+    pub fn completed(&mut self, call: &ReplayCall, result: &Value) -> io::Result<()> {
         self.answered = true;
         self.tool_call("completed", call, Some(result))
     }
 
-    fn tool_call(&mut self, subtype: &str, call: &Call, result: Option<&Value>) -> io::Result<()> {
+    fn tool_call(
+        &mut self,
+        subtype: &str,
+        call: &ReplayCall,
+        result: Option<&Value>,
+    ) -> io::Result<()> {
         let mut inner = Map::new();
         if result.is_none_or(|result| result.get("success").is_some()) {
             inner.insert("args".into(), call.args.clone());
@@ -282,7 +287,7 @@ impl<W: Write> Emitter<W> {
 
     /// What stays the same throughout the run.
     #[must_use]
-    pub fn session(&self) -> &Session {
+    pub fn session(&self) -> &ReplaySession {
         &self.session
     }
 

@@ -42,10 +42,10 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 
 pub use args::Args;
-pub use emitter::{Call, Emitter, Session};
+pub use emitter::{Emitter, ReplayCall, ReplaySession};
 pub use mcp::{Mcp, McpTool, awaits, configured};
-pub use surface::{ALLOWED_TOOLS, Model, Repertoire, Run, run, unknown_model, untrusted};
-pub use tool::{Edit, Todo, Tool};
+pub use surface::{ALLOWED_TOOLS, ModelRow, Repertoire, ReplayRun, run, unknown_model, untrusted};
+pub use tool::{Edit, ReplayTool, Todo};
 
 /// Runs the replay agent on `args` (without the program's name and `replay-agent`) and returns
 /// its exit code: 0, or 1 as the CLI does for every failure.

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `{"think": TEXT}` | reasoning deltas |
 //! | `{"say": TEXT}` | answer text, word by word |
-//! | `{"tools": [TOOL, …]}` | one batch of calls ([`Tool`]): announced, a pause, then edits are made if this is a view, and all else is refused; if any was, the `unanswered` text. Where the client's tools can be called by MCP, these are called instead, and the step that their results make due follows in the same run |
+//! | `{"tools": [TOOL, …]}` | one batch of calls ([`ReplayTool`]): announced, a pause, then edits are made if this is a view, and all else is refused; if any was, the `unanswered` text. Where the client's tools can be called by MCP, these are called instead, and the step that their results make due follows in the same run |
 //! | `{"stdout": TEXT}`, `{"stderr": TEXT}` | a plain line there |
 //! | `{"exit": CODE}` | the end, without a result |
 //! | `"untrusted"` | the trust gate's refusal |
@@ -31,9 +31,9 @@ use serde_json::{Map, Value};
 
 use super::client_tools::ClientTools;
 use super::edits;
-use super::emitter::{Call, Emitter};
-use super::surface::{Model, Repertoire, Run, untrusted};
-use super::tool::Tool;
+use super::emitter::{Emitter, ReplayCall};
+use super::surface::{ModelRow, Repertoire, ReplayRun, untrusted};
+use super::tool::ReplayTool;
 use super::transcript::{Transcript, clip};
 use crate::{agent::RunUsage, sandbox::fence};
 
@@ -75,7 +75,7 @@ enum Steps {
 enum Action {
     Think(String),
     Say(String),
-    Tools(Vec<Tool>),
+    Tools(Vec<ReplayTool>),
     Stdout(String),
     Stderr(String),
     Exit(u8),
@@ -129,17 +129,17 @@ impl Script {
 }
 
 impl Repertoire for Script {
-    fn models(&self) -> Vec<Model> {
+    fn models(&self) -> Vec<ModelRow> {
         let listed = self.scenarios.iter().flat_map(|scenario| &scenario.models);
         listed
-            .map(|(id, label)| Model {
+            .map(|(id, label)| ModelRow {
                 id: id.clone(),
                 label: label.as_str().unwrap_or_default().to_owned(),
             })
             .collect()
     }
 
-    fn play(&self, mut run: Run<'_>) -> io::Result<u8> {
+    fn play(&self, mut run: ReplayRun<'_>) -> io::Result<u8> {
         let prompt = run.prompt()?;
         let mut client = ClientTools::of(&run)?;
         let workspace = run.workspace.to_string_lossy();
@@ -205,8 +205,9 @@ impl Repertoire for Script {
 
 /// Announces a batch, waits as a tool would take, and reports what became of each call. In a view
 /// edits are made, all else is refused. Returns whether nothing was refused.
-fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[Tool], view: bool) -> io::Result<bool> {
-    let calls: Vec<(Call, &Tool)> = tools.iter().map(|tool| (out.call(tool), tool)).collect();
+fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[ReplayTool], view: bool) -> io::Result<bool> {
+    let calls: Vec<(ReplayCall, &ReplayTool)> =
+        tools.iter().map(|tool| (out.call(tool), tool)).collect();
     for (call, _) in &calls {
         out.started(call)?;
     }

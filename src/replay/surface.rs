@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Args;
-use super::emitter::Session;
+use super::emitter::ReplaySession;
 use super::ident::uuid;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-replay");
@@ -44,7 +44,7 @@ pub const ALLOWED_TOOLS: &[&str] = &[
 
 /// A row of the model list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Model {
+pub struct ModelRow {
     /// The id for `--model`.
     pub id: String,
     /// What the list and the `init` event call it.
@@ -54,7 +54,7 @@ pub struct Model {
 /// What an agent can be asked for.
 pub trait Repertoire {
     /// The models it lists.
-    fn models(&self) -> Vec<Model>;
+    fn models(&self) -> Vec<ModelRow>;
 
     /// Whether it runs a model; a listed one or another.
     fn knows(&self, model: &str) -> bool {
@@ -76,11 +76,11 @@ pub trait Repertoire {
     ///
     /// # Errors
     /// What reading the prompt or writing the answer says.
-    fn play(&self, run: Run<'_>) -> io::Result<u8>;
+    fn play(&self, run: ReplayRun<'_>) -> io::Result<u8>;
 }
 
 /// A run that has passed all checks.
-pub struct Run<'a> {
+pub struct ReplayRun<'a> {
     /// The arguments.
     pub args: Args,
     /// The workspace, absolute.
@@ -95,7 +95,7 @@ pub struct Run<'a> {
     pub stderr: &'a mut dyn Write,
 }
 
-impl Run<'_> {
+impl ReplayRun<'_> {
     /// The prompt: the words of the command line, else standard input to its end.
     ///
     /// # Errors
@@ -111,8 +111,8 @@ impl Run<'_> {
 
     /// The session that the arguments ask for.
     #[must_use]
-    pub fn session(&self) -> Session {
-        Session {
+    pub fn session(&self) -> ReplaySession {
+        ReplaySession {
             id: self.args.resume.clone().unwrap_or_else(uuid),
             cwd: self.workspace.to_string_lossy().into_owned(),
             model: self.label.clone(),
@@ -207,7 +207,7 @@ fn start(
     }
     let listed = models.into_iter().find(|model| model.id == args.model);
     let label = listed.map_or_else(|| args.model.clone(), |model| model.label);
-    agent.play(Run {
+    agent.play(ReplayRun {
         args,
         workspace,
         label,
@@ -248,7 +248,7 @@ pub fn untrusted(workspace: &Path) -> String {
 
 /// What the CLI says of a model that the account does not have.
 #[must_use]
-pub fn unknown_model(model: &str, available: &[Model]) -> String {
+pub fn unknown_model(model: &str, available: &[ModelRow]) -> String {
     let ids: Vec<&str> = available.iter().map(|model| model.id.as_str()).collect();
     format!(
         "Cannot use this model: {model}. Available models: {}",
@@ -263,7 +263,7 @@ fn refuse(stderr: &mut dyn Write, message: &str) -> io::Result<u8> {
 
 fn list_models(agent: &impl Repertoire, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Available models\n")?;
-    for Model { id, label } in agent.models() {
+    for ModelRow { id, label } in agent.models() {
         let tag = if id == "auto" { " (default)" } else { "" };
         writeln!(out, "{id} - {label}{tag}")?;
     }

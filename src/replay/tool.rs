@@ -12,7 +12,7 @@ const REASON: &str = "the replay agent does not execute this";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)] // The fields are Cursor's arguments of the same meaning.
-pub enum Tool {
+pub enum ReplayTool {
     /// A shell command.
     Shell {
         command: String,
@@ -94,7 +94,7 @@ pub(super) struct Ids<'a> {
     pub request: &'a str,
 }
 
-impl Tool {
+impl ReplayTool {
     /// The key of the `tool_call` object.
     #[must_use]
     pub fn key(&self) -> &'static str {

@@ -21,12 +21,12 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
-use value::Value;
+use value::FromText;
 
 pub use file::ConfigFile;
 pub use rows::{ROWS, ServeSettings};
 pub use table::Row;
-pub use value::{Dirs, Names, ToolLoop};
+pub use value::{Dirs, ToolLoop, WordList};
 
 /// A value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,14 +39,14 @@ pub struct SettingsError {
 }
 
 /// Looks up an environment variable; `None` if it is unset.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The flags that were given, by name.
 pub type Flags = BTreeMap<&'static str, String>;
 
 /// Where a value is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// The command line: `--port`.
     Flag(&'static str),
     /// A variable: `PORT`.
@@ -57,7 +57,7 @@ pub enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) => write!(f, "--{name}"),
@@ -74,11 +74,11 @@ pub struct Found {
     /// `None` without a value and without a default.
     pub text: Option<String>,
     /// Where it is from.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 impl Found {
-    fn read<T: Value>(found: Option<&Self>, name: &str) -> Result<T, SettingsError> {
+    fn read<T: FromText>(found: Option<&Self>, name: &str) -> Result<T, SettingsError> {
         let text = found.and_then(|found| found.text.as_deref());
         T::parse(text).map_err(|error| SettingsError {
             name: found.map_or_else(|| name.to_owned(), |found| found.origin.to_string()),
@@ -101,7 +101,7 @@ impl Resolved {
     ///
     /// # Errors
     /// Names the flag, variable or line whose value can't be used.
-    pub fn new(flags: &Flags, env: Env<'_>, file: &ConfigFile) -> Result<Self, SettingsError> {
+    pub fn new(flags: &Flags, env: Lookup<'_>, file: &ConfigFile) -> Result<Self, SettingsError> {
         let found: Vec<Found> = ROWS.iter().map(|row| find(row, flags, env, file)).collect();
         Ok(Self {
             settings: ServeSettings::typed(&found)?,
@@ -161,16 +161,16 @@ const RELOADABLE: &[&str] = &[
     "log-level",
 ];
 
-fn find(row: &'static Row, flags: &Flags, env: Env<'_>, file: &ConfigFile) -> Found {
-    let flag = || Some((flags.get(row.name)?.clone(), Origin::Flag(row.name)));
+fn find(row: &'static Row, flags: &Flags, env: Lookup<'_>, file: &ConfigFile) -> Found {
+    let flag = || Some((flags.get(row.name)?.clone(), ValueOrigin::Flag(row.name)));
     let variable = || {
         let name = row.env?;
         let text = env(name).filter(|text| !text.is_empty())?;
-        Some((text, Origin::Env(name)))
+        Some((text, ValueOrigin::Env(name)))
     };
     let key = || {
         let (text, place) = file.get(row.name)?;
-        Some((text.to_owned(), Origin::File(place)))
+        Some((text.to_owned(), ValueOrigin::File(place)))
     };
     match flag().or_else(variable).or_else(key) {
         Some((text, origin)) => Found {
@@ -179,7 +179,7 @@ fn find(row: &'static Row, flags: &Flags, env: Env<'_>, file: &ConfigFile) -> Fo
         },
         None => Found {
             text: row.default.map(str::to_owned),
-            origin: Origin::Default,
+            origin: ValueOrigin::Default,
         },
     }
 }

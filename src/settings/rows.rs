@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     table::settings,
-    value::{Dirs, Names, ToolLoop},
+    value::{Dirs, ToolLoop, WordList},
 };
 use crate::{
     boundary::{Mode, TextCalls},
@@ -87,13 +87,13 @@ settings! {
 
     /// Users of this machine that may connect beside yourself and root, by name or number, separated
     /// by commas; `all` is everybody, as it is where clients must send a key
-    allow_users "allow-users" "USERS": Names;
+    allow_users "allow-users" "USERS": WordList;
 
     /// Further names under which clients reach this server, separated by commas
-    allow_host "allow-host" "NAMES": Names;
+    allow_host "allow-host" "NAMES": WordList;
 
     /// Origins whose web pages may use this server, as in https://app.example, separated by commas
-    allow_origin "allow-origin" "ORIGINS": Names;
+    allow_origin "allow-origin" "ORIGINS": WordList;
 
     /// Directory that gets the request, prompt, agent's output and answer of each turn, in full
     dump_dir "dump-dir" "DIR": Option<PathBuf>;
@@ -148,7 +148,7 @@ settings! {
     log_level "log-level" "LEVEL" [RUST_LOG]: telemetry::Filter = "info";
 
     /// How log lines look: text or json
-    log_format "log-format" "FORMAT": telemetry::Format = "text";
+    log_format "log-format" "FORMAT": telemetry::LogFormat = "text";
 
     /// File for the log, instead of stderr; a new one each day, and the last 7 are kept
     log_file "log-file" "FILE": Option<PathBuf>;

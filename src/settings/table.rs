@@ -44,7 +44,7 @@ macro_rules! settings {
                 env: $crate::settings::table::optional!($(stringify!($env))?),
                 default: $crate::settings::table::optional!($($default)?),
                 doc: concat!($($doc),+),
-                check: |text| <$type as $crate::settings::value::Value>::parse(Some(text)).map(drop),
+                check: |text| <$type as $crate::settings::value::FromText>::parse(Some(text)).map(drop),
             },
         )+];
 

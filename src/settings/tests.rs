@@ -18,7 +18,7 @@ fn flags_beat_the_environment_which_beats_the_file_which_beats_defaults() {
     let written = file("\nport = 3").unwrap();
     let blank = ConfigFile::default();
     // (flags, environment, file, port, origin)
-    let table: [(Flags, Env<'_>, _, _, _); 5] = [
+    let table: [(Flags, Lookup<'_>, _, _, _); 5] = [
         (flags, &env, &written, 1, "--port"),
         (Flags::new(), &env, &written, 2, "PORT"),
         (Flags::new(), &empty, &written, 3, "/c.toml:2"),

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A value that is read from text; no text is `None`, where the type has that.
-pub(super) trait Value: Sized {
+pub(super) trait FromText: Sized {
     /// Reads the text. The error explains what is wrong.
     fn parse(text: Option<&str>) -> Result<Self, String>;
 }
@@ -34,12 +34,12 @@ where
 /// Types that are read by their `FromStr`, with a message where its error is not meant for people.
 macro_rules! by_from_str {
     ($($type:ty $(: $words:literal)?;)+) => {$(
-        impl Value for $type {
+        impl FromText for $type {
             fn parse(text: Option<&str>) -> Result<Self, String> {
                 some(text)$(.map_err(|_| $words.to_owned()))?
             }
         }
-        impl Value for Option<$type> {
+        impl FromText for Option<$type> {
             fn parse(text: Option<&str>) -> Result<Self, String> {
                 text.map(|text| <$type>::parse(Some(text))).transpose()
             }
@@ -61,11 +61,11 @@ by_from_str! {
     TextCalls;
     ToolLoop;
     telemetry::Filter;
-    telemetry::Format;
+    telemetry::LogFormat;
 }
 
 /// An address of this machine, or `localhost`.
-impl Value for IpAddr {
+impl FromText for IpAddr {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         if text.is_some_and(|text| text.eq_ignore_ascii_case("localhost")) {
             return Ok(Ipv4Addr::LOCALHOST.into());
@@ -77,9 +77,9 @@ impl Value for IpAddr {
 
 /// Words, separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names(pub Vec<String>);
+pub struct WordList(pub Vec<String>);
 
-impl Value for Names {
+impl FromText for WordList {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         let words = text.unwrap_or_default().split(',').map(str::trim);
         let words = words.filter(|word| !word.is_empty());
@@ -91,7 +91,7 @@ impl Value for Names {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs(pub Vec<PathBuf>);
 
-impl Value for Dirs {
+impl FromText for Dirs {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         let dirs = std::env::split_paths(text.unwrap_or_default());
         Ok(Self(
@@ -125,7 +125,7 @@ impl FromStr for ToolLoop {
 }
 
 /// The words are those that `CURSOR_ACP_` variables have always accepted.
-impl Value for bool {
+impl FromText for bool {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         match text.unwrap_or_default().to_ascii_lowercase().as_str() {
             "true" | "1" | "on" | "yes" => Ok(true),
@@ -136,14 +136,14 @@ impl Value for bool {
 }
 
 /// Whole seconds.
-impl Value for Duration {
+impl FromText for Duration {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         seconds(text).map(Self::from_secs)
     }
 }
 
 /// Whole seconds; 0 is no limit.
-impl Value for Option<Duration> {
+impl FromText for Option<Duration> {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         let seconds = text.map_or(Ok(0), |text| seconds(Some(text)))?;
         Ok((seconds > 0).then(|| Duration::from_secs(seconds)))

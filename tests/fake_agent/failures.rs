@@ -3,32 +3,32 @@
 
 use std::io;
 
-use open_cursor::replay::{Repertoire, Run};
+use open_cursor::replay::{Repertoire, ReplayRun};
 use serde_json::json;
 
 use crate::{Fake, begin};
 
 /// A message on stderr and exit code 1.
-fn fail(run: &mut Run<'_>, message: &str) -> io::Result<u8> {
+fn fail(run: &mut ReplayRun<'_>, message: &str) -> io::Result<u8> {
     writeln!(run.stderr, "{message}")?;
     Ok(1)
 }
 
-pub fn early_exit(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn early_exit(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     fail(run, "Error: gone before the prompt was read")
 }
 
-pub fn early_exit_0(_: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn early_exit_0(_: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     Ok(0)
 }
 
-pub fn exit_0_text(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn exit_0_text(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     run.prompt()?;
     writeln!(run.stdout, "Something plain went wrong in the fake agent.")?;
     Ok(0)
 }
 
-pub fn error_result(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn error_result(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.delta("So far so")?;
     out.event(&json!({
@@ -38,20 +38,20 @@ pub fn error_result(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     Ok(1)
 }
 
-pub fn no_result(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn no_result(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.say("This was all there")?;
     Ok(0)
 }
 
-pub fn truncated(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn truncated(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.say("This line is whole.")?;
     out.raw(br#"{"type":"assistant","message":{"role":"assistant","content":[{"type":"te"#)?;
     Ok(1)
 }
 
-pub fn login(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn login(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     run.prompt()?;
     fail(
         run,
@@ -59,29 +59,29 @@ pub fn login(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     )
 }
 
-pub fn usage_limit(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn usage_limit(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.thinking_delta("Hm")?;
     out.raw(b"ActionRequiredError: You've hit your usage limit for Fake. Your usage limits will reset when your monthly cycle ends on 1/1/2030.\n")?;
     Ok(1)
 }
 
-pub fn rate_limit(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn rate_limit(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     begin(run)?;
     fail(run, "w: [resource_exhausted] Error")
 }
 
-pub fn unknown_model(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn unknown_model(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let message = open_cursor::replay::unknown_model(&run.args.model, &Fake.models());
     fail(run, &message)
 }
 
-pub fn untrusted(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn untrusted(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let message = open_cursor::replay::untrusted(&run.workspace);
     fail(run, &message)
 }
 
-pub fn crash(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn crash(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     run.prompt()?;
     fail(
         run,

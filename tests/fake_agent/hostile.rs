@@ -6,24 +6,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
-use open_cursor::replay::{Emitter, Run};
+use open_cursor::replay::{Emitter, ReplayRun};
 use serde_json::{Value, json};
 
 use crate::{FOREVER, Out, begin, finish, session};
 
-pub fn hang(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn hang(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     run.prompt()?;
     thread::sleep(FOREVER);
     Ok(1)
 }
 
-pub fn hang_after_text(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn hang_after_text(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     begin(run)?.say("Then there was")?;
     thread::sleep(FOREVER);
     Ok(1)
 }
 
-pub fn hang_after_result(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn hang_after_result(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.say("All done.")?;
     finish(out)?;
@@ -40,7 +40,7 @@ fn delta(out: &Out<'_>, text: &str) -> Value {
     })
 }
 
-pub fn flood(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn flood(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     let started = Instant::now();
     loop {
@@ -50,7 +50,7 @@ pub fn flood(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     }
 }
 
-pub fn flood_size(run: &mut Run<'_>, megabytes: &str) -> io::Result<u8> {
+pub fn flood_size(run: &mut ReplayRun<'_>, megabytes: &str) -> io::Result<u8> {
     let megabytes: usize = megabytes.parse().map_err(io::Error::other)?;
     let mut out = begin(run)?;
     let text = "sixty-four bytes of text in every delta, for easy arithmetics.\n ";
@@ -61,7 +61,7 @@ pub fn flood_size(run: &mut Run<'_>, megabytes: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn stderr_flood(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn stderr_flood(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let noise = "noise on stderr that nobody reads\n".repeat(1 << 10);
     for _ in 0..(8 << 20) / noise.len() {
         run.stderr.write_all(noise.as_bytes())?;
@@ -71,7 +71,7 @@ pub fn stderr_flood(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn bad_utf8(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn bad_utf8(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.raw(b"\xff\xfe not text \xc3\x28\n")?;
     // The same broken bytes in the delta, in its recap and in the result.
@@ -110,7 +110,7 @@ impl<W: Write> Write for Bytewise<W> {
     }
 }
 
-pub fn utf8_split(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn utf8_split(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let prompt = run.prompt()?;
     let session = session(run);
     let mut out = Emitter::new(Bytewise(&mut *run.stdout), session);
@@ -119,13 +119,13 @@ pub fn utf8_split(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn huge_text(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn huge_text(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.delta(&"0123456789abcdef".repeat(1 << 20))?;
     finish(out)
 }
 
-pub fn junk(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn junk(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     run.stdout
         .write_all(b"Using worktree: /tmp/fake/worktree\n")?;
     let mut out = begin(run)?;
@@ -165,14 +165,14 @@ pub fn junk(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     Ok(0)
 }
 
-pub fn bare_assistant(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn bare_assistant(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.raw(b"{\"type\":\"assistant\"}\n")?;
     out.say("Dressed.")?;
     finish(out)
 }
 
-pub fn ignore_term(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn ignore_term(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut deaf = SigSet::empty();
     deaf.add(Signal::SIGTERM);
     deaf.thread_block()?;
@@ -190,21 +190,21 @@ fn grandchild() -> io::Result<()> {
     Ok(())
 }
 
-pub fn grandchild_and_result(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn grandchild_and_result(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     grandchild()?;
     out.say("I leave somebody behind.")?;
     finish(out)
 }
 
-pub fn grandchild_no_result(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn grandchild_no_result(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     grandchild()?;
     out.say("I leave somebody behind.")?;
     Ok(0)
 }
 
-pub fn late_stdin(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn late_stdin(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let session = session(run);
     let mut out = Out::new(run.stdout, session);
     out.start("")?;

@@ -20,10 +20,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use open_cursor::agent::RunUsage;
-use open_cursor::replay::{ALLOWED_TOOLS, Emitter, Model, Repertoire, Run, Session, run};
+use open_cursor::replay::{
+    ALLOWED_TOOLS, Emitter, ModelRow, Repertoire, ReplayRun, ReplaySession, run,
+};
 
 /// A scenario: plays the run, given what follows its name in the model id.
-type Play = fn(&mut Run<'_>, &str) -> io::Result<u8>;
+type Play = fn(&mut ReplayRun<'_>, &str) -> io::Result<u8>;
 
 /// How long "for ever" is here.
 const FOREVER: Duration = Duration::from_secs(120);
@@ -134,11 +136,11 @@ impl Repertoire for Fake {
         "Usage: agent [options]\n\n  --approve-mcps  Automatically approve all MCP servers\n"
     }
 
-    fn models(&self) -> Vec<Model> {
+    fn models(&self) -> Vec<ModelRow> {
         SCENARIOS
             .iter()
             .flat_map(|(name, arguments, does, _)| {
-                arguments.split(' ').map(move |argument| Model {
+                arguments.split(' ').map(move |argument| ModelRow {
                     id: format!("{name}{argument}"),
                     label: (*does).to_owned(),
                 })
@@ -159,7 +161,7 @@ impl Repertoire for Fake {
         }
     }
 
-    fn play(&self, mut run: Run<'_>) -> io::Result<u8> {
+    fn play(&self, mut run: ReplayRun<'_>) -> io::Result<u8> {
         let model = run.args.model.clone();
         match self.find(&model) {
             Some((play, argument)) => play(&mut run, argument),
@@ -172,15 +174,15 @@ impl Repertoire for Fake {
 type Out<'a> = Emitter<&'a mut dyn Write>;
 
 /// The session that was asked for, without pauses.
-fn session(run: &Run<'_>) -> Session {
-    Session {
+fn session(run: &ReplayRun<'_>) -> ReplaySession {
+    ReplaySession {
         pace: Duration::ZERO,
         ..run.session()
     }
 }
 
 /// The usual beginning: the whole prompt, `init`, the user's line. Returns the prompt as well.
-fn begin_with_prompt<'a>(run: &'a mut Run<'_>) -> io::Result<(Out<'a>, String)> {
+fn begin_with_prompt<'a>(run: &'a mut ReplayRun<'_>) -> io::Result<(Out<'a>, String)> {
     let prompt = run.prompt()?;
     let session = session(run);
     let mut out = Out::new(run.stdout, session);
@@ -189,7 +191,7 @@ fn begin_with_prompt<'a>(run: &'a mut Run<'_>) -> io::Result<(Out<'a>, String)> 
 }
 
 /// The usual beginning.
-fn begin<'a>(run: &'a mut Run<'_>) -> io::Result<Out<'a>> {
+fn begin<'a>(run: &'a mut ReplayRun<'_>) -> io::Result<Out<'a>> {
     Ok(begin_with_prompt(run)?.0)
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nix::sys::signal::{SigSet, Signal};
-use open_cursor::replay::Run;
+use open_cursor::replay::ReplayRun;
 
 use super::{FOREVER, begin, finish};
 
@@ -27,14 +27,14 @@ fn family() -> io::Result<String> {
     Ok(format!("pid={},{}", std::process::id(), pids.trim_end()))
 }
 
-pub fn pids(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn pids(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.say(&format!("{} end", family()?))?;
     finish(out)
 }
 
 /// The children inherit the blocked signal.
-pub fn deaf(run: &mut Run<'_>, argument: &str) -> io::Result<u8> {
+pub fn deaf(run: &mut ReplayRun<'_>, argument: &str) -> io::Result<u8> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGTERM);
     mask.thread_block()?;
@@ -43,7 +43,7 @@ pub fn deaf(run: &mut Run<'_>, argument: &str) -> io::Result<u8> {
     Ok(1)
 }
 
-pub fn hang(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn hang(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     begin(run)?.say(&format!("{} end", family()?))?;
     thread::sleep(FOREVER);
     Ok(1)
@@ -64,21 +64,21 @@ fn daemons() -> io::Result<()> {
     Ok(())
 }
 
-pub fn daemon(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn daemon(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     daemons()?;
     out.say("I leave daemons behind.")?;
     finish(out)
 }
 
-pub fn daemon_and_failure(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn daemon_and_failure(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     begin(run)?;
     daemons()?;
     Ok(1)
 }
 
 /// Fills the place that the run has, until it is stopped.
-pub fn fill(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn fill(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     begin(run)?.delta("I write and write.")?;
     for number in 0.. {
         std::fs::write(format!("fill-{number}"), vec![1; 1 << 20])?;
@@ -88,7 +88,7 @@ pub fn fill(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 }
 
 /// What is hard to remove, in the slot and in the workspace.
-pub fn mess(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn mess(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let tmp = std::env::temp_dir();
     let workspace = std::env::current_dir()?;
     for top in [&tmp, &workspace] {

@@ -4,18 +4,18 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use open_cursor::replay::{Run, Session};
+use open_cursor::replay::{ReplayRun, ReplaySession};
 use serde_json::json;
 
 use crate::{Out, begin, begin_with_prompt, finish, session};
 
-pub fn ok(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn ok(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.say("Hello from the fake agent.")?;
     finish(out)
 }
 
-pub fn deltas(run: &mut Run<'_>, count: &str) -> io::Result<u8> {
+pub fn deltas(run: &mut ReplayRun<'_>, count: &str) -> io::Result<u8> {
     let count: usize = count.parse().map_err(io::Error::other)?;
     let mut out = begin(run)?;
     for n in 0..count {
@@ -24,7 +24,7 @@ pub fn deltas(run: &mut Run<'_>, count: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn thinking(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn thinking(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.think("Let me think about that for a moment.")?;
     out.thinking_delta("")?;
@@ -32,9 +32,9 @@ pub fn thinking(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn nopartial(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn nopartial(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let prompt = run.prompt()?;
-    let whole = Session {
+    let whole = ReplaySession {
         partial: false,
         ..session(run)
     };
@@ -46,7 +46,7 @@ pub fn nopartial(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn json(run: &mut Run<'_>, how: &str) -> io::Result<u8> {
+pub fn json(run: &mut ReplayRun<'_>, how: &str) -> io::Result<u8> {
     let (mut out, prompt) = begin_with_prompt(run)?;
     let is_asked = prompt.contains("it must be one JSON value");
     let is_told = prompt.contains("That answer can't be used");
@@ -58,7 +58,7 @@ pub fn json(run: &mut Run<'_>, how: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn repeat(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn repeat(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     for text in ["la", " la", " la", " la"] {
         out.delta(text)?;
@@ -66,7 +66,7 @@ pub fn repeat(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn result_only(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn result_only(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.event(&json!({
         "type": "result", "subtype": "success", "duration_ms": 5, "is_error": false,
@@ -76,7 +76,7 @@ pub fn result_only(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     Ok(0)
 }
 
-pub fn retry(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn retry(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.delta("The answer")?;
     out.delta(" is")?;
@@ -87,16 +87,16 @@ pub fn retry(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn no_usage(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn no_usage(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.say("Nobody counted this.")?;
     out.finish(None)?;
     Ok(0)
 }
 
-pub fn slow(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn slow(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let prompt = run.prompt()?;
-    let slow = Session {
+    let slow = ReplaySession {
         pace: Duration::from_millis(500),
         ..run.session()
     };
@@ -106,13 +106,13 @@ pub fn slow(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn echo(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn echo(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let (mut out, prompt) = begin_with_prompt(run)?;
     out.delta(&prompt)?;
     finish(out)
 }
 
-pub fn argv(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn argv(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let argv = run.args.raw.clone();
     let mut env: Vec<String> = std::env::vars_os()
         .map(|(name, _)| name.to_string_lossy().into_owned())
@@ -124,7 +124,7 @@ pub fn argv(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn play(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn play(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     run.prompt()?;
     let bytes = fs::read(run.workspace.join("play.ndjson"))?;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {

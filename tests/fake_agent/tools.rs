@@ -1,4 +1,4 @@
-//! Tool calls: announced, refused, executed behind our back, reported too late or too large.
+//! ReplayTool calls: announced, refused, executed behind our back, reported too late or too large.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use open_cursor::replay::{Call, Run, Todo, Tool};
+use open_cursor::replay::{ReplayCall, ReplayRun, ReplayTool, Todo};
 use serde_json::{Map, Value, json};
 
 use crate::{FOREVER, Out, begin, begin_with_prompt, finish};
@@ -15,54 +15,54 @@ use crate::{FOREVER, Out, begin, begin_with_prompt, finish};
 pub const KINDS: &str = "read write edit replace shell ls grep glob todo task webfetch mcp";
 
 /// A call of each kind, on paths in the workspace.
-fn tool(kind: &str, workspace: &str) -> Option<Tool> {
+fn tool(kind: &str, workspace: &str) -> Option<ReplayTool> {
     let path = format!("{workspace}/fake.txt");
     Some(match kind {
-        "read" => Tool::Read { path, limit: None },
-        "write" => Tool::Write {
+        "read" => ReplayTool::Read { path, limit: None },
+        "write" => ReplayTool::Write {
             path,
             text: "first line\nsecond line\n".into(),
         },
-        "edit" => Tool::Edit {
+        "edit" => ReplayTool::Edit {
             path,
             old: "old text".into(),
             new: "new text".into(),
         },
-        "replace" => Tool::Replace {
+        "replace" => ReplayTool::Replace {
             path,
             old: "old text".into(),
             new: "new text".into(),
         },
-        "shell" => Tool::Shell {
+        "shell" => ReplayTool::Shell {
             command: "echo fake".into(),
             description: "Print a word".into(),
         },
-        "ls" => Tool::Ls {
+        "ls" => ReplayTool::Ls {
             path: workspace.into(),
         },
-        "grep" => Tool::Grep {
+        "grep" => ReplayTool::Grep {
             pattern: "fn main\\(".into(),
             path: workspace.into(),
         },
-        "glob" => Tool::Glob {
+        "glob" => ReplayTool::Glob {
             directory: workspace.into(),
             pattern: "**/*.rs".into(),
         },
-        "todo" => Tool::Todo {
+        "todo" => ReplayTool::Todo {
             todos: vec![Todo {
                 id: "1".into(),
                 content: "Write the test".into(),
                 status: "TODO_STATUS_IN_PROGRESS".into(),
             }],
         },
-        "task" => Tool::Task {
+        "task" => ReplayTool::Task {
             description: "Count lines".into(),
             prompt: "Count the lines of fake.txt.".into(),
         },
-        "webfetch" => Tool::WebFetch {
+        "webfetch" => ReplayTool::WebFetch {
             url: "https://example.com/".into(),
         },
-        "mcp" => Tool::Mcp {
+        "mcp" => ReplayTool::Mcp {
             server: "local".into(),
             tool: "echo".into(),
             args: Map::from_iter([("text".to_owned(), json!("fake"))]),
@@ -71,20 +71,20 @@ fn tool(kind: &str, workspace: &str) -> Option<Tool> {
     })
 }
 
-fn workspace(run: &Run<'_>) -> String {
+fn workspace(run: &ReplayRun<'_>) -> String {
     run.workspace.to_string_lossy().into_owned()
 }
 
 /// Announces a batch, waits, refuses all of it, and ends; or, if the prompt already holds a tool
 /// result, answers with text.
-fn batch(run: &mut Run<'_>, tools: &[Tool]) -> io::Result<u8> {
+fn batch(run: &mut ReplayRun<'_>, tools: &[ReplayTool]) -> io::Result<u8> {
     let (mut out, prompt) = begin_with_prompt(run)?;
     if prompt.contains("=== TOOL_RESULT ") {
         out.say("The tool has answered.")?;
         return finish(out);
     }
     out.say("Calling a tool.")?;
-    let calls: Vec<(Call, Value)> = tools
+    let calls: Vec<(ReplayCall, Value)> = tools
         .iter()
         .map(|tool| (out.call(tool), tool.refusal()))
         .collect();
@@ -100,30 +100,30 @@ fn batch(run: &mut Run<'_>, tools: &[Tool]) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn one(run: &mut Run<'_>, kind: &str) -> io::Result<u8> {
+pub fn one(run: &mut ReplayRun<'_>, kind: &str) -> io::Result<u8> {
     match tool(kind, &workspace(run)) {
         Some(tool) => batch(run, &[tool]),
         None => Err(io::Error::other(format!("no fake tool `{kind}`"))),
     }
 }
 
-pub fn parallel(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn parallel(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let dir = workspace(run);
-    let read = |name: &str| Tool::Read {
+    let read = |name: &str| ReplayTool::Read {
         path: format!("{dir}/{name}"),
         limit: None,
     };
-    let shell = Tool::Shell {
+    let shell = ReplayTool::Shell {
         command: "pwd".into(),
         description: "Print the working directory".into(),
     };
     batch(run, &[read("a.txt"), read("b.txt"), shell])
 }
 
-pub fn hang(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn hang(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let path = format!("{}/fake.txt", workspace(run));
     let mut out = begin(run)?;
-    let call = out.call(&Tool::Read { path, limit: None });
+    let call = out.call(&ReplayTool::Read { path, limit: None });
     out.started(&call)?;
     thread::sleep(FOREVER);
     Ok(1)
@@ -139,11 +139,11 @@ fn content(path: &str, content: &str) -> Value {
     }})
 }
 
-pub fn completed_only(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn completed_only(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let path = format!("{}/fake.txt", workspace(run));
     let mut out = begin(run)?;
     out.say("Before.")?;
-    let call = out.call(&Tool::Read {
+    let call = out.call(&ReplayTool::Read {
         path: path.clone(),
         limit: None,
     });
@@ -152,10 +152,10 @@ pub fn completed_only(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn completed_only_error(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn completed_only_error(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let mut out = begin(run)?;
     out.say("Before.")?;
-    let call = out.call(&Tool::Task {
+    let call = out.call(&ReplayTool::Task {
         description: String::new(),
         prompt: String::new(),
     });
@@ -167,7 +167,7 @@ pub fn completed_only_error(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn write(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn write(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let path = run.workspace.join("fake-write.txt");
     let mut out = begin(run)?;
     write_file(&mut out, &path, "written by the agent itself\n")?;
@@ -178,7 +178,7 @@ pub fn write(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 /// Announces a new file, writes it 100 ms later and reports that.
 pub fn write_file(out: &mut Out<'_>, path: &Path, text: &str) -> io::Result<()> {
     let shown = path.to_string_lossy();
-    let call = out.call(&Tool::Write {
+    let call = out.call(&ReplayTool::Write {
         path: shown.to_string(),
         text: text.into(),
     });
@@ -195,10 +195,10 @@ pub fn write_file(out: &mut Out<'_>, path: &Path, text: &str) -> io::Result<()> 
     out.completed(&call, &result)
 }
 
-pub fn huge_line(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn huge_line(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let path = format!("{}/huge.txt", workspace(run));
     let mut out: Out<'_> = begin(run)?;
-    let call = out.call(&Tool::Read {
+    let call = out.call(&ReplayTool::Read {
         path: path.clone(),
         limit: None,
     });
@@ -212,11 +212,11 @@ pub fn huge_line(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 }
 
 /// Changes a file for real, as the real agent does: the announcement holds the new fragment only.
-pub fn edit_for_real(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn edit_for_real(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let path = run.workspace.join("fake-edit.txt");
     let shown = path.to_string_lossy().into_owned();
     let mut out = begin(run)?;
-    let call = out.call(&Tool::Edit {
+    let call = out.call(&ReplayTool::Edit {
         path: shown.clone(),
         old: "two\n".into(),
         new: "two, changed\n".into(),
@@ -243,7 +243,7 @@ pub fn edit_for_real(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
 }
 
 /// Writes where it pleases, in its workspace and beside it, without a word; says what failed.
-pub fn rampage(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn rampage(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let workspace = run.workspace.clone();
     let script = "echo x > made; echo x >> old.txt; rm -f gone.txt; mkdir -p dir/deep; \
                   git init -q . 2>/dev/null; (setsid sh -c 'echo x > by-grandchild' &) ; \
@@ -260,7 +260,7 @@ pub fn rampage(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn attachments(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
+pub fn attachments(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let (mut out, prompt) = begin_with_prompt(run)?;
     for note in prompt.split("[attached ").skip(1) {
         let path = note
@@ -268,7 +268,7 @@ pub fn attachments(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
             .and_then(|(_, rest)| rest.split_once("; "))
             .map_or("", |(path, _)| path)
             .to_owned();
-        let call = out.call(&Tool::Read {
+        let call = out.call(&ReplayTool::Read {
             path: path.clone(),
             limit: None,
         });
@@ -283,7 +283,7 @@ pub fn attachments(run: &mut Run<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn edit_and_binary(run: &mut Run<'_>, argument: &str) -> io::Result<u8> {
+pub fn edit_and_binary(run: &mut ReplayRun<'_>, argument: &str) -> io::Result<u8> {
     fs::write(run.workspace.join("image.bin"), [0xff, 0xfe, 0x00])?;
     edit_for_real(run, argument)
 }

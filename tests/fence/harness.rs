@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use open_cursor::sandbox::fence::changes::{Change, Changes, Limits};
+use open_cursor::sandbox::fence::changes::{Change, Changes, ReadLimits};
 use open_cursor::sandbox::fence::launcher::{Failure, Stage};
 use open_cursor::sandbox::fence::{Enclosure, Fence, FenceConfig, FenceMode, ResourceLimits};
 use open_cursor::sandbox::process::SpawnSpec;
@@ -102,7 +102,7 @@ impl Scene {
 
     /// What the agent changed, by path below the workspace.
     pub async fn changes(&self, run: &Enclosure) -> Changes {
-        run.changes(Limits::default()).await.unwrap().unwrap()
+        run.changes(ReadLimits::default()).await.unwrap().unwrap()
     }
 }
 

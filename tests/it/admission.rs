@@ -1,4 +1,4 @@
-use open_cursor::engine::Limits;
+use open_cursor::engine::AdmissionLimits;
 use serde_json::json;
 
 use crate::support::{TestServer, user, wait_until};
@@ -6,10 +6,10 @@ use crate::support::{TestServer, user, wait_until};
 /// A server for one turn at a time and one that waits.
 async fn narrow() -> TestServer {
     TestServer::with(|setup| {
-        setup.engine.limits = Limits {
+        setup.engine.limits = AdmissionLimits {
             running: 1,
             queued: 1,
-            ..Limits::default()
+            ..AdmissionLimits::default()
         };
     })
     .await

@@ -395,14 +395,14 @@ async fn tool_choice_in_every_form() {
 
 /// The prompt by the same way as the server, where the agent can't be asked for it.
 fn dialect_prompt(request: &Value) -> String {
-    use open_cursor::dialect::{self, Stamp, Target};
+    use open_cursor::dialect::{self, PathTarget, Stamp};
     let stamp = Stamp {
         id: "1".to_owned(),
         created: 1,
     };
     let body = request.to_string();
     let turn = dialect::all(0)[0]
-        .decode(body.as_bytes(), Target::default(), stamp)
+        .decode(body.as_bytes(), PathTarget::default(), stamp)
         .unwrap()
         .turn;
     open_cursor::prompt::render(&turn, &[])

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use open_cursor::{
-    mcp::{Called, Endpoint, Event, Limits, Offer},
+    mcp::{Called, Endpoint, Event, Offer, WaitLimits},
     turn::{Attachment, ToolResult, ToolSpec},
 };
 use serde_json::{Value, json};
@@ -32,10 +32,10 @@ struct Printed {
 impl Run {
     /// Offers `bash` and `read`, allowed as a run would have them.
     async fn new() -> Self {
-        Self::with(Limits::default()).await
+        Self::with(WaitLimits::default()).await
     }
 
-    async fn with(limits: Limits) -> Self {
+    async fn with(limits: WaitLimits) -> Self {
         let endpoint = Endpoint::bind_with(limits).await.unwrap();
         let spec = |name: &str, schema: Value| ToolSpec {
             name: name.to_owned(),
@@ -264,10 +264,10 @@ async fn parallel_calls_are_spread_and_answered_in_any_order() {
 
 #[tokio::test]
 async fn a_tool_that_takes_long_is_awaited() {
-    let limits = Limits {
+    let limits = WaitLimits {
         hold: Duration::from_millis(200),
         heartbeat: Duration::from_millis(50),
-        ..Limits::default()
+        ..WaitLimits::default()
     };
     let mut run = Run::with(limits).await;
     let client = async |offer: &mut Offer| {
@@ -450,9 +450,9 @@ async fn every_server_in_sight_is_approved() {
 
 #[tokio::test]
 async fn the_replay_agent_plays_all_its_steps_in_one_run() {
-    let limits = Limits {
+    let limits = WaitLimits {
         hold: Duration::from_millis(100),
-        ..Limits::default()
+        ..WaitLimits::default()
     };
     let mut run = Run::with(limits).await;
     let steps = json!([

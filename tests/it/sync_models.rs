@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use open_cursor::models::{Listing, ListingOrigin, parse};
 use open_cursor::opencode::{
-    ConfigError, ConfigTarget, DesiredProvider, Layout, Options, commit, inspect, preview, remove,
+    ConfigError, ConfigTarget, DesiredProvider, Layout, ModelOptions, commit, inspect, preview,
+    remove,
 };
 use serde_json::{Value, json};
 
@@ -18,8 +19,8 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/opencode")
 }
 
-pub(super) fn options(shape: Layout) -> Options {
-    Options {
+pub(super) fn options(shape: Layout) -> ModelOptions {
+    ModelOptions {
         provider: "cursor-acp".into(),
         base_url: "http://127.0.0.1:32124/v1".into(),
         api_key: None,
@@ -27,7 +28,7 @@ pub(super) fn options(shape: Layout) -> Options {
     }
 }
 
-pub(super) fn wish(list: &str, options: &Options) -> DesiredProvider {
+pub(super) fn wish(list: &str, options: &ModelOptions) -> DesiredProvider {
     DesiredProvider::new(&Listing::live(&parse(list).unwrap()), options)
 }
 

@@ -1,13 +1,13 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
-use open_cursor::engine::{Limits, Workspaces};
+use open_cursor::engine::{AdmissionLimits, Workspaces};
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, user};
 
 /// A server without a directory of its own, and two projects under its base.
-async fn open(limits: Limits) -> (TestServer, PathBuf, [PathBuf; 2]) {
+async fn open(limits: AdmissionLimits) -> (TestServer, PathBuf, [PathBuf; 2]) {
     let root = std::env::temp_dir().canonicalize().unwrap();
     let base = tempfile::tempdir_in(root).unwrap().keep();
     let projects = ["one", "two"].map(|name| base.join(name));
@@ -67,7 +67,7 @@ fn env(project: &Path) -> Value {
 
 #[tokio::test]
 async fn header_then_body_then_prompt_then_an_empty_directory() {
-    let (server, base, [one, two]) = open(Limits::default()).await;
+    let (server, base, [one, two]) = open(AdmissionLimits::default()).await;
     let mut body = env(&one);
     assert_eq!(works_in(&server, None, &body).await, one);
     body["cursorWorkspace"] = json!(two);
@@ -91,7 +91,7 @@ async fn header_then_body_then_prompt_then_an_empty_directory() {
 
 #[tokio::test]
 async fn roots_and_strange_directories_are_a_400() {
-    let (server, base, _) = open(Limits::default()).await;
+    let (server, base, _) = open(AdmissionLimits::default()).await;
     for (path, why) in [
         ("/", "root of the file system"),
         ("/none/such", "can't be used"),
@@ -108,9 +108,9 @@ async fn roots_and_strange_directories_are_a_400() {
 
 #[tokio::test]
 async fn two_projects_never_mix() {
-    let limits = Limits {
+    let limits = AdmissionLimits {
         running: 4,
-        ..Limits::default()
+        ..AdmissionLimits::default()
     };
     let (server, base, projects) = open(limits).await;
     // What the agent sees, and where its file is to be made, turn by turn and side by side.

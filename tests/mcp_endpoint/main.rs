@@ -9,7 +9,7 @@
 use std::{io::Read as _, sync::Arc, thread, time::Duration};
 
 use open_cursor::{
-    mcp::{CallKey, Called, Endpoint, Event, Limits},
+    mcp::{CallKey, Called, Endpoint, Event, WaitLimits},
     turn::{Attachment, ToolResult, ToolSpec},
 };
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ fn answer(called: &Called) -> (Duration, ToolResult, Vec<Attachment>) {
 
 #[tokio::main]
 async fn main() {
-    let mut limits = Limits::default();
+    let mut limits = WaitLimits::default();
     if let Some(ms) = std::env::args().nth(1) {
         limits.hold = Duration::from_millis(ms.parse().unwrap());
         limits.heartbeat = limits.hold / 4;

@@ -27,7 +27,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::calls::{self, CallError, Calls, Reply};
+use super::calls::{self, BridgeCalls, CallError, HeldReply};
 
 const PATH: &str = "/sdk.v1.SdkCustomToolCallbackService/CallCustomTool";
 
@@ -43,7 +43,7 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Connections at a time; a held call has one.
 const CONNECTIONS: usize = 1024;
 
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+type CallbackBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A running listener. Dropping it closes it and its connections.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Callback {
     ///
     /// # Errors
     /// What the operating system says.
-    pub async fn listen(calls: Calls, tracker: &TaskTracker) -> io::Result<Self> {
+    pub async fn listen(calls: BridgeCalls, tracker: &TaskTracker) -> io::Result<Self> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let token: Arc<str> = token()?.into();
@@ -147,11 +147,11 @@ async fn accept(
 struct Gate {
     host: String,
     token: Arc<str>,
-    calls: Calls,
+    calls: BridgeCalls,
 }
 
 impl Gate {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<CallbackBody> {
         let held = match self.held(request).await {
             Ok(reply) => reply,
             Err((status, code, message)) => {
@@ -162,7 +162,7 @@ impl Gate {
         respond(StatusCode::OK, StreamBody::new(wait(held)).boxed_unsync())
     }
 
-    async fn held(&self, request: Request<Incoming>) -> Result<Reply, Refused> {
+    async fn held(&self, request: Request<Incoming>) -> Result<HeldReply, CallbackError> {
         self.admit(request.headers())?;
         if request.uri().path() != PATH {
             return Err(refused(StatusCode::NOT_FOUND, "not_found", "unknown path"));
@@ -181,7 +181,7 @@ impl Gate {
             Ok(Err(error)) => return Err(invalid(format!("the body cannot be read: {error}"))),
             Err(_) => return Err(invalid("the body did not come in time")),
         };
-        let call: calls::Request = serde_json::from_slice(&body)
+        let call: calls::CallRequest = serde_json::from_slice(&body)
             .map_err(|error| invalid(format!("the body is not a call: {error}")))?;
         self.calls.call(call).map_err(|error| match &error {
             CallError::UnknownAgent(_) => {
@@ -195,7 +195,7 @@ impl Gate {
         })
     }
 
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    fn admit(&self, headers: &HeaderMap) -> Result<(), CallbackError> {
         let is_host = headers.get(HOST).is_some_and(|host| host == &self.host[..]);
         if !is_host || headers.contains_key(ORIGIN) {
             let status = StatusCode::FORBIDDEN;
@@ -216,17 +216,17 @@ impl Gate {
 }
 
 /// Status, Connect code and message.
-type Refused = (StatusCode, &'static str, String);
+type CallbackError = (StatusCode, &'static str, String);
 
-fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -> Refused {
+fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -> CallbackError {
     (status, code, message.into())
 }
 
-fn invalid(message: impl Into<String>) -> Refused {
+fn invalid(message: impl Into<String>) -> CallbackError {
     refused(StatusCode::BAD_REQUEST, "invalid_argument", message)
 }
 
-fn respond(status: StatusCode, body: Body) -> Response<Body> {
+fn respond(status: StatusCode, body: CallbackBody) -> Response<CallbackBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let json = hyper::header::HeaderValue::from_static("application/json");
@@ -235,7 +235,7 @@ fn respond(status: StatusCode, body: Body) -> Response<Body> {
 }
 
 /// Spaces until the reply is there, then the reply.
-fn wait(reply: Reply) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> {
+fn wait(reply: HeldReply) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> {
     stream::unfold(Some(reply), |reply| async {
         let mut reply = reply?;
         let waited = async {

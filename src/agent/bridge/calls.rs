@@ -17,7 +17,7 @@ const MOST: usize = 128;
 /// A call, as the bridge sends it (sdk_custom_tool_callback_service.proto).
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Request {
+pub(super) struct CallRequest {
     /// The agent that makes it.
     pub agent_id: String,
     /// One of the agent's custom tools.
@@ -32,7 +32,7 @@ pub(super) struct Request {
 
 /// A call that a run is to answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Call {
+pub(super) struct BridgeCall {
     /// Unique in its run.
     pub key: u64,
     /// The tool.
@@ -47,14 +47,14 @@ pub(super) struct Call {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Incoming {
     /// The agent waits for a tool.
-    Called(Call),
+    Called(BridgeCall),
     /// It does not wait for this call any more, and has no answer.
     GivenUp(u64),
 }
 
 /// The bridge's side of a call that is held. Dropping the last one gives the call up.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct HeldReply {
     /// The JSON of a `CallCustomToolResponse`, once it is there.
     pub body: watch::Receiver<Option<Arc<str>>>,
     on_drop: Option<GiveUp>,
@@ -67,7 +67,7 @@ struct GiveUp {
     run: mpsc::UnboundedSender<Incoming>,
 }
 
-impl Drop for Reply {
+impl Drop for HeldReply {
     fn drop(&mut self) {
         let Some(GiveUp { key, reply, run }) = self.on_drop.take() else {
             return;
@@ -92,10 +92,10 @@ pub(super) enum CallError {
 
 /// All open runs, by the id of their agent. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Calls(Arc<Mutex<HashMap<String, Entry>>>);
+pub(super) struct BridgeCalls(Arc<Mutex<HashMap<String, OpenRun>>>);
 
 #[derive(Debug)]
-struct Entry {
+struct OpenRun {
     tools: Vec<String>,
     sender: mpsc::UnboundedSender<Incoming>,
     held: Vec<Held>,
@@ -103,18 +103,18 @@ struct Entry {
 
 #[derive(Debug)]
 struct Held {
-    request: Request,
+    request: CallRequest,
     reply: watch::Sender<Option<Arc<str>>>,
 }
 
 /// A run's side. Dropping it ends its calls: each gets an error.
 #[derive(Debug)]
 pub(super) struct Desk {
-    calls: Calls,
+    calls: BridgeCalls,
     agent: String,
 }
 
-impl Calls {
+impl BridgeCalls {
     /// Accepts calls of an agent from now on.
     pub fn open(
         &self,
@@ -122,7 +122,7 @@ impl Calls {
         tools: Vec<String>,
     ) -> (Desk, mpsc::UnboundedReceiver<Incoming>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let entry = Entry {
+        let entry = OpenRun {
             tools,
             sender,
             held: Vec::new(),
@@ -139,7 +139,7 @@ impl Calls {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn call(&self, request: Request) -> Result<Reply, CallError> {
+    pub fn call(&self, request: CallRequest) -> Result<HeldReply, CallError> {
         let mut agents = self.lock();
         let Some(entry) = agents.get_mut(&request.agent_id) else {
             return Err(CallError::UnknownAgent(request.agent_id));
@@ -151,7 +151,7 @@ impl Calls {
                 request.tool_name,
                 entry.tools.join(", ")
             );
-            return Ok(Reply {
+            return Ok(HeldReply {
                 body: watch::channel(Some(error(&text))).1,
                 on_drop: None,
             });
@@ -165,7 +165,7 @@ impl Calls {
             None => entry.hold(request)?,
         };
         let held = &entry.held[place];
-        Ok(Reply {
+        Ok(HeldReply {
             body: held.reply.subscribe(),
             on_drop: Some(GiveUp {
                 key: key(place),
@@ -175,14 +175,14 @@ impl Calls {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, OpenRun>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
+impl OpenRun {
     /// Hands a new call to the run. Its place.
-    fn hold(&mut self, request: Request) -> Result<usize, CallError> {
+    fn hold(&mut self, request: CallRequest) -> Result<usize, CallError> {
         let waiting = self
             .held
             .iter()
@@ -191,7 +191,7 @@ impl Entry {
             return Err(CallError::TooMany);
         }
         let place = self.held.len();
-        let call = Call {
+        let call = BridgeCall {
             key: key(place),
             name: request.tool_name.clone(),
             arguments: request.args.clone(),
@@ -259,7 +259,7 @@ fn envelope(result: Value) -> Arc<str> {
 mod tests {
     use super::*;
 
-    fn request(agent: &str, tool: &str, id: Option<&str>) -> Request {
+    fn request(agent: &str, tool: &str, id: Option<&str>) -> CallRequest {
         let mut request = json!({"agentId": agent, "toolName": tool, "args": {"a": 1}});
         if let Some(id) = id {
             request["toolCallId"] = json!(id);
@@ -269,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_is_held_and_answered_once() {
-        let calls = Calls::default();
+        let calls = BridgeCalls::default();
         let (desk, mut receiver) = calls.open("a", vec!["t".to_owned()]);
         let first = calls.call(request("a", "t", Some("1"))).unwrap();
         let again = calls.call(request("a", "t", Some("1"))).unwrap();
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn strangers_are_turned_away() {
-        let calls = Calls::default();
+        let calls = BridgeCalls::default();
         let (desk, _receiver) = calls.open("a", vec!["t".to_owned()]);
         let unknown = calls.call(request("b", "t", None)).unwrap_err();
         assert_eq!(unknown, CallError::UnknownAgent("b".to_owned()));

@@ -69,12 +69,12 @@ pub(super) struct Refusal {
 
 /// Where to send requests, and the token that goes with them.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
+pub(super) struct ConnectClient {
     address: SocketAddr,
     bearer: HeaderValue,
 }
 
-impl Client {
+impl ConnectClient {
     /// A client of the bridge at a loopback address. `None` if the token cannot stand in a header.
     pub fn new(address: SocketAddr, token: &str) -> Option<Self> {
         let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
@@ -116,7 +116,7 @@ impl Client {
         &self,
         method: &'static str,
         request: &impl Serialize,
-    ) -> Result<Stream, RpcError> {
+    ) -> Result<ConnectStream, RpcError> {
         let message = encode(request)?;
         let mut body = BytesMut::with_capacity(message.len() + 5);
         body.extend_from_slice(&[0]);
@@ -131,9 +131,9 @@ impl Client {
             .await?;
         let status = response.status();
         if status == StatusCode::OK {
-            Ok(Stream {
+            Ok(ConnectStream {
                 body: response.into_body(),
-                frames: Frames::default(),
+                frames: ConnectFrames::default(),
             })
         } else {
             Err(refusal(status, &read(response).await?))
@@ -174,12 +174,12 @@ impl Client {
 
 /// The messages of a stream.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct ConnectStream {
     body: Incoming,
-    frames: Frames,
+    frames: ConnectFrames,
 }
 
-impl Stream {
+impl ConnectStream {
     /// The next message; `None` after a frame that ends the stream without an error.
     ///
     /// # Errors
@@ -231,11 +231,11 @@ enum Frame {
 
 /// Frames out of arbitrary chunks.
 #[derive(Debug, Default)]
-struct Frames {
+struct ConnectFrames {
     buffer: BytesMut,
 }
 
-impl Frames {
+impl ConnectFrames {
     fn push(&mut self, chunk: &[u8]) {
         self.buffer.extend_from_slice(chunk);
     }
@@ -315,7 +315,7 @@ mod tests {
         ) {
             let mut wire: Vec<u8> = messages.iter().flat_map(|message| frame(0, message)).collect();
             wire.extend(frame(END, b"{}"));
-            let mut frames = Frames::default();
+            let mut frames = ConnectFrames::default();
             let mut found = Vec::new();
             for chunk in wire.chunks(chunk) {
                 frames.push(chunk);
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn frames_that_cannot_be_read_are_errors() {
         for wire in [frame(COMPRESSED, b"{}"), vec![0, 0xff, 0xff, 0xff, 0xff]] {
-            let mut frames = Frames::default();
+            let mut frames = ConnectFrames::default();
             frames.push(&wire);
             assert!(matches!(frames.next(), Err(RpcError::Malformed(_))));
         }

@@ -18,7 +18,7 @@ pub(super) const CUSTOM_TOOLS: &str = "custom-user-tools";
 /// A message of the stream. Unknown fields are those of other versions.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Message {
+struct BridgeMessage {
     sdk_message: Option<SdkMessage>,
     interaction_update: Option<Update>,
     result: Option<StreamResult>,
@@ -108,7 +108,7 @@ impl Decoder {
     /// # Errors
     /// Why the run has failed, if the message says so.
     pub fn message(&mut self, json: &[u8], events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
-        let message: Message =
+        let message: BridgeMessage =
             serde_json::from_slice(json).map_err(|error| AgentError::Failed {
                 message: format!("the bridge sent a message that cannot be read: {error}"),
             })?;

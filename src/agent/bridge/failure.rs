@@ -17,7 +17,7 @@ use crate::{
 
 /// What an error means for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+enum BridgeClass {
     NotLoggedIn,
     UsageLimit,
     RateLimited,
@@ -26,24 +26,24 @@ enum Class {
 }
 
 /// By the code without its prefix, in lower case. What is missing here is decided by the message.
-const CLASSES: &[(&str, Class)] = &[
-    ("unauthorized", Class::NotLoggedIn),
-    ("unauthenticated", Class::NotLoggedIn),
-    ("api_key_not_found", Class::NotLoggedIn),
-    ("plan_required", Class::UsageLimit),
-    ("usage_limit_exceeded", Class::UsageLimit),
-    ("rate_limit_exceeded", Class::RateLimited),
-    ("rate_limited", Class::RateLimited),
-    ("resource_exhausted", Class::RateLimited),
-    ("agent_busy", Class::RateLimited),
-    ("invalid_model", Class::UnknownModel),
-    ("role_forbidden", Class::Refused),
-    ("permission_denied", Class::Refused),
-    ("feature_unavailable", Class::Refused),
-    ("validation_error", Class::Refused),
-    ("invalid_argument", Class::Refused),
-    ("failed_precondition", Class::Refused),
-    ("unimplemented", Class::Refused),
+const CLASSES: &[(&str, BridgeClass)] = &[
+    ("unauthorized", BridgeClass::NotLoggedIn),
+    ("unauthenticated", BridgeClass::NotLoggedIn),
+    ("api_key_not_found", BridgeClass::NotLoggedIn),
+    ("plan_required", BridgeClass::UsageLimit),
+    ("usage_limit_exceeded", BridgeClass::UsageLimit),
+    ("rate_limit_exceeded", BridgeClass::RateLimited),
+    ("rate_limited", BridgeClass::RateLimited),
+    ("resource_exhausted", BridgeClass::RateLimited),
+    ("agent_busy", BridgeClass::RateLimited),
+    ("invalid_model", BridgeClass::UnknownModel),
+    ("role_forbidden", BridgeClass::Refused),
+    ("permission_denied", BridgeClass::Refused),
+    ("feature_unavailable", BridgeClass::Refused),
+    ("validation_error", BridgeClass::Refused),
+    ("invalid_argument", BridgeClass::Refused),
+    ("failed_precondition", BridgeClass::Refused),
+    ("unimplemented", BridgeClass::Refused),
 ];
 
 /// The part of `SdkErrorDetails` that decides.
@@ -104,7 +104,7 @@ pub(super) fn of_run(code: &str, message: &str, model: &str, models: &[String]) 
 }
 
 fn error_of(
-    class: Option<Class>,
+    class: Option<BridgeClass>,
     message: &str,
     retry_after: Option<Duration>,
     model: &str,
@@ -112,17 +112,17 @@ fn error_of(
 ) -> AgentError {
     let clean = redact(message).into_owned();
     match class {
-        Some(Class::NotLoggedIn) => AgentError::NotLoggedIn {
+        Some(BridgeClass::NotLoggedIn) => AgentError::NotLoggedIn {
             message: format!("Cursor refused the bridge's API key: {clean}"),
         },
-        Some(Class::UsageLimit) => AgentError::UsageLimit { message: clean },
-        Some(Class::UnknownModel) => AgentError::UnknownModel {
+        Some(BridgeClass::UsageLimit) => AgentError::UsageLimit { message: clean },
+        Some(BridgeClass::UnknownModel) => AgentError::UnknownModel {
             model: model.to_owned(),
             available: models.to_vec(),
         },
-        Some(Class::Refused) => AgentError::Refused { message: clean },
+        Some(BridgeClass::Refused) => AgentError::Refused { message: clean },
         // A limit of the plan may come as one of the rate; the words tell them apart.
-        Some(Class::RateLimited) => match classify::error_result(message) {
+        Some(BridgeClass::RateLimited) => match classify::error_result(message) {
             error @ AgentError::UsageLimit { .. } => error,
             _ => AgentError::RateLimited {
                 message: clean,
@@ -138,7 +138,7 @@ fn normal(code: &str) -> String {
         .to_ascii_lowercase()
 }
 
-fn class(code: &str) -> Option<Class> {
+fn class(code: &str) -> Option<BridgeClass> {
     let (_, class) = CLASSES.iter().find(|(name, _)| *name == code)?;
     Some(*class)
 }

@@ -67,7 +67,7 @@ pub enum NoKey {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stored {
+struct StoredKey {
     version: u64,
     api_key: String,
     #[serde(default)]
@@ -103,7 +103,7 @@ fn find_at(env: &Env, now: SystemTime) -> Result<FoundKey, NoKey> {
         return Err(NoKey::Missing);
     };
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let Ok(stored) = serde_json::from_str::<Stored>(&text) else {
+    let Ok(stored) = serde_json::from_str::<StoredKey>(&text) else {
         return Err(NoKey::Missing);
     };
     let (Some(key), 1) = (Key::new(&stored.api_key), stored.version) else {

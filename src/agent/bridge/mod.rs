@@ -35,10 +35,10 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
-use calls::Calls;
-use models::{Catalog, ListModels};
-use server::{Launch, Server};
-use shared::Shared;
+use calls::BridgeCalls;
+use models::{BridgeModels, ListModels};
+use server::{BridgeLaunch, BridgeProcess};
+use shared::SharedBridge;
 
 use super::{AgentError, Env, RunRequest, Site};
 
@@ -57,17 +57,17 @@ const LIST: Duration = Duration::from_secs(30);
 /// A bridge that can be started. Clones share its process.
 #[derive(Debug, Clone)]
 pub struct Bridge {
-    inner: Arc<Inner>,
+    inner: Arc<BridgeInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct BridgeInner {
     program: PathBuf,
     key: Result<FoundKey, NoKey>,
-    shared: Shared,
-    calls: Calls,
+    shared: SharedBridge,
+    calls: BridgeCalls,
     /// The account's models, and when they were listed.
-    catalog: Mutex<Option<(Instant, Arc<Catalog>)>>,
+    catalog: Mutex<Option<(Instant, Arc<BridgeModels>)>>,
     tracker: TaskTracker,
 }
 
@@ -75,14 +75,14 @@ impl Bridge {
     /// A bridge that is started when it is first needed.
     #[must_use]
     pub fn new(program: PathBuf, env: &Env, key: Result<FoundKey, NoKey>) -> Self {
-        let launch = Launch::new(program, env.for_agent(&[]), home::root(env));
+        let launch = BridgeLaunch::new(program, env.for_agent(&[]), home::root(env));
         let tracker = TaskTracker::new();
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(BridgeInner {
                 program: launch.program.clone(),
                 key,
-                shared: Shared::new(launch, tracker.clone()),
-                calls: Calls::default(),
+                shared: SharedBridge::new(launch, tracker.clone()),
+                calls: BridgeCalls::default(),
                 catalog: Mutex::default(),
                 tracker,
             }),
@@ -152,7 +152,7 @@ impl Bridge {
         })
     }
 
-    async fn catalog(&self) -> Result<Arc<Catalog>, AgentError> {
+    async fn catalog(&self) -> Result<Arc<BridgeModels>, AgentError> {
         let mut known = self.inner.catalog.lock().await;
         if let Some((since, catalog)) = &*known
             && since.elapsed() < FRESH
@@ -174,16 +174,16 @@ impl Bridge {
                 Err(error) => return Err(failure::of_call(error, "", &[])),
             }
         };
-        let catalog = Arc::new(Catalog::from(list));
+        let catalog = Arc::new(BridgeModels::from(list));
         *known = Some((Instant::now(), Arc::clone(&catalog)));
         Ok(catalog)
     }
 
-    async fn server(&self) -> Result<Arc<Server>, AgentError> {
+    async fn server(&self) -> Result<Arc<BridgeProcess>, AgentError> {
         self.inner.shared.server(&self.inner.calls).await
     }
 
-    fn calls(&self) -> &Calls {
+    fn calls(&self) -> &BridgeCalls {
         &self.inner.calls
     }
 

@@ -10,21 +10,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ListModels {
-    items: Vec<Model>,
+    items: Vec<BridgeModel>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Model {
+struct BridgeModel {
     id: String,
     display_name: String,
-    parameters: Vec<Parameter>,
+    parameters: Vec<ModelParameter>,
     variants: Vec<Variant>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Parameter {
+struct ModelParameter {
     id: String,
     values: Vec<ParameterValue>,
 }
@@ -62,12 +62,12 @@ pub(super) struct Param {
 
 /// The account's models.
 #[derive(Debug, Default)]
-pub(super) struct Catalog {
-    models: Vec<Model>,
+pub(super) struct BridgeModels {
+    models: Vec<BridgeModel>,
     entries: Vec<(String, String, Selection)>,
 }
 
-impl From<ListModels> for Catalog {
+impl From<ListModels> for BridgeModels {
     fn from(list: ListModels) -> Self {
         let models: Vec<_> = list
             .items
@@ -101,7 +101,7 @@ impl From<ListModels> for Catalog {
     }
 }
 
-impl Catalog {
+impl BridgeModels {
     /// The list as the CLI's `models` prints it.
     pub fn listing(&self) -> String {
         let lines = self
@@ -155,7 +155,7 @@ impl Catalog {
     }
 }
 
-impl Model {
+impl BridgeModel {
     /// The default's parameters, with these in their place.
     fn selection(&self, params: &[Param]) -> Selection {
         let default = self.variants.iter().find(|variant| variant.is_default);
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    fn catalog() -> Catalog {
+    fn catalog() -> BridgeModels {
         let param = |effort: &str, fast: &str| json!([{"id": "fast", "value": fast}, {"id": "reasoning", "value": effort}]);
         let list = json!({"items": [
             {"id": "default", "displayName": "Auto"},
@@ -237,7 +237,7 @@ mod tests {
             {"id": "gpt-9-mini"},
             {"displayName": "no id"},
         ]});
-        Catalog::from(serde_json::from_value::<ListModels>(list).unwrap())
+        BridgeModels::from(serde_json::from_value::<ListModels>(list).unwrap())
     }
 
     #[test]
@@ -279,6 +279,6 @@ mod tests {
         ] {
             assert_eq!(select(id).as_deref(), expected, "{id}");
         }
-        assert_eq!(Catalog::default().select("auto").unwrap().id, "auto");
+        assert_eq!(BridgeModels::default().select("auto").unwrap().id, "auto");
     }
 }

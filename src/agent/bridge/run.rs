@@ -21,15 +21,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Bridge,
-    calls::{Call, Desk, Incoming},
+    calls::{BridgeCall, Desk, Incoming},
     connect::RpcError,
     decode::{CUSTOM_TOOLS, Decoder},
     failure,
-    models::{Catalog, Selection},
-    server::Server,
+    models::{BridgeModels, Selection},
+    server::BridgeProcess,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, Served, Session, Site},
+    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, ServedTools, Session, Site},
     mcp,
     turn::{Attachment, ToolResult},
 };
@@ -57,7 +57,7 @@ pub struct BridgeRun {
     /// The ids of the calls that have come.
     called: HashSet<String>,
     /// Calls that came before the stream has announced them, and until when that is waited for.
-    early: VecDeque<(Instant, Call)>,
+    early: VecDeque<(Instant, BridgeCall)>,
     _stop: DropGuard,
 }
 
@@ -105,7 +105,7 @@ impl BridgeRun {
                 Err(error) => return Err(failure::of_call(error, &request.model, &catalog.ids())),
             }
         };
-        let served = (!request.tools.is_empty()).then(|| Served {
+        let served = (!request.tools.is_empty()).then(|| ServedTools {
             server: CUSTOM_TOOLS.to_owned(),
             names: request
                 .tools
@@ -185,7 +185,7 @@ impl BridgeRun {
 
     /// A call is a request of its own, which can overtake what the stream said before it. The stream
     /// announces it, so that its place is known.
-    fn take(&mut self, call: Call, events: &mut Vec<AgentEvent>) {
+    fn take(&mut self, call: BridgeCall, events: &mut Vec<AgentEvent>) {
         let is_known = |id: &String| self.announced.contains(id);
         if call.id.as_ref().is_some_and(is_known) {
             self.request(call, events);
@@ -200,7 +200,7 @@ impl BridgeRun {
             if self.called.contains(&id) {
                 continue;
             }
-            let same = |(_, call): &(Instant, Call)| call.id.as_ref() == Some(&id);
+            let same = |(_, call): &(Instant, BridgeCall)| call.id.as_ref() == Some(&id);
             let early = self.early.iter().position(same);
             let call = early.and_then(|place| self.early.remove(place));
             self.announced.insert(id);
@@ -210,7 +210,7 @@ impl BridgeRun {
         }
     }
 
-    fn request(&mut self, call: Call, events: &mut Vec<AgentEvent>) {
+    fn request(&mut self, call: BridgeCall, events: &mut Vec<AgentEvent>) {
         if let Some(id) = call.id {
             self.announced.remove(&id);
             self.called.insert(id);
@@ -250,7 +250,7 @@ struct NewAgent {
 }
 
 impl NewAgent {
-    fn of(request: &RunRequest, server: &Server) -> Result<Self, AgentError> {
+    fn of(request: &RunRequest, server: &BridgeProcess) -> Result<Self, AgentError> {
         let id = agent_id().map_err(|error| AgentError::Failed {
             message: format!("no random numbers: {error}"),
         })?;
@@ -326,10 +326,10 @@ fn agent_id() -> Result<String, getrandom::Error> {
 
 /// An agent that the bridge has made, and its message.
 struct Playing {
-    server: Arc<Server>,
+    server: Arc<BridgeProcess>,
     agent: NewAgent,
     request: RunRequest,
-    catalog: Arc<Catalog>,
+    catalog: Arc<BridgeModels>,
     heard: mpsc::UnboundedSender<Heard>,
 }
 

@@ -22,7 +22,7 @@ use tokio_util::{
 
 use super::{
     callback::Callback,
-    connect::{Client, RpcError},
+    connect::{ConnectClient, RpcError},
     failure,
     home::Home,
 };
@@ -56,7 +56,7 @@ const PROTOCOL: &str = "sdk.v1";
 
 /// How a bridge is started.
 #[derive(Debug, Clone)]
-pub(super) struct Launch {
+pub(super) struct BridgeLaunch {
     /// The program; absolute.
     pub program: PathBuf,
     /// Its environment, without the API key: that goes with each request.
@@ -67,7 +67,7 @@ pub(super) struct Launch {
     pub ready: Duration,
 }
 
-impl Launch {
+impl BridgeLaunch {
     pub fn new(program: PathBuf, env: Vec<(OsString, OsString)>, root: PathBuf) -> Self {
         Self {
             program,
@@ -106,7 +106,7 @@ impl Launch {
 /// The line's object.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Ready {
+struct ReadyLine {
     schema_version: u64,
     transport: String,
     protocol: String,
@@ -119,9 +119,9 @@ struct Ready {
 
 /// A running bridge. Dropping it ends its process group, in the background.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct BridgeProcess {
     /// To call it.
-    pub client: Client,
+    pub client: ConnectClient,
     /// What it said of itself.
     pub about: About,
     /// An empty directory for requests without a workspace.
@@ -157,14 +157,14 @@ struct Version {
     protocol_version: String,
 }
 
-impl Server {
+impl BridgeProcess {
     /// Starts the bridge, waits until it is ready, and tells it where to call tools. The tasks that
     /// look after it run on the tracker.
     ///
     /// # Errors
     /// [`AgentError::Spawn`], or [`AgentError::Failed`] with the end of its stderr.
     pub async fn start(
-        launch: &Launch,
+        launch: &BridgeLaunch,
         callback: &Callback,
         tracker: &TaskTracker,
     ) -> Result<Self, AgentError> {
@@ -304,8 +304,8 @@ fn tap() -> (StderrTap, oneshot::Receiver<String>) {
 }
 
 /// Where the bridge listens, from what follows the prefix.
-async fn endpoint(line: &str) -> Result<(Client, Option<u32>), String> {
-    let ready: Ready = serde_json::from_str(line)
+async fn endpoint(line: &str) -> Result<(ConnectClient, Option<u32>), String> {
+    let ready: ReadyLine = serde_json::from_str(line)
         .map_err(|error| format!("the bridge's ready line cannot be read: {error}"))?;
     if (ready.schema_version, &*ready.transport, &*ready.protocol) != (1, "tcp", "connect") {
         return Err(format!(
@@ -325,7 +325,7 @@ async fn endpoint(line: &str) -> Result<(Client, Option<u32>), String> {
     };
     let token = read_token(&ready.auth_token_file).await;
     let token = token.map_err(|error| format!("the bridge's token cannot be read: {error}"))?;
-    let client = Client::new(SocketAddr::new(address, ready.port), token.trim());
+    let client = ConnectClient::new(SocketAddr::new(address, ready.port), token.trim());
     Ok((
         client.ok_or("the bridge's token cannot be sent")?,
         ready.pid,

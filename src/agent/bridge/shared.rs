@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     callback::Callback,
-    calls::Calls,
-    server::{About, Launch, Server},
+    calls::BridgeCalls,
+    server::{About, BridgeLaunch, BridgeProcess},
 };
 use crate::agent::AgentError;
 
@@ -27,22 +27,22 @@ const PROVEN: Duration = Duration::from_secs(10);
 
 /// Starts the process when it is needed.
 #[derive(Debug)]
-pub(super) struct Shared {
-    launch: Launch,
+pub(super) struct SharedBridge {
+    launch: BridgeLaunch,
     tracker: TaskTracker,
-    state: Mutex<State>,
+    state: Mutex<BridgeState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BridgeState {
     callback: Option<Callback>,
-    server: Option<Arc<Server>>,
+    server: Option<Arc<BridgeProcess>>,
     started: Option<Instant>,
     back_off: BackOff,
 }
 
-impl Shared {
-    pub fn new(launch: Launch, tracker: TaskTracker) -> Self {
+impl SharedBridge {
+    pub fn new(launch: BridgeLaunch, tracker: TaskTracker) -> Self {
         Self {
             launch,
             tracker,
@@ -54,7 +54,7 @@ impl Shared {
     ///
     /// # Errors
     /// Why it does not start; while it is not to be tried again, the last reason.
-    pub async fn server(&self, calls: &Calls) -> Result<Arc<Server>, AgentError> {
+    pub async fn server(&self, calls: &BridgeCalls) -> Result<Arc<BridgeProcess>, AgentError> {
         let mut state = self.state.lock().await;
         if let Some(server) = &state.server {
             if !server.is_gone() {
@@ -80,7 +80,7 @@ impl Shared {
                 message: String::new(),
             });
         };
-        match Server::start(&self.launch, callback, &self.tracker).await {
+        match BridgeProcess::start(&self.launch, callback, &self.tracker).await {
             Ok(server) => {
                 let server = Arc::new(server);
                 state.server = Some(Arc::clone(&server));
@@ -103,7 +103,7 @@ impl Shared {
 
     /// Lets go of the process: it ends once no run holds it.
     pub async fn close(&self) {
-        *self.state.lock().await = State::default();
+        *self.state.lock().await = BridgeState::default();
     }
 }
 

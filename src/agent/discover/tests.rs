@@ -116,7 +116,7 @@ async fn missing_says_where_it_would_be() {
     }
 }
 
-async fn query(script: &str, limit: Duration) -> Result<crate::agent::Reply, AgentError> {
+async fn query(script: &str, limit: Duration) -> Result<crate::agent::ProgramReply, AgentError> {
     let root = install(&[("agent", script)]);
     let program = Program::at(root.path().join("agent"));
     let env = [

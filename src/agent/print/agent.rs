@@ -33,11 +33,11 @@ const VERSION: Duration = Duration::from_secs(5);
 /// A found program. Clones share everything.
 #[derive(Debug, Clone)]
 pub(in crate::agent) struct PrintAgent {
-    shared: Arc<Shared>,
+    shared: Arc<PrintShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct PrintShared {
     program: Program,
     env: Vec<(OsString, OsString)>,
     fence: Fence,
@@ -83,7 +83,7 @@ impl PrintAgent {
         };
         let carrier = Carrier::open(setup.carriers.clone(), &program.path);
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(PrintShared {
                 endpoint,
                 listed_within: setup.serve_tools.unwrap_or_default().listed_within,
                 carrier,
@@ -114,7 +114,7 @@ impl PrintAgent {
     /// Asks the program whether it can load a server of tools.
     pub(in crate::agent) async fn learn_serving(&self) {
         if self.shared.endpoint.is_some() {
-            let Shared { program, env, .. } = &*self.shared;
+            let PrintShared { program, env, .. } = &*self.shared;
             let reply = program
                 .query(&["--help"], env, Path::new("/"), STATUS)
                 .await;
@@ -215,7 +215,7 @@ impl PrintAgent {
     /// What the program says instead of a version of Cursor's, such as `ls (GNU coreutils) 9.1`: then
     /// it is another program. `None` also if it says nothing.
     pub async fn foreign_version(&self) -> Option<String> {
-        let Shared { program, env, .. } = &*self.shared;
+        let PrintShared { program, env, .. } = &*self.shared;
         let reply = program.query(&["--version"], env, Path::new("/"), VERSION);
         let line = reply.await.ok()?.first_line()?;
         // Cursor's are dates (FACTS 1.1).

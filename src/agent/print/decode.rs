@@ -2,7 +2,7 @@
 
 use serde_json::{Deserializer, Value};
 
-use super::{lenient, wire::Line};
+use super::{lenient, wire::StreamLine};
 use crate::agent::{AgentEvent, NativeCall};
 
 /// How the echo of the prompt begins. It carries nothing and may be megabytes, so it is known by
@@ -26,7 +26,7 @@ pub fn decode(line: &[u8], events: &mut Vec<AgentEvent>) -> Option<String> {
     // A derived struct would also be read from an array.
     let strict = line
         .starts_with(b"{")
-        .then(|| serde_json::from_slice::<Line<'_>>(line));
+        .then(|| serde_json::from_slice::<StreamLine<'_>>(line));
     if let Some(event) = strict.and_then(Result::ok).and_then(frequent) {
         events.push(event);
         return None;
@@ -35,7 +35,7 @@ pub fn decode(line: &[u8], events: &mut Vec<AgentEvent>) -> Option<String> {
 }
 
 /// The event of a line whose shape `wire` knows; `None` for the two rare ones that it does not.
-pub(super) fn frequent(line: Line<'_>) -> Option<AgentEvent> {
+pub(super) fn frequent(line: StreamLine<'_>) -> Option<AgentEvent> {
     Some(match (line.kind.0.as_ref(), line.subtype.0.as_ref()) {
         ("system", "init") | ("result", _) => return None,
         ("thinking", "delta") => AgentEvent::Thinking(line.text.0.into_owned()),

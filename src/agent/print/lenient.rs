@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     decode::frequent,
-    wire::{BESIDE_OUTCOME, Content, Line, Message, Text, Tool},
+    wire::{BESIDE_OUTCOME, StreamLine, Text, TextContent, WireMessage, WireTool},
 };
 use crate::agent::{AgentEvent, NativeOutcome, RunResult, RunUsage, Session};
 
@@ -27,7 +27,7 @@ pub(super) fn event(mut object: Object) -> AgentEvent {
 }
 
 /// The object in the terms of `wire`, so that its meaning is decided in one place.
-fn line(kind: String, subtype: String, mut object: Object) -> Line<'static> {
+fn line(kind: String, subtype: String, mut object: Object) -> StreamLine<'static> {
     let message = object.remove("message").unwrap_or_default();
     let content = match message {
         Value::Object(mut message) => message.remove("content").unwrap_or_default(),
@@ -37,12 +37,12 @@ fn line(kind: String, subtype: String, mut object: Object) -> Line<'static> {
     let call_id = string(&mut object, "call_id")
         .or_else(|| tool_call_id(tool_call.as_ref()?))
         .unwrap_or_default();
-    Line {
+    StreamLine {
         kind: owned(kind),
         subtype: owned(subtype),
         text: owned(object.remove("text").map(joined).unwrap_or_default()),
-        message: Message {
-            content: Content(Cow::Owned(joined(content))),
+        message: WireMessage {
+            content: TextContent(Cow::Owned(joined(content))),
         },
         timestamp_ms: object
             .get("timestamp_ms")
@@ -87,8 +87,8 @@ fn tool_call_id(tool_call: &Value) -> Option<String> {
 }
 
 /// All the shapes of `tool_call` (SCHEMA 3). One that says nothing is of kind `unknown`.
-fn tool(value: Value) -> Tool {
-    let mut tool = Tool {
+fn tool(value: Value) -> WireTool {
+    let mut tool = WireTool {
         kind: "unknown".to_owned(),
         args: None,
         outcome: None,

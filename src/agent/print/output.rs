@@ -19,7 +19,7 @@ use crate::{
 
 /// A running child and its output. Dropping it ends its whole process group, in the background.
 #[derive(Debug)]
-pub struct Output {
+pub struct ChildOutput {
     process: Process,
     frames: Frames,
     /// The lines on stdout that are not JSON.
@@ -28,7 +28,7 @@ pub struct Output {
     tap: Option<Tap>,
 }
 
-impl Output {
+impl ChildOutput {
     /// Starts the agent and hands it the prompt. The tasks that end and reap it run on `tracker`.
     ///
     /// # Errors

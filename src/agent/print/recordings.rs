@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use super::{decode, decode::frequent, lenient, wire::Line};
+use super::{decode, decode::frequent, lenient, wire::StreamLine};
 use crate::agent::AgentEvent;
 
 fn json_lines(directory: &Path) -> Vec<String> {
@@ -81,7 +81,7 @@ fn every_line_means_what_it_says() {
 
         // The frequent lines take the fast path, and both paths agree.
         if !matches!(value["type"].as_str(), Some("result")) && !line.contains(r#""function""#) {
-            let strict: Line<'_> = serde_json::from_str(&line).unwrap();
+            let strict: StreamLine<'_> = serde_json::from_str(&line).unwrap();
             assert!(
                 frequent(strict).is_none_or(|strict| strict == *event),
                 "{line}"

@@ -7,15 +7,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     PrintAgent, args, files,
-    output::Output,
-    served::{self, ServedTools},
+    output::ChildOutput,
+    served::{self, ServedRun},
 };
 use crate::{
     agent::{AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused},
     sandbox::{
         fence::{
             Enclosure,
-            changes::{Change, Content, Limits, Node},
+            changes::{Change, Content, Node, ReadLimits},
             launcher::{self, Line},
         },
         slot::Slot,
@@ -31,7 +31,7 @@ pub struct PrintRun {
     command: Command,
     enclosure: Enclosure,
     /// The client's tools, if the child calls them as its own.
-    served: Option<ServedTools>,
+    served: Option<ServedRun>,
     /// Events that are not delivered before it is known that the child takes the tools.
     held: Vec<AgentEvent>,
     /// Taken when it is dropped.
@@ -50,7 +50,7 @@ struct Command {
 
 #[derive(Debug)]
 struct Inside {
-    output: Output,
+    output: ChildOutput,
     slot: Slot,
 }
 
@@ -64,11 +64,11 @@ impl PrintRun {
         let files = files::write(request.files, &slot.dirs().tmp()).await?;
         let own = slot.dirs().workspace();
         let endpoint = agent.endpoint().filter(|_| !request.tools.is_empty());
-        let mut served = endpoint.map(|endpoint| ServedTools::new(endpoint.offer(&request.tools)));
+        let mut served = endpoint.map(|endpoint| ServedRun::new(endpoint.offer(&request.tools)));
         let site = Site {
             workspace: request.workspace.unwrap_or_else(|| own.clone()),
             files,
-            served: served.as_ref().map(ServedTools::names),
+            served: served.as_ref().map(ServedRun::names),
         };
         let command = Command {
             model: request.model,
@@ -219,7 +219,7 @@ impl PrintRun {
     }
 
     pub(in crate::agent) fn expects_calls(&self) -> bool {
-        self.served.as_ref().is_some_and(ServedTools::expects_calls)
+        self.served.as_ref().is_some_and(ServedRun::expects_calls)
     }
 
     pub(in crate::agent) fn has_view(&self) -> bool {
@@ -231,7 +231,7 @@ impl PrintRun {
     }
 
     pub(in crate::agent) async fn changes(&self) -> Vec<ViewChange> {
-        match self.enclosure.changes(Limits::default()).await {
+        match self.enclosure.changes(ReadLimits::default()).await {
             Ok(changes) => {
                 let changes = changes.unwrap_or_default();
                 if !changes.complete {
@@ -266,7 +266,7 @@ async fn enter(
     agent: &PrintAgent,
     command: &Command,
     slot: &Slot,
-) -> Result<(Output, Enclosure), AgentError> {
+) -> Result<(ChildOutput, Enclosure), AgentError> {
     let fence = agent.fencing();
     let (dirs, workspace) = (slot.dirs(), &command.workspace);
     let enclosure = match command.served {
@@ -303,7 +303,7 @@ async fn enter(
         spec.env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
         spec.env.extend(users.cloned());
     }
-    let mut output = Output::start(&spec, Arc::clone(&command.prompt), agent.reaper())?;
+    let mut output = ChildOutput::start(&spec, Arc::clone(&command.prompt), agent.reaper())?;
     output.tap(command.tap.clone());
     Ok((output, enclosure))
 }

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    agent::{AgentEvent, CallKey, NativeCall, Served},
+    agent::{AgentEvent, CallKey, NativeCall, ServedTools},
     mcp::{Event, Offer},
     sandbox::slot::Rules,
     turn::{Attachment, ToolResult},
@@ -36,7 +36,7 @@ pub(super) const RULES: Rules = Rules {
 
 /// The tools of one child.
 #[derive(Debug)]
-pub(super) struct ServedTools {
+pub(super) struct ServedRun {
     offer: Offer,
     listed: bool,
     /// When the child must have asked for them.
@@ -49,7 +49,7 @@ pub(super) struct ServedTools {
     places: Option<(String, String)>,
 }
 
-impl ServedTools {
+impl ServedRun {
     pub fn new(offer: Offer) -> Self {
         Self {
             offer,
@@ -71,9 +71,9 @@ impl ServedTools {
     }
 
     /// How the child sees them.
-    pub fn names(&self) -> Served {
+    pub fn names(&self) -> ServedTools {
         let names = self.offer.names();
-        Served {
+        ServedTools {
             server: self.offer.server_name().to_owned(),
             names: names
                 .map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned()))

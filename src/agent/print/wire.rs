@@ -19,7 +19,7 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// Any line; the fields are those of `assistant`, `thinking` and `tool_call`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Line<'a> {
+pub(super) struct StreamLine<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Text<'a>,
     #[serde(borrow, default)]
@@ -27,7 +27,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow, default)]
     pub text: Text<'a>,
     #[serde(borrow, default)]
-    pub message: Message<'a>,
+    pub message: WireMessage<'a>,
     /// Only its presence counts.
     #[serde(default)]
     pub timestamp_ms: Option<IgnoredAny>,
@@ -36,42 +36,45 @@ pub(super) struct Line<'a> {
     #[serde(borrow, default)]
     pub call_id: Option<Text<'a>>,
     #[serde(default)]
-    pub tool_call: Option<Tool>,
+    pub tool_call: Option<WireTool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Message<'a> {
+pub(super) struct WireMessage<'a> {
     #[serde(borrow, default)]
-    pub content: Content<'a>,
+    pub content: TextContent<'a>,
 }
 
 /// The joined texts of a content array.
 #[derive(Debug, Default)]
-pub(super) struct Content<'a>(pub Cow<'a, str>);
+pub(super) struct TextContent<'a>(pub Cow<'a, str>);
 
 #[derive(Deserialize)]
-struct Part<'a> {
+struct WirePart<'a> {
     #[serde(borrow, default)]
     text: Text<'a>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for TextContent<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Parts;
         impl<'de> Visitor<'de> for Parts {
-            type Value = Content<'de>;
+            type Value = TextContent<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("content parts")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content<'de>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut parts: A,
+            ) -> Result<TextContent<'de>, A::Error> {
                 let mut joined = Cow::Borrowed("");
-                while let Some(part) = parts.next_element::<Part<'de>>()? {
+                while let Some(part) = parts.next_element::<WirePart<'de>>()? {
                     // Appending to an empty `Cow` keeps the borrow.
                     joined += part.text.0;
                 }
-                Ok(Content(joined))
+                Ok(TextContent(joined))
             }
         }
         deserializer.deserialize_seq(Parts)
@@ -80,7 +83,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
 
 /// The value of `tool_call`, of which the first key that ends in `ToolCall` counts.
 #[derive(Debug)]
-pub(super) struct Tool {
+pub(super) struct WireTool {
     pub kind: String,
     pub args: Option<Map<String, Value>>,
     pub outcome: Option<NativeOutcome>,
@@ -91,26 +94,26 @@ struct ToolBody {
     #[serde(default)]
     args: Option<Map<String, Value>>,
     #[serde(default)]
-    result: Option<Outcome>,
+    result: Option<WireOutcome>,
 }
 
-impl<'de> Deserialize<'de> for Tool {
+impl<'de> Deserialize<'de> for WireTool {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Kinds;
         impl<'de> Visitor<'de> for Kinds {
-            type Value = Tool;
+            type Value = WireTool;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a tool call")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tool, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireTool, A::Error> {
                 let mut tool = None;
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     match key.0.strip_suffix("ToolCall") {
                         Some(kind) if tool.is_none() => {
                             let body: ToolBody = map.next_value()?;
-                            tool = Some(Tool {
+                            tool = Some(WireTool {
                                 kind: kind.to_owned(),
                                 args: body.args,
                                 outcome: body.result.map(|outcome| outcome.0),
@@ -137,19 +140,19 @@ pub(super) const BESIDE_OUTCOME: [&str; 5] = [
     "planUri",
 ];
 
-struct Outcome(NativeOutcome);
+struct WireOutcome(NativeOutcome);
 
-impl<'de> Deserialize<'de> for Outcome {
+impl<'de> Deserialize<'de> for WireOutcome {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Arms;
         impl<'de> Visitor<'de> for Arms {
-            type Value = Outcome;
+            type Value = WireOutcome;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a tool's result")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Outcome, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireOutcome, A::Error> {
                 let mut outcome = None;
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     let body: &RawValue = map.next_value()?;
@@ -157,7 +160,7 @@ impl<'de> Deserialize<'de> for Outcome {
                         && body.get().starts_with('{')
                         && !BESIDE_OUTCOME.contains(&key.0.as_ref())
                     {
-                        outcome = Some(Outcome(NativeOutcome {
+                        outcome = Some(WireOutcome(NativeOutcome {
                             name: key.0.into_owned(),
                             body: body.to_owned().into(),
                         }));

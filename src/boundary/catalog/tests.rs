@@ -17,7 +17,7 @@ fn exact_then_folded_then_alias() {
     let text = json!({"path": {"type": "string"}});
     let tools = ["view_file", "READ", "read"].map(|name| tool(name, "", text.clone(), &["path"]));
     for drop in 0..3 {
-        let catalog = Catalog::new(&turn(tools[..3 - drop].to_vec()), Path::new(WORKSPACE));
+        let catalog = ToolCatalog::new(&turn(tools[..3 - drop].to_vec()), Path::new(WORKSPACE));
         let tool = catalog.make(&asked("read", json!({"path": "a"}))).unwrap();
         assert_eq!(tool.name, ["read", "READ", "view_file"][drop]);
     }
@@ -28,7 +28,7 @@ fn of_several_candidates_the_one_whose_schema_fits() {
     let text = json!({"type": "string"});
     let by_name = tool("search_files", "", json!({"pattern": text}), &["pattern"]);
     let by_content = tool("rg", "", json!({"regex": text, "path": text}), &["regex"]);
-    let catalog = Catalog::new(&turn(vec![by_name, by_content]), Path::new(WORKSPACE));
+    let catalog = ToolCatalog::new(&turn(vec![by_name, by_content]), Path::new(WORKSPACE));
     let grep = Intent {
         native: true,
         ..asked("grep", json!({"pattern": "x", "path": "src"}))

@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 
 use super::replace::{Replacement, replacements};
 use super::{FileChange, patch};
-use crate::boundary::catalog::{Catalog, ClientCall};
+use crate::boundary::catalog::{ClientCall, ToolCatalog};
 use crate::boundary::native::Intent;
 
 /// Several edits of one file are several calls, up to this number.
 const MAX_EDITS: usize = 8;
 
 /// How one change is made.
-enum Form {
+enum ChangeForm {
     Calls(Vec<ClientCall>),
     /// As a section of the batch's patch.
     Patch,
@@ -20,7 +20,7 @@ enum Form {
 /// The calls that make these changes, in order. A change that no offered tool can make yields
 /// none. With `single`, each change is one call, for clients that take one at a time.
 pub(in crate::boundary) fn calls(
-    catalog: &Catalog,
+    catalog: &ToolCatalog,
     changes: &[FileChange],
     single: bool,
 ) -> Vec<ClientCall> {
@@ -29,8 +29,8 @@ pub(in crate::boundary) fn calls(
     let mut place = 0;
     for change in changes {
         match form(catalog, change, single) {
-            Some(Form::Calls(made)) => calls.extend(made),
-            Some(Form::Patch) => {
+            Some(ChangeForm::Calls(made)) => calls.extend(made),
+            Some(ChangeForm::Patch) => {
                 if patched.is_empty() {
                     place = calls.len();
                 }
@@ -46,8 +46,8 @@ pub(in crate::boundary) fn calls(
 }
 
 /// The most telling form that is exact, else the nearest.
-fn form(catalog: &Catalog, change: &FileChange, single: bool) -> Option<Form> {
-    let patches = || patch_call(catalog, &[change]).map(|_| Form::Patch);
+fn form(catalog: &ToolCatalog, change: &FileChange, single: bool) -> Option<ChangeForm> {
+    let patches = || patch_call(catalog, &[change]).map(|_| ChangeForm::Patch);
     let Some(after) = &change.after else {
         return one(catalog, "delete", json!({ "path": change.path }))
             .or_else(patches)
@@ -81,7 +81,7 @@ fn form(catalog: &Catalog, change: &FileChange, single: bool) -> Option<Form> {
             let long = *size > 2 * after.len() + 200;
             write().is_none() || (!mixes_endings(before, after) && !long)
         })
-        .map(|(made, _)| Form::Calls(made))
+        .map(|(made, _)| ChangeForm::Calls(made))
         .or_else(|| exact.then(patches).flatten())
         .or_else(write)
         .or_else(patches)
@@ -89,7 +89,7 @@ fn form(catalog: &Catalog, change: &FileChange, single: bool) -> Option<Form> {
 
 /// The change as edits, with the length of their texts.
 fn edits(
-    catalog: &Catalog,
+    catalog: &ToolCatalog,
     change: &FileChange,
     before: &str,
     after: &str,
@@ -120,7 +120,7 @@ fn edits(
     Some((made?, size(&some)))
 }
 
-fn patch_call(catalog: &Catalog, changes: &[&FileChange]) -> Option<ClientCall> {
+fn patch_call(catalog: &ToolCatalog, changes: &[&FileChange]) -> Option<ClientCall> {
     if changes.is_empty() {
         return None;
     }
@@ -140,12 +140,12 @@ fn patch_call(catalog: &Catalog, changes: &[&FileChange]) -> Option<ClientCall> 
     )
 }
 
-fn one(catalog: &Catalog, family: &str, args: Value) -> Option<Form> {
-    make(catalog, family, args).map(|made| Form::Calls(vec![made]))
+fn one(catalog: &ToolCatalog, family: &str, args: Value) -> Option<ChangeForm> {
+    make(catalog, family, args).map(|made| ChangeForm::Calls(vec![made]))
 }
 
 /// A valid call of the client's tool of a family.
-fn make(catalog: &Catalog, family: &str, args: Value) -> Option<ClientCall> {
+fn make(catalog: &ToolCatalog, family: &str, args: Value) -> Option<ClientCall> {
     let args: Map<String, Value> = args.as_object().cloned()?;
     let asked = Intent {
         names: vec![family.to_owned()],

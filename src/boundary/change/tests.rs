@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::agent::NativeOutcome;
-use crate::boundary::catalog::{Catalog, ClientCall};
+use crate::boundary::catalog::{ClientCall, ToolCatalog};
 use crate::boundary::testing::{WORKSPACE, map, native, opencode, opencode_gpt, tool, turn};
 use crate::turn::ToolSpec;
 
-fn catalog(tools: Vec<ToolSpec>) -> Catalog {
-    Catalog::new(&turn(tools), std::path::Path::new(WORKSPACE))
+fn catalog(tools: Vec<ToolSpec>) -> ToolCatalog {
+    ToolCatalog::new(&turn(tools), std::path::Path::new(WORKSPACE))
 }
 
 fn only(names: &[&str]) -> Vec<ToolSpec> {

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::boundary::alias::fold;
-use crate::boundary::catalog::Tool;
+use crate::boundary::catalog::ClientTool;
 use crate::boundary::native::Intent;
 use crate::boundary::schema::Schema;
 
 /// One argument of a family of tools.
-pub(super) struct Field {
+pub(super) struct Argument {
     /// Its canonical name, used by the family's code.
     pub name: &'static str,
     /// All folded names that it has, the most telling first.
@@ -31,8 +31,8 @@ pub(super) enum Unit {
 }
 
 /// A plain field.
-pub(super) const fn field(name: &'static str, names: &'static [&'static str]) -> Field {
-    Field {
+pub(super) const fn field(name: &'static str, names: &'static [&'static str]) -> Argument {
+    Argument {
         name,
         names,
         unit: Unit::Plain,
@@ -40,8 +40,8 @@ pub(super) const fn field(name: &'static str, names: &'static [&'static str]) ->
 }
 
 /// A field that holds a path.
-pub(super) const fn path(name: &'static str, names: &'static [&'static str]) -> Field {
-    Field {
+pub(super) const fn path(name: &'static str, names: &'static [&'static str]) -> Argument {
+    Argument {
         name,
         names,
         unit: Unit::Path,
@@ -49,8 +49,8 @@ pub(super) const fn path(name: &'static str, names: &'static [&'static str]) -> 
 }
 
 /// A field that holds a duration, in milliseconds where the agent gives it.
-pub(super) const fn millis(name: &'static str, names: &'static [&'static str]) -> Field {
-    Field {
+pub(super) const fn millis(name: &'static str, names: &'static [&'static str]) -> Argument {
+    Argument {
         name,
         names,
         unit: Unit::Millis,
@@ -78,17 +78,17 @@ pub(super) struct ArgumentMap<'a> {
     others: Map<String, Value>,
     /// Whether the values are Cursor's, in Cursor's units.
     pub native: bool,
-    pub tool: &'a Tool,
+    pub tool: &'a ClientTool,
     pub workspace: &'a Path,
-    fields: &'static [Field],
+    fields: &'static [Argument],
 }
 
 impl<'a> ArgumentMap<'a> {
     pub(super) fn new(
         asked: &Intent,
-        tool: &'a Tool,
+        tool: &'a ClientTool,
         workspace: &'a Path,
-        fields: &'static [Field],
+        fields: &'static [Argument],
     ) -> Self {
         let mut given = Self {
             values: Map::new(),
@@ -149,7 +149,7 @@ impl<'a> ArgumentMap<'a> {
     pub(super) fn list_in(
         &self,
         node: &'a Value,
-        fields: &[Field],
+        fields: &[Argument],
         field: &str,
     ) -> Option<(&'a str, &'a Value)> {
         let names = fields.iter().find(|f| f.name == field)?.names;
@@ -251,7 +251,7 @@ impl<'a> ArgumentMap<'a> {
         };
         let folded = fold(property);
         let derived = || {
-            let known = |field: &&Field| field.names.contains(&folded.as_str());
+            let known = |field: &&Argument| field.names.contains(&folded.as_str());
             complete(self, self.fields.iter().find(known)?.name)
         };
         // Strict schemas demand every property and let null stand for "not given".

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{ArgumentMap, Field, property_of};
+use super::fields::{Argument, ArgumentMap, property_of};
 use crate::boundary::alias::fold;
 
 /// Brings the items of a list field under the names that the client's items have. `prepare` sees
@@ -10,7 +10,7 @@ use crate::boundary::alias::fold;
 pub(super) fn items(
     given: &mut ArgumentMap,
     field: &str,
-    fields: &[Field],
+    fields: &[Argument],
     mut prepare: impl FnMut(&mut Map<String, Value>) -> bool,
 ) {
     let Some(node) = given.item(field) else {
@@ -45,7 +45,7 @@ pub(super) fn items(
 }
 
 /// An object's members under their canonical names; what is no field is left out.
-pub(super) fn canonical(object: &Map<String, Value>, fields: &[Field]) -> Map<String, Value> {
+pub(super) fn canonical(object: &Map<String, Value>, fields: &[Argument]) -> Map<String, Value> {
     let mut map = Map::new();
     for field in fields {
         let value = field.names.iter().find_map(|name| {
@@ -65,10 +65,10 @@ pub(super) fn canonical(object: &Map<String, Value>, fields: &[Field]) -> Map<St
 pub(super) fn placed(
     values: &Map<String, Value>,
     node: &Value,
-    fields: &[Field],
+    fields: &[Argument],
 ) -> Option<Map<String, Value>> {
     node.get("properties")?;
-    let place = |field: &Field| {
+    let place = |field: &Argument| {
         let value = values.get(field.name)?;
         Some((property_of(node, field.names)?.to_owned(), value.clone()))
     };

@@ -30,9 +30,9 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::alias::{families, fold};
-use super::catalog::Tool;
+use super::catalog::ClientTool;
 use super::native::Intent;
-use fields::{ArgumentMap, Field};
+use fields::{Argument, ArgumentMap};
 
 /// How the tools of one family take their arguments.
 struct Compat {
@@ -41,7 +41,7 @@ struct Compat {
     /// The argument without which a call means nothing.
     essential: &'static str,
     /// The arguments, and the folded names under which agents and clients know them.
-    fields: &'static [Field],
+    fields: &'static [Argument],
     /// Puts the arguments, under their canonical names, into the form that the tool takes.
     prepare: fn(&mut ArgumentMap),
     /// Makes up the value of a demanded field that was not given, if it can be derived.
@@ -110,7 +110,7 @@ impl Arguments {
 }
 
 /// Maps a call's arguments onto the tool's schema.
-pub(super) fn arguments(asked: &Intent, tool: &Tool, workspace: &Path) -> Arguments {
+pub(super) fn arguments(asked: &Intent, tool: &ClientTool, workspace: &Path) -> Arguments {
     if !asked.native && tool.schema.problems(&asked.args).is_empty() {
         return Arguments {
             placed: asked.args.len(),
@@ -136,7 +136,7 @@ pub(super) fn arguments(asked: &Intent, tool: &Tool, workspace: &Path) -> Argume
 }
 
 /// The family that the call and the tool have in common, else the tool's own.
-fn compat_for(asked: &Intent, tool: &Tool) -> &'static Compat {
+fn compat_for(asked: &Intent, tool: &ClientTool) -> &'static Compat {
     let find = |family: &str| TOOLS.iter().find(|compat| compat.family == family);
     asked
         .names

@@ -43,7 +43,7 @@ pub(super) const IMAGE: Compat = names(
 
 pub(super) const MKDIR: Compat = names("mkdir", &[path("path", DIRECTORY_NAMES)]);
 
-const fn names(family: &'static str, fields: &'static [super::fields::Field]) -> Compat {
+const fn names(family: &'static str, fields: &'static [super::fields::Argument]) -> Compat {
     Compat {
         family,
         essential: fields[0].name,

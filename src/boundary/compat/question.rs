@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Compat;
-use super::fields::{ArgumentMap, Field, field};
+use super::fields::{Argument, ArgumentMap, field};
 use super::items::{canonical, items, placed};
 
 pub(super) const TOOL: Compat = Compat {
@@ -22,7 +22,7 @@ pub(super) const TOOL: Compat = Compat {
     complete: |_, field| (field == "options").then(|| json!([])),
 };
 
-const QUESTION: &[Field] = &[
+const QUESTION: &[Argument] = &[
     field("question", &["question", "prompt", "text"]),
     field("header", &["header", "title"]),
     field("options", &["options", "choices"]),
@@ -30,7 +30,7 @@ const QUESTION: &[Field] = &[
     field("id", &["id"]),
 ];
 
-const OPTION: &[Field] = &[
+const OPTION: &[Argument] = &[
     field("label", &["label", "title", "text", "name", "value"]),
     field("description", &["description", "detail", "details"]),
     field("id", &["id"]),

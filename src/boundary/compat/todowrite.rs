@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Compat;
-use super::fields::{ArgumentMap, Field, field};
+use super::fields::{Argument, ArgumentMap, field};
 use super::items::{canonical, items};
 use crate::boundary::alias::fold;
 use crate::boundary::schema::types;
@@ -25,7 +25,7 @@ pub(super) const TOOL: Compat = Compat {
     },
 };
 
-const ITEM: &[Field] = &[
+const ITEM: &[Argument] = &[
     field(
         "content",
         &[

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::agent::AgentEvent;
-use crate::boundary::Options;
+use crate::boundary::BoundaryOptions;
 use crate::boundary::testing::{Round, native, opencode, run, tool, turn, with_rounds};
 use crate::turn::{FinishReason, Message, Role, ToolResult};
 
@@ -23,7 +23,7 @@ fn conversation<'a>(rounds: impl IntoIterator<Item = Round<'a>>) -> Turn {
 /// What becomes of a native call after a conversation: the call, or the reason why not.
 fn next(turn: &Turn, kind: &str, args: Value) -> Result<String, String> {
     let event = AgentEvent::ToolStarted(native(kind, "n", args));
-    let outcome = run(turn, &Options::default(), [event]);
+    let outcome = run(turn, &BoundaryOptions::default(), [event]);
     match outcome.calls().as_slice() {
         [call] => {
             assert_eq!(outcome.end, Some(FinishReason::ToolCalls));
@@ -311,7 +311,12 @@ fn one_new_call_beside_a_repeated_one_is_progress() {
         AgentEvent::ToolStarted(native("shell", "a", json!({"command": "make"}))),
         AgentEvent::ToolStarted(native("read", "b", json!({"path": "/Makefile"}))),
     ];
-    assert_eq!(run(&turn, &Options::default(), events).calls().len(), 2);
+    assert_eq!(
+        run(&turn, &BoundaryOptions::default(), events)
+            .calls()
+            .len(),
+        2
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_file_is_missing_only_if_the_transcript_says_so() {
 #[test]
 fn a_new_file_is_written_at_once_if_the_transcript_shows_it_missing() {
     use crate::agent::AgentEvent;
-    use crate::boundary::Options;
+    use crate::boundary::BoundaryOptions;
     use crate::boundary::testing::{native, run};
     let args = json!({"path": "a.rs", "streamContent": "x\n"});
     assert_eq!(calls(opencode(), "edit", args.clone()), []);
@@ -59,7 +59,7 @@ fn a_new_file_is_written_at_once_if_the_transcript_shows_it_missing() {
     let turn = with_rounds(turn(opencode()), [round]);
     let event = AgentEvent::ToolStarted(native("edit", "e", args));
     assert_eq!(
-        run(&turn, &Options::default(), [event]).named(),
+        run(&turn, &BoundaryOptions::default(), [event]).named(),
         [(
             "write".to_owned(),
             json!({"filePath": "/home/ada/engine/a.rs", "content": "x\n"})

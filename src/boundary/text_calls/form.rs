@@ -11,7 +11,7 @@ const MAX_NAME: usize = 128;
 
 /// What a line begins with.
 pub(super) enum Opening {
-    Block(Block),
+    Block(CallBlock),
     /// It may begin a block: more text will tell.
     Maybe,
     No,
@@ -31,8 +31,8 @@ pub(super) enum Progress {
 
 /// A block whose marker is complete.
 #[derive(Debug)]
-pub(super) struct Block {
-    form: Form,
+pub(super) struct CallBlock {
+    form: CallForm,
     /// Where its content begins, in the held text.
     start: usize,
     /// How far it has been searched.
@@ -40,7 +40,7 @@ pub(super) struct Block {
 }
 
 #[derive(Debug)]
-enum Form {
+enum CallForm {
     /// A JSON value and then `close`. Only the protocol that the prompt asks for may hold
     /// arguments that don't fit: the client tells the model what is wrong.
     Json {
@@ -56,8 +56,8 @@ enum Form {
     Element { name: String },
 }
 
-impl Block {
-    fn new(form: Form, start: usize) -> Self {
+impl CallBlock {
+    fn new(form: CallForm, start: usize) -> Self {
         Self {
             form,
             start,
@@ -75,7 +75,7 @@ impl Block {
     /// Looks at what has come. `last` says that nothing follows in this answer.
     pub(super) fn advance(&mut self, held: &str, decider: &Decider, last: bool) -> Progress {
         match &mut self.form {
-            Form::Json {
+            CallForm::Json {
                 scanner,
                 close,
                 asked_for,
@@ -110,7 +110,7 @@ impl Block {
                     *asked_for,
                 )
             }
-            Form::Echo { scanner, name } => {
+            CallForm::Echo { scanner, name } => {
                 let Some(end) = scanner.end(held, &mut self.searched) else {
                     return Progress::More;
                 };
@@ -126,7 +126,7 @@ impl Block {
                 let call = json::arguments(&held[self.start..end]).map(|args| (name.clone(), args));
                 calls(call.map(|call| vec![call]), len, decider, false)
             }
-            Form::Element { name } => {
+            CallForm::Element { name } => {
                 let close = format!("</{name}>");
                 while let Some(at) = held[self.searched..].find(&close) {
                     let at = self.searched + at;
@@ -152,7 +152,7 @@ impl Block {
 
 /// The client's calls for what was written, if all of it is offered.
 fn calls(
-    list: Option<Vec<json::Call>>,
+    list: Option<Vec<json::ParsedCall>>,
     len: usize,
     decider: &Decider,
     asked_for: bool,
@@ -183,13 +183,13 @@ pub(super) fn opening(line: &str, mode: TextCalls, decider: &Decider) -> Opening
         return match content.chars().next() {
             None => Opening::Maybe,
             Some('{' | '[') => {
-                let form = Form::Json {
+                let form = CallForm::Json {
                     scanner: Scanner::default(),
                     close: "</tool_call>".to_owned(),
                     asked_for: true,
                     alone: false,
                 };
-                Opening::Block(Block::new(form, line.len() - content.len()))
+                Opening::Block(CallBlock::new(form, line.len() - content.len()))
             }
             Some(_) => Opening::No,
         };
@@ -224,12 +224,12 @@ fn element(line: &str, decider: &Decider) -> Opening {
     match content.chars().next() {
         None => Opening::Maybe,
         Some('<') => {
-            let form = Form::Element {
+            let form = CallForm::Element {
                 name: name.to_owned(),
             };
             // A lone `<invoke name="…">` is read with its own tag.
             let start = if whole { end + 1 } else { 0 };
-            Opening::Block(Block::new(form, start))
+            Opening::Block(CallBlock::new(form, start))
         }
         Some(_) => Opening::No,
     }
@@ -254,11 +254,11 @@ fn echo(line: &str, decider: &Decider) -> Opening {
     if !decider.offers(name) {
         return Opening::No;
     }
-    let form = Form::Echo {
+    let form = CallForm::Echo {
         scanner: Scanner::default(),
         name: name.to_owned(),
     };
-    Opening::Block(Block::new(form, ECHO.len() + name.len() + 1))
+    Opening::Block(CallBlock::new(form, ECHO.len() + name.len() + 1))
 }
 
 /// A fenced block, from its first line's end on: a call if its info text says so, or if it is the
@@ -274,14 +274,14 @@ pub(super) fn fenced(content: &str, info: &str, silent: bool, mark: char, len: u
     if !content.contains(':') {
         return Opening::Maybe;
     }
-    let form = Form::Json {
+    let form = CallForm::Json {
         scanner: Scanner::default(),
         close: mark.to_string().repeat(len),
         asked_for: false,
         alone: !named,
     };
     let start = content.len() - content.trim_start().len();
-    Opening::Block(Block::new(form, start))
+    Opening::Block(CallBlock::new(form, start))
 }
 
 fn is_name(name: &str) -> bool {

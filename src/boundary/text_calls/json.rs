@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// A tool's name and its arguments, as written.
-pub(super) type Call = (String, Map<String, Value>);
+pub(super) type ParsedCall = (String, Map<String, Value>);
 
 /// Finds the end of a JSON object or list in text that comes in parts.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ pub(super) fn may_be_call(text: &str) -> bool {
 }
 
 /// The calls that a JSON text stands for: one, or a list of them.
-pub(super) fn calls(text: &str) -> Option<Vec<Call>> {
+pub(super) fn calls(text: &str) -> Option<Vec<ParsedCall>> {
     match parse(text)? {
         Value::Array(items) => items.into_iter().map(call).collect(),
         one => Some(vec![call(one)?]),
@@ -75,7 +75,7 @@ pub(super) fn arguments(text: &str) -> Option<Map<String, Value>> {
     object(parse(text)?)
 }
 
-fn call(value: Value) -> Option<Call> {
+fn call(value: Value) -> Option<ParsedCall> {
     let mut map = match value {
         Value::Object(map) => map,
         _ => return None,

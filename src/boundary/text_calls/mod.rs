@@ -11,7 +11,7 @@ mod form;
 mod json;
 mod xml;
 
-use form::{Block, Opening};
+use form::{CallBlock, Opening};
 
 use super::TextCalls;
 use super::catalog::ClientCall;
@@ -40,7 +40,7 @@ pub(super) struct Recognizer {
     /// Text that is neither passed on nor understood yet.
     held: String,
     /// The block that `held` begins with, if its marker is complete.
-    block: Option<Block>,
+    block: Option<CallBlock>,
     /// Whether `held` begins at the start of a line.
     line_start: bool,
     /// The fence that we are inside of: its character and length.

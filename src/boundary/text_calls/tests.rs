@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::boundary::Options;
-use crate::boundary::catalog::Catalog;
+use crate::boundary::BoundaryOptions;
+use crate::boundary::catalog::ToolCatalog;
 use crate::boundary::history::History;
 use crate::boundary::testing::{WORKSPACE, opencode, tool, turn};
 
@@ -17,9 +17,9 @@ fn decider() -> Decider {
     ));
     let turn = turn(tools);
     Decider::new(
-        Catalog::new(&turn, std::path::Path::new(WORKSPACE)),
+        ToolCatalog::new(&turn, std::path::Path::new(WORKSPACE)),
         History::new(&turn),
-        &Options::default(),
+        &BoundaryOptions::default(),
         true,
     )
 }

@@ -6,12 +6,12 @@
 
 use serde_json::{Map, Value};
 
-use super::json::Call;
+use super::json::ParsedCall;
 
 /// What stands between a tool's tags.
 #[derive(Debug, PartialEq)]
 pub(super) enum Parsed {
-    Calls(Vec<Call>),
+    Calls(Vec<ParsedCall>),
     /// A result to show.
     Text(String),
     /// No call.

@@ -12,7 +12,7 @@ mod models;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Dialect, Parameter, Request, Sign, Stamp, Target,
+    Ask, Dialect, Parameter, PathTarget, Request, Sign, Stamp,
     parameters::{FORMAT, NO_FLAG},
     unversioned,
 };
@@ -70,7 +70,7 @@ impl Dialect for Messages {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp)
     }
 
@@ -80,7 +80,7 @@ impl Dialect for Messages {
 
     fn route(&self, path: &str, _query: &str) -> Option<Ask> {
         match unversioned(path) {
-            "/messages" => Some(Ask::Answer(Target::default())),
+            "/messages" => Some(Ask::Answer(PathTarget::default())),
             "/messages/count_tokens" => Some(Ask::Compute(count_tokens)),
             _ => None,
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{encode::GeminiReply, parts};
 use crate::{
     dialect::{
-        Request, Stamp, Streaming, Target, choices, common, content,
+        PathTarget, Request, Stamp, Streaming, choices, common, content,
         field::{self, Field},
         limits, parameters, tools,
     },
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Reads a request body. Model and form of the answer are in the path.
-pub fn request(body: &[u8], target: Target, stamp: &Stamp) -> Result<Request, TurnError> {
+pub fn request(body: &[u8], target: PathTarget, stamp: &Stamp) -> Result<Request, TurnError> {
     let value = camel(field::parse(body)?);
     let body = Field::root(&value);
     let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
@@ -204,7 +204,7 @@ mod tests {
             id: "1".to_owned(),
             created: 1,
         };
-        let target = Target {
+        let target = PathTarget {
             model: Some("models/gemini-3-pro".to_owned()),
             streaming: Some(Streaming::Events),
         };

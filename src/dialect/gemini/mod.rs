@@ -16,7 +16,7 @@ pub use parts::part;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Dialect, Parameter, Request, Sign, Stamp, Streaming, Target,
+    Ask, Dialect, Parameter, PathTarget, Request, Sign, Stamp, Streaming,
     parameters::{FORMAT, NO_FLAG},
     parameters_of, percent_decode,
 };
@@ -117,7 +117,7 @@ impl Dialect for Gemini {
                 }
                 _ => return None,
             };
-            return Some(Ask::Answer(Target {
+            return Some(Ask::Answer(PathTarget {
                 model: Some(model),
                 streaming: Some(streaming),
             }));
@@ -136,7 +136,7 @@ impl Dialect for Gemini {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, target, &stamp)
     }
 

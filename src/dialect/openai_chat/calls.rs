@@ -8,13 +8,13 @@ use crate::{
 };
 
 /// Writes the calls of one answer.
-pub struct Calls {
+pub struct CallEncoder {
     /// The request offered `functions`, so that there is one call at most, as `function_call`.
     pub legacy: bool,
     forms: Forms,
 }
 
-impl Calls {
+impl CallEncoder {
     pub fn new(legacy: bool, forms: Forms) -> Self {
         Self { legacy, forms }
     }

@@ -1,6 +1,6 @@
 //! A chat completion request as a [`Turn`].
 
-use super::{calls::Calls, encode::ChatReply};
+use super::{calls::CallEncoder, encode::ChatReply};
 use crate::{
     dialect::{
         Request, Stamp, choices, common, content,
@@ -41,7 +41,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         &turn.model,
         choices,
         common::include_usage(&body)?,
-        Calls::new(legacy_functions, forms),
+        CallEncoder::new(legacy_functions, forms),
     );
     if body.opt_bool("x_cursor")? == Some(true) {
         reply = reply.with_activity();

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::calls::Calls;
+use super::calls::CallEncoder;
 use crate::{
     dialect::{
         Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
@@ -20,7 +20,7 @@ pub struct ChatReply {
     created: u64,
     model: String,
     include_usage: bool,
-    calls: Calls,
+    calls: CallEncoder,
     choices: Vec<Choice>,
     /// What ran on the agent's side, as JSON, if the request asks for it.
     activity: Option<Vec<Value>>,
@@ -46,7 +46,7 @@ impl ChatReply {
         model: &str,
         choices: usize,
         include_usage: bool,
-        calls: Calls,
+        calls: CallEncoder,
     ) -> Self {
         let id = format!("chatcmpl-{}", stamp.id);
         let choice = |index| {
@@ -160,7 +160,7 @@ impl Choice {
         });
     }
 
-    fn call(&mut self, call: &ToolCall, calls: &Calls, out: &mut Vec<u8>) {
+    fn call(&mut self, call: &ToolCall, calls: &CallEncoder, out: &mut Vec<u8>) {
         self.begin(out);
         let members = calls.delta(call, self.tool_calls).to_string();
         self.tool_calls += 1;

@@ -8,7 +8,7 @@ mod decode;
 mod encode;
 
 use super::{
-    Dialect, Parameter, Request, Stamp, Target,
+    Dialect, Parameter, PathTarget, Request, Stamp,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::turn::TurnError;
@@ -75,7 +75,7 @@ impl Dialect for OpenAiChat {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, stamp)
     }
 }

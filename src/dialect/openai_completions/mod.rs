@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 
-use super::{Dialect, Parameter, Request, Stamp, Target, parameters::NO_FLAG};
+use super::{Dialect, Parameter, PathTarget, Request, Stamp, parameters::NO_FLAG};
 use crate::turn::TurnError;
 
 const PARAMETERS: &[Parameter] = &[
@@ -44,7 +44,7 @@ impl Dialect for Completions {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp)
     }
 }

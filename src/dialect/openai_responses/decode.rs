@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     encode::ResponsesReply,
     input,
-    response::Head,
+    response::ResponseHead,
     store::{Exchange, Keep, Store, join},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub fn request(
         },
         ..turn
     };
-    let head = Head::new(stamp, &turn.model, keep.is_some(), &body)?;
+    let head = ResponseHead::new(stamp, &turn.model, keep.is_some(), &body)?;
     let mut reply = ResponsesReply::new(head, shows_reasoning, forms, keep);
     if is_codex(&body) {
         reply = reply.for_codex();
@@ -126,7 +126,7 @@ fn instructions(body: &Field<'_>) -> Result<Option<Message>, TurnError> {
 }
 
 /// The conversation in `input`.
-fn said(body: &Field<'_>, stored: input::Stored<'_>) -> Result<Vec<Message>, TurnError> {
+fn said(body: &Field<'_>, stored: input::StoredItems<'_>) -> Result<Vec<Message>, TurnError> {
     let mut messages = Vec::new();
     let list = body.require("input")?;
     if list.value.is_string() {

@@ -13,8 +13,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    output::{self, Call, Kind},
-    response::Head,
+    output::{self, CallItem, ItemKind},
+    response::ResponseHead,
     store::Keep,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// Writes one response.
 pub struct ResponsesReply {
-    head: Head,
+    head: ResponseHead,
     shows_reasoning: bool,
     forms: Forms,
     sequence: u64,
@@ -39,7 +39,7 @@ pub struct ResponsesReply {
 
 /// The item that grows.
 struct Open {
-    kind: Kind,
+    kind: ItemKind,
     id: String,
     text: String,
     /// Everything of its delta events between the sequence number and the text.
@@ -48,7 +48,12 @@ struct Open {
 
 impl ResponsesReply {
     /// `forms` says how the calls of tools that aren't plain functions are written.
-    pub fn new(head: Head, shows_reasoning: bool, forms: Forms, keep: Option<Keep>) -> Self {
+    pub fn new(
+        head: ResponseHead,
+        shows_reasoning: bool,
+        forms: Forms,
+        keep: Option<Keep>,
+    ) -> Self {
         Self {
             for_codex: false,
             head,
@@ -110,7 +115,7 @@ impl ResponsesReply {
         self.output.push(item);
     }
 
-    fn grow(&mut self, kind: Kind, text: &str, out: &mut Vec<u8>) {
+    fn grow(&mut self, kind: ItemKind, text: &str, out: &mut Vec<u8>) {
         self.begin(out);
         if self.open.as_ref().is_none_or(|open| open.kind != kind) {
             self.close("completed", out);
@@ -130,7 +135,7 @@ impl ResponsesReply {
         }
     }
 
-    fn open(&mut self, kind: Kind, out: &mut Vec<u8>) {
+    fn open(&mut self, kind: ItemKind, out: &mut Vec<u8>) {
         let names = kind.names();
         let id = format!("{}_{}_{}", names.prefix, self.head.id, self.index());
         self.added(&kind.item(&id, "", "in_progress"), out);
@@ -140,8 +145,8 @@ impl ResponsesReply {
         });
         self.event(names.part_added, members, out);
         let logprobs = match kind {
-            Kind::Message => r#","logprobs":[]"#,
-            Kind::Reasoning => "",
+            ItemKind::Message => r#","logprobs":[]"#,
+            ItemKind::Reasoning => "",
         };
         let delta = format!(
             r#","item_id":"{id}","output_index":{},"{}":0{logprobs},"delta":"#,
@@ -164,7 +169,7 @@ impl ResponsesReply {
         let place = json!({"item_id": id, "output_index": self.index(), names.index: 0});
         let mut members = place.clone();
         members["text"] = text.as_str().into();
-        if kind == Kind::Message {
+        if kind == ItemKind::Message {
             members["logprobs"] = json!([]);
         }
         self.event(names.text_done, members, out);
@@ -190,9 +195,9 @@ impl ResponsesReply {
         self.done(call.full, out);
     }
 
-    fn item(&self, call: &ToolCall) -> Call {
+    fn item(&self, call: &ToolCall) -> CallItem {
         let id = format!("{}_{}", self.head.id, self.index());
-        Call::new(&id, call, &self.forms)
+        CallItem::new(&id, call, &self.forms)
     }
 }
 
@@ -205,7 +210,7 @@ fn write_event(kind: &str, sequence: u64, members: Value, out: &mut Vec<u8>) {
 }
 
 /// What the events of one kind of item are called.
-struct Names {
+struct EventNames {
     prefix: &'static str,
     index: &'static str,
     part_added: &'static str,
@@ -214,10 +219,10 @@ struct Names {
     part_done: &'static str,
 }
 
-impl Kind {
-    fn names(self) -> Names {
+impl ItemKind {
+    fn names(self) -> EventNames {
         match self {
-            Self::Message => Names {
+            Self::Message => EventNames {
                 prefix: "msg",
                 index: "content_index",
                 part_added: "response.content_part.added",
@@ -225,7 +230,7 @@ impl Kind {
                 text_done: "response.output_text.done",
                 part_done: "response.content_part.done",
             },
-            Self::Reasoning => Names {
+            Self::Reasoning => EventNames {
                 prefix: "rs",
                 index: "summary_index",
                 part_added: "response.reasoning_summary_part.added",
@@ -262,8 +267,10 @@ fn status(end: &TurnEnd) -> &'static str {
 impl Reply for ResponsesReply {
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
-            Delta::Text(text) => self.grow(Kind::Message, text, out),
-            Delta::Reasoning(text) if self.shows_reasoning => self.grow(Kind::Reasoning, text, out),
+            Delta::Text(text) => self.grow(ItemKind::Message, text, out),
+            Delta::Reasoning(text) if self.shows_reasoning => {
+                self.grow(ItemKind::Reasoning, text, out)
+            }
             Delta::Reasoning(_) | Delta::Activity(_) => {}
             Delta::ToolCall(call) => self.call(call, out),
         }
@@ -283,8 +290,8 @@ impl Reply for ResponsesReply {
             ..TurnEnd::finished(answer.finish_reason.clone(), answer.usage)
         };
         let kinds = [
-            (Kind::Reasoning, &answer.reasoning, self.shows_reasoning),
-            (Kind::Message, &answer.text, true),
+            (ItemKind::Reasoning, &answer.reasoning, self.shows_reasoning),
+            (ItemKind::Message, &answer.text, true),
         ];
         for (kind, text, shown) in kinds {
             if shown && !text.is_empty() {

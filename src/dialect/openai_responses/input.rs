@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Finds the item of an earlier response by its id.
-pub type Stored<'a> = &'a dyn Fn(&str) -> Option<Value>;
+pub type StoredItems<'a> = &'a dyn Fn(&str) -> Option<Value>;
 
 /// Appends one item. Calls join the assistant's message before them.
 ///
@@ -16,7 +16,7 @@ pub type Stored<'a> = &'a dyn Fn(&str) -> Option<Value>;
 /// An item that can't be passed on, or that `stored` does not find: none is dropped in silence.
 pub fn add(
     item: &Field<'_>,
-    stored: Stored<'_>,
+    stored: StoredItems<'_>,
     messages: &mut Vec<Message>,
 ) -> Result<(), TurnError> {
     // The type of a reference may be left out.

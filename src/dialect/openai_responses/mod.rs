@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Dialect, Parameter, Request, Sign, Stamp, Target,
+    Dialect, Parameter, PathTarget, Request, Sign, Stamp,
     parameters::{FORMAT, NO_FLAG},
 };
 use crate::{models::Listing, turn::TurnError};
@@ -103,7 +103,7 @@ impl Dialect for Responses {
         PARAMETERS
     }
 
-    fn decode(&self, body: &[u8], _target: Target, stamp: Stamp) -> Result<Request, TurnError> {
+    fn decode(&self, body: &[u8], _target: PathTarget, stamp: Stamp) -> Result<Request, TurnError> {
         decode::request(body, &stamp, self.store.as_ref())
     }
 

@@ -9,7 +9,7 @@ use crate::{
 
 /// The kinds of items that grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ItemKind {
     Message,
     Reasoning,
 }
@@ -45,7 +45,7 @@ pub fn summary_part(text: &str) -> Value {
 }
 
 /// A call as it begins and as it is, with the names of the events that tell its input.
-pub struct Call {
+pub struct CallItem {
     pub empty: Value,
     pub full: Value,
     /// `response.<this>.delta` and `.done`.
@@ -55,7 +55,7 @@ pub struct Call {
     pub input: String,
 }
 
-impl Call {
+impl CallItem {
     pub fn new(id: &str, call: &ToolCall, forms: &Forms) -> Self {
         let form = forms.get(&call.name);
         let is_text = form.is_some_and(|form| form.is_text);

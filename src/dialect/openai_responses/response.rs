@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// What a response says of itself before there is any answer.
-pub struct Head {
+pub struct ResponseHead {
     /// Unique; the ids of items are made from it.
     pub id: String,
     created: u64,
@@ -32,7 +32,7 @@ const ECHOED: &[(&str, &str)] = &[
     ("tools", "[]"),
 ];
 
-impl Head {
+impl ResponseHead {
     /// # Errors
     /// None in practice: the body is known to be an object.
     pub fn new(

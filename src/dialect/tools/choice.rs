@@ -7,7 +7,7 @@ use crate::{
 
 /// What a request says of calling tools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choice {
+pub struct ToolCalling {
     /// Whether tools may or must be called.
     pub tool_choice: ToolChoice,
     /// Whether several may be called at once, if the request says so.
@@ -21,8 +21,8 @@ pub struct Choice {
 ///
 /// # Errors
 /// An unknown mode, or a name that is not in `tools`.
-pub fn choice(body: &Field<'_>, tools: &[ToolSpec]) -> Result<Choice, TurnError> {
-    let mut choice = Choice::default();
+pub fn choice(body: &Field<'_>, tools: &[ToolSpec]) -> Result<ToolCalling, TurnError> {
+    let mut choice = ToolCalling::default();
     if let Some(field) = body.get_any(&["tool_choice", "function_call"]) {
         read(&field, &mut choice)?;
         check(&field, &choice, tools)?;
@@ -40,7 +40,7 @@ pub fn choice(body: &Field<'_>, tools: &[ToolSpec]) -> Result<Choice, TurnError>
     Ok(choice)
 }
 
-fn read(field: &Field<'_>, choice: &mut Choice) -> Result<(), TurnError> {
+fn read(field: &Field<'_>, choice: &mut ToolCalling) -> Result<(), TurnError> {
     if field.value.is_string() {
         choice.tool_choice = mode(field, field.str()?)?;
         return Ok(());
@@ -103,7 +103,7 @@ fn mode(field: &Field<'_>, mode: &str) -> Result<ToolChoice, TurnError> {
     }
 }
 
-fn gemini(field: &Field<'_>, choice: &mut Choice) -> Result<(), TurnError> {
+fn gemini(field: &Field<'_>, choice: &mut ToolCalling) -> Result<(), TurnError> {
     let names = field
         .get_any(&["allowedFunctionNames", "allowed_function_names"])
         .map(|names| {
@@ -131,7 +131,7 @@ fn gemini(field: &Field<'_>, choice: &mut Choice) -> Result<(), TurnError> {
     Ok(())
 }
 
-fn check(field: &Field<'_>, choice: &Choice, tools: &[ToolSpec]) -> Result<(), TurnError> {
+fn check(field: &Field<'_>, choice: &ToolCalling, tools: &[ToolSpec]) -> Result<(), TurnError> {
     let named = match &choice.tool_choice {
         ToolChoice::Named(names) => names.as_slice(),
         ToolChoice::Required if tools.is_empty() => {
@@ -167,7 +167,7 @@ mod tests {
             .to_vec()
     }
 
-    fn read_choice(body: &Value) -> Result<Choice, TurnError> {
+    fn read_choice(body: &Value) -> Result<ToolCalling, TurnError> {
         choice(&Field::root(body), &offered())
     }
 

@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Context, finding::Verdict};
+use super::{Context, finding::CheckResult};
 use proxy::ProxyRoute;
 
 /// Where the CLI connects to, unless one of `ENDPOINTS` is set.
@@ -63,10 +63,10 @@ enum ConnectError {
     Timeout(String),
 }
 
-pub(super) async fn check(context: &Context) -> Verdict {
+pub(super) async fn check(context: &Context) -> CheckResult {
     let program = context.program.as_ref();
     if program.is_ok_and(|program| program.is_built_in()) {
-        return Verdict::info("not checked: the replay agent needs no network");
+        return CheckResult::info("not checked: the replay agent needs no network");
     }
     let get = |name: &str| context.env.get(name).and_then(|value| value.to_str());
     let url = ENDPOINTS
@@ -76,7 +76,7 @@ pub(super) async fn check(context: &Context) -> Verdict {
     let uri = url.parse::<Uri>().ok();
     let uri = uri.filter(|uri| uri.scheme_str() == Some("https"));
     let Some(cursor) = uri.and_then(|uri| HostPort::of(&uri, 443)) else {
-        return Verdict::info(format!("not checked: {url} is not an https:// address"));
+        return CheckResult::info(format!("not checked: {url} is not an https:// address"));
     };
     let (host, label, hint) = match proxy::route(get, &cursor) {
         ProxyRoute::Direct => (
@@ -89,15 +89,17 @@ pub(super) async fn check(context: &Context) -> Verdict {
             format!("the proxy for {cursor}, {proxy},"),
             "check the proxy's address, or unset the variable",
         ),
-        ProxyRoute::Unknown(why) => return Verdict::info(format!("not checked: {why}")),
+        ProxyRoute::Unknown(why) => return CheckResult::info(format!("not checked: {why}")),
     };
     let started = Instant::now();
     match connect(host).await {
         Ok(()) => {
             let took = started.elapsed().as_millis();
-            Verdict::ok(format!("{label} accepts connections ({took} ms)"))
+            CheckResult::ok(format!("{label} accepts connections ({took} ms)"))
         }
-        Err(error) => Verdict::problem(format!("{label} cannot be reached: {error}")).hint(hint),
+        Err(error) => {
+            CheckResult::problem(format!("{label} cannot be reached: {error}")).hint(hint)
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use tokio::time::sleep;
 use super::*;
 use crate::{
     agent::{NativeCall, RunResult, Session},
-    boundary::{FileChange, Options},
+    boundary::{BoundaryOptions, FileChange},
     engine::{
-        Counters, Limits, TurnStream,
+        AdmissionLimits, Counters, TurnStream,
         admission::Admission,
         feed::Feed,
         usage::{EstimateUsage, Estimates},
@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(600);
 /// Events, each after a silence; then silence for ever.
 struct Script(VecDeque<(Duration, AgentEvent)>);
 
-impl Source for Script {
+impl RunSource for Script {
     async fn next(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
         let Some((silence, _)) = self.0.front() else {
             return std::future::pending().await;
@@ -87,8 +87,11 @@ async fn play(
     };
     let script = Script(script.into_iter().collect());
     let turn = Turn::default();
-    let translator = Translator::new(&turn, Path::new("/"), &Options::default());
-    let permit = Admission::new(Limits::default()).admit().await.unwrap();
+    let translator = Translator::new(&turn, Path::new("/"), &BoundaryOptions::default());
+    let permit = Admission::new(AdmissionLimits::default())
+        .admit()
+        .await
+        .unwrap();
     let mut run = Run::new(script, translator, "auto", permit);
     let (estimates, counters) = (Estimates::new(EstimateUsage::Auto), Counters::default());
     let (sender, mut events) = TurnStream::channel();

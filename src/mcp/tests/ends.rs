@@ -22,7 +22,7 @@ async fn is_gone(addr: &str) -> bool {
 
 #[tokio::test]
 async fn the_end_of_an_offer_answers_held_calls_and_refuses_later_ones() {
-    let (endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let other = endpoint.offer(&[spec("bash")]);
     let held = agent.start(&call(1, "bash", json!({}))).await;
@@ -43,7 +43,7 @@ async fn the_end_of_an_offer_answers_held_calls_and_refuses_later_ones() {
 
 #[tokio::test]
 async fn closing_ends_everything() {
-    let (endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let held = agent.start(&call(1, "bash", json!({}))).await;
     called(&mut offer).await;
@@ -57,7 +57,7 @@ async fn closing_ends_everything() {
 
 #[tokio::test]
 async fn the_last_clone_or_offer_ends_the_endpoint() {
-    let (endpoint, offer) = endpoint(Limits::default()).await;
+    let (endpoint, offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     drop(endpoint.clone());
     drop(endpoint);
@@ -68,7 +68,7 @@ async fn the_last_clone_or_offer_ends_the_endpoint() {
 
 #[tokio::test]
 async fn a_runaway_agent_is_bounded() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let batch: Vec<Value> = (0..200).map(|id| call(id, "bash", json!({}))).collect();
     let mut answer = agent.start(&batch.into()).await;
@@ -94,7 +94,7 @@ async fn a_runaway_agent_is_bounded() {
 
 #[tokio::test]
 async fn ten_thousand_pieces_of_junk() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let junk: [&[u8]; 6] = [
         b"\0\0\0\0\r\n\r\n",

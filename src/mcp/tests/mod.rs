@@ -11,11 +11,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Called, Endpoint, Event, Limits, Offer};
+use super::{Called, Endpoint, Event, Offer, WaitLimits};
 use crate::turn::{ToolResult, ToolSpec};
 
 /// Limits that make the clock visible to a test.
-const QUICK: Limits = Limits {
+const QUICK: WaitLimits = WaitLimits {
     hold: Duration::from_millis(150),
     heartbeat: Duration::from_millis(40),
     request: Duration::from_millis(500),
@@ -42,7 +42,7 @@ fn result(content: &str) -> ToolResult {
     }
 }
 
-async fn endpoint(limits: Limits) -> (Endpoint, Offer) {
+async fn endpoint(limits: WaitLimits) -> (Endpoint, Offer) {
     let endpoint = Endpoint::bind_with(limits).await.unwrap();
     let offer = endpoint.offer(&[spec("bash"), spec("read")]);
     (endpoint, offer)

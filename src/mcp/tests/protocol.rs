@@ -3,7 +3,7 @@ use crate::turn::Attachment;
 
 #[tokio::test]
 async fn a_whole_conversation() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let params = json!({
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"},
@@ -49,7 +49,7 @@ async fn a_whole_conversation() {
 
 #[tokio::test]
 async fn any_version_and_no_initialize() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     for (asked, answered) in [
         (json!("2024-11-05"), "2024-11-05"),
@@ -73,7 +73,7 @@ async fn any_version_and_no_initialize() {
 
 #[tokio::test]
 async fn what_is_not_understood_is_an_error_of_json_rpc() {
-    let (_endpoint, offer) = endpoint(Limits::default()).await;
+    let (_endpoint, offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     for (body, code) in [
         (json!(3), -32600),
@@ -103,7 +103,7 @@ async fn what_is_not_understood_is_an_error_of_json_rpc() {
 
 #[tokio::test]
 async fn wrong_calls_are_errors_that_the_model_can_read() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     for (tool, arguments, words) in [
         ("write", json!({}), "bash, read"),
@@ -131,7 +131,7 @@ async fn wrong_calls_are_errors_that_the_model_can_read() {
 
 #[tokio::test]
 async fn batches_are_answered_as_the_results_come() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let batch = json!([
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
@@ -165,7 +165,7 @@ async fn batches_are_answered_as_the_results_come() {
 
 #[tokio::test]
 async fn an_agent_that_reads_no_streams_gets_json() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let builder = hyper::Request::post("/mcp")
         .header("authorization", &agent.authorization)
@@ -181,7 +181,7 @@ async fn an_agent_that_reads_no_streams_gets_json() {
 
 #[tokio::test]
 async fn files_of_a_result_are_content() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let file = |extension, bytes: &'static [u8]| Attachment {
         extension,
@@ -219,7 +219,7 @@ async fn files_of_a_result_are_content() {
 
 #[tokio::test]
 async fn only_the_agent_of_the_offer_gets_in() {
-    let (endpoint, offer) = endpoint(Limits::default()).await;
+    let (endpoint, offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let other = endpoint.offer(&[]);
     assert_ne!(Client::of(&other).authorization, agent.authorization);

@@ -72,7 +72,7 @@ async fn a_wait_that_breaks_off_can_be_repeated() {
 
 #[tokio::test]
 async fn a_held_call_shows_that_it_lives() {
-    let limits = Limits {
+    let limits = WaitLimits {
         hold: SOON,
         ..QUICK
     };
@@ -102,7 +102,7 @@ async fn a_held_call_shows_that_it_lives() {
 
 #[tokio::test]
 async fn an_agent_that_gives_up_is_reported() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let cancel = |id: u64| json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
     // By its notification: the stream ends without an answer.
@@ -132,7 +132,7 @@ async fn an_agent_that_gives_up_is_reported() {
 
 #[tokio::test]
 async fn parallel_calls_wait_beside_each_other() {
-    let (_endpoint, mut offer) = endpoint(Limits::default()).await;
+    let (_endpoint, mut offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let mut held = Vec::new();
     for id in 0..20 {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     models::{Listing, parse},
-    opencode::{DesiredProvider, Layout, Options, PROVIDER, commit},
+    opencode::{DesiredProvider, Layout, ModelOptions, PROVIDER, commit},
 };
 
 struct Home {
@@ -25,7 +25,7 @@ fn home(text: Option<&str>) -> Home {
 impl Home {
     fn install(&self) {
         let list = "Available models\n\nauto - Auto\ngpt-5.5-high - GPT-5.5 High\n";
-        let options = Options {
+        let options = ModelOptions {
             provider: PROVIDER.to_owned(),
             base_url: "http://127.0.0.1:5/v1".to_owned(),
             api_key: None,

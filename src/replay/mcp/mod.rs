@@ -19,18 +19,18 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use self::{
-    rules::Rules,
-    server::{Server, VERSION},
+    rules::McpRules,
+    server::{McpServer, VERSION},
 };
-use super::surface::Run;
+use super::surface::ReplayRun;
 
 /// When the CLI's MCP client gives a request up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The MCP servers of a run.
 pub struct Mcp {
-    servers: Vec<Server>,
-    rules: Rules,
+    servers: Vec<McpServer>,
+    rules: McpRules,
     /// How long a request may take.
     pub patience: Duration,
 }
@@ -66,7 +66,7 @@ impl McpTool {
 ///
 /// # Errors
 /// A file that is not JSON.
-pub fn configured(run: &Run<'_>) -> io::Result<Vec<(String, Value)>> {
+pub fn configured(run: &ReplayRun<'_>) -> io::Result<Vec<(String, Value)>> {
     let mut servers = Vec::new();
     if !run.args.approve_mcps {
         return Ok(servers);
@@ -91,17 +91,17 @@ impl Mcp {
     ///
     /// # Errors
     /// A configuration that can't be read.
-    pub fn of(run: &Run<'_>) -> io::Result<Option<Self>> {
-        let servers: Vec<Server> = configured(run)?
+    pub fn of(run: &ReplayRun<'_>) -> io::Result<Option<Self>> {
+        let servers: Vec<McpServer> = configured(run)?
             .iter()
-            .filter_map(|(name, server)| Server::new(name, server))
+            .filter_map(|(name, server)| McpServer::new(name, server))
             .collect();
         if servers.is_empty() {
             return Ok(None);
         }
         Ok(Some(Self {
             servers,
-            rules: Rules::of(run)?,
+            rules: McpRules::of(run)?,
             patience: PATIENCE,
         }))
     }

@@ -5,17 +5,17 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::{config_file, read_json};
-use crate::replay::surface::Run;
+use crate::replay::surface::ReplayRun;
 
 /// What `permissions` of `cli-config.json` say of MCP.
-pub(super) struct Rules {
+pub(super) struct McpRules {
     allow: Vec<String>,
     deny: Vec<String>,
     force: bool,
 }
 
-impl Rules {
-    pub(super) fn of(run: &Run<'_>) -> io::Result<Self> {
+impl McpRules {
+    pub(super) fn of(run: &ReplayRun<'_>) -> io::Result<Self> {
         let config = config_file("cli-config.json")
             .map(|file| read_json(&file))
             .transpose()?;
@@ -72,7 +72,7 @@ mod tests {
     fn deny_beats_allow_and_nothing_is_allowed_by_itself() {
         let refused = |allow: &str, deny: &str, force| {
             let list = |rule: &str| vec![rule.to_owned()];
-            let rules = Rules {
+            let rules = McpRules {
                 allow: list(allow),
                 deny: list(deny),
                 force,

@@ -16,7 +16,7 @@ pub(super) const VERSION: &str = "2025-06-18";
 const NOTIFY: Duration = Duration::from_secs(60);
 
 /// A server that is reached over HTTP.
-pub(super) struct Server {
+pub(super) struct McpServer {
     pub(super) name: String,
     authority: String,
     path: String,
@@ -24,7 +24,7 @@ pub(super) struct Server {
     ids: AtomicU64,
 }
 
-impl Server {
+impl McpServer {
     pub(super) fn new(name: &str, config: &Value) -> Option<Self> {
         let (authority, path) = config["url"]
             .as_str()?

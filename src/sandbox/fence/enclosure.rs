@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    changes::{self, Changes, Limits},
+    changes::{self, Changes, ReadLimits},
     deny,
     launcher::{Launch, Overlay},
-    policy::{FenceError, FenceMode, Inner, exposed},
+    policy::{FenceError, FenceMode, PolicyInner, exposed},
     seatbelt,
 };
 use crate::sandbox::{
@@ -88,7 +88,7 @@ enum Wall {
 impl Enclosure {
     /// Plans a run and makes the slot ready for it. Blocking.
     pub(super) fn prepare(
-        inner: &Inner,
+        inner: &PolicyInner,
         slot: &SlotDirs,
         named: &Path,
         rules: Option<Rules>,
@@ -126,7 +126,7 @@ impl Enclosure {
         Ok(run)
     }
 
-    fn wall(&self, inner: &Inner, slot: &SlotDirs, view: bool) -> io::Result<Wall> {
+    fn wall(&self, inner: &PolicyInner, slot: &SlotDirs, view: bool) -> io::Result<Wall> {
         let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
         let writable: Vec<PathBuf> = inner.state.iter().cloned().chain(own).collect();
         if !cfg!(target_os = "linux") {
@@ -159,7 +159,7 @@ impl Enclosure {
         })
     }
 
-    fn can_have_view(&self, inner: &Inner) -> bool {
+    fn can_have_view(&self, inner: &PolicyInner) -> bool {
         let no_view = inner.no_view();
         let root = self.workspace.parent().is_none();
         inner.strength.mounts
@@ -220,7 +220,7 @@ impl Enclosure {
     ///
     /// # Errors
     /// If the upper layer cannot be listed.
-    pub async fn changes(&self, limits: Limits) -> io::Result<Option<Changes>> {
+    pub async fn changes(&self, limits: ReadLimits) -> io::Result<Option<Changes>> {
         if !self.has_view() {
             return Ok(None);
         }

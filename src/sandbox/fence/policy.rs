@@ -116,11 +116,11 @@ pub struct FenceConfig {
 /// The fence of one server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fence {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<PolicyInner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct PolicyInner {
     /// Our own program, which is the launcher too.
     pub(super) launcher: PathBuf,
     /// Cursor's own state, free of symlinks; it exists.
@@ -263,7 +263,7 @@ impl Fence {
     }
 }
 
-impl Inner {
+impl PolicyInner {
     /// The directory of Cursor's state in which a workspace lies, if any: there the agent can write.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::{
     Enclosure, FenceStatus, Layer, Reason,
     cgroup::Cgroups,
     launcher::{Failure, Line, Report, Stage},
-    policy::{Fence, FenceConfig, FenceError, FenceMode, Inner, Strength},
+    policy::{Fence, FenceConfig, FenceError, FenceMode, PolicyInner, Strength},
     reason::explain,
 };
 use crate::sandbox::{process::SpawnSpec, slot::SlotDirs};
@@ -107,7 +107,7 @@ impl Probe {
     /// A fence with the layers as they stand in `status`.
     fn fence(&self, no_view: HashMap<PathBuf, Reason>) -> Fence {
         Fence {
-            inner: Arc::new(Inner {
+            inner: Arc::new(PolicyInner {
                 launcher: self.config.launcher.clone(),
                 limits: self.config.limits,
                 cgroups: self.cgroups.clone(),

@@ -104,7 +104,7 @@ impl Reason {
 
 /// What the machine says about itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Host {
+struct Machine {
     apparmor_restricts: bool,
     namespaces_off: bool,
     seccomp: bool,
@@ -112,7 +112,7 @@ struct Host {
     kernel: Option<(u32, u32)>,
 }
 
-impl Host {
+impl Machine {
     /// Reads the kernel's settings below `proc` (`/proc`). Blocking.
     fn read(proc: &Path) -> Self {
         let text = |path: &str| std::fs::read_to_string(proc.join(path)).unwrap_or_default();
@@ -171,7 +171,7 @@ fn mounts(stage: Stage) -> bool {
 
 /// Explains a failure on this machine.
 pub(super) async fn explain(failure: &Failure, nested: bool) -> Reason {
-    let host = tokio::task::spawn_blocking(|| Host::read(Path::new("/proc")));
+    let host = tokio::task::spawn_blocking(|| Machine::read(Path::new("/proc")));
     host.await.unwrap_or_default().explain(failure, nested)
 }
 
@@ -182,23 +182,23 @@ mod tests {
 
     #[test]
     fn failures_are_explained() {
-        let host = Host {
+        let host = Machine {
             kernel: Some((6, 18)),
-            ..Host::default()
+            ..Machine::default()
         };
-        let apparmor = Host {
+        let apparmor = Machine {
             apparmor_restricts: true,
             ..host
         };
-        let seccomp = Host {
+        let seccomp = Machine {
             seccomp: true,
             ..host
         };
-        let off = Host {
+        let off = Machine {
             namespaces_off: true,
             ..host
         };
-        let old = Host {
+        let old = Machine {
             kernel: Some((5, 4)),
             ..host
         };
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn the_machine_is_read() {
         let proc = tempfile::tempdir().unwrap();
-        assert_eq!(Host::read(proc.path()), Host::default());
+        assert_eq!(Machine::read(proc.path()), Machine::default());
         for (path, text) in [
             ("sys/kernel/osrelease", "6.8.0-45-generic\n"),
             ("sys/kernel/apparmor_restrict_unprivileged_userns", "1\n"),
@@ -324,12 +324,12 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let expected = Host {
+        let expected = Machine {
             apparmor_restricts: true,
             namespaces_off: true,
             seccomp: true,
             kernel: Some((6, 8)),
         };
-        assert_eq!(Host::read(proc.path()), expected);
+        assert_eq!(Machine::read(proc.path()), expected);
     }
 }

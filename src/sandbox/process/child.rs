@@ -29,7 +29,7 @@ const PIPE: usize = 1 << 20;
 pub struct Process {
     pid: u32,
     stdout: ChildStdout,
-    output: Output,
+    output: StdoutEnd,
     /// Comes once, when the child has exited, whoever still holds its pipes.
     report: oneshot::Receiver<Exit>,
     exit: Option<Exit>,
@@ -38,7 +38,7 @@ pub struct Process {
 
 /// How far stdout was read.
 #[derive(Debug, Clone, Copy)]
-enum Output {
+enum StdoutEnd {
     Open,
     /// The child has exited; at most so many bytes of its own are still there.
     Left(usize),
@@ -79,7 +79,7 @@ impl Process {
         Ok(Self {
             pid,
             stdout,
-            output: Output::Open,
+            output: StdoutEnd::Open,
             report,
             exit: None,
             stop: stop.drop_guard(),
@@ -95,7 +95,7 @@ impl Process {
     /// Whether all of stdout was read.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        matches!(self.output, Output::Closed)
+        matches!(self.output, StdoutEnd::Closed)
     }
 
     /// Appends what stdout has to the buffer's free space; may append nothing. Stdout counts as
@@ -103,13 +103,13 @@ impl Process {
     pub async fn read(&mut self, buffer: &mut BytesMut) {
         let read = self.stdout.read_buf(buffer);
         let read = match self.output {
-            Output::Closed => return,
-            Output::Left(_) => timeout(SILENCE, read).await.unwrap_or(Ok(0)),
-            Output::Open => tokio::select! {
+            StdoutEnd::Closed => return,
+            StdoutEnd::Left(_) => timeout(SILENCE, read).await.unwrap_or(Ok(0)),
+            StdoutEnd::Open => tokio::select! {
                 read = read => read,
                 exit = &mut self.report => {
                     self.exit = Some(exit.unwrap_or_default());
-                    self.output = Output::Left(PIPE);
+                    self.output = StdoutEnd::Left(PIPE);
                     return;
                 }
             },
@@ -117,9 +117,9 @@ impl Process {
         // A stdout that can't be read is as good as closed.
         let read = read.unwrap_or_default();
         self.output = match self.output {
-            _ if read == 0 => Output::Closed,
-            Output::Left(left) if left <= read => Output::Closed,
-            Output::Left(left) => Output::Left(left - read),
+            _ if read == 0 => StdoutEnd::Closed,
+            StdoutEnd::Left(left) if left <= read => StdoutEnd::Closed,
+            StdoutEnd::Left(left) => StdoutEnd::Left(left - read),
             other => other,
         };
     }
@@ -132,7 +132,7 @@ impl Process {
     /// How the child ended. Stdout is not read any more; if it does not end by itself, it is
     /// ended. Safe to cancel.
     pub async fn exit(&mut self) -> &Exit {
-        self.output = Output::Closed;
+        self.output = StdoutEnd::Closed;
         if self.exit.is_none() {
             let exit = match timeout(LINGER, &mut self.report).await {
                 Ok(exit) => exit,

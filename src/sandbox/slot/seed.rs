@@ -33,12 +33,12 @@ const CHATS: &str = "chats";
 #[derive(Debug)]
 pub(super) struct Seed {
     pub(super) rules: Rules,
-    users: [Option<Stamp>; 2],
+    users: [Option<FileStamp>; 2],
     written: [Option<Written>; 2],
 }
 
 /// The state of a file: inode, length, and time of change in seconds and nanoseconds.
-type Stamp = (u64, u64, i64, i64);
+type FileStamp = (u64, u64, i64, i64);
 
 impl Seed {
     /// Empties and fills the directory unless it was made with these rules from the user's files as
@@ -129,7 +129,7 @@ impl Written {
     }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<FileStamp> {
     let meta = fs::metadata(path).ok()?;
     Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
 }

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use open_cursor::replay::{Call, Mcp, McpTool, Run, Tool, awaits, configured};
+use open_cursor::replay::{Mcp, McpTool, ReplayCall, ReplayRun, ReplayTool, awaits, configured};
 use serde_json::{Map, Value, json};
 
 pub use self::scripts::NAMES;
@@ -51,7 +51,7 @@ struct Player<'a> {
     results: Vec<String>,
 }
 
-pub fn play(run: &mut Run<'_>, scenario: &str) -> io::Result<u8> {
+pub fn play(run: &mut ReplayRun<'_>, scenario: &str) -> io::Result<u8> {
     let _started = Started::of(run)?;
     let Some(mut mcp) = Mcp::of(run)? else {
         return tools::one(run, "shell");
@@ -103,7 +103,7 @@ pub fn play(run: &mut Run<'_>, scenario: &str) -> io::Result<u8> {
 }
 
 impl Started {
-    fn of(run: &Run<'_>) -> io::Result<Self> {
+    fn of(run: &ReplayRun<'_>) -> io::Result<Self> {
         let mut children = Vec::new();
         for (_, server) in configured(run)? {
             let Some(command) = server["command"].as_str() else {
@@ -222,7 +222,7 @@ impl Player<'_> {
         self.look()?;
         let begun = Instant::now();
         let (sender, answers) = mpsc::channel();
-        let mut open: Vec<(Call, Wanted)> = Vec::new();
+        let mut open: Vec<(ReplayCall, Wanted)> = Vec::new();
         if announced {
             for (_, wanted) in &calls {
                 let call = self.announce(wanted)?;
@@ -265,8 +265,8 @@ impl Player<'_> {
         Ok(None)
     }
 
-    fn announce(&mut self, wanted: &Wanted) -> io::Result<Call> {
-        let call = self.out.call(&Tool::Mcp {
+    fn announce(&mut self, wanted: &Wanted) -> io::Result<ReplayCall> {
+        let call = self.out.call(&ReplayTool::Mcp {
             server: wanted.server.clone(),
             tool: wanted.tool.clone(),
             args: wanted.arguments.clone(),
@@ -292,7 +292,7 @@ impl Player<'_> {
         if !std::mem::take(&mut self.looks) {
             return Ok(());
         }
-        let call = self.out.call(&Tool::GetMcpTools {
+        let call = self.out.call(&ReplayTool::GetMcpTools {
             server: tool.server.clone(),
         });
         self.out.started(&call)?;

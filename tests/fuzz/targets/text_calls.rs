@@ -9,7 +9,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use open_cursor::{
     agent::{AgentEvent, RunResult},
-    boundary::{Translator, Options, TextCalls, Verdict},
+    boundary::{Translator, BoundaryOptions, TextCalls, Verdict},
     turn::{Delta, FinishReason, Message, Role, ToolSpec, Turn},
 };
 use serde_json::json;
@@ -51,9 +51,9 @@ struct Seen {
 }
 
 fn answer<'a>(turn: &Turn, mode: TextCalls, parts: impl IntoIterator<Item = &'a str>) -> Seen {
-    let options = Options {
+    let options = BoundaryOptions {
         text_calls: mode,
-        ..Options::default()
+        ..BoundaryOptions::default()
     };
     let mut boundary = Translator::new(turn, Path::new("/home/ada/engine"), &options);
     let mut deltas = Vec::new();

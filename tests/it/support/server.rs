@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use open_cursor::{
     agent::{self, Agent, Env},
     boundary, dialect,
-    engine::{Budgets, Config, Engine, EstimateUsage, Limits, Turns, Workspaces},
+    engine::{AdmissionLimits, Budgets, Engine, EngineConfig, EstimateUsage, Turns, Workspaces},
     http::{self, Address, App, Server, Shutdown, client},
     sandbox::fence::{FenceMode, ResourceLimits},
 };
@@ -44,8 +44,8 @@ pub struct Setup {
     pub program: OsString,
     /// CURSOR_API_KEY.
     pub key: &'static str,
-    pub engine: Config,
-    pub http: http::Config,
+    pub engine: EngineConfig,
+    pub http: http::HttpConfig,
     /// How many responses are kept.
     pub stored: usize,
 }
@@ -105,20 +105,20 @@ impl TestServer {
         let workspace = tempfile::tempdir().unwrap();
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut setup = Setup {
-            engine: Config {
+            engine: EngineConfig {
                 workspaces: Workspaces {
                     fixed: Some(workspace.path().canonicalize().unwrap()),
                     ..Workspaces::default()
                 },
-                limits: Limits::default(),
+                limits: AdmissionLimits::default(),
                 budgets: Budgets::default(),
                 estimate_usage: EstimateUsage::Auto,
                 turns: Turns::Respawn,
                 park_timeout: Duration::from_secs(1800),
-                boundary: boundary::Options::default(),
+                boundary: boundary::BoundaryOptions::default(),
                 client_tools: true,
             },
-            http: http::Config::new(host),
+            http: http::HttpConfig::new(host),
             stored: 0,
             agent: agent::Setup {
                 fence: FenceMode::Auto,

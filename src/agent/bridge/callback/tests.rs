@@ -5,7 +5,7 @@ use tokio::{
 
 use super::{calls::Incoming, *};
 
-fn called(incoming: Option<Incoming>) -> calls::Call {
+fn called(incoming: Option<Incoming>) -> calls::BridgeCall {
     match incoming {
         Some(Incoming::Called(call)) => call,
         other => panic!("{other:?}"),
@@ -35,7 +35,7 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> St
 
 #[tokio::test]
 async fn only_the_bridge_is_let_in() {
-    let calls = Calls::default();
+    let calls = BridgeCalls::default();
     let (desk, mut received) = calls.open("a", vec!["t".to_owned()]);
     let tracker = TaskTracker::new();
     let callback = Callback::listen(calls, &tracker).await.unwrap();
@@ -131,7 +131,7 @@ async fn only_the_bridge_is_let_in() {
 
 #[tokio::test]
 async fn a_call_of_a_run_that_ends_gets_an_error() {
-    let calls = Calls::default();
+    let calls = BridgeCalls::default();
     let (desk, mut received) = calls.open("a", vec!["t".to_owned()]);
     let callback = Callback::listen(calls, &TaskTracker::new()).await.unwrap();
     let bearer = format!("Bearer {}", callback.token());
@@ -150,7 +150,7 @@ async fn a_call_of_a_run_that_ends_gets_an_error() {
 
 #[tokio::test]
 async fn a_call_that_is_given_up_is_noticed() {
-    let calls = Calls::default();
+    let calls = BridgeCalls::default();
     let (desk, mut received) = calls.open("a", vec!["t".to_owned()]);
     let callback = Callback::listen(calls, &TaskTracker::new()).await.unwrap();
     let bearer = format!("Bearer {}", callback.token());
@@ -174,7 +174,7 @@ async fn a_call_that_is_given_up_is_noticed() {
 async fn a_held_call_shows_that_it_lives() {
     use futures::StreamExt;
 
-    let calls = Calls::default();
+    let calls = BridgeCalls::default();
     let (desk, _received) = calls.open("a", vec!["t".to_owned()]);
     let request = json!({"agentId": "a", "toolName": "t"});
     let reply = calls

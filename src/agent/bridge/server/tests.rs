@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::agent::bridge::calls::Calls;
+use crate::agent::bridge::calls::BridgeCalls;
 
 /// Starts a bridge that is this shell script.
 async fn start(script: &str) -> (String, Duration) {
@@ -9,16 +9,18 @@ async fn start(script: &str) -> (String, Duration) {
     let program = root.path().join("bridge");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut launch = Launch::new(
+    let mut launch = BridgeLaunch::new(
         program,
         vec![("PATH".into(), "/usr/bin:/bin".into())],
         root.path().join("root"),
     );
     launch.ready = Duration::from_millis(1500);
     let tracker = TaskTracker::new();
-    let callback = Callback::listen(Calls::default(), &tracker).await.unwrap();
+    let callback = Callback::listen(BridgeCalls::default(), &tracker)
+        .await
+        .unwrap();
     let begin = Instant::now();
-    let error = Server::start(&launch, &callback, &tracker)
+    let error = BridgeProcess::start(&launch, &callback, &tracker)
         .await
         .unwrap_err();
     let took = begin.elapsed();

@@ -26,8 +26,8 @@ fn spec(script: &str) -> SpawnSpec {
     }
 }
 
-fn start(script: &str, prompt: &str, tracker: &TaskTracker) -> Output {
-    Output::start(&spec(script), prompt.into(), tracker).unwrap()
+fn start(script: &str, prompt: &str, tracker: &TaskTracker) -> ChildOutput {
+    ChildOutput::start(&spec(script), prompt.into(), tracker).unwrap()
 }
 
 /// All events of a run, and how it ended.
@@ -287,6 +287,6 @@ async fn next_can_be_cancelled() {
 async fn missing_program_is_told() {
     let mut spec = spec("");
     spec.program = "/nonexistent/agent".into();
-    let error = Output::start(&spec, "".into(), &TaskTracker::new()).unwrap_err();
+    let error = ChildOutput::start(&spec, "".into(), &TaskTracker::new()).unwrap_err();
     assert!(matches!(error, AgentError::Spawn { program, .. } if program == "/nonexistent/agent"));
 }

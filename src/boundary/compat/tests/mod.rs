@@ -5,7 +5,7 @@ mod clients;
 use serde_json::json;
 
 use crate::agent::AgentEvent;
-use crate::boundary::Options;
+use crate::boundary::BoundaryOptions;
 use crate::boundary::testing::{calls, native, opencode, opencode_gpt, run, tool, turn};
 
 /// Cursor's kind and arguments, and the call that OpenCode's tools make of them.
@@ -133,7 +133,7 @@ fn cursors_own_business_is_never_a_call() {
     };
     for kind in ["await", "sendMessage", "getMcpTools"] {
         let event = AgentEvent::ToolStarted(native(kind, "a", json!({"taskId": "1"})));
-        let outcome = run(&turn(tools()), &Options::default(), [event]);
+        let outcome = run(&turn(tools()), &BoundaryOptions::default(), [event]);
         assert_eq!(outcome.calls().len(), 0, "{kind}");
     }
 }

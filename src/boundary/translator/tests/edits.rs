@@ -5,8 +5,11 @@ use super::*;
 #[test]
 fn an_edit_waits_for_its_change() {
     let edit = native("edit", "e", json!({"path": "/home/ada/engine/new.txt"}));
-    let mut boundary =
-        Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut boundary = Translator::new(
+        &turn(opencode()),
+        Path::new(WORKSPACE),
+        &BoundaryOptions::default(),
+    );
     let mut out = Vec::new();
     let verdict = boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
     assert_eq!(verdict, Verdict::Continue);
@@ -37,7 +40,7 @@ fn a_failed_edit_is_no_call() {
         text("Could not."),
         finished("Could not."),
     ];
-    let outcome = run(&turn(opencode()), &Options::default(), events);
+    let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
     assert_eq!(outcome.calls().len(), 0);
     assert_eq!(outcome.text(), "Could not.");
 }
@@ -71,8 +74,11 @@ fn the_view_knows_better_than_the_event() {
         before: Some(before.to_owned()),
         after: Some(after.to_owned()),
     };
-    let mut boundary =
-        Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut boundary = Translator::new(
+        &turn(opencode()),
+        Path::new(WORKSPACE),
+        &BoundaryOptions::default(),
+    );
     let mut out = Vec::new();
     let file = Path::new("/home/ada/engine/a");
     let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
@@ -109,8 +115,11 @@ fn a_call_and_its_change_in_the_view_are_one() {
         before: before.map(str::to_owned),
         after: after.map(str::to_owned),
     };
-    let mut boundary =
-        Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut boundary = Translator::new(
+        &turn(opencode()),
+        Path::new(WORKSPACE),
+        &BoundaryOptions::default(),
+    );
     let mut out = Vec::new();
     for call in [&edit, &replace("r"), &delete, &replace("s")] {
         boundary.on_event(AgentEvent::ToolStarted(call.clone()), &mut out);
@@ -152,7 +161,7 @@ fn two_edits_of_a_file_are_one_change_in_its_place() {
         done(&edit("1"), "success", body("a\n", "b\n")),
     ];
     // The events tell the order of the changes only by their texts.
-    let outcome = run(&turn(opencode()), &Options::default(), events);
+    let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
     let names: Vec<String> = outcome.named().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), 2, "{:?}", outcome.named());
 }

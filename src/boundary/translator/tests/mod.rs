@@ -34,7 +34,7 @@ fn started(kind: &str, id: &str, args: Value) -> AgentEvent {
     AgentEvent::ToolStarted(native(kind, id, args))
 }
 
-fn tool_calls(outcome: &crate::boundary::testing::Outcome) -> bool {
+fn tool_calls(outcome: &crate::boundary::testing::TestRun) -> bool {
     outcome
         .end
         .as_ref()
@@ -54,7 +54,7 @@ fn a_plain_answer_is_passed_on() {
             ..RunResult::default()
         }),
     ];
-    let outcome = run(&turn(vec![]), &Options::default(), events);
+    let outcome = run(&turn(vec![]), &BoundaryOptions::default(), events);
     assert_eq!(
         outcome.deltas,
         [
@@ -77,7 +77,7 @@ fn parallel_calls_go_out_together_after_the_text_before_them() {
         AgentEvent::Thinking("next".to_owned()),
         text("never seen"),
     ];
-    let outcome = run(&turn(opencode()), &Options::default(), events);
+    let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
     assert_eq!(outcome.text(), "Looking.");
     assert_eq!(
         outcome.named(),
@@ -104,7 +104,7 @@ fn a_batch_ends_where_the_model_is_asked_again() {
         started("shell", "a", json!({"command": "ls"})),
         AgentEvent::ToolStarted(second),
     ];
-    let outcome = run(&turn(opencode()), &Options::default(), events);
+    let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
     assert_eq!(
         outcome.named(),
         [("bash".to_owned(), json!({"command": "ls"}))]
@@ -124,7 +124,7 @@ fn without_request_ids_a_completion_separates_batches() {
         done(&bare("a"), "success", json!({})),
         AgentEvent::ToolStarted(bare("c")),
     ];
-    let outcome = run(&turn(opencode()), &Options::default(), all);
+    let outcome = run(&turn(opencode()), &BoundaryOptions::default(), all);
     let names: Vec<_> = outcome
         .named()
         .iter()
@@ -135,8 +135,11 @@ fn without_request_ids_a_completion_separates_batches() {
 
 #[test]
 fn verdicts_tell_the_engine_when_to_settle() {
-    let mut boundary =
-        Translator::new(&turn(opencode()), Path::new(WORKSPACE), &Options::default());
+    let mut boundary = Translator::new(
+        &turn(opencode()),
+        Path::new(WORKSPACE),
+        &BoundaryOptions::default(),
+    );
     let mut out = Vec::new();
     assert_eq!(boundary.on_event(text("x"), &mut out), Verdict::Continue);
     assert_eq!(boundary.settle(&mut out), Verdict::Continue);
@@ -170,7 +173,12 @@ fn one_call_only_where_the_client_takes_one() {
         started("read", "a", json!({"path": "/a"})),
         started("read", "b", json!({"path": "/b"})),
     ];
-    assert_eq!(run(&turn, &Options::default(), events).calls().len(), 1);
+    assert_eq!(
+        run(&turn, &BoundaryOptions::default(), events)
+            .calls()
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -192,7 +200,7 @@ fn nothing_is_emitted_that_the_client_does_not_offer() {
             text("b"),
             finished("ab"),
         ];
-        let outcome = run(&turn, &Options::default(), events);
+        let outcome = run(&turn, &BoundaryOptions::default(), events);
         assert_eq!(outcome.text(), "ab");
         assert_eq!(outcome.calls().len(), 0);
         assert_eq!(outcome.end, Some(FinishReason::Stop));
@@ -204,7 +212,7 @@ fn a_completion_announces_a_call_only_with_arguments() {
     let bare = native("task", "a", Value::Null);
     let outcome = run(
         &turn(opencode()),
-        &Options::default(),
+        &BoundaryOptions::default(),
         [
             done(&bare, "error", json!({"error": "Invalid arguments"})),
             finished(""),
@@ -215,7 +223,7 @@ fn a_completion_announces_a_call_only_with_arguments() {
     let full = native("shell", "a", json!({"command": "ls"}));
     let outcome = run(
         &turn(opencode()),
-        &Options::default(),
+        &BoundaryOptions::default(),
         [done(&full, "rejected", json!({}))],
     );
     assert_eq!(outcome.calls().len(), 1);
@@ -230,7 +238,7 @@ fn announcement_and_completion_are_one_call() {
         done(&shell, "success", json!({"stdout": ""})),
         finished(""),
     ];
-    let outcome = run(&turn(opencode()), &Options::default(), events);
+    let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
     assert_eq!(outcome.calls().len(), 1);
 }
 
@@ -250,14 +258,14 @@ fn invalid_calls_are_forwarded_or_end_the_turn_with_the_reason() {
             ..native("lookup", "a", Value::Null)
         })
     };
-    let outcome = run(&turn(odd()), &Options::default(), [event()]);
+    let outcome = run(&turn(odd()), &BoundaryOptions::default(), [event()]);
     assert_eq!(
         outcome.named(),
         [("lookup".to_owned(), json!({"n": "many"}))]
     );
-    let strict = Options {
+    let strict = BoundaryOptions {
         auto_fallback: false,
-        ..Options::default()
+        ..BoundaryOptions::default()
     };
     let outcome = run(&turn(odd()), &strict, [event()]);
     assert_eq!(outcome.calls().len(), 0);
@@ -271,9 +279,9 @@ fn invalid_calls_are_forwarded_or_end_the_turn_with_the_reason() {
 
 #[test]
 fn legacy_forwards_exact_names_untouched() {
-    let legacy = Options {
+    let legacy = BoundaryOptions {
         mode: Mode::Legacy,
-        ..Options::default()
+        ..BoundaryOptions::default()
     };
     let events = [started(
         "read",
@@ -294,9 +302,9 @@ fn legacy_forwards_exact_names_untouched() {
 
 #[test]
 fn native_reads_leave_looking_to_the_agent() {
-    let options = Options {
+    let options = BoundaryOptions {
         native_reads: true,
-        ..Options::default()
+        ..BoundaryOptions::default()
     };
     let looks = [
         ("read", json!({"path": "a"})),
@@ -325,9 +333,9 @@ fn native_reads_save_runs() {
     task.extend((0..3).map(|n| ("grep", json!({"pattern": format!("{n}")}))));
     task.extend([edit(1), edit(2), ("shell", json!({"command": "make"}))]);
     for (native_reads, want) in [(false, 19), (true, 4)] {
-        let options = Options {
+        let options = BoundaryOptions {
             native_reads,
-            ..Options::default()
+            ..BoundaryOptions::default()
         };
         let (mut runs, mut done_calls) = (0, 0);
         while done_calls <= task.len() {

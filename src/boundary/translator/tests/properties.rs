@@ -103,7 +103,7 @@ proptest! {
         strict in any::<bool>(),
     ) {
         let tools = if gpt { crate::boundary::testing::opencode_gpt() } else { opencode() };
-        let options = Options { auto_fallback: !strict, ..Options::default() };
+        let options = BoundaryOptions { auto_fallback: !strict, ..BoundaryOptions::default() };
         let call = NativeCall { args: Some(args.into_iter().collect()), ..native(kind, "a", Value::Null) };
         let turn = turn(tools);
         let outcome = run(&turn, &options, [AgentEvent::ToolStarted(call)]);
@@ -149,7 +149,7 @@ proptest! {
             events.push(queues[at].remove(0));
         }
         events.push(finished(""));
-        let outcome = run(&turn(opencode()), &Options::default(), events);
+        let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
         let mut seen: Vec<String> = outcome.calls().iter().map(|call| call.arguments.clone()).collect();
         prop_assert_eq!(seen.len(), calls.len());
         seen.sort();

@@ -5,7 +5,11 @@ use super::*;
 #[test]
 fn calls_from_text_end_the_turn_like_native_ones() {
     let answer = format!("Two cities.\n{}\n{}\n", written("Oslo"), written("Bergen"));
-    let mut boundary = Translator::new(&with_weather(), Path::new(WORKSPACE), &Options::default());
+    let mut boundary = Translator::new(
+        &with_weather(),
+        Path::new(WORKSPACE),
+        &BoundaryOptions::default(),
+    );
     let mut out = Vec::new();
     for part in answer.split_inclusive('"') {
         // More calls may follow: the engine is not to settle.
@@ -26,7 +30,7 @@ fn what_follows_a_call_in_the_text_ends_the_turn() {
         text(" fine."),
         finished(""),
     ];
-    let outcome = run(&with_weather(), &Options::default(), events);
+    let outcome = run(&with_weather(), &BoundaryOptions::default(), events);
     assert_eq!((outcome.text().as_str(), outcome.calls().len()), ("", 1));
     assert!(tool_calls(&outcome));
 }
@@ -38,7 +42,7 @@ fn native_calls_join_those_from_the_text() {
         started("shell", "a", json!({"command": "ls"})),
         started("read", "b", json!({"path": "/a"})),
     ];
-    let outcome = run(&with_weather(), &Options::default(), events);
+    let outcome = run(&with_weather(), &BoundaryOptions::default(), events);
     assert_eq!(outcome.calls().len(), 3);
 }
 
@@ -46,10 +50,14 @@ fn native_calls_join_those_from_the_text() {
 fn an_answer_only_in_the_result_is_read_as_well() {
     let outcome = run(
         &with_weather(),
-        &Options::default(),
+        &BoundaryOptions::default(),
         [finished(&written("Oslo"))],
     );
     assert_eq!((outcome.text().as_str(), outcome.calls().len()), ("", 1));
-    let outcome = run(&with_weather(), &Options::default(), [finished("Hello.")]);
+    let outcome = run(
+        &with_weather(),
+        &BoundaryOptions::default(),
+        [finished("Hello.")],
+    );
     assert_eq!(outcome.text(), "Hello.");
 }

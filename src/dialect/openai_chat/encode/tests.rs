@@ -14,7 +14,7 @@ fn reply(include_usage: bool, legacy: bool) -> Box<ChatReply> {
         "a\"b",
         2,
         include_usage,
-        Calls::new(legacy, Forms::new()),
+        CallEncoder::new(legacy, Forms::new()),
     ))
 }
 

@@ -25,7 +25,7 @@ const DEEPEST: usize = 128;
 
 /// How much is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ReadLimits {
     /// Changes in all; further ones are left out and [`Changes::complete`] is false.
     pub changes: usize,
     /// Bytes of one file; a larger one is [`Content::TooLarge`].
@@ -34,7 +34,7 @@ pub struct Limits {
     pub total_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for ReadLimits {
     fn default() -> Self {
         Self {
             changes: 1000,
@@ -82,7 +82,7 @@ pub enum ChangeKind {
 /// Reads the changes of a view.
 ///
 /// Fails if an upper layer itself cannot be listed; one unreadable file is [`Content::Unreadable`].
-pub(super) fn read(overlays: &[Overlay], limits: &Limits) -> io::Result<Changes> {
+pub(super) fn read(overlays: &[Overlay], limits: &ReadLimits) -> io::Result<Changes> {
     let mut walk = Walk {
         limit: limits.changes,
         depth: 0,

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Limits;
+use super::ReadLimits;
 use crate::sandbox::untrusted::open;
 
 /// Two files of the same length above this are called different without looking.
@@ -65,7 +65,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &ReadLimits) -> Self {
         Self {
             file_bytes: limits.file_bytes,
             left: limits.total_bytes,

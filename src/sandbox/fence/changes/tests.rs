@@ -37,7 +37,7 @@ impl Layers {
         rustix::fs::setxattr(self.upper(path), "user.overlay.opaque", b"y", flags).unwrap();
     }
 
-    fn read_with(&self, limits: &Limits) -> Changes {
+    fn read_with(&self, limits: &ReadLimits) -> Changes {
         let overlay = Overlay {
             at: self.real(""),
             upper: self.upper(""),
@@ -48,7 +48,7 @@ impl Layers {
 
     /// `kind path before after`, one line per change.
     fn told(&self) -> Vec<String> {
-        let changes = self.read_with(&Limits::default());
+        let changes = self.read_with(&ReadLimits::default());
         assert!(changes.complete);
         changes
             .list
@@ -178,7 +178,7 @@ fn gits_caches_are_left_out() {
     write(&layers.upper(".git/index"), "x");
     write(&layers.upper(".git/objects/ab/cd"), "x");
     write(&layers.upper("f"), "y");
-    let changes = layers.read_with(&Limits::default());
+    let changes = layers.read_with(&ReadLimits::default());
     let paths: Vec<_> = changes.list.iter().map(|change| &change.path).collect();
     assert_eq!(paths, [&layers.real("f")]);
 }
@@ -189,7 +189,7 @@ fn limits_hold() {
     for name in ["a", "b", "c", "d"] {
         write(&layers.upper(name), "12345678");
     }
-    let limits = Limits {
+    let limits = ReadLimits {
         changes: 3,
         file_bytes: 8,
         total_bytes: 20,
@@ -221,12 +221,12 @@ fn a_tree_that_is_too_deep_is_cut_short() {
     let deep = "d/".repeat(1000);
     fs::create_dir_all(layers.upper(&deep)).unwrap();
     fs::write(layers.upper("a"), "").unwrap();
-    let changes = layers.read_with(&Limits::default());
+    let changes = layers.read_with(&ReadLimits::default());
     assert!(!changes.complete);
     assert_eq!(changes.list.len(), 1);
     // The whole of a deep directory is deleted.
     let layers = Layers::new();
     fs::create_dir_all(layers.real(&deep)).unwrap();
     layers.whiteout("d");
-    assert!(!layers.read_with(&Limits::default()).complete);
+    assert!(!layers.read_with(&ReadLimits::default()).complete);
 }

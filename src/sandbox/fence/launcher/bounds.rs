@@ -34,7 +34,7 @@ const ENTRY: u64 = 4096;
 const OPEN: usize = 200;
 
 /// The limits of one run.
-pub(super) struct Bounds<'a> {
+pub(super) struct RunBounds<'a> {
     launch: &'a Launch,
     /// The measured directory and `/proc`, as they are before the run covers them: this process
     /// shares its mounts.
@@ -44,7 +44,7 @@ pub(super) struct Bounds<'a> {
     killed: u64,
 }
 
-impl<'a> Bounds<'a> {
+impl<'a> RunBounds<'a> {
     /// To be called before the inner process is started.
     pub fn new(launch: &'a Launch) -> Result<Self, Failure> {
         let handle = |path: &Path| {

@@ -28,7 +28,9 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{Failure, INSIDE, Launch, Line, SUBCOMMAND, Stage, bounds::Bounds, inside, namespace};
+use super::{
+    Failure, INSIDE, Launch, Line, SUBCOMMAND, Stage, bounds::RunBounds, inside, namespace,
+};
 
 /// How long the run may take to end after SIGTERM; shorter than the server waits for this process.
 const GRACE: Duration = Duration::from_millis(200);
@@ -52,7 +54,7 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
     if !launch.processes {
         prctl::set_child_subreaper(true).map_err(failure("subreaper"))?;
     }
-    let mut bounds = Bounds::new(launch)?;
+    let mut bounds = RunBounds::new(launch)?;
     let child = Command::new("/proc/self/exe")
         .args([SUBCOMMAND, INSIDE])
         .args(args)
@@ -63,18 +65,18 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
     let end = watch(child, &signals, server.as_ref(), &mut bounds);
     if !launch.processes {
         end_descendants();
-    } else if !matches!(end, End::Itself(_)) {
+    } else if !matches!(end, RunEnd::Itself(_)) {
         // Its end is the end of the namespace.
         let _ = kill(child, Signal::SIGKILL);
         let _ = waitpid(child, None);
     }
     let stopped = match end {
-        End::Itself(status) => match bounds.out_of_memory() {
+        RunEnd::Itself(status) => match bounds.out_of_memory() {
             None => return Ok(exit_as(status)),
             stopped => stopped,
         },
-        End::Limit(why) => Some(why),
-        End::Wanted => None,
+        RunEnd::Limit(why) => Some(why),
+        RunEnd::Wanted => None,
     };
     if let Some(why) = stopped {
         Line::Stopped(why).write();
@@ -83,7 +85,7 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
 }
 
 /// Why the run is over.
-enum End {
+enum RunEnd {
     /// The inner process has exited.
     Itself(WaitStatus),
     /// It is to be killed: the server is gone, or has waited for long enough.
@@ -119,18 +121,23 @@ fn server(pid: u32) -> Result<Option<OwnedFd>, Failure> {
 }
 
 /// Waits for the child, or for a reason to kill it.
-fn watch(child: Pid, signals: &SignalFd, server: Option<&OwnedFd>, bounds: &mut Bounds<'_>) -> End {
+fn watch(
+    child: Pid,
+    signals: &SignalFd,
+    server: Option<&OwnedFd>,
+    bounds: &mut RunBounds<'_>,
+) -> RunEnd {
     let mut end: Option<Instant> = None;
     loop {
         if let Some(status) = reap(child) {
-            return End::Itself(status);
+            return RunEnd::Itself(status);
         }
         if let Some(why) = bounds.look(child) {
-            return End::Limit(why);
+            return RunEnd::Limit(why);
         }
         let now = Instant::now();
         if end.is_some_and(|end| end <= now) {
-            return End::Wanted;
+            return RunEnd::Wanted;
         }
         let next = end.into_iter().chain(bounds.due()).min();
         let left = next.map(|next| next.saturating_duration_since(now));
@@ -144,7 +151,7 @@ fn watch(child: Pid, signals: &SignalFd, server: Option<&OwnedFd>, bounds: &mut 
             .get(1)
             .is_some_and(|server| !server.revents().is_empty())
         {
-            return End::Wanted;
+            return RunEnd::Wanted;
         }
         while let Ok(Some(signal)) = signals.read_signal() {
             if END.iter().any(|end| *end as u32 == signal.ssi_signo) {
