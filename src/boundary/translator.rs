@@ -88,6 +88,11 @@ impl Translator {
         self.spoke = false;
     }
 
+    /// The transcript has grown while the run went on for the same request.
+    pub fn recall(&mut self, turn: &Turn) {
+        self.decider.begin(History::new(turn));
+    }
+
     /// Takes one agent event; appends what the client is to see. After [`Verdict::Stop`], events are
     /// ignored.
     pub fn on_event(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Verdict {
@@ -178,8 +183,8 @@ impl Translator {
                 let new = self.segments.delta(text);
                 self.text(new, out)
             }
-            AgentEvent::TextSegment(text) => {
-                let new = self.segments.segment(text);
+            AgentEvent::TextSegment { text, before_tools } => {
+                let new = self.segments.segment(text, before_tools);
                 self.text(new, out)
             }
             AgentEvent::Thinking(text) if text.is_empty() => self.standing(),

@@ -6,6 +6,7 @@
 //! not what was demanded, the model is told so and asked once more; what a tool call stands beside
 //! may be any text.
 
+mod cost;
 mod cut;
 mod json;
 
@@ -153,6 +154,20 @@ impl Shaper {
             Err((fault, _)) => end.outcome = Err(bad_answer(&held, &fault)),
         }
         Next::End(end)
+    }
+
+    /// The model called tools that were executed here, and goes on: what it wrote before that is not
+    /// the answer that was demanded, and a demanded call was made.
+    pub fn executed(&mut self, out: &mut Vec<TurnEvent>) {
+        let called = self
+            .demand
+            .take_if(|demand| matches!(demand.must, Must::Call(_)));
+        if let Some(demand) = called {
+            push(demand.held, out);
+        }
+        if let Some(demand) = &mut self.demand {
+            demand.held.clear();
+        }
     }
 
     fn flush(&mut self, out: &mut Vec<TurnEvent>) -> Option<FinishReason> {
