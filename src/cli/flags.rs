@@ -55,6 +55,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "log-file",
             "dump-dir",
             "dump-keep",
+            "history",
         ],
     ),
 ];
