@@ -11,7 +11,7 @@ use warp::{
 
 use super::{
     App, affinity,
-    auth::Identity,
+    auth::Requester,
     body::{self, Budget, Reserved},
     choices::Choices,
     record::Record,
@@ -31,7 +31,7 @@ pub async fn answer<B: Buf>(
     app: &App,
     dialect: Arc<dyn Dialect>,
     target: PathTarget,
-    (headers, identity): (&HeaderMap, Identity),
+    (headers, identity): (&HeaderMap, Requester),
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<Response, TurnError> {
@@ -64,7 +64,7 @@ async fn run(
     app: &App,
     dialect: &Arc<dyn Dialect>,
     target: PathTarget,
-    (headers, identity): (&HeaderMap, Identity),
+    (headers, identity): (&HeaderMap, Requester),
     (body, reserved): (Vec<u8>, Reserved),
     record: &Record,
     dump: Option<&Dump>,
@@ -88,7 +88,7 @@ async fn run(
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect();
-    let Identity { owner, key } = identity;
+    let Requester { owner, key } = identity;
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);

@@ -50,14 +50,14 @@ impl fmt::Debug for ApiKey {
 
 /// Who asks.
 #[derive(Debug, Default)]
-pub(super) struct Identity {
+pub(super) struct Requester {
     /// A digest of the key that the request carries, whatever that is for.
     pub owner: Option<String>,
     /// The key itself, where runs use the callers' own.
     pub key: Option<CallerKey>,
 }
 
-impl Identity {
+impl Requester {
     /// As far as the request tells. `callers` is whether it must bring a key of Cursor's.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use warp::{http::StatusCode, reply::Response};
 
-use super::{App, auth::Identity, reply};
+use super::{App, auth::Requester, reply};
 use crate::{
     dialect::Dialect,
     engine::unknown_model,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// All models of the account.
-pub async fn list(app: &App, dialect: &dyn Dialect, asks: &Identity) -> Response {
+pub async fn list(app: &App, dialect: &dyn Dialect, asks: &Requester) -> Response {
     let listing = app.engine().models_of(asks.key.as_ref()).await;
     let body = dialect.models(&listing);
     reply::json(StatusCode::OK, body.to_string().into_bytes())
@@ -22,7 +22,7 @@ pub async fn one(
     app: &App,
     dialect: &dyn Dialect,
     name: &str,
-    asks: &Identity,
+    asks: &Requester,
 ) -> Result<Response, TurnError> {
     let request = ModelRequest {
         model: Some(name),

@@ -19,7 +19,7 @@ use warp::{
 
 use super::{
     ApiKey, answer,
-    auth::Identity,
+    auth::Requester,
     body::Budget,
     cors,
     live::Live,
@@ -382,14 +382,14 @@ async fn handle<B: Buf>(
         Some(key) => key.check(headers, query),
         None => Ok(()),
     });
-    let authorized = authorized.and_then(|()| Identity::of(headers, query, has_callers));
+    let authorized = authorized.and_then(|()| Requester::of(headers, query, has_callers));
     let trusted = authorized.is_ok() && !has_callers;
     let identity = match (&route, authorized) {
-        (Some(route), Err(_)) if route.is_public() => Identity::default(),
+        (Some(route), Err(_)) if route.is_public() => Requester::default(),
         // A browser can't send the key for them.
         (Some(Route::Page(part)), Err(_)) if part.is_file() => {
             head.admitted.clone()?;
-            Identity::default()
+            Requester::default()
         }
         (_, authorized) => authorized?,
     };

@@ -18,15 +18,15 @@ const MOST: usize = 256;
 
 /// An account's models, and when they were listed. Locked while they are asked for, so that they are
 /// asked for once.
-type Listed = Arc<tokio::sync::Mutex<Option<(Instant, Arc<BridgeModels>)>>>;
+type AccountModels = Arc<tokio::sync::Mutex<Option<(Instant, Arc<BridgeModels>)>>>;
 
 /// Lists by the digest of the key.
 #[derive(Debug, Default)]
-pub(super) struct Catalogs(Mutex<HashMap<u128, Listed>>);
+pub(super) struct Catalogs(Mutex<HashMap<u128, AccountModels>>);
 
 impl Catalogs {
     /// The place of this key's list.
-    pub fn of(&self, key: &str) -> Listed {
+    pub fn of(&self, key: &str) -> AccountModels {
         let digest = xxh3_128(key.as_bytes());
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lists.len() >= MOST && !lists.contains_key(&digest) {
