@@ -24,7 +24,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &[]),
     (
         "settings",
-        &["agent", "boundary", "engine", "sandbox", "telemetry"],
+        &[
+            "agent", "boundary", "engine", "hands", "sandbox", "telemetry",
+        ],
     ),
     ("telemetry", &[]),
     ("dump", &[]),

@@ -24,7 +24,7 @@ mod status;
 #[cfg(target_os = "linux")]
 mod mounts;
 
-pub use enclosure::Enclosure;
+pub use enclosure::{Enclosure, attended};
 #[cfg(target_os = "linux")]
 pub use mounts::is_view;
 pub use policy::{Fence, FenceError, FenceMode};
