@@ -15,7 +15,13 @@ pub enum AgentEvent {
     TextDelta(String),
     /// A whole segment of answer text: a recap of the deltas before it or, in a run without
     /// partial output, the text itself.
-    TextSegment(String),
+    TextSegment {
+        /// The text.
+        text: String,
+        /// Whether it names the model request that used tools next: a recap of the same text may
+        /// follow that does not.
+        before_tools: bool,
+    },
     /// New reasoning text; may be empty.
     Thinking(String),
     /// A tool call is announced. Several in a row with one `model_call_id` are parallel.

@@ -183,8 +183,8 @@ impl Translator {
                 let new = self.segments.delta(text);
                 self.text(new, out)
             }
-            AgentEvent::TextSegment(text) => {
-                let new = self.segments.segment(text);
+            AgentEvent::TextSegment { text, before_tools } => {
+                let new = self.segments.segment(text, before_tools);
                 self.text(new, out)
             }
             AgentEvent::Thinking(text) if text.is_empty() => self.standing(),

@@ -7,6 +7,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::time::{Instant, timeout_at};
@@ -36,6 +37,9 @@ use crate::{
     },
 };
 
+/// How long a run has for its last word when the server stops.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
 /// Answers the turn, unless the client hangs up or the server stops meanwhile.
 pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, sender: Sender) {
     let (feed, resume) = match shared.runs.claim(&turn, sender.clone()) {
@@ -46,7 +50,7 @@ pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, 
     tokio::select! {
         biased;
         () = feed.closed() => tracing::debug!("the client hung up"),
-        () = shared.stop.cancelled() => {
+        () = stopped(&shared) => {
             // The client gets what is left of the grace to take this.
             fail(&shared, &feed, shutting_down()).await;
         }
@@ -56,6 +60,13 @@ pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, 
             }
         }
     }
+}
+
+/// Waits until the server stops, and a moment longer: a run that is being relayed ends its answer
+/// with what it still has.
+async fn stopped(shared: &Shared) {
+    shared.stop.cancelled().await;
+    tokio::time::sleep(LAST_WORD).await;
 }
 
 async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
@@ -138,7 +149,10 @@ async fn story(
                 start(shared, turn, workspace, served, note, dump.as_ref(), permit).await?
             }
         };
-        match run.drive(&mut answer, config.budgets, begun).await {
+        match run
+            .drive(&mut answer, config.budgets, begun, &shared.stop)
+            .await
+        {
             Pause::Calls(calls) => {
                 let recovered = calls.iter().filter(|c| c.source == Source::Text).count();
                 shared

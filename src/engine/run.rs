@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     admission::Permit,
     answer::Answer,
     continuation::Delivery,
-    failure::{over_time, silent, turn_error},
+    failure::{over_time, shutting_down, silent, turn_error},
     source::RunSource,
 };
 use crate::{
@@ -230,6 +231,7 @@ impl<S: RunSource> Run<S> {
         answer: &mut Answer<'_>,
         budgets: Budgets,
         begun: Instant,
+        stop: &CancellationToken,
     ) -> Pause {
         let deadline = budgets.deadline(begun);
         let mut last = Instant::now();
@@ -249,6 +251,7 @@ impl<S: RunSource> Run<S> {
                 .unwrap_or_else(|| budgets.after(last, silence));
             tokio::select! {
                 biased;
+                () = stop.cancelled() => return self.failed(shutting_down(), answer).await,
                 step = self.agent.next(&mut read) => {
                     last = Instant::now();
                     self.backlog.extend(read.drain(..));
@@ -312,7 +315,7 @@ impl<S: RunSource> Run<S> {
         })
     }
 
-    /// The agent ended without a result: what is pending goes out, and text that was held back.
+    /// The agent ended without a result.
     async fn broken(&mut self, error: AgentError, answer: &mut Answer<'_>) -> Pause {
         if let AgentError::NotServed { message } = &error {
             tracing::info!(parent: &self.span, "the run is started again without served tools: {message}");
@@ -323,12 +326,17 @@ impl<S: RunSource> Run<S> {
                 return pause;
             }
         }
+        self.failed(turn_error(error, &self.model), answer).await
+    }
+
+    /// The run can't go on: what is pending goes out, and text that was held back.
+    async fn failed(&mut self, error: TurnError, answer: &mut Answer<'_>) -> Pause {
         match self.settle(answer).await {
             Some(Pause::Calls(calls)) if calls.iter().any(is_held) => {}
             Some(pause) => return pause,
             None => {}
         }
-        Pause::Failed(turn_error(error, &self.model))
+        Pause::Failed(error)
     }
 
     async fn take(&mut self, event: AgentEvent, answer: &mut Answer<'_>) -> Option<Pause> {
@@ -339,7 +347,8 @@ impl<S: RunSource> Run<S> {
         match &event {
             AgentEvent::Finished(result) if result.is_error => {
                 let error = classify::error_result(&result.text);
-                return Some(Pause::Failed(turn_error(error, &self.model)));
+                let error = turn_error(error, &self.model);
+                return Some(self.failed(error, answer).await);
             }
             AgentEvent::Finished(result) => {
                 self.usage = result.usage;

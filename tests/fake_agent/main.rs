@@ -59,6 +59,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-argv", "", "answers {argv, env (names only), cwd} as JSON", text::argv),
     ("fake-attachments", "", "reads the attached files natively, then says path, size and beginning of each", tools::attachments),
     ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),
+    ("fake-play-", "hang", "as fake-play, then silence", text::play),
 
     ("fake-memory", "", "keeps chats; answers {resumed, before, prompt}", memory::keeps),
     ("fake-memory-elsewhere", "", "as fake-memory, but a chat to go on with is another one", memory::elsewhere),

@@ -6,6 +6,7 @@
 //! not what was demanded, the model is told so and asked once more; what a tool call stands beside
 //! may be any text.
 
+mod cost;
 mod cut;
 mod json;
 

@@ -74,12 +74,19 @@ fn envelope() {
 #[test]
 fn assistant_text() {
     let delta = |line: &str| event(line) == AgentEvent::TextDelta(text("a\nb"));
-    let segment = |line: &str| event(line) == AgentEvent::TextSegment(text("a\nb"));
+    let whole = |line: &str, before_tools| {
+        let text = text("a\nb");
+        event(line) == AgentEvent::TextSegment { text, before_tools }
+    };
+    let segment = |line: &str| whole(line, false);
     let message = r#""message":{"role":"assistant","content":[{"type":"text","text":"a\nb"}]}"#;
     let line = |more: &str| format!(r#"{{"type":"assistant",{message}{more}}}"#);
     assert!(delta(&line(r#","timestamp_ms":1"#)));
     assert!(delta(&line(r#","timestamp_ms":1,"model_call_id":null"#)));
-    assert!(segment(&line(r#","timestamp_ms":1,"model_call_id":"m""#)));
+    assert!(whole(
+        &line(r#","timestamp_ms":1,"model_call_id":"m""#),
+        true
+    ));
     assert!(segment(&line("")));
     assert!(segment(&line(r#","timestamp_ms":null"#)));
     // Odd contents.

@@ -48,7 +48,10 @@ fn a_plain_answer_is_passed_on() {
         AgentEvent::Thinking(String::new()),
         text("do"),
         text("ne"),
-        AgentEvent::TextSegment("done".to_owned()),
+        AgentEvent::TextSegment {
+            text: "done".to_owned(),
+            before_tools: false,
+        },
         AgentEvent::Finished(RunResult {
             text: "done".to_owned(),
             ..RunResult::default()
