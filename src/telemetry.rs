@@ -24,7 +24,13 @@ pub struct Filter(String);
 impl Filter {
     fn parse(&self) -> EnvFilter {
         // Checked when it was made.
-        EnvFilter::new(&self.0)
+        let filter = EnvFilter::new(&self.0);
+        // The MCP client writes out what servers and models say.
+        let wanted = self.0.contains("rmcp") || self.0.trim().eq_ignore_ascii_case("trace");
+        match "rmcp=off".parse() {
+            Ok(quiet) if !wanted => filter.add_directive(quiet),
+            _ => filter,
+        }
     }
 }
 

@@ -25,7 +25,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "settings",
         &[
-            "agent", "boundary", "engine", "hands", "sandbox", "telemetry",
+            "agent",
+            "boundary",
+            "engine",
+            "hands",
+            "sandbox",
+            "telemetry",
         ],
     ),
     ("telemetry", &[]),

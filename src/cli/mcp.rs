@@ -10,9 +10,7 @@ use super::{dirs::UserDirs, render};
 use crate::{
     hands::{
         command_environment,
-        mcp::{
-            McpForm, McpLimits, McpServerConfig, McpServers, McpSource, McpTransport, read,
-        },
+        mcp::{McpForm, McpLimits, McpServerConfig, McpServers, McpSource, McpTransport, read},
     },
     opencode::locate,
     settings::{Flags, ServeSettings},
@@ -106,7 +104,8 @@ pub async fn run(args: McpArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
             let servers = start(configs)?;
             let answer = servers.call_raw(&server, &tool, arguments).await;
             servers.close().await;
-            let answer = answer.map_err(|error| anyhow::anyhow!("the MCP server `{server}`: {error}"))?;
+            let answer =
+                answer.map_err(|error| anyhow::anyhow!("the MCP server `{server}`: {error}"))?;
             Ok(show(&answer, json))
         }
     }
@@ -123,7 +122,10 @@ pub(super) fn servers(
         let (file, form) = match *name {
             "own" => (dirs.mcp_file(), McpForm::McpServers),
             "opencode" => (locate(&dirs.opencode, ""), McpForm::OpenCode),
-            "project" => (workspace.map(|dir| dir.join(".mcp.json")), McpForm::McpServers),
+            "project" => (
+                workspace.map(|dir| dir.join(".mcp.json")),
+                McpForm::McpServers,
+            ),
             "cursor-project" => (
                 workspace.map(|dir| dir.join(".cursor/mcp.json")),
                 McpForm::McpServers,
@@ -164,9 +166,10 @@ fn list(configs: &[McpServerConfig], json: bool) {
     // Values of variables and headers may be secrets, arguments are often paths.
     let how = |config: &McpServerConfig| match &config.transport {
         Ok(McpTransport::Command { program, .. }) => program.clone(),
-        Ok(McpTransport::Http { url, .. }) => {
-            url.split_once('?').map_or(&**url, |(url, _)| url).to_owned()
-        }
+        Ok(McpTransport::Http { url, .. }) => url
+            .split_once('?')
+            .map_or(&**url, |(url, _)| url)
+            .to_owned(),
         Err(error) => format!("can't be used: {error}"),
     };
     if json {
@@ -180,7 +183,12 @@ fn list(configs: &[McpServerConfig], json: bool) {
         return;
     }
     for config in configs {
-        render::line(format_args!("{:<20} {:<14} {}", config.name, config.source, how(config)));
+        render::line(format_args!(
+            "{:<20} {:<14} {}",
+            config.name,
+            config.source,
+            how(config)
+        ));
     }
     if configs.is_empty() {
         render::note("the sources name no MCP server");

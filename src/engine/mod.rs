@@ -53,7 +53,14 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{agent::Agent, boundary, dump::Dump, hands::{OwnTool, Toolbox}, models::ModelCatalog, turn::Turn};
+use crate::{
+    agent::Agent,
+    boundary,
+    dump::Dump,
+    hands::{OwnTool, Toolbox},
+    models::ModelCatalog,
+    turn::Turn,
+};
 use admission::Admission;
 use hands::Rounds;
 use runs::Runs;

@@ -143,16 +143,28 @@ impl Toolbox {
     /// The local tools.
     #[must_use]
     pub fn local_tools(&self) -> Vec<OwnTool> {
-        self.shared.local.iter().map(|tool| own_tool(tool)).collect()
+        self.shared
+            .local
+            .iter()
+            .map(|tool| own_tool(tool))
+            .collect()
     }
 
     /// All that may be offered; without a workspace there is nothing for a local tool to work on. MCP
     /// servers that do not run are started.
     pub async fn tools(&self, workspace: bool) -> Vec<OwnTool> {
-        let mut tools = if workspace { self.local_tools() } else { Vec::new() };
+        let mut tools = if workspace {
+            self.local_tools()
+        } else {
+            Vec::new()
+        };
         let names: HashSet<String> = tools.iter().map(|tool| tool.spec.name.clone()).collect();
         let others = self.shared.mcp.tools().await;
-        tools.extend(others.into_iter().filter(|tool| !names.contains(&tool.spec.name)));
+        tools.extend(
+            others
+                .into_iter()
+                .filter(|tool| !names.contains(&tool.spec.name)),
+        );
         tools
     }
 

@@ -76,7 +76,18 @@ fn tool(name: &str) -> Value {
 }
 
 fn list(more: bool) -> Value {
-    let names = ["echo", "env", "fail", "picture", "structure", "change", "die", "huge", "hang", "odd"];
+    let names = [
+        "echo",
+        "env",
+        "fail",
+        "picture",
+        "structure",
+        "change",
+        "die",
+        "huge",
+        "hang",
+        "odd",
+    ];
     let new = more.then_some("new");
     let tools: Vec<Value> = names.into_iter().chain(new).map(tool).collect();
     json!({"tools": tools})
@@ -103,7 +114,9 @@ fn call(name: &str, arguments: &Value) -> Value {
             text(&std::env::var(name).unwrap_or_else(|_| "unset".to_owned()))
         }
         "fail" => json!({"content": [{"type": "text", "text": "it broke"}], "isError": true}),
-        "picture" => json!({"content": [{"type": "image", "data": "iVBORw0K", "mimeType": "image/png"}]}),
+        "picture" => {
+            json!({"content": [{"type": "image", "data": "iVBORw0K", "mimeType": "image/png"}]})
+        }
         "structure" => json!({"content": [], "structuredContent": {"answer": 42}}),
         "die" => {
             let _ = writeln!(io::stderr(), "a bug in the server");

@@ -24,11 +24,16 @@ pub(super) fn read(result: &Value) -> (String, Vec<Attachment>, bool) {
                     pictures.push(picture);
                     continue;
                 }
-                None => "[a picture is left out: its form is unknown, or it is too large]".to_owned(),
+                None => {
+                    "[a picture is left out: its form is unknown, or it is too large]".to_owned()
+                }
             },
             "resource" => match part["resource"]["text"].as_str() {
                 Some(text) => text.to_owned(),
-                None => format!("[{}: no text]", part["resource"]["uri"].as_str().unwrap_or("?")),
+                None => format!(
+                    "[{}: no text]",
+                    part["resource"]["uri"].as_str().unwrap_or("?")
+                ),
             },
             "resource_link" => format!("[{}]", part["uri"].as_str().unwrap_or("?")),
             other => format!("[a part of the type {other:?} is left out]"),
@@ -39,7 +44,9 @@ pub(super) fn read(result: &Value) -> (String, Vec<Attachment>, bool) {
         any = true;
         text.push(words.as_bytes());
     }
-    let structured = result.get("structuredContent").filter(|value| !value.is_null());
+    let structured = result
+        .get("structuredContent")
+        .filter(|value| !value.is_null());
     if let Some(structured) = structured.filter(|_| !any && pictures.is_empty()) {
         text.push(structured.to_string().as_bytes());
     }

@@ -32,11 +32,16 @@ impl FromStr for McpFrom {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names = text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
         let sources = names.filter(|name| *name != "none").map(|name| {
             let known = MCP_SOURCES.iter().find(|known| **known == name);
             let all = MCP_SOURCES.join(", ");
-            known.copied().ok_or_else(|| format!("`{name}` is not one of {all}, none"))
+            known
+                .copied()
+                .ok_or_else(|| format!("`{name}` is not one of {all}, none"))
         });
         Ok(Self(sources.collect::<Result<_, String>>()?))
     }
@@ -114,9 +119,9 @@ pub fn read(
             Err(error) => return Err(failed(error.to_string())),
         };
         let options = jsonc_parser::ParseOptions::default();
-        let value = jsonc_parser::parse_to_value(&text, &options)
+        let root = jsonc_parser::cst::CstRootNode::parse(&text, &options)
             .map_err(|error| failed(error.to_string()))?;
-        let value = value.map_or(Value::Null, Value::from);
+        let value = root.to_serde_value().unwrap_or_default();
         let member = match source.form {
             McpForm::McpServers => "mcpServers",
             McpForm::OpenCode => "mcp",
@@ -315,7 +320,13 @@ mod tests {
         let fs = found[2].transport.clone().unwrap();
         assert!(matches!(fs, McpTransport::Command { args, .. } if args == ["-y", "fs"]));
         assert!(found[3].transport.clone().unwrap_err().contains("neither"));
-        assert!(found[4].transport.clone().unwrap_err().contains("UNSET is not set"));
+        assert!(
+            found[4]
+                .transport
+                .clone()
+                .unwrap_err()
+                .contains("UNSET is not set")
+        );
     }
 
     #[test]
@@ -323,9 +334,14 @@ mod tests {
         for (text, why) in [
             ("{", ""),
             (r#"{"mcpServers": []}"#, "`mcpServers` must be an object"),
-            (r#"{"mcpServers": {"a": 1}}"#, "`mcpServers.a` must be an object"),
+            (
+                r#"{"mcpServers": {"a": 1}}"#,
+                "`mcpServers.a` must be an object",
+            ),
         ] {
-            let error = servers(&[(McpForm::McpServers, text)]).unwrap_err().to_string();
+            let error = servers(&[(McpForm::McpServers, text)])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(why) && error.contains("/0: "), "{error}");
         }
         assert!(servers(&[(McpForm::McpServers, "{}")]).unwrap().is_empty());

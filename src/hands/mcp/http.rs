@@ -65,10 +65,15 @@ async fn send(
     body: String,
 ) -> HttpResult<Response<Incoming>> {
     let uri: Uri = uri.parse().map_err(failed)?;
-    let authority = uri.authority().ok_or_else(|| failed("the address has no host"))?;
+    let authority = uri
+        .authority()
+        .ok_or_else(|| failed("the address has no host"))?;
     let host = authority.host().trim_matches(['[', ']']);
     let connect = TcpStream::connect((host, authority.port_u16().unwrap_or(80)));
-    let stream = timeout(CONNECT, connect).await.map_err(failed)?.map_err(failed)?;
+    let stream = timeout(CONNECT, connect)
+        .await
+        .map_err(failed)?
+        .map_err(failed)?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = Request::new(Full::new(Bytes::from(body)));
     *request.method_mut() = method;
@@ -116,7 +121,11 @@ impl StreamableHttpClient for HttpClient {
         let session = session_id.as_deref();
         own.extend(session.map(|id| (SESSION, id)));
         let bearer = auth_header.map(|token| format!("Bearer {token}"));
-        own.extend(bearer.as_deref().map(|bearer| (header::AUTHORIZATION, bearer)));
+        own.extend(
+            bearer
+                .as_deref()
+                .map(|bearer| (header::AUTHORIZATION, bearer)),
+        );
         let response = send(Method::POST, &uri, &own, custom_headers, body).await?;
         match response.status() {
             StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {

@@ -1,7 +1,7 @@
 //! MCP servers whose tools the server executes: rmcp's client, and what keeps it alive.
 //!
 //! ```text
-//! sources (files) ─> McpServerConfig ─> McpServer ── started on first use, started again if it dies
+//! sources (files) ─> McpServerConfig ─> SupervisedServer ── started on first use, started again if it dies
 //!                                          ├─ process: a command, JSON lines on its pipes
 //!                                          └─ http: streamable HTTP
 //! McpServers ── tools() ──> OwnTool, named `server_tool`

@@ -160,7 +160,9 @@ pub(super) fn environment(
 ) -> Vec<(OsString, OsString)> {
     let named = |name: &OsString| entry.iter().any(|(own, _)| name == own.as_str());
     let passed = ours.iter().filter(|(name, _)| !named(name)).cloned();
-    let own = entry.iter().map(|(name, value)| (name.into(), value.into()));
+    let own = entry
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()));
     passed.chain(own).collect()
 }
 
@@ -170,7 +172,10 @@ pub(super) fn find(program: &str, env: &[(OsString, OsString)], cwd: &Path) -> O
         let path = cwd.join(program);
         return path.exists().then_some(path);
     }
-    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path)?;
+    let path = env
+        .iter()
+        .find(|(name, _)| name == "PATH")
+        .map(|(_, path)| path)?;
     std::env::split_paths(path)
         .map(|dir| dir.join(program))
         .find(|file| file.is_file())

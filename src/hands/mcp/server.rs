@@ -88,7 +88,7 @@ pub(super) struct ServerSetup {
 
 /// A server.
 #[derive(Debug)]
-pub(super) struct McpServer {
+pub(super) struct SupervisedServer {
     pub config: McpServerConfig,
     setup: ServerSetup,
     /// Held while it is started, so that it is started once.
@@ -105,19 +105,19 @@ struct ServerState {
 
 #[derive(Debug)]
 struct LiveServer {
-    service: RunningService<RoleClient, Listener>,
+    service: RunningService<RoleClient, ServerListener>,
     tools: Vec<Tool>,
     process: Option<ServerProcess>,
 }
 
 /// Hears what a server says by itself.
 #[derive(Debug, Clone, Default)]
-struct Listener {
+struct ServerListener {
     /// Whether its tools are others than those that it listed.
     changed: Arc<AtomicBool>,
 }
 
-impl ClientHandler for Listener {
+impl ClientHandler for ServerListener {
     fn get_info(&self) -> ClientConfig {
         let us = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         ClientConfig::new(ClientCapabilities::default(), us)
@@ -128,7 +128,7 @@ impl ClientHandler for Listener {
     }
 }
 
-impl McpServer {
+impl SupervisedServer {
     pub fn new(config: McpServerConfig, setup: ServerSetup) -> Self {
         let health = McpHealth {
             name: config.name.clone(),
@@ -154,7 +154,12 @@ impl McpServer {
     pub async fn tools(&self) -> Result<Vec<Tool>, String> {
         let mut state = self.state.lock().await;
         let live = self.live(&mut state).await?;
-        if live.service.service().changed.swap(false, Ordering::Relaxed) {
+        if live
+            .service
+            .service()
+            .changed
+            .swap(false, Ordering::Relaxed)
+        {
             let listed = timeout(self.setup.limits.start, list(live.service.peer())).await;
             match listed.unwrap_or_else(|_| Err("it does not list its tools".to_owned())) {
                 Ok(tools) => live.tools = tools,
@@ -184,7 +189,13 @@ impl McpServer {
                 let words = state.live.as_ref().and_then(|live| live.process.as_ref());
                 let words = words.map(ServerProcess::last_words).unwrap_or_default();
                 let error = joined(&error, &words);
-                if state.live.take_if(|live| live.service.is_closed() || live.service.peer().is_transport_closed()).is_some() {
+                if state
+                    .live
+                    .take_if(|live| {
+                        live.service.is_closed() || live.service.peer().is_transport_closed()
+                    })
+                    .is_some()
+                {
                     self.failed(&error);
                 }
                 Err(error)
@@ -203,7 +214,10 @@ impl McpServer {
     async fn live<'a>(&self, state: &'a mut ServerState) -> Result<&'a mut LiveServer, String> {
         let is_gone = |live: &LiveServer| live.service.peer().is_transport_closed();
         if state.live.as_ref().is_some_and(is_gone) {
-            tracing::info!(server = self.config.name, "an MCP server has ended and is started again");
+            tracing::info!(
+                server = self.config.name,
+                "an MCP server has ended and is started again"
+            );
             state.live = None;
         }
         if state.live.is_none() {
@@ -232,7 +246,10 @@ impl McpServer {
                 }
             }
         }
-        state.live.as_mut().ok_or_else(|| "it does not run".to_owned())
+        state
+            .live
+            .as_mut()
+            .ok_or_else(|| "it does not run".to_owned())
     }
 
     async fn start(&self) -> Result<LiveServer, String> {
@@ -259,7 +276,7 @@ impl McpServer {
                     ServerProcess::start(&self.setup.program, spec, self.setup.reaper.clone());
                 let (process, stdout, stdin) = started.map_err(|error| error.to_string())?;
                 let greeted = timeout(limit, async {
-                    let service = Listener::default().serve((stdout, stdin)).await;
+                    let service = ServerListener::default().serve((stdout, stdin)).await;
                     let service = service.map_err(|error| error.to_string())?;
                     let tools = list(service.peer()).await?;
                     Ok::<_, String>((service, tools))
@@ -281,7 +298,7 @@ impl McpServer {
                     .custom_headers(http::headers(headers)?);
                 let transport = StreamableHttpClientTransport::with_client(HttpClient, config);
                 let greeted = timeout(limit, async {
-                    let service = Listener::default().serve(transport).await;
+                    let service = ServerListener::default().serve(transport).await;
                     let service = service.map_err(|error| error.to_string())?;
                     let tools = list(service.peer()).await?;
                     Ok::<_, String>((service, tools))

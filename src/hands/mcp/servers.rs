@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     McpHealth, McpLimits, McpServerConfig, answer,
-    server::{McpServer, ServerSetup},
+    server::{ServerSetup, SupervisedServer},
 };
 use crate::{
     hands::OwnTool,
@@ -29,15 +29,15 @@ const DESCRIPTION: usize = 4_000;
 /// The servers of one toolbox.
 #[derive(Debug)]
 pub struct McpServers {
-    servers: Vec<Arc<McpServer>>,
+    servers: Vec<Arc<SupervisedServer>>,
     /// What they listed last.
-    known: Mutex<Vec<McpTool>>,
+    known: Mutex<Vec<ListedTool>>,
     reaper: TaskTracker,
 }
 
 /// A tool, and where it is.
 #[derive(Debug, Clone)]
-struct McpTool {
+struct ListedTool {
     own: OwnTool,
     server: usize,
     /// The server's name for it.
@@ -63,7 +63,7 @@ impl McpServers {
         };
         let servers = configs
             .into_iter()
-            .map(|config| Arc::new(McpServer::new(config, setup.clone())));
+            .map(|config| Arc::new(SupervisedServer::new(config, setup.clone())));
         Self {
             servers: servers.collect(),
             known: Mutex::default(),
@@ -84,7 +84,7 @@ impl McpServers {
                 };
                 let shown = unused(&server.config.name, name, &used);
                 used.insert(shown.clone());
-                known.push(McpTool {
+                known.push(ListedTool {
                     own: own_tool(&server.config.name, shown, &tool),
                     server: at,
                     name: name.to_owned(),
@@ -111,7 +111,11 @@ impl McpServers {
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<(String, Vec<Attachment>, bool), String> {
-        let found = self.locked().iter().find(|tool| tool.own.spec.name == name).cloned();
+        let found = self
+            .locked()
+            .iter()
+            .find(|tool| tool.own.spec.name == name)
+            .cloned();
         let tool = found.ok_or_else(|| format!("error: there is no tool `{name}`"))?;
         let server = &self.servers[tool.server];
         let answer = server.call(&tool.name, arguments).await;
@@ -130,7 +134,10 @@ impl McpServers {
         tool: &str,
         arguments: Map<String, Value>,
     ) -> Result<Value, String> {
-        let found = self.servers.iter().find(|known| known.config.name == server);
+        let found = self
+            .servers
+            .iter()
+            .find(|known| known.config.name == server);
         let found = found.ok_or_else(|| format!("there is no MCP server `{server}`"))?;
         found.call(tool, arguments).await
     }
@@ -153,7 +160,7 @@ impl McpServers {
         self.reaper.wait().await;
     }
 
-    fn locked(&self) -> MutexGuard<'_, Vec<McpTool>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<ListedTool>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -185,7 +192,13 @@ fn schema(given: &Value) -> Value {
 
 /// `server_tool`, in letters that every model takes, and not used yet.
 fn unused(server: &str, tool: &str, used: &HashSet<String>) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
     let name: String = format!("{server}_{tool}").chars().map(plain).collect();
     let mut number = 1;
     let mut shown: String = name.chars().take(LONGEST).collect();
