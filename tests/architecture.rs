@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("credential", &[]),
     ("sandbox", &["credential"]),
     ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
-    ("replay", &["agent", "sandbox"]),
+    ("replay", &["agent", "sandbox", "turn"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
     ("auth", &["agent", "credential", "sandbox"]),
@@ -64,7 +64,6 @@ const AGENT_EVENTS: &[&str] = &[
     "NativeCall",
     "NativeOutcome",
     "RunResult",
-    "RunUsage",
     "Session",
 ];
 

@@ -176,7 +176,7 @@ async fn story(
                         return Ok(());
                     }
                     if !waits {
-                        // Nothing of it goes on, so its agent need not live on either.
+                        // Nothing of it continues, so its agent need not live on either.
                         permit = run.take().and_then(|mut run| run.release_permit());
                     }
                     let deadline = config.budgets.deadline(begun);
@@ -390,7 +390,7 @@ impl<'a> Answer<'a> {
         self.meter = self.estimates.meter(turn);
     }
 
-    /// Another run goes on with the answer, on this turn; the last one was stopped for calls.
+    /// Another run continues with the answer, on this turn; the last one was stopped for calls.
     fn another_run(&mut self, turn: &Turn) {
         let mut end = TurnEnd::finished(FinishReason::ToolCalls, None);
         self.meter.end(&mut end);
@@ -398,7 +398,7 @@ impl<'a> Answer<'a> {
         self.restart(turn);
     }
 
-    /// Calls were executed here, and the model goes on. What it wrote before them.
+    /// Calls were executed here, and the model continues. What it wrote before them.
     pub fn executed(&mut self) -> String {
         self.shaper.executed(&mut self.batch);
         self.paragraph = self.open;

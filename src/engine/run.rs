@@ -22,7 +22,7 @@ use super::{
     source::RunSource,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, AgentRun, CallKey, RunUsage, classify},
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, classify},
     boundary::{self, Fact, Need, ReadyCall, Translator, Verdict},
     turn::{FinishReason, ToolCall, Turn, TurnError, Usage},
 };
@@ -57,7 +57,7 @@ pub(super) struct Run<S: RunSource = AgentRun> {
     known: HashSet<String>,
     permit: Option<Permit>,
     /// What the agent said that the whole run cost.
-    usage: Option<RunUsage>,
+    usage: Option<Usage>,
     /// What the clients of its answers were told so far that it cost.
     pub reported: Option<Usage>,
     span: Span,
@@ -130,7 +130,7 @@ impl<S: RunSource> Run<S> {
     }
 
     /// What the agent said that the run cost, once it has ended by itself.
-    pub fn usage(&self) -> Option<RunUsage> {
+    pub fn usage(&self) -> Option<Usage> {
         self.usage
     }
 

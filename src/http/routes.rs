@@ -391,7 +391,7 @@ async fn tools(app: &App) -> Response {
                 "object": "tool",
                 "name": tool.spec.name,
                 "description": tool.spec.description,
-                "schema": tool.spec.schema,
+                "schema": &*tool.spec.schema,
                 "source": tool.source,
                 "only_reads": tool.only_reads,
                 "needs_confirmation": needs_confirmation,
