@@ -185,6 +185,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_mcp_client_says_is_shown_only_where_it_is_asked_for() {
+        for (text, quiet) in [
+            ("info", true),
+            ("debug", true),
+            ("trace", false),
+            ("rmcp=info", false),
+        ] {
+            let filter = text.parse::<Filter>().unwrap().parse().to_string();
+            assert_eq!(filter.contains("rmcp=off"), quiet, "{filter}");
+        }
+    }
+
+    #[test]
     fn a_file_is_a_link_to_that_of_today() {
         use std::io::Write as _;
         let dir = tempfile::tempdir().unwrap();
