@@ -13,6 +13,7 @@ use std::{
 /// Who may import whom. `cli` may import everything.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
+    ("account", &["auth"]),
     ("credential", &[]),
     ("sandbox", &["credential"]),
     ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
@@ -44,7 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "doctor",
         &[
-            "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
+            "account", "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
         ],
     ),
     (
@@ -53,7 +54,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "prompt", "agent", "boundary", "hands", "models", "dump", "turn",
         ],
     ),
-    ("http", &["dialect", "dump", "engine", "models", "turn"]),
+    ("history", &[]),
+    (
+        "http",
+        &["dialect", "dump", "engine", "history", "models", "turn"],
+    ),
 ];
 
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.

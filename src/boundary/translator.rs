@@ -46,6 +46,8 @@ pub struct Translator {
     /// What waits for a fact.
     waiting: Option<Waiting>,
     stopped: bool,
+    /// Whether the client was told why the run is stopped.
+    explained: bool,
 }
 
 /// What continues when a fact is known.
@@ -78,6 +80,7 @@ impl Translator {
             changes_due: false,
             waiting: None,
             stopped: false,
+            explained: false,
         }
     }
 
@@ -86,6 +89,13 @@ impl Translator {
     pub fn begin(&mut self, turn: &Turn) {
         self.decider.begin(History::new(turn));
         self.spoke = false;
+        self.explained = false;
+    }
+
+    /// Whether the answer was ended over calls that go in a circle or can't be made valid.
+    #[must_use]
+    pub fn stopped_by_guard(&self) -> bool {
+        self.explained
     }
 
     /// The transcript has grown while the run went on for the same request.
@@ -436,6 +446,7 @@ impl Translator {
 
     /// Says why the run is stopped, in a paragraph of its own.
     fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
+        self.explained = true;
         let space = if self.spoke { "\n\n" } else { "" };
         push_text(format!("{space}{reason}"), out);
     }

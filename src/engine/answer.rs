@@ -21,9 +21,10 @@ use super::{
     feed::Feed,
     hands::Hands,
     output::{Next, Shaper},
+    progress::{Phase, RunOrigin, TurnProgress},
     run::{Pause, Run},
     runs::{Claim, Terms},
-    stream::{RunOrigin, Sender},
+    stream::Sender,
     usage::{self, Estimates, Meter},
 };
 use crate::{
@@ -90,6 +91,9 @@ async fn story(
     let config = &shared.config;
     attachments::check(&turn)?;
     let workspace = config.workspaces.of(&turn).await?;
+    if let Some(workspace) = &workspace {
+        sender.progress().works_in(workspace);
+    }
     let terms = Terms::of(&turn);
     let fingerprint = Fingerprint::of(&turn);
     let owner = turn.owner.clone();
@@ -97,6 +101,7 @@ async fn story(
     let mut hands = Hands::of(config, &mut turn, workspace.clone()).await?;
     let parallel = turn.parallel_tool_calls;
     let mut permit = Some(shared.admission.admit().await?);
+    sender.progress().reach(Phase::Admitted);
     let begun = Instant::now();
     let mut answer = Answer::new(&shared.counters, &shared.estimates, &turn, feed)?;
     let mut served = shared.serves(&turn);
@@ -108,6 +113,8 @@ async fn story(
         && let Some(permit) = permit.take()
     {
         sender.origin(RunOrigin::Resumed);
+        sender.progress().asks_for(run.model());
+        sender.progress().was_parked(run.parked());
         let hint = boundary::hint(&turn, config.boundary.max_repeat);
         let notes: Vec<String> = hint
             .into_iter()
@@ -144,9 +151,15 @@ async fn story(
                     kept = Some(turn.clone());
                 }
                 let turn = std::mem::take(&mut turn);
-                let workspace = workspace.clone();
-                let note = hands.note();
-                start(shared, turn, workspace, served, note, dump.as_ref(), permit).await?
+                let beginning = Beginning {
+                    workspace: workspace.clone(),
+                    served,
+                    note: hands.note(),
+                    dump: dump.as_ref(),
+                    permit,
+                    progress: sender.progress(),
+                };
+                start(shared, turn, beginning).await?
             }
         };
         match run
@@ -222,6 +235,10 @@ async fn story(
             }
             Pause::Finished => {
                 let usage = usage::rest(run.usage(), run.reported);
+                if run.stopped_by_guard() {
+                    shared.counters.guard_stops.fetch_add(1, Ordering::Relaxed);
+                    sender.progress().guard_stopped();
+                }
                 drop(run);
                 let again = answer.end(Ok(FinishReason::Stop), usage);
                 answer.flush().await;
@@ -265,16 +282,30 @@ async fn story(
     }
 }
 
+/// What a run begins with, beside its turn.
+struct Beginning<'a> {
+    workspace: Option<PathBuf>,
+    served: bool,
+    note: Option<&'a str>,
+    dump: Option<&'a Dump>,
+    permit: Permit,
+    progress: &'a TurnProgress,
+}
+
 /// Starts a run for the turn.
 async fn start(
     shared: &Shared,
     mut turn: Turn,
-    workspace: Option<PathBuf>,
-    served: bool,
-    note: Option<&str>,
-    dump: Option<&Dump>,
-    permit: Permit,
+    beginning: Beginning<'_>,
 ) -> Result<Run, TurnError> {
+    let Beginning {
+        workspace,
+        served,
+        note,
+        dump,
+        permit,
+        progress,
+    } = beginning;
     let config = &shared.config;
     let requested = models::ModelRequest {
         model: Some(&turn.model),
@@ -283,6 +314,7 @@ async fn start(
     };
     let model = shared.models.resolve(requested).await;
     let model = model.map_err(unknown_model)?;
+    progress.asks_for(&model);
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let offered = turn.tools.iter().filter(|tool| match &turn.tool_choice {
         ToolChoice::None => false,
@@ -302,7 +334,9 @@ async fn start(
             .cloned()
             .map(|dump| Tap::new(move |line| dump.line(DumpPart::Events, line))),
     };
+    shared.counters.starts.fetch_add(1, Ordering::Relaxed);
     let started = shared.agent.start(request, |site| {
+        progress.reach(Phase::Placed);
         attachments::place(&mut turn, &site.files);
         let hints: Vec<String> = note.map(str::to_owned).into_iter().chain(hint).collect();
         let hints = hints.as_slice();
@@ -323,6 +357,7 @@ async fn start(
         prompt
     });
     let (agent, site) = started.await.map_err(|error| turn_error(error, &model))?;
+    progress.reach(Phase::Spawned);
     let translator = Translator::new(&turn, &site.workspace, &config.boundary);
     let mut run = Run::new(agent, translator, &model, permit);
     if let Some(dir) = site.files.first().and_then(|file| file.parent()) {

@@ -44,6 +44,7 @@ mod golden;
 /// Loops, and what only looks like one.
 mod guards;
 /// Agents that misbehave.
+mod history;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
@@ -57,6 +58,7 @@ mod mcp_servers;
 mod models;
 mod network;
 /// What becomes of request parameters.
+mod page;
 mod parameters;
 mod parked;
 /// Real recordings, where they are at hand.
@@ -78,5 +80,6 @@ mod sync_models;
 mod text_calls;
 /// Tool calls.
 mod tools;
+mod usage;
 /// Which directory a turn is about.
 mod workspaces;
