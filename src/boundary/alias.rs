@@ -15,11 +15,12 @@ pub(super) fn fold(name: &str) -> String {
 
 /// The families that a folded name belongs to.
 pub(super) fn families(folded: &str) -> impl Iterator<Item = &'static str> + use<> {
-    // Plugins put `oc_` before the names of tools that they replace, and old events of the agent
-    // end in `ToolCall`.
+    // Plugins put `oc_` before the names of tools that they replace, Goose the name of its extension,
+    // and old events of the agent end in `ToolCall`.
     let bare = folded.strip_suffix("toolcall").unwrap_or(folded);
-    let bare = bare
-        .strip_prefix("oc")
+    let bare = ["oc", "developer"]
+        .iter()
+        .find_map(|prefix| bare.strip_prefix(prefix))
         .filter(|rest| TABLE.iter().any(|(_, names)| names.contains(rest)))
         .unwrap_or(bare)
         .to_owned();
@@ -54,6 +55,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "executebash",
             "executeshell",
             "pibash",
+            "runcommands",
         ],
     ),
     (
@@ -70,6 +72,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "strreplacebasededittool",
             "strreplaceeditor",
             "texteditor",
+            "readfiles",
         ],
     ),
     (
@@ -88,6 +91,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "strreplacebasededittool",
             "strreplaceeditor",
             "texteditor",
+            "save",
+            "create",
         ],
     ),
     (
@@ -108,6 +113,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "strreplacebasededittool",
             "strreplaceeditor",
             "texteditor",
+            "editor",
+            "singlefindandreplace",
         ],
     ),
     (
@@ -156,6 +163,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "readdir",
             "readdirectory",
             "pils",
+            "tree",
         ],
     ),
     (
@@ -172,6 +180,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "searchfiles",
             "matchfiles",
             "pifind",
+            "fileglobsearch",
         ],
     ),
     (
@@ -188,6 +197,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "searchincode",
             "contentsearch",
             "pigrep",
+            "searchcodebase",
         ],
     ),
     (
@@ -222,6 +232,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "updatetodolist",
             "managetodolist",
             "updateplan",
+            "todos",
+            "checklist",
         ],
     ),
     (
@@ -247,7 +259,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "call_omo_agent",
         &["callomoagent", "callagent", "invokeagent"],
     ),
-    ("skill", &["skill", "useskill", "invokeskill", "runskill"]),
+    (
+        "skill",
+        &["skill", "useskill", "invokeskill", "runskill", "skills"],
+    ),
     (
         "skill_mcp",
         &[
@@ -283,6 +298,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "browse",
             "httpget",
             "webfetchtool",
+            "fetchwebcontent",
+            "fetchurlcontent",
         ],
     ),
     (
