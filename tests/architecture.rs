@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("file", &[]),
     ("mcp", &["turn"]),
     ("prompt", &["turn"]),
+    ("hands", &["file", "sandbox", "turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
     (
@@ -41,7 +42,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "engine",
-        &["prompt", "agent", "boundary", "models", "dump", "turn"],
+        &[
+            "prompt", "agent", "boundary", "hands", "models", "dump", "turn",
+        ],
     ),
     ("http", &["dialect", "dump", "engine", "models", "turn"]),
 ];

@@ -94,6 +94,11 @@ impl Translator {
         self.spoke = false;
     }
 
+    /// The transcript has grown while the run went on for the same request.
+    pub fn recall(&mut self, turn: &Turn) {
+        self.decider.begin(History::new(turn));
+    }
+
     /// Takes one agent event; appends what the client is to see. After [`Verdict::Stop`], events are
     /// ignored.
     pub fn on_event(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Verdict {

@@ -126,6 +126,11 @@ pub fn convert_tools(body: Value, format: ToolFormat) -> Result<Value, TurnError
         body
     };
     let offered = tools::offered(&field::Field::root(&body))?;
+    if let Some(name) = offered.named.first() {
+        let message =
+            format!("`{name}` only names a tool of a server's; there is nothing to convert");
+        return Err(TurnError::invalid("tools", message));
+    }
     Ok(tools::render(&offered.specs, format))
 }
 

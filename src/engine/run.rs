@@ -143,8 +143,8 @@ impl<S: RunSource> Run<S> {
         };
     }
 
-    pub fn release_permit(&mut self) {
-        self.permit = None;
+    pub fn release_permit(&mut self) -> Option<Permit> {
+        self.permit.take()
     }
 
     /// Gives the agent the results that a request brings, with what the user says beside them and
@@ -158,6 +158,17 @@ impl<S: RunSource> Run<S> {
     ) {
         self.permit = Some(permit);
         self.translator.begin(turn);
+        self.deliver(results, notes);
+    }
+
+    /// Gives the agent results of calls that it made for this same request, whose conversation has
+    /// grown by them.
+    pub fn answer(&mut self, turn: &Turn, results: Vec<Delivery>, notes: &[String]) {
+        self.translator.recall(turn);
+        self.deliver(results, notes);
+    }
+
+    fn deliver(&mut self, results: Vec<Delivery>, notes: &[String]) {
         let last = results.len().saturating_sub(1);
         for (at, delivery) in results.into_iter().enumerate() {
             let Delivery { mut result, files } = delivery;
@@ -174,6 +185,12 @@ impl<S: RunSource> Run<S> {
             let key = self.pending.remove(place).key;
             self.agent.reply(key, &result, &files);
         }
+    }
+
+    /// The calls that the agent waits for and nobody has got yet.
+    pub fn new_calls(&self) -> Vec<ToolCall> {
+        let new = self.pending.iter().filter(|pending| !pending.given);
+        new.map(|pending| pending.call.clone()).collect()
     }
 
     /// Calls that the agent waits for and that go to the client before anything else: those that it

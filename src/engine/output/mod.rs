@@ -162,6 +162,20 @@ impl Shaper {
         Next::End(end)
     }
 
+    /// The model called tools that were executed here, and goes on: what it wrote before that is not
+    /// the answer that was demanded, and a demanded call was made.
+    pub fn executed(&mut self, out: &mut Vec<TurnEvent>) {
+        let called = self
+            .demand
+            .take_if(|demand| matches!(demand.must, Must::Call(_)));
+        if let Some(demand) = called {
+            push(demand.held, out);
+        }
+        if let Some(demand) = &mut self.demand {
+            demand.held.clear();
+        }
+    }
+
     fn flush(&mut self, out: &mut Vec<TurnEvent>) -> Option<FinishReason> {
         let (text, reason) = self.cut.rest();
         self.show(text, out);

@@ -117,6 +117,7 @@ impl TestServer {
                 park_timeout: Duration::from_secs(1800),
                 boundary: boundary::BoundaryOptions::default(),
                 client_tools: true,
+                exec: None,
             },
             http: http::HttpConfig::new(host),
             stored: 0,
