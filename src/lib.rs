@@ -23,6 +23,7 @@
 //! | a check of `doctor` | `doctor/<name>.rs` and a row in [`doctor::CHECKS`] |
 //! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
 
+pub mod account;
 pub mod agent;
 pub mod auth;
 pub mod boundary;
@@ -35,6 +36,7 @@ pub mod dump;
 pub mod engine;
 pub mod file;
 pub mod hands;
+pub mod history;
 pub mod http;
 pub mod mcp;
 pub mod models;

@@ -13,10 +13,11 @@ use std::{
 /// Who may import whom. `cli` may import everything.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
+    ("account", &["auth"]),
     ("credential", &[]),
     ("sandbox", &["credential"]),
     ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
-    ("replay", &["agent", "sandbox"]),
+    ("replay", &["agent", "sandbox", "turn"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
     ("auth", &["agent", "credential", "sandbox"]),
@@ -37,7 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "doctor",
         &[
-            "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
+            "account", "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
         ],
     ),
     (
@@ -46,7 +47,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "prompt", "agent", "boundary", "hands", "models", "dump", "turn",
         ],
     ),
-    ("http", &["dialect", "dump", "engine", "models", "turn"]),
+    ("history", &[]),
+    (
+        "http",
+        &["dialect", "dump", "engine", "history", "models", "turn"],
+    ),
 ];
 
 /// What `boundary` may take from `agent`: its events, and nothing that runs anything.
@@ -57,7 +62,6 @@ const AGENT_EVENTS: &[&str] = &[
     "NativeCall",
     "NativeOutcome",
     "RunResult",
-    "RunUsage",
     "Session",
 ];
 

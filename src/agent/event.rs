@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::LazyJson;
-use crate::mcp::CallKey;
+use crate::{mcp::CallKey, turn::Usage};
 
 /// One event of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,22 +102,5 @@ pub struct RunResult {
     /// True if the agent calls its own run failed; `text` then says why.
     pub is_error: bool,
     /// Token counts, where the CLI reports them.
-    pub usage: Option<RunUsage>,
-}
-
-/// The `usage` object of a `result` event.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct RunUsage {
-    /// Fresh input tokens, cache reads excluded.
-    pub input: u64,
-    /// Output tokens.
-    pub output: u64,
-    /// Input tokens read from the cache.
-    pub cache_read: Option<u64>,
-    /// Input tokens written to the cache.
-    pub cache_write: Option<u64>,
-    /// Reasoning tokens, should a version report them.
-    pub reasoning: Option<u64>,
-    /// US dollars, should a version report them.
-    pub cost: Option<f64>,
+    pub usage: Option<Usage>,
 }

@@ -2,7 +2,7 @@
 //!
 //! It lives as long as the run, which may answer several requests of the client:
 //! [`Translator::begin`] tells it about each. It looks nothing up itself. Where it has to know more
-//! than events tell, it asks by [`Verdict::Need`] and goes on when it is given the [`Fact`].
+//! than events tell, it asks by [`Verdict::Need`] and continues when it is given the [`Fact`].
 
 use std::{collections::HashSet, path::Path};
 
@@ -50,9 +50,11 @@ pub struct Translator {
     /// What waits for a fact.
     waiting: Option<Waiting>,
     stopped: bool,
+    /// Whether the client was told why the run is stopped.
+    explained: bool,
 }
 
-/// What goes on when a fact is known.
+/// What continues when a fact is known.
 #[derive(Debug)]
 enum Waiting {
     Event(Box<AgentEvent>),
@@ -84,14 +86,22 @@ impl Translator {
             lost: Vec::new(),
             waiting: None,
             stopped: false,
+            explained: false,
         }
     }
 
-    /// The run goes on for another request of the client, whose transcript tells more. The tools
+    /// The run continues for another request of the client, whose transcript tells more. The tools
     /// stay those that the run began with.
     pub fn begin(&mut self, turn: &Turn) {
         self.decider.begin(History::new(turn));
         self.spoke = false;
+        self.explained = false;
+    }
+
+    /// Whether the answer was ended over calls that go in a circle or can't be made valid.
+    #[must_use]
+    pub fn stopped_by_guard(&self) -> bool {
+        self.explained
     }
 
     /// The transcript has grown while the run went on for the same request.
@@ -144,7 +154,7 @@ impl Translator {
         std::mem::take(&mut self.lost)
     }
 
-    /// Takes a fact, and goes on with what waited for it.
+    /// Takes a fact, and continues with what waited for it.
     pub fn learn(&mut self, fact: Fact, out: &mut Vec<Delta>) -> Verdict {
         match fact {
             Fact::NoView => self.decider.without_view(),
@@ -469,6 +479,7 @@ impl Translator {
 
     /// Says why the run is stopped, in a paragraph of its own.
     fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
+        self.explained = true;
         let space = if self.spoke { "\n\n" } else { "" };
         push_text(format!("{space}{reason}"), out);
     }

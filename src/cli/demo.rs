@@ -77,7 +77,7 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     settings.agent = Some(agent).filter(|agent| !agent.is_empty());
     settings.workspace = Some(scratch.path().to_owned());
     let site = AgentSetup::find(settings, dirs.carriers()).await?;
-    let running = Running::start(&resolved, site, dirs.models_cache(), None).await?;
+    let running = Running::start(&resolved, site, dirs.models_cache(), None, None).await?;
     let addr = running.addr()?;
     let program = running.app.engine().agent().to_string();
     let shutdown = Shutdown {

@@ -22,6 +22,7 @@ pub struct UserDirs {
     config: Option<PathBuf>,
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
+    data: Option<PathBuf>,
 }
 
 impl UserDirs {
@@ -47,6 +48,7 @@ impl UserDirs {
             config: ours("XDG_CONFIG_HOME", ".config"),
             state: ours("XDG_STATE_HOME", ".local/state"),
             cache: ours("XDG_CACHE_HOME", ".cache"),
+            data: ours("XDG_DATA_HOME", ".local/share"),
         }
     }
 
@@ -114,6 +116,12 @@ impl UserDirs {
     #[must_use]
     pub fn carriers(&self) -> Option<PathBuf> {
         self.cache.as_ref().map(|cache| cache.join("carriers.json"))
+    }
+
+    /// The database with a row of each turn.
+    #[must_use]
+    pub fn history(&self) -> Option<PathBuf> {
+        self.data.as_ref().map(|data| data.join("history.db"))
     }
 
     /// The cache of the last list of models.

@@ -227,7 +227,7 @@ async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
     resolved.settings.socket = None;
     resolved.settings.workspace = Some(scratch.path().to_owned());
     let site = AgentSetup::find(&resolved.settings, None).await?;
-    let running = Running::start(&resolved, site, None, None).await?;
+    let running = Running::start(&resolved, site, None, None, None).await?;
     let addr = running.addr()?;
     let shutdown = Shutdown {
         drain: CancellationToken::new(),

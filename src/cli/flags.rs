@@ -53,6 +53,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "log-file",
             "dump-dir",
             "dump-keep",
+            "history",
         ],
     ),
 ];

@@ -45,6 +45,7 @@ pub fn say(running: &Running) {
                 format_args!("ANTHROPIC_BASE_URL={url} claude"),
             );
             row("others", "open-cursor run -- COMMAND");
+            row("page", format_args!("{url}/"));
         }
         Address::Unix(path) => row(
             "curl",

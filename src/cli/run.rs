@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -104,7 +104,7 @@ pub async fn run(args: RunArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let (program, rest) = args.command.split_first().context("there is no command")?;
     let client = named(&args.client).unwrap_or_else(|| Client::of(Path::new(program)));
 
-    let backend = Backend::open(resolved).await?;
+    let backend = Backend::open(resolved, dirs.history()).await?;
     let listing = if client.wants_models {
         Some(backend.listing().await)
     } else {
@@ -187,7 +187,7 @@ fn help(client: &Client) {
         render::line(format_args!("Install it with: {install}"));
     }
     render::line(
-        "Nothing stays behind: variables are set for this process only, and a temporary file is removed at its end.",
+        "Of this nothing stays behind: variables are set for this process only, and a temporary file is removed at its end.",
     );
 }
 
@@ -207,7 +207,7 @@ enum Models {
 
 impl Backend {
     /// The server that runs already, if it would answer as one of ours; else one of ours.
-    async fn open(mut resolved: Resolved) -> anyhow::Result<Self> {
+    async fn open(mut resolved: Resolved, history: Option<PathBuf>) -> anyhow::Result<Self> {
         if let Some((url, choice)) = reusable(&resolved).await? {
             let list = move || {
                 let choice = choice.clone();
@@ -230,7 +230,7 @@ impl Backend {
         let site = AgentSetup::find(&resolved.settings, None).await?;
         // Other users of this machine must not use this server.
         let key = random_key()?;
-        let running = Running::start(&resolved, site, None, ApiKey::new(&key)).await?;
+        let running = Running::start(&resolved, site, None, ApiKey::new(&key), history).await?;
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),

@@ -15,13 +15,14 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::UserDirs, flags::ServeFlags, greeting, render, users};
+use super::{dirs::UserDirs, flags::ServeFlags, greeting, recipes, render, users};
 use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
     dump::Dumps,
     engine::{self, AdmissionLimits, Budgets, Engine, Exec, ToolLoop, Turns, Workspaces},
     hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup},
+    history::Ledger,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Flags, Resolved, ServeSettings},
     telemetry,
@@ -63,7 +64,14 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown_on_signals()?;
     let site = AgentSetup::find(settings, dirs.carriers()).await?;
     let api_key = api_key(settings).await?;
-    let running = Running::start(&resolved, site, dirs.models_cache(), api_key).await?;
+    let running = Running::start(
+        &resolved,
+        site,
+        dirs.models_cache(),
+        api_key,
+        dirs.history(),
+    )
+    .await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &running)?;
     }
@@ -165,12 +173,14 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Binds the address. Clients must send the key, if there is one.
+    /// Binds the address. Clients must send the key, if there is one. Turns are kept in the `history`,
+    /// unless the settings say otherwise.
     pub async fn start(
         resolved: &Resolved,
         site: AgentSetup,
         models_cache: Option<PathBuf>,
         api_key: Option<ApiKey>,
+        history: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         let settings = &resolved.settings;
         let dumps = dumps(settings)?;
@@ -217,7 +227,12 @@ impl Running {
         tokio::spawn(async move { asked.learn_serving().await });
         let engine = Engine::new(agent, config, models_cache);
         let dialects = dialect::all(settings.responses_store);
-        let app = Arc::new(App::new(engine, http, dialects));
+        let app = App::new(engine, http, dialects);
+        let app = match history.filter(|_| settings.history) {
+            Some(file) => app.with_history(Ledger::start(file).context("cannot start a thread")?),
+            None => app,
+        };
+        let app = Arc::new(app);
         Ok(Self { server, app })
     }
 
@@ -368,6 +383,7 @@ fn http_config(
             .collect::<Result<_, _>>()
             .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
         dumps,
+        recipes: recipes::all(),
         settings: resolved.digest(),
         ..http::HttpConfig::new(settings.host)
     })

@@ -61,7 +61,7 @@ pub fn all(stored: usize) -> Vec<Arc<dyn Dialect>> {
 
 /// One wire format.
 pub trait Dialect: Send + Sync {
-    /// Where it answers, as people are told: `/v1/messages`.
+    /// Where it answers, as people read it: `/v1/messages`.
     fn path(&self) -> &'static str;
 
     /// What logs and metrics call it.
@@ -158,7 +158,7 @@ pub trait Reply: Send + Sync {
     /// Appends the stream frames of one delta.
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>);
 
-    /// Appends the frames that end a choice while another goes on.
+    /// Appends the frames that end a choice while another continues.
     fn end_choice(&mut self, _reason: &FinishReason, _out: &mut Vec<u8>) {}
 
     /// Appends the last frames of the stream. The usage is that of all choices.

@@ -8,13 +8,13 @@ use crate::turn::{ServerTools, TurnError, Usage};
 /// What a request says in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
-    /// Whether it is told which tools ran without the client.
+    /// Whether it learns which tools ran without the client.
     pub activity: Telling,
     /// Which tools of the server's the model may call.
     pub tools: ServerTools,
 }
 
-/// When something is told.
+/// When something is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Telling {
     #[default]

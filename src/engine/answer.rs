@@ -22,9 +22,10 @@ use super::{
     hands::Hands,
     losses::{LossReason, Losses},
     output::{Next, Shaper},
+    progress::{Phase, RunOrigin, TurnProgress},
     run::{Pause, Run},
     runs::{Claim, Terms},
-    stream::{RunOrigin, Sender},
+    stream::Sender,
     usage::{self, Estimates, Meter},
 };
 use crate::{
@@ -91,6 +92,9 @@ async fn story(
     let config = &shared.config;
     attachments::check(&turn)?;
     let workspace = config.workspaces.of(&turn).await?;
+    if let Some(workspace) = &workspace {
+        sender.progress().works_in(workspace);
+    }
     let terms = Terms::of(&turn);
     let fingerprint = Fingerprint::of(&turn);
     let owner = turn.owner.clone();
@@ -98,6 +102,7 @@ async fn story(
     let mut hands = Hands::of(config, &mut turn, workspace.clone())?;
     let parallel = turn.parallel_tool_calls;
     let mut permit = Some(shared.admission.admit().await?);
+    sender.progress().reach(Phase::Admitted);
     let begun = Instant::now();
     let mut answer = Answer::new(&shared.counters, &shared.estimates, &turn, feed)?;
     let mut served = shared.serves(&turn);
@@ -109,6 +114,8 @@ async fn story(
         && let Some(permit) = permit.take()
     {
         sender.origin(RunOrigin::Resumed);
+        sender.progress().asks_for(run.model());
+        sender.progress().was_parked(run.parked());
         let hint = boundary::hint(&turn, config.boundary.max_repeat);
         let notes: Vec<String> = hint
             .into_iter()
@@ -145,9 +152,15 @@ async fn story(
                     kept = Some(turn.clone());
                 }
                 let turn = std::mem::take(&mut turn);
-                let workspace = workspace.clone();
-                let note = hands.note();
-                start(shared, turn, workspace, served, note, dump.as_ref(), permit).await?
+                let beginning = Beginning {
+                    workspace: workspace.clone(),
+                    served,
+                    note: hands.note(),
+                    dump: dump.as_ref(),
+                    permit,
+                    progress: sender.progress(),
+                };
+                start(shared, turn, beginning).await?
             }
         };
         match run
@@ -177,7 +190,7 @@ async fn story(
                         return Ok(());
                     }
                     if !waits {
-                        // Nothing of it goes on, so its agent need not live on either.
+                        // Nothing of it continues, so its agent need not live on either.
                         permit = run.take().and_then(|mut run| run.release_permit());
                     }
                     let deadline = config.budgets.deadline(begun);
@@ -223,6 +236,10 @@ async fn story(
             }
             Pause::Finished => {
                 let usage = usage::rest(run.usage(), run.reported);
+                if run.stopped_by_guard() {
+                    shared.counters.guard_stops.fetch_add(1, Ordering::Relaxed);
+                    sender.progress().guard_stopped();
+                }
                 drop(run);
                 let again = answer.end(Ok(FinishReason::Stop), usage);
                 answer.flush().await;
@@ -266,16 +283,30 @@ async fn story(
     }
 }
 
+/// What a run begins with, beside its turn.
+struct Beginning<'a> {
+    workspace: Option<PathBuf>,
+    served: bool,
+    note: Option<&'a str>,
+    dump: Option<&'a Dump>,
+    permit: Permit,
+    progress: &'a TurnProgress,
+}
+
 /// Starts a run for the turn.
 async fn start(
     shared: &Shared,
     mut turn: Turn,
-    workspace: Option<PathBuf>,
-    served: bool,
-    note: Option<&str>,
-    dump: Option<&Dump>,
-    permit: Permit,
+    beginning: Beginning<'_>,
 ) -> Result<Run, TurnError> {
+    let Beginning {
+        workspace,
+        served,
+        note,
+        dump,
+        permit,
+        progress,
+    } = beginning;
     let config = &shared.config;
     let requested = models::ModelRequest {
         model: Some(&turn.model),
@@ -284,6 +315,7 @@ async fn start(
     };
     let model = shared.models.resolve(requested).await;
     let model = model.map_err(unknown_model)?;
+    progress.asks_for(&model);
     let hint = boundary::hint(&turn, config.boundary.max_repeat);
     let offered = turn.tools.iter().filter(|tool| match &turn.tool_choice {
         ToolChoice::None => false,
@@ -303,7 +335,9 @@ async fn start(
             .cloned()
             .map(|dump| Tap::new(move |line| dump.line(DumpPart::Events, line))),
     };
+    shared.counters.starts.fetch_add(1, Ordering::Relaxed);
     let started = shared.agent.start(request, |site| {
+        progress.reach(Phase::Placed);
         attachments::place(&mut turn, &site.files);
         let hints: Vec<String> = note.map(str::to_owned).into_iter().chain(hint).collect();
         let hints = hints.as_slice();
@@ -324,6 +358,7 @@ async fn start(
         prompt
     });
     let (agent, site) = started.await.map_err(|error| turn_error(error, &model))?;
+    progress.reach(Phase::Spawned);
     let translator = Translator::new(&turn, &site.workspace, &config.boundary);
     let mut run = Run::new(agent, translator, &model, permit);
     if let Some(dir) = site.files.first().and_then(|file| file.parent()) {
@@ -390,7 +425,7 @@ impl<'a> Answer<'a> {
         self.meter = self.estimates.meter(turn);
     }
 
-    /// Another run goes on with the answer, on this turn; the last one was stopped for calls.
+    /// Another run continues with the answer, on this turn; the last one was stopped for calls.
     fn another_run(&mut self, turn: &Turn) {
         let mut end = TurnEnd::finished(FinishReason::ToolCalls, None);
         self.meter.end(&mut end);
@@ -398,7 +433,7 @@ impl<'a> Answer<'a> {
         self.restart(turn);
     }
 
-    /// Calls were executed here, and the model goes on. What it wrote before them.
+    /// Calls were executed here, and the model continues. What it wrote before them.
     pub fn executed(&mut self) -> String {
         self.shaper.executed(&mut self.batch);
         self.paragraph = self.open;

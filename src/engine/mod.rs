@@ -26,6 +26,7 @@ mod feed;
 mod hands;
 mod losses;
 mod output;
+mod progress;
 mod run;
 mod runs;
 mod source;
@@ -37,7 +38,9 @@ pub use admission::AdmissionLimits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
 pub use hands::{Exec, ExecTools, ToolLoop};
-pub use stream::{RunOrigin, TurnStream};
+pub use progress::{Phase, RunOrigin, TurnProgress};
+pub use runs::ParkedRun;
+pub use stream::TurnStream;
 pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
 
@@ -83,6 +86,10 @@ struct Shared {
 /// What is counted since the start.
 #[derive(Debug, Default)]
 struct Counters {
+    /// Runs of the agent that were started.
+    starts: AtomicU64,
+    /// Answers that a guard ended.
+    guard_stops: AtomicU64,
     /// Calls that were found in answer text.
     recovered: AtomicU64,
     /// How often an agent that is served the client's tools changed something by its own.
@@ -213,6 +220,24 @@ impl Engine {
     #[must_use]
     pub fn parked(&self) -> usize {
         self.shared.runs.parked()
+    }
+
+    /// The runs that wait for the results of a client's tools, the longest waiting first.
+    #[must_use]
+    pub fn parked_runs(&self) -> Vec<ParkedRun> {
+        self.shared.runs.waiting()
+    }
+
+    /// How many runs of the agent were started.
+    #[must_use]
+    pub fn starts(&self) -> u64 {
+        self.shared.counters.starts.load(Ordering::Relaxed)
+    }
+
+    /// How many answers were ended over calls that go in a circle or can't be made valid.
+    #[must_use]
+    pub fn guard_stops(&self) -> u64 {
+        self.shared.counters.guard_stops.load(Ordering::Relaxed)
     }
 
     /// How often an agent that is served the client's tools changed something by its own tools.

@@ -23,7 +23,7 @@ use super::{
     source::RunSource,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, AgentRun, CallKey, RunUsage, classify},
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, classify},
     boundary::{self, Fact, Need, ReadyCall, Translator, Verdict},
     turn::{FinishReason, ToolCall, Turn, TurnError, Usage},
 };
@@ -57,8 +57,10 @@ pub(super) struct Run<S: RunSource = AgentRun> {
     /// Their ids, and those of all before.
     known: HashSet<String>,
     permit: Option<Permit>,
+    /// Since when it waits for a client, or did last.
+    parked_at: Option<Instant>,
     /// What the agent said that the whole run cost.
-    usage: Option<RunUsage>,
+    usage: Option<Usage>,
     /// What the clients of its answers were told so far that it cost.
     pub reported: Option<Usage>,
     span: Span,
@@ -102,6 +104,7 @@ impl<S: RunSource> Run<S> {
             pending: Vec::new(),
             known: HashSet::new(),
             permit: Some(permit),
+            parked_at: None,
             usage: None,
             reported: None,
             span,
@@ -130,8 +133,23 @@ impl<S: RunSource> Run<S> {
         &self.known
     }
 
+    /// Cursor's id of its model.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// How long ago it began to wait.
+    pub fn parked(&self) -> Duration {
+        self.parked_at.map(|at| at.elapsed()).unwrap_or_default()
+    }
+
+    /// Whether it was stopped over its calls.
+    pub fn stopped_by_guard(&self) -> bool {
+        self.translator.stopped_by_guard()
+    }
+
     /// What the agent said that the run cost, once it has ended by itself.
-    pub fn usage(&self) -> Option<RunUsage> {
+    pub fn usage(&self) -> Option<Usage> {
         self.usage
     }
 
@@ -143,7 +161,9 @@ impl<S: RunSource> Run<S> {
         };
     }
 
+    /// The run waits from now on, and counts as running no more.
     pub fn release_permit(&mut self) -> Option<Permit> {
+        self.parked_at = Some(Instant::now());
         self.permit.take()
     }
 

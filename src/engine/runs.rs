@@ -17,7 +17,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -29,8 +29,9 @@ use tokio_util::task::TaskTracker;
 use super::{
     continuation::{Continuation, Fingerprint, call_ids},
     feed::{Feed, Recording},
+    progress::RunOrigin,
     run::Run,
-    stream::{RunOrigin, Sender},
+    stream::Sender,
 };
 use crate::turn::{ToolChoice, Turn};
 
@@ -68,12 +69,24 @@ struct Parked {
     id: u64,
     terms: Terms,
     fingerprint: Fingerprint,
+    since: SystemTime,
     /// The calls that the client was given and has not answered.
     open: HashSet<String>,
     /// All calls that the client was given.
     known: HashSet<String>,
     /// Hands the run over; dropping it ends the run.
     take: oneshot::Sender<oneshot::Sender<Run>>,
+}
+
+/// A run that waits, for those who watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedRun {
+    /// The model as the client named it.
+    pub model: String,
+    /// When its answer ended.
+    pub since: SystemTime,
+    /// How many calls the client has not answered.
+    pub calls: usize,
 }
 
 /// What must be the same for a run to go on.
@@ -141,6 +154,17 @@ impl Runs {
     /// How many runs wait.
     pub fn parked(&self) -> usize {
         self.lock().parked.len()
+    }
+
+    /// The runs that wait.
+    pub fn waiting(&self) -> Vec<ParkedRun> {
+        let state = self.lock();
+        let shown = state.parked.iter().map(|parked| ParkedRun {
+            model: parked.terms.model.clone(),
+            since: parked.since,
+            calls: parked.open.len(),
+        });
+        shown.collect()
     }
 
     /// Decides how the turn is answered. Runs of the same conversation that it gives up are ended.
@@ -243,6 +267,7 @@ impl Runs {
             id,
             terms,
             fingerprint,
+            since: SystemTime::now(),
             open: run.open_calls().map(str::to_owned).collect(),
             known: run.known_calls().clone(),
             take,

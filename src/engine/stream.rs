@@ -1,46 +1,24 @@
 //! The events of one turn, on their way to the client.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::sync::mpsc;
 
+use super::progress::{RunOrigin, TurnProgress};
 use crate::turn::{ErrorKind, TurnEnd, TurnError, TurnEvent};
 
 /// How many batches may wait for a slow client before the agent has to wait too. A batch is what
 /// one read of the agent's output gave.
 const QUEUE: usize = 1;
 
-/// Where an answer comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunOrigin {
-    /// A run that was started for it.
-    Fresh,
-    /// A run that waited for the results that the request brings.
-    Resumed,
-    /// An answer that was given, or is being given, to the same request before.
-    Replayed,
-}
-
-impl RunOrigin {
-    /// As the response header names it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fresh => "fresh",
-            Self::Resumed => "resumed",
-            Self::Replayed => "replayed",
-        }
-    }
-}
-
 /// The events of a turn. The last one is always [`TurnEvent::End`]; dropping this cancels the turn,
 /// unless another request waits for the same answer.
 pub struct TurnStream {
     batches: mpsc::Receiver<Vec<TurnEvent>>,
-    origin: Arc<OnceLock<RunOrigin>>,
+    progress: Arc<TurnProgress>,
     ended: bool,
 }
 
@@ -48,13 +26,18 @@ pub struct TurnStream {
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     batches: mpsc::Sender<Vec<TurnEvent>>,
-    origin: Arc<OnceLock<RunOrigin>>,
+    progress: Arc<TurnProgress>,
 }
 
 impl Sender {
     /// Says where the answer comes from. The first word counts.
     pub fn origin(&self, origin: RunOrigin) {
-        let _ = self.origin.set(origin);
+        self.progress.comes_from(origin);
+    }
+
+    /// What is known of the turn.
+    pub fn progress(&self) -> &TurnProgress {
+        &self.progress
     }
 
     /// Hands a batch on, as soon as the client has room. False if the client is gone.
@@ -80,20 +63,20 @@ impl Sender {
 impl TurnStream {
     pub(crate) fn channel() -> (Sender, Self) {
         let (sender, batches) = mpsc::channel(QUEUE);
-        let origin = Arc::default();
+        let progress = Arc::default();
         let stream = Self {
             batches,
-            origin: Arc::clone(&origin),
+            progress: Arc::clone(&progress),
             ended: false,
         };
         let batches = sender;
-        (Sender { batches, origin }, stream)
+        (Sender { batches, progress }, stream)
     }
 
-    /// Where the answer comes from; set before the first event comes.
+    /// What is known of the turn, while it is answered and after.
     #[must_use]
-    pub fn origin(&self) -> Arc<OnceLock<RunOrigin>> {
-        Arc::clone(&self.origin)
+    pub fn progress(&self) -> Arc<TurnProgress> {
+        Arc::clone(&self.progress)
     }
 
     /// The next events, in order; `None` after the end. Safe to cancel.

@@ -19,7 +19,7 @@ const FILE_BYTES: u64 = 4 << 30;
 
 /// Runs the executor.
 pub fn main(mut stdin: impl Read, mut stdout: impl Write) -> ExitCode {
-    // What can't be limited is no worse than it was.
+    // A limit that can't be set leaves things as they were.
     let _ = setrlimit(Resource::RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES);
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let mut text = String::new();

@@ -54,7 +54,7 @@ pub enum ToolboxError {
 /// A tool that may be offered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnTool {
-    /// What a model is told of it.
+    /// What a model sees of it.
     pub spec: ToolSpec,
     /// Where it is from: `local`.
     pub source: String,

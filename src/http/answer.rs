@@ -36,6 +36,7 @@ pub async fn answer<B: Buf>(
 ) -> Result<Response, TurnError> {
     body::check_headers(headers)?;
     let (body, reserved) = body::read(headers, body, app.bodies()).await?;
+    record.received(body.len());
     let config = app.config();
     let dump = config.dumps.as_ref();
     let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
@@ -96,8 +97,8 @@ async fn run(
         record.span().in_scope(|| app.engine().start(turn, dump))
     };
     let first = start(request.turn, dump.cloned());
-    let origin = first.origin();
-    record.follow(Arc::clone(&origin));
+    let progress = first.progress();
+    record.follow(Arc::clone(&progress));
     let mut turns = vec![first];
     turns.extend(request.others.into_iter().map(|turn| start(turn, None)));
     let choices = Choices::new(turns, record.clone(), Some(reserved));
@@ -107,6 +108,7 @@ async fn run(
         let answers = collect(choices).await?;
         let (first, others) = answers.split_first().ok_or_else(internal)?;
         let whole = request.reply.whole(first, others);
+        record.sent(whole.len());
         if let Some(dump) = dump {
             dump.line(DumpPart::Response, &whole);
         }
@@ -116,7 +118,7 @@ async fn run(
         response
     };
     reply::say_ignored(&mut response, &request.ignored);
-    if let Some(origin) = origin.get() {
+    if let Some(origin) = progress.origin() {
         let name = HeaderValue::from_static(origin.name());
         response.headers_mut().insert("x-open-cursor-run", name);
     }

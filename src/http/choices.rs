@@ -69,6 +69,11 @@ impl Choices {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// Counts what was written of the answer.
+    pub fn sent(&self, bytes: usize) {
+        self.record.sent(bytes);
+    }
+
     /// Notes that a choice ended. `Some` if the answer ends with it: at the last choice, with the
     /// usage and the lost changes of all, or at a failure.
     pub fn end(&mut self, end: &TurnEnd) -> Option<TurnEnd> {

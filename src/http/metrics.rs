@@ -1,6 +1,6 @@
 //! `GET /metrics`: what the server did since its start, for Prometheus. src/cli/topics/endpoints.md documents the names.
 //!
-//! The values of labels are fixed, except for models: a client can ask for any name, so their number
+//! The values of labels are fixed, except for models and tools: a client can name any, so their number
 //! is bounded.
 
 use std::{
@@ -22,14 +22,14 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::record::Facts;
-use crate::engine::Engine;
+use super::facts::Facts;
+use crate::{engine::Engine, history::Ledger};
 
 /// The content type of Prometheus's text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How many models have a series of their own; further ones are `other`.
-const MODELS: usize = 100;
+/// How many models, and how many tools, have a series of their own; further ones are `other`.
+const NAMES: usize = 100;
 
 /// Upper bounds of the phases' histogram, in seconds: an agent takes 1 to 8 s to start, and a turn up
 /// to minutes.
@@ -43,10 +43,11 @@ pub(super) struct Metrics {
     errors: Family<ErrorLabels, Counter>,
     phases: Family<PhaseLabels, Histogram>,
     deltas: Counter,
-    calls: Counter,
+    calls: Family<CallLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     cost: Counter<f64, std::sync::atomic::AtomicU64>,
-    models: Mutex<HashSet<String>>,
+    models: Names,
+    tools: Names,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,6 +69,12 @@ struct PhaseLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    tool: String,
+    outcome: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenLabels {
     kind: &'static str,
 }
@@ -79,10 +86,11 @@ impl Default for Metrics {
             errors: Family::default(),
             phases: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             deltas: Counter::default(),
-            calls: Counter::default(),
+            calls: Family::default(),
             tokens: Family::default(),
             cost: Counter::default(),
-            models: Mutex::default(),
+            models: Names::default(),
+            tools: Names::default(),
         }
     }
 }
@@ -99,19 +107,23 @@ impl Metrics {
         };
         let labels = TurnLabels {
             dialect,
-            model: self.model(&facts.model),
+            model: self.models.label(&facts.model),
             run: facts.run(),
             outcome: facts.finish(),
         };
         self.turns.get_or_create(&labels).inc();
         self.deltas.inc_by(facts.deltas);
-        self.calls.inc_by(facts.calls);
-        let phases = [
-            ("first_event", facts.first_event),
-            ("first_delta", facts.first_delta),
-            ("total", Some(facts.total)),
-        ];
-        for (phase, took) in phases {
+        for (name, outcomes) in &facts.tools {
+            let tool = self.tools.label(name);
+            for (outcome, count) in outcomes {
+                let labels = CallLabels {
+                    tool: tool.clone(),
+                    outcome: outcome.clone(),
+                };
+                self.calls.get_or_create(&labels).inc_by((*count).into());
+            }
+        }
+        for (phase, took) in facts.phases() {
             if let Some(took) = took.as_ref().map(Duration::as_secs_f64) {
                 self.phases
                     .get_or_create(&PhaseLabels { phase })
@@ -130,21 +142,12 @@ impl Metrics {
                     .get_or_create(&labels)
                     .inc_by(count.unwrap_or(0));
             }
-            self.cost.inc_by(usage.cost.unwrap_or(0.0));
+            self.cost.inc_by(facts.cost().unwrap_or(0.0));
         }
-    }
-
-    fn model(&self, name: &str) -> String {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        if models.contains(name) || models.len() < MODELS {
-            models.insert(name.to_owned());
-            return name.to_owned();
-        }
-        "other".to_owned()
     }
 
     /// The text that Prometheus reads.
-    pub fn text(&self, engine: &Engine) -> Result<String, fmt::Error> {
+    pub fn text(&self, engine: &Engine, history: Option<&Ledger>) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("open_cursor");
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "This program", Info::new(version));
@@ -161,7 +164,11 @@ impl Metrics {
             self.phases.clone(),
         );
         registry.register("deltas", "Pieces of answers", self.deltas.clone());
-        registry.register("tool_calls", "Calls of clients' tools", self.calls.clone());
+        registry.register(
+            "tool_calls",
+            "Calls of tools, and results of clients",
+            self.calls.clone(),
+        );
         registry.register(
             "tokens",
             "Tokens as Cursor reported them, or as estimated",
@@ -195,8 +202,53 @@ impl Metrics {
             "Tool calls found in answer text",
             ConstCounter::new(engine.recovered()),
         );
+        registry.register(
+            "agent_starts",
+            "Runs of the agent that were started",
+            ConstCounter::new(engine.starts()),
+        );
+        registry.register(
+            "guard_stops",
+            "Answers that were ended over calls that go in a circle or can't be made valid",
+            ConstCounter::new(engine.guard_stops()),
+        );
+        registry.register(
+            "history_lost",
+            "Turns that are missing in the history",
+            ConstCounter::new(history.map_or(0, Ledger::lost)),
+        );
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)
+    }
+}
+
+/// Names from outside that have become labels.
+#[derive(Default)]
+struct Names(Mutex<HashSet<String>>);
+
+impl Names {
+    fn label(&self, name: &str) -> String {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.contains(name) || names.len() < NAMES {
+            names.insert(name.to_owned());
+            return name.to_owned();
+        }
+        "other".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_names_is_bounded() {
+        let names = Names::default();
+        for n in 0..NAMES {
+            assert_eq!(names.label(&n.to_string()), n.to_string());
+        }
+        assert_eq!(names.label("one more"), "other");
+        assert_eq!(names.label("7"), "7");
     }
 }

@@ -6,7 +6,8 @@
 //!                                                   └> choices ─> sse | whole ─> reply
 //! ```
 //!
-//! Each request has a `record`, which becomes a line of the log and is counted in `metrics`.
+//! Each request has a `record`, which becomes a line of the log, is counted in `metrics`, and is a row of
+//! the history if a model answers.
 //!
 //! This module knows the dialects and the engine, and nothing of agents or the boundary.
 
@@ -17,10 +18,13 @@ mod choices;
 pub mod client;
 mod cors;
 mod edge;
+mod facts;
 mod listen;
+mod live;
 mod metrics;
 mod models;
 mod origin;
+mod page;
 mod peer;
 mod probe;
 mod record;
@@ -34,6 +38,7 @@ mod unserved;
 pub use auth::ApiKey;
 pub use listen::{Address, ServerError};
 pub use origin::{InvalidOrigin, parse_origin};
+pub use page::Recipe;
 pub use peer::knows_users;
 pub use probe::{RunningServer, identify};
 pub use routes::{App, HttpConfig, routes};

@@ -1,24 +1,29 @@
-//! One request as the log and the metrics see it: who asked for what, when, and how it ended. It is
-//! logged and counted when its last clone is dropped.
+//! One request as the log, the metrics and the history see it: who asked for what, when, and how it
+//! ended. They are told when its last clone is dropped.
 //!
 //! It contains no prompt, no answer and no path of the user's files.
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tracing::{Span, field::Empty};
 use warp::http::{HeaderMap, Method, StatusCode, header};
 
-use super::metrics::Metrics;
+use super::{
+    facts::{Facts, millis},
+    live::{Live, LiveTurn},
+    metrics::Metrics,
+};
 use crate::{
     dialect::Stamp,
-    engine::RunOrigin,
-    turn::{Delta, ErrorKind, FinishReason, Turn, TurnEnd, TurnError, TurnEvent, Usage},
+    engine::TurnProgress,
+    history::{Ledger, LedgerRow},
+    turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// The header with a request's id, in requests and answers.
@@ -31,39 +36,31 @@ const LONGEST: usize = 128;
 #[derive(Clone)]
 pub(super) struct Record(Arc<RecordShared>);
 
-struct RecordShared {
+pub(super) struct RecordShared {
+    /// Among those that are not over.
+    number: u64,
     id: String,
     stamp: Stamp,
     begun: Instant,
+    at: SystemTime,
     method: Method,
     path: String,
     client: String,
     /// Disabled for requests that no model answers.
     span: Span,
-    metrics: Arc<Metrics>,
+    listeners: Arc<Listeners>,
     facts: Mutex<Facts>,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
 }
 
-/// The facts that are found while the request is answered. Times are since its head was read.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    /// Of the dialect, if a model is to answer.
-    pub dialect: Option<&'static str>,
-    pub model: String,
-    /// Where the answer comes from, once that is decided.
-    pub origin: Arc<OnceLock<RunOrigin>>,
-    /// `None`: the client was gone before there was one.
-    pub status: Option<StatusCode>,
-    pub first_event: Option<Duration>,
-    pub first_delta: Option<Duration>,
-    pub total: Duration,
-    pub deltas: u64,
-    pub calls: u64,
-    /// `None`: the client was gone before the end.
-    pub outcome: Option<Result<FinishReason, TurnError>>,
-    pub usage: Option<Usage>,
-    /// Asked for by programs all day: not worth a line.
-    quiet: bool,
+/// Where a request is told of once it is over.
+pub(super) struct Listeners {
+    pub metrics: Metrics,
+    pub live: Live,
+    pub history: Option<Ledger>,
+    /// The kind of agent that answers.
+    pub agent: &'static str,
 }
 
 impl Record {
@@ -73,9 +70,9 @@ impl Record {
         path: &str,
         headers: &HeaderMap,
         dialect: Option<&'static str>,
-        metrics: Arc<Metrics>,
+        listeners: Arc<Listeners>,
     ) -> Self {
-        let stamp = stamp();
+        let (stamp, now) = (stamp(), Instant::now());
         let id = sane_id(headers).unwrap_or_else(|| stamp.id.clone());
         let client = client(headers);
         let span = match dialect {
@@ -92,20 +89,26 @@ impl Record {
             }
             None => Span::none(),
         };
-        Self(Arc::new(RecordShared {
+        let number = listeners.live.number();
+        let shared = Arc::new(RecordShared {
+            number,
             id,
             stamp,
-            begun: Instant::now(),
+            begun: now,
+            at: SystemTime::now(),
             method: method.clone(),
             path: printable(path),
             client,
             span,
-            metrics,
-            facts: Mutex::new(Facts {
-                dialect,
-                ..Facts::default()
-            }),
-        }))
+            listeners,
+            facts: Mutex::new(Facts::of(dialect, now)),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+        });
+        if dialect.is_some() {
+            shared.listeners.live.enter(number, &shared);
+        }
+        Self(shared)
     }
 
     /// The id that the client sent, else a new one.
@@ -132,19 +135,33 @@ impl Record {
         format!("{}-{id}", stamp.id)
     }
 
-    /// Records the turn's model and conversation.
+    /// Records the turn's model and conversation, and the results that it brings.
     pub fn asks(&self, turn: &Turn) {
         let model = printable(&turn.model);
         self.0.span.record("model", &model);
-        if let Some(conversation) = &turn.conversation {
-            self.0.span.record("conversation", printable(conversation));
+        let conversation = turn.conversation.as_deref().map(printable);
+        if let Some(conversation) = &conversation {
+            self.0.span.record("conversation", conversation);
         }
-        self.facts().model = model;
+        let mut facts = self.facts();
+        facts.model = model;
+        facts.conversation = conversation;
+        facts.brings(turn);
     }
 
-    /// Records where the answer will be found to come from.
-    pub fn follow(&self, origin: Arc<OnceLock<RunOrigin>>) {
-        self.facts().origin = origin;
+    /// Records where it will be told how far the turn is.
+    pub fn follow(&self, progress: Arc<TurnProgress>) {
+        self.facts().progress = progress;
+    }
+
+    /// Counts what was read of the request's body.
+    pub fn received(&self, bytes: usize) {
+        self.0.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts what was written of the answer's body.
+    pub fn sent(&self, bytes: usize) {
+        self.0.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Leaves the request out of the log.
@@ -156,21 +173,7 @@ impl Record {
     pub fn see(&self, events: &[TurnEvent]) {
         let mut facts = self.facts();
         for event in events {
-            match event {
-                TurnEvent::Started => {
-                    facts
-                        .first_event
-                        .get_or_insert_with(|| self.0.begun.elapsed());
-                }
-                TurnEvent::Delta(delta) => {
-                    facts
-                        .first_delta
-                        .get_or_insert_with(|| self.0.begun.elapsed());
-                    facts.deltas += 1;
-                    facts.calls += u64::from(matches!(delta, Delta::ToolCall(_)));
-                }
-                TurnEvent::End(_) => {}
-            }
+            facts.see(event, self.0.begun);
         }
     }
 
@@ -201,14 +204,49 @@ impl Drop for RecordShared {
         let facts = self.facts.get_mut().unwrap_or_else(PoisonError::into_inner);
         facts.total = self.begun.elapsed();
         let facts = std::mem::take(facts);
-        self.metrics.count(&facts);
+        self.listeners.metrics.count(&facts);
+        if facts.dialect.is_some() {
+            self.listeners.live.leave(self.number);
+        }
         if !facts.quiet {
             self.log(&facts);
+        }
+        if let (Some(history), Some(_)) = (&self.listeners.history, facts.dialect) {
+            history.append(self.row(facts));
         }
     }
 }
 
 impl RecordShared {
+    /// The turn as it is now.
+    pub fn live(&self) -> LiveTurn {
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        LiveTurn {
+            id: self.id.clone(),
+            since: self.since(),
+            client: self.client.clone(),
+            model: facts.progress.model().unwrap_or(&facts.model).to_owned(),
+            phase: facts.step(),
+        }
+    }
+
+    /// When it began, in milliseconds since 1970.
+    fn since(&self) -> u64 {
+        millis(self.at.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn row(&self, facts: Facts) -> LedgerRow {
+        LedgerRow {
+            at: i64::try_from(self.since()).unwrap_or(i64::MAX),
+            id: self.id.clone(),
+            client: self.client.clone(),
+            agent: self.listeners.agent.to_owned(),
+            bytes_in: self.bytes_in.load(Ordering::Relaxed),
+            bytes_out: self.bytes_out.load(Ordering::Relaxed),
+            ..facts.row()
+        }
+    }
+
     fn log(&self, facts: &Facts) {
         let status = facts.status.map(|status| status.as_u16());
         let total_ms = millis(facts.total);
@@ -227,14 +265,18 @@ impl RecordShared {
             tracing::info!(id, %method, path, client, status, total_ms, error = failure, why, "request");
             return;
         }
-        let usage = facts.usage;
+        let (usage, times) = (facts.usage, facts.times());
         tracing::info!(
             parent: &self.span,
             status,
             run = facts.run(),
             finish = facts.finish(),
-            first_event_ms = facts.first_event.map(millis),
-            first_delta_ms = facts.first_delta.map(millis),
+            queued_ms = times.queued,
+            slot_ms = times.slot,
+            spawn_ms = times.spawn,
+            first_event_ms = times.first_event,
+            first_delta_ms = times.first_delta,
+            tools_ms = times.tools,
             total_ms,
             deltas = facts.deltas,
             calls = facts.calls,
@@ -248,25 +290,6 @@ impl RecordShared {
     }
 }
 
-impl Facts {
-    /// The run of the agent that answered: `fresh`, `resumed`, `replayed` or `none`.
-    pub fn run(&self) -> &'static str {
-        self.origin.get().map_or("none", |origin| origin.name())
-    }
-
-    /// How the turn ended, in one word.
-    pub fn finish(&self) -> &'static str {
-        match &self.outcome {
-            Some(Ok(FinishReason::Stop)) => "stop",
-            Some(Ok(FinishReason::ToolCalls)) => "tool_calls",
-            Some(Ok(FinishReason::Length)) => "length",
-            Some(Ok(FinishReason::StopSequence(_))) => "stop_sequence",
-            Some(Err(_)) => "error",
-            None => "hung_up",
-        }
-    }
-}
-
 /// Why a request failed, without anything that may be of its prompt or its answer.
 fn why(error: &TurnError) -> Option<String> {
     match error.kind {
@@ -274,10 +297,6 @@ fn why(error: &TurnError) -> Option<String> {
         ErrorKind::BadAnswer => None,
         _ => Some(error.message.chars().take(300).collect()),
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The client's own id, if it is fit for a file name and a line of the log.
@@ -317,6 +336,19 @@ fn stamp() -> Stamp {
 }
 
 #[cfg(test)]
+impl Listeners {
+    /// Nobody else.
+    pub fn none() -> Arc<Self> {
+        Arc::new(Self {
+            metrics: Metrics::default(),
+            live: Live::default(),
+            history: None,
+            agent: "",
+        })
+    }
+}
+
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
@@ -330,7 +362,7 @@ mod tests {
             "/",
             &headers,
             Some("messages"),
-            Arc::default(),
+            Listeners::none(),
         )
     }
 

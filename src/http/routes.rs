@@ -21,10 +21,12 @@ use super::{
     ApiKey, answer,
     body::Budget,
     cors,
+    live::Live,
     metrics::Metrics,
     models, origin,
+    page::{self, PagePart, Recipe},
     peer::Admitted,
-    record::{ID_HEADER, Record},
+    record::{ID_HEADER, Listeners, Record},
     reply,
     status::{self, LoginAnswer},
     unserved,
@@ -35,6 +37,7 @@ use crate::{
     },
     dump::Dumps,
     engine::Engine,
+    history::Ledger,
     turn::{ErrorKind, TurnError},
 };
 
@@ -44,7 +47,7 @@ pub struct App {
     config: RwLock<Arc<HttpConfig>>,
     dialects: Vec<Arc<dyn Dialect>>,
     bodies: Budget,
-    metrics: Arc<Metrics>,
+    listeners: Arc<Listeners>,
     login: LoginAnswer,
 }
 
@@ -71,6 +74,8 @@ pub struct HttpConfig {
     pub allowed_origins: Vec<String>,
     /// Where turns are dumped, if anywhere.
     pub dumps: Option<Dumps>,
+    /// How clients are set up, for the page.
+    pub recipes: Vec<Recipe>,
     /// The settings, as a digest: whether another server would answer alike.
     pub settings: String,
 }
@@ -89,6 +94,7 @@ impl HttpConfig {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             dumps: None,
+            recipes: Vec::new(),
             settings: String::new(),
         }
     }
@@ -98,14 +104,38 @@ impl App {
     /// Serves the engine in these dialects: at least one. The first answers where none is meant.
     #[must_use]
     pub fn new(engine: Engine, config: HttpConfig, dialects: Vec<Arc<dyn Dialect>>) -> Self {
+        let listeners = Listeners {
+            metrics: Metrics::default(),
+            live: Live::default(),
+            history: None,
+            agent: engine.agent().kind(),
+        };
         Self {
             engine,
             bodies: Budget::new(config.max_body_memory),
             config: RwLock::new(Arc::new(config)),
             dialects,
-            metrics: Arc::default(),
+            listeners: Arc::new(listeners),
             login: LoginAnswer::default(),
         }
+    }
+
+    /// Keeps a row of each turn there.
+    #[must_use]
+    pub fn with_history(mut self, history: Ledger) -> Self {
+        self.listeners = Arc::new(Listeners {
+            metrics: Metrics::default(),
+            live: Live::default(),
+            history: Some(history),
+            agent: self.listeners.agent,
+        });
+        self
+    }
+
+    /// Where turns are kept, if anywhere.
+    #[must_use]
+    pub fn history(&self) -> Option<&Ledger> {
+        self.listeners.history.as_ref()
     }
 
     /// Answers requests.
@@ -135,8 +165,12 @@ impl App {
         &self.login
     }
 
+    pub(super) fn live(&self) -> &Live {
+        &self.listeners.live
+    }
+
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.listeners.metrics
     }
 }
 
@@ -152,15 +186,15 @@ enum Route {
     Alive,
     Ready,
     Metrics,
-    Page,
+    Page(PagePart),
 }
 
 impl Route {
     /// The dialects' own paths come first. The others exist also without `/v1`, which some clients
     /// leave out of their base URL.
     fn find(path: &str, query: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
-        if path == "/" {
-            return Some(Self::Page);
+        if let Some(part) = PagePart::find(path) {
+            return Some(Self::Page(part));
         }
         for dialect in dialects {
             if let Some(ask) = dialect.route(path, query) {
@@ -243,7 +277,7 @@ fn query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
 }
 
 async fn dispatch<B: Buf>(
-    app: &App,
+    app: &Arc<App>,
     method: Method,
     path: FullPath,
     query: String,
@@ -255,10 +289,10 @@ async fn dispatch<B: Buf>(
     let route = Route::find(path, &query, &app.dialects);
     let dialect = spoken(path, &query, &headers, &app.dialects);
     let turns = matches!(route, Some(Route::Answer(..))).then(|| dialect.name());
-    let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.metrics));
+    let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.listeners));
     if route
         .as_ref()
-        .is_some_and(|route| route.is_public() || matches!(route, Route::Page))
+        .is_some_and(|route| route.is_public() || matches!(route, Route::Page(_)))
     {
         record.quiet();
     }
@@ -303,7 +337,7 @@ struct RequestHead<'a> {
 }
 
 async fn handle<B: Buf>(
-    app: &App,
+    app: &Arc<App>,
     config: &HttpConfig,
     head: &RequestHead<'_>,
     route: Option<Route>,
@@ -329,8 +363,11 @@ async fn handle<B: Buf>(
         None => Ok(()),
     });
     let trusted = authorized.is_ok();
-    if !route.as_ref().is_some_and(Route::is_public) {
-        authorized?;
+    match &route {
+        Some(route) if route.is_public() => {}
+        // A browser can't send the key for them.
+        Some(Route::Page(part)) if part.is_file() => head.admitted.clone()?,
+        _ => authorized?,
     }
     let Some(route) = route else {
         return Err(unserved::error(path, &app.dialects));
@@ -367,7 +404,7 @@ async fn handle<B: Buf>(
         Route::Alive => Ok(status::alive()),
         Route::Ready => Ok(status::ready(app).await),
         Route::Metrics => status::metrics(app),
-        Route::Page => Ok(status::page()),
+        Route::Page(part) => page::answer(app, part, query).await,
     }
 }
 
@@ -391,7 +428,7 @@ fn tools(app: &App) -> Response {
                 "object": "tool",
                 "name": tool.spec.name,
                 "description": tool.spec.description,
-                "schema": tool.spec.schema,
+                "schema": &*tool.spec.schema,
                 "source": tool.source,
                 "only_reads": tool.only_reads,
                 "needs_confirmation": needs_confirmation,

@@ -32,6 +32,9 @@ const BUFFER: usize = 64 * 1024;
 /// How long turns that were ended have to report it to their clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How long the history has for its last rows: its disk may hang.
+const HISTORY: Duration = Duration::from_secs(2);
+
 /// A bound server that does not accept yet.
 pub struct Server {
     listener: Listener,
@@ -73,7 +76,7 @@ impl Server {
         &self.listener.address
     }
 
-    /// Serves until it is stopped. When this returns, no turn is running.
+    /// Serves until it is stopped. When this returns, no turn is running, and all are in the history.
     pub async fn run(self, app: Arc<App>, shutdown: Shutdown) {
         let room = Arc::new(Semaphore::new(app.config().max_connections));
         // One at a time: each reads a list of all sockets of the machine.
@@ -141,6 +144,10 @@ impl Server {
         app.engine().stop();
         connections.shutdown().await;
         app.engine().idle().await;
+        if let Some(history) = app.history().cloned() {
+            let flushed = tokio::task::spawn_blocking(move || history.flush(HISTORY));
+            let _ = flushed.await;
+        }
     }
 }
 

@@ -159,6 +159,7 @@ impl Stream for SseBody {
         }
         if !this.frames.is_empty() {
             this.last = Instant::now();
+            this.events.sent(this.frames.len());
             if let Some(dump) = &this.dump {
                 dump.write(DumpPart::Response, &this.frames);
             }
@@ -184,12 +185,13 @@ impl Stream for SseBody {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use http_body_util::BodyExt as _;
     use warp::http::{HeaderMap, Method};
 
-    use super::{super::record::Record, *};
+    use super::{
+        super::record::{Listeners, Record},
+        *,
+    };
     use crate::{
         dialect::{self, COMMENT, PathTarget, Stamp},
         engine::TurnStream,
@@ -209,7 +211,13 @@ mod tests {
     }
 
     fn choices(stream: TurnStream) -> Choices {
-        let record = Record::new(&Method::POST, "/", &HeaderMap::new(), None, Arc::default());
+        let record = Record::new(
+            &Method::POST,
+            "/",
+            &HeaderMap::new(),
+            None,
+            Listeners::none(),
+        );
         Choices::new(vec![stream], record, None)
     }
 

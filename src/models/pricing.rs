@@ -41,6 +41,31 @@ pub struct LongPrice {
     pub cache_write: Option<f64>,
 }
 
+impl Price {
+    /// What so many tokens cost, in US dollars. Counts are of whole runs, which may have made several
+    /// requests, so the price of long ones is left aside.
+    #[must_use]
+    pub fn cost(&self, input: u64, output: u64, cache_read: u64, cache_write: u64) -> f64 {
+        dollars(input, self.input)
+            + dollars(output, self.output)
+            + dollars(cache_read, self.cache_read.unwrap_or(self.input))
+            + dollars(cache_write, self.cache_write.unwrap_or(self.input))
+    }
+
+    /// How much more these tokens would have cost if the cache had not had them.
+    #[must_use]
+    pub fn cache_saving(&self, cache_read: u64) -> f64 {
+        dollars(
+            cache_read,
+            self.input - self.cache_read.unwrap_or(self.input),
+        )
+    }
+}
+
+fn dollars(tokens: u64, per_million: f64) -> f64 {
+    tokens as f64 * per_million / 1e6
+}
+
 #[derive(Debug, Deserialize)]
 struct PriceRow {
     family: String,
@@ -127,6 +152,25 @@ mod tests {
             );
         }
         assert_eq!(TABLE.price.len(), seen.len());
+    }
+
+    #[test]
+    fn what_tokens_cost() {
+        let price = Price {
+            input: 5.0,
+            output: 25.0,
+            cache_read: Some(0.5),
+            cache_write: None,
+            long: None,
+        };
+        let million = 1_000_000;
+        assert!((price.cost(million, million, million, million) - 35.5).abs() < 1e-9);
+        assert!((price.cache_saving(2 * million) - 9.0).abs() < 1e-9);
+        let plain = Price {
+            cache_read: None,
+            ..price
+        };
+        assert!(plain.cache_saving(million).abs() < 1e-9);
     }
 
     #[test]

@@ -144,6 +144,7 @@ const ELSEWHERE: &[&str] = &[
     "log-level",
     "log-format",
     "log-file",
+    "history",
     "reuse",
     "agent",
     "workspace",

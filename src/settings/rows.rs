@@ -101,6 +101,9 @@ settings! {
     /// How many turns the dump directory keeps
     dump_keep "dump-keep" "N": NonZeroUsize = "50";
 
+    /// Keep a row of each turn (no prompt, no answer) for `usage`, `requests` and the page
+    history "history" "BOOL" [CURSOR_ACP_HISTORY]: bool = "true";
+
     /// Responses kept in memory for requests that continue or refer to them; 0 keeps none
     responses_store "responses-store" "N": usize = "1000";
 

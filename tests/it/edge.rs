@@ -141,12 +141,21 @@ async fn probes_need_no_key_and_metrics_do() {
     let (status, body) = get("/readyz", "").await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(get("/metrics", "").await.0, 401);
-    assert_eq!(get("/", "").await.0, 401);
-    let (status, page) = get("/", "s3cret").await;
+    // The page itself shows nothing, and what it shows needs the key.
+    let (status, page) = get("/", "").await;
     assert!(
         status == 200 && page.starts_with("<!doctype html>"),
         "{page}"
     );
+    for path in [
+        "/page/now",
+        "/page/turns",
+        "/page/figures",
+        "/page/models",
+        "/page/setup",
+    ] {
+        assert_eq!(get(path, "").await.0, 401, "{path}");
+    }
 
     server.app.engine().drain();
     assert_eq!(get("/healthz", "").await.0, 200);
@@ -195,7 +204,12 @@ async fn metrics_count_turns() {
         r#"open_cursor_errors_total{kind="InvalidRequest"} 1"#,
         r#"open_cursor_errors_total{kind="NotFound"} 1"#,
         r#"open_cursor_phase_seconds_count{phase="first_delta"} 2"#,
+        r#"open_cursor_phase_seconds_count{phase="queued"} 3"#,
+        r#"open_cursor_phase_seconds_count{phase="spawn"} 3"#,
         r#"open_cursor_phase_seconds_count{phase="total"} 4"#,
+        "open_cursor_agent_starts_total 3",
+        "open_cursor_guard_stops_total 0",
+        "open_cursor_history_lost_total 0",
         "open_cursor_running 0",
         "open_cursor_queued 0",
         "open_cursor_parked 0",

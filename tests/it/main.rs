@@ -44,6 +44,7 @@ mod golden;
 /// Loops, and what only looks like one.
 mod guards;
 /// Agents that misbehave.
+mod history;
 mod hostile;
 /// Paths, methods, bodies, headers.
 mod http;
@@ -55,6 +56,7 @@ mod mcp;
 mod models;
 mod network;
 /// What becomes of request parameters.
+mod page;
 mod parameters;
 mod parked;
 /// Real recordings, where they are at hand.
@@ -76,5 +78,6 @@ mod sync_models;
 mod text_calls;
 /// Tool calls.
 mod tools;
+mod usage;
 /// Which directory a turn is about.
 mod workspaces;

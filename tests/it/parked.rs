@@ -17,7 +17,7 @@ async fn parking() -> TestServer {
     parking_with(|_| {}).await
 }
 
-async fn parking_with(change: impl FnOnce(&mut Setup)) -> TestServer {
+pub async fn parking_with(change: impl FnOnce(&mut Setup)) -> TestServer {
     TestServer::with(|setup| {
         setup.engine.turns = Turns::Auto;
         // This machine may be busy with other tests.

@@ -2,7 +2,7 @@
 //!
 //! A loop is the same round of calls with the same arguments and the same outcome, several times
 //! in a row and nothing else in between. Another call, another outcome or the user's next word is
-//! progress. First the model gets a hint in its prompt; if it goes on, the turn ends with a plain
+//! progress. First the model gets a hint in its prompt; if it continues, the turn ends with a plain
 //! explanation. A call with different arguments is never stopped.
 
 mod outcome;

@@ -26,7 +26,7 @@ fn the_shapes_of_the_schema() {
     let cases: &[(&[(&str, &str)], &str)] = &[
         // Deltas and their final recap.
         (&[("d", "do"), ("d", "ne"), ("s", "done")], "done"),
-        // Repeated tokens are no recap.
+        // Repeated tokens are not a recap.
         (&[("d", "**"), ("d", "**"), ("s", "****")], "****"),
         // Without partial output each line is a segment, even if two are equal.
         (&[("s", "OK"), ("t", ""), ("s", "OK")], "OKOK"),
@@ -58,7 +58,7 @@ fn the_shapes_of_the_schema() {
             ],
             "one two three",
         ),
-        // The model simply goes on after a retry.
+        // The model simply continues after a retry.
         (&[("d", "one "), ("r", ""), ("d", "two")], "one two"),
         // What looked like a replay and took another course is new.
         (&[("d", "ab"), ("r", ""), ("d", "a"), ("d", "c")], "abac"),

@@ -6,7 +6,7 @@ use crate::boundary::TextCalls;
 use crate::boundary::catalog::ClientCall;
 use crate::boundary::decide::Decider;
 
-/// Names longer than this are no tool's, and tags longer than this no call's.
+/// Names longer than this are not a tool's, and tags longer than this not a call's.
 const MAX_NAME: usize = 128;
 
 /// What a line begins with.
@@ -19,7 +19,7 @@ pub(super) enum Opening {
 
 /// How far a block has come.
 pub(super) enum Progress {
-    /// It goes on.
+    /// It continues.
     More,
     /// It is not a call after all.
     No,

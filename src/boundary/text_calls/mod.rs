@@ -181,7 +181,7 @@ impl Recognizer {
                 self.step(held, decider, complete, last)
             }
             Opening::Maybe if !complete && start == line => Step::Wait,
-            // What is no block by its first character may hold one further on.
+            // What is not a block by its first character may hold one further on.
             Opening::Maybe | Opening::No => {
                 self.inside(held, indent + 1, decider, (complete, last))
             }

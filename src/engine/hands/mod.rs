@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request ─> loop_of (setting, header) ─> selection (which tools of ours) ─> Hands
-//! Pause::Calls ─> split ─┬─> ours: Work::execute ─> the run goes on, or another one begins
+//! Pause::Calls ─> split ─┬─> ours: Work::execute ─> the run continues, or another one begins
 //!                        └─> the client's: the answer ends with them
 //! ```
 //!

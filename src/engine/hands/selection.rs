@@ -83,7 +83,7 @@ pub(super) fn select(exec: &Exec, turn: &Turn, workspace: bool) -> Result<Vec<Ow
                 "has no directory to work in: name one by the header x-cursor-workspace, or start \
                  the server with --workspace"
             } else {
-                "is no tool of this server's; GET /v1/tools lists them"
+                "is not a tool of this server; GET /v1/tools lists them"
             };
             return Err(TurnError::invalid(
                 "tools",

@@ -22,7 +22,7 @@ const MOST_STEPS: usize = 200_000;
 /// How far a regular expression of a schema may go back in a text.
 const BACKTRACKING: usize = 10_000;
 
-/// How many violations of a schema are told.
+/// How many violations of a schema are reported.
 const TOLD: usize = 5;
 
 impl Check {

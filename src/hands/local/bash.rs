@@ -34,7 +34,7 @@ pub(super) const TOOL: Local = Local {
     name: "bash",
     description: "Runs a command in a shell, in the workspace, and returns what it prints on stdout \
         and stderr. It can write only below the workspace and $TMPDIR. Nothing that it leaves in the \
-        background goes on after the call.",
+        background continues after the call.",
     schema: || {
         json!({
             "type": "object",

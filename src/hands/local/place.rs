@@ -44,7 +44,7 @@ impl Workspace {
         if found.is_dir() {
             Ok(found)
         } else {
-            Err(Fault::Refused(format!("error: {path} is no directory")))
+            Err(Fault::Refused(format!("error: {path} is not a directory")))
         }
     }
 
@@ -58,7 +58,9 @@ impl Workspace {
             let why = format!("error: {path} is a directory; list it with the tool `ls`");
             Err(Fault::Refused(why))
         } else {
-            Err(Fault::Refused(format!("error: {path} is no regular file")))
+            Err(Fault::Refused(format!(
+                "error: {path} is not a regular file"
+            )))
         }
     }
 

@@ -77,11 +77,11 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, 
         if number < first {
             continue;
         }
-        let mark = if cut { "[... the line goes on]" } else { "" };
+        let mark = if cut { "[... the line continues]" } else { "" };
         let text = String::from_utf8_lossy(&line);
         let fits = shown < most && lines.push(&format!("{number:>6}\t{text}{mark}"));
         if !fits {
-            let note = format!("[The file goes on: continue with \"offset\": {number}]\n");
+            let note = format!("[The file continues: read on with \"offset\": {number}]\n");
             lines.note(&note);
             return Ok(said(lines.text));
         }

@@ -77,7 +77,8 @@ fn read(file: &Path, named: &str) -> Result<String, Fault> {
         let why = format!("error: {named} is larger than {} MiB", LARGEST >> 20);
         return Err(Fault::Refused(why));
     }
-    String::from_utf8(bytes).map_err(|_| Fault::Refused(format!("error: {named} is no UTF-8 text")))
+    String::from_utf8(bytes)
+        .map_err(|_| Fault::Refused(format!("error: {named} is not UTF-8 text")))
 }
 
 /// Replaces a file's content as a whole; its permissions stay.

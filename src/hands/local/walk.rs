@@ -15,7 +15,7 @@ pub(super) fn files(
     let mut walk = WalkBuilder::new(directory);
     walk.hidden(false)
         .require_git(false)
-        // What the user's own configuration ignores is no matter of the project's.
+        // What the user's own configuration ignores does not concern the project.
         .git_global(false)
         .filter_entry(|entry| entry.file_name() != ".git")
         .sort_by_file_path(Path::cmp);

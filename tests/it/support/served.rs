@@ -21,6 +21,8 @@ pub fn open_cursor(args: &[&str]) -> Command {
         .stderr(Stdio::piped());
     // Where it keeps its slots.
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    // Where it keeps its turns.
+    command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
     for name in ["PORT", "RUST_LOG", "CURSOR_AGENT_EXECUTABLE"] {
         command.env_remove(name);
     }

@@ -14,6 +14,7 @@ use open_cursor::{
     agent::{self, Agent, Env},
     boundary, dialect,
     engine::{AdmissionLimits, Budgets, Engine, EngineConfig, EstimateUsage, Turns, Workspaces},
+    history::Ledger,
     http::{self, Address, App, Server, Shutdown, client},
     sandbox::fence::FenceMode,
 };
@@ -48,6 +49,7 @@ pub struct Setup {
     pub http: http::HttpConfig,
     /// How many responses are kept.
     pub stored: usize,
+    pub history: Option<Ledger>,
 }
 
 /// A complete answer.
@@ -121,6 +123,7 @@ impl TestServer {
             },
             http: http::HttpConfig::new(host),
             stored: 0,
+            history: None,
             agent: agent::Setup {
                 fence: FenceMode::Auto,
                 slots: 8,
@@ -149,7 +152,11 @@ impl TestServer {
             unreachable!("it was bound to an address")
         };
         let engine = Engine::new(agent, setup.engine, None);
-        let app = Arc::new(App::new(engine, setup.http, dialect::all(setup.stored)));
+        let app = App::new(engine, setup.http, dialect::all(setup.stored));
+        let app = Arc::new(match setup.history {
+            Some(history) => app.with_history(history),
+            None => app,
+        });
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::agent::{NativeOutcome, RunResult, RunUsage, Session};
+use crate::{
+    agent::{NativeOutcome, RunResult, Session},
+    turn::Usage,
+};
 
 fn events(line: &str) -> Vec<AgentEvent> {
     let mut events = Vec::new();
@@ -275,11 +278,11 @@ fn results() {
 
 #[test]
 fn usage_in_all_spellings() {
-    let expected = RunUsage {
+    let expected = Usage {
         input: 1,
         output: 2,
         cache_read: Some(3),
-        ..RunUsage::default()
+        ..Usage::default()
     };
     for fields in [
         r#""usage":{"inputTokens":1,"outputTokens":2,"cacheReadTokens":3}"#,

@@ -358,7 +358,7 @@ fn native_reads_save_runs() {
                 .collect();
             events.push(finished("Done."));
             let outcome = run(&turn(opencode()), &options, events);
-            // The next run goes on behind the call that was made.
+            // The next run continues behind the call that was made.
             let made = outcome.calls().len();
             let native = task[done_calls..]
                 .iter()

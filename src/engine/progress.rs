@@ -1,0 +1,118 @@
+//! What becomes known of a turn while it is answered. The engine writes it; whoever watches the turn
+//! may read it at any time.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOrigin {
+    /// A run that was started for it.
+    Fresh,
+    /// A run that waited for the results that the request brings.
+    Resumed,
+    /// An answer that was given, or is being given, to the same request before.
+    Replayed,
+}
+
+impl RunOrigin {
+    /// As the response header names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Resumed => "resumed",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+/// What happens to a turn before its agent says anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It left the queue.
+    Admitted,
+    /// There are a slot and its directories for the agent.
+    Placed,
+    /// The agent was started.
+    Spawned,
+}
+
+/// What is known of one turn so far. Of a turn that takes several runs, the first counts.
+#[derive(Debug, Default)]
+pub struct TurnProgress {
+    origin: OnceLock<RunOrigin>,
+    model: OnceLock<String>,
+    workspace: OnceLock<PathBuf>,
+    phases: [OnceLock<Instant>; 3],
+    parked: OnceLock<Duration>,
+    guarded: AtomicBool,
+}
+
+impl TurnProgress {
+    pub(super) fn comes_from(&self, origin: RunOrigin) {
+        let _ = self.origin.set(origin);
+    }
+
+    pub(super) fn asks_for(&self, model: &str) {
+        self.model.get_or_init(|| model.to_owned());
+    }
+
+    pub(super) fn works_in(&self, workspace: &Path) {
+        self.workspace.get_or_init(|| workspace.to_owned());
+    }
+
+    pub(super) fn reach(&self, phase: Phase) {
+        self.phases[phase as usize].get_or_init(Instant::now);
+    }
+
+    pub(super) fn was_parked(&self, time: Duration) {
+        let _ = self.parked.set(time);
+    }
+
+    pub(super) fn guard_stopped(&self) {
+        self.guarded.store(true, Ordering::Relaxed);
+    }
+
+    /// Where the answer comes from; known before its first event.
+    #[must_use]
+    pub fn origin(&self) -> Option<RunOrigin> {
+        self.origin.get().copied()
+    }
+
+    /// Cursor's id of the model.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.model.get().map(String::as_str)
+    }
+
+    /// The directory that the agent works in, if it is one of the client's.
+    #[must_use]
+    pub fn workspace(&self) -> Option<&Path> {
+        self.workspace.get().map(PathBuf::as_path)
+    }
+
+    /// When a phase was reached.
+    #[must_use]
+    pub fn reached(&self, phase: Phase) -> Option<Instant> {
+        self.phases[phase as usize].get().copied()
+    }
+
+    /// How long the run had waited that the turn resumed.
+    #[must_use]
+    pub fn parked(&self) -> Option<Duration> {
+        self.parked.get().copied()
+    }
+
+    /// Whether the answer was ended over calls that go in a circle or can't be made valid.
+    #[must_use]
+    pub fn stopped_by_guard(&self) -> bool {
+        self.guarded.load(Ordering::Relaxed)
+    }
+}
