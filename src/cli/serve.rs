@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,9 @@ use crate::{
     settings::{Flags, Resolved, ServeSettings},
     telemetry,
 };
+
+/// How many files the server may have open, where the hard limit allows it.
+const FILES: u64 = 65_536;
 
 /// How long running turns have after the first signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -105,6 +109,7 @@ impl AgentSetup {
         let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
+            limits: settings.resource_limits(),
             bridge: settings.bridge.clone(),
             slots: running,
             launcher: std::env::current_exe().context("cannot find our own executable")?,
@@ -186,6 +191,7 @@ impl Running {
         let dumps = dumps(settings)?;
         let http = http_config(resolved, api_key, dumps)?;
         let AgentSetup { agent, workspace } = site;
+        raise_file_limit();
         let server = bind(settings).await?;
         let exec = match settings.tool_loop {
             ToolLoop::Server => Some(exec(settings, workspace.as_deref()).await?),
@@ -250,6 +256,21 @@ impl Running {
             Address::Tcp(addr) => format!("http://{addr}"),
             Address::Unix(_) => "http://localhost".to_owned(),
         }
+    }
+}
+
+/// Raises the soft limit of open files: many systems set it to 1024 for the sake of old programs, and
+/// each run and each connection takes some.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = hard.min(FILES);
+        if soft < wanted {
+            setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 

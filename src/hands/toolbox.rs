@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     sandbox::{
-        fence::{Fence, FenceMode, StartError},
+        fence::{Fence, FenceConfig, FenceMode, ResourceLimits, StartError},
         slot::Places,
     },
     turn::{Attachment, ToolCall, ToolResult, ToolSpec},
@@ -105,14 +105,13 @@ impl Toolbox {
         let mut places = Places::from_env(get, &std::env::temp_dir());
         // Nothing of Cursor's is a tool's to write.
         places.state.clear();
-        let (fence, slots) = Fence::start(
-            setup.fence,
-            &setup.program,
-            &places,
-            SLOTS,
-            setup.workspace.as_deref(),
-        )
-        .await?;
+        let config = FenceConfig {
+            mode: setup.fence,
+            launcher: setup.program.clone(),
+            limits: ResourceLimits::default(),
+        };
+        let (fence, slots) =
+            Fence::start(&config, &places, SLOTS, setup.workspace.as_deref()).await?;
         let local = setup.tools.iter().filter_map(|name| local::find(name));
         Ok(Self {
             shared: Arc::new(ToolboxInner {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     boundary::{Mode, TextCalls},
     engine::{EstimateUsage, ExecTools, ToolLoop, Turns},
-    sandbox::fence::FenceMode,
+    sandbox::fence::{FenceMode, ResourceLimits},
     telemetry,
 };
 
@@ -110,6 +110,12 @@ settings! {
     /// Keep the agent from changing files itself: require, auto or off
     fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";
 
+    /// What the files of a run may come to, in MiB; a run that has more is ended
+    agent_disk "agent-disk" "MIB": NonZeroU32 = "4096";
+
+    /// Memory that a run may use, in MiB, else it is ended; needs a delegated cgroup (version 2)
+    agent_memory "agent-memory" "MIB": Option<NonZeroU32>;
+
     /// Who executes tools: opencode is the client, whichever it is; proxy-exec is this server, for
     /// clients without tools; off leaves them to the agent
     tool_loop "tool-loop-mode" "MODE" [CURSOR_ACP_TOOL_LOOP_MODE]: ToolLoop = "opencode";
@@ -162,4 +168,16 @@ settings! {
 
     /// File for the log, instead of stderr; a new one each day, and the last 7 are kept
     log_file "log-file" "FILE": Option<PathBuf>;
+}
+
+impl ServeSettings {
+    /// What a run may use up.
+    #[must_use]
+    pub fn resource_limits(&self) -> ResourceLimits {
+        let bytes = |mebibytes: NonZeroU32| u64::from(mebibytes.get()) << 20;
+        ResourceLimits {
+            disk: bytes(self.agent_disk),
+            memory: self.agent_memory.map(bytes),
+        }
+    }
 }
