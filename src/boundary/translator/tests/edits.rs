@@ -218,7 +218,7 @@ fn a_change_that_no_tool_can_make_is_named_and_the_answer_goes_on() {
                 (run.calls().len(), run.end.as_ref()),
                 (0, Some(&FinishReason::Stop))
             );
-            assert_eq!(lost, [path.clone()]);
+            assert_eq!(lost, std::slice::from_ref(&path));
         }
         let (run, lost) = edited(opencode(), call, change);
         assert_eq!((run.calls().len(), lost.len()), (1, 0));
