@@ -24,6 +24,7 @@ mod continuation;
 mod failure;
 mod feed;
 mod hands;
+mod losses;
 mod output;
 mod progress;
 mod run;
@@ -100,6 +101,8 @@ struct Counters {
     recovered: AtomicU64,
     /// How often an agent that is served the client's tools changed something by its own.
     breaches: AtomicU64,
+    /// Changes of an agent that no call could carry to its client.
+    lost_changes: AtomicU64,
 }
 
 impl Shared {
@@ -248,6 +251,12 @@ impl Engine {
     #[must_use]
     pub fn breaches(&self) -> u64 {
         self.shared.counters.breaches.load(Ordering::Relaxed)
+    }
+
+    /// How many changes of files could not be passed on to a client since the start.
+    #[must_use]
+    pub fn lost_changes(&self) -> u64 {
+        self.shared.counters.lost_changes.load(Ordering::Relaxed)
     }
 
     /// How many tool calls were found in answer text since the start: a model that writes many
