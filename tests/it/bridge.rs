@@ -258,6 +258,26 @@ async fn a_call_for_nobody_is_refused() {
 }
 
 #[tokio::test]
+async fn names_that_cursor_would_leave_out_have_an_alias() {
+    let server = TestServer::bridge(|_| {}).await;
+    let long = format!("mcp.{}", "a_very_long_name_".repeat(5));
+    let mut body = chat("fake-mcp-one", json!([user("go")]));
+    body["tools"] = json!([{"type": "function", "function": {"name": long, "parameters": {
+        "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}}}]);
+    let answer = server.whole(&body).await;
+    let call = &answer.message()["tool_calls"][0]["function"];
+    assert_eq!(call["name"], long.as_str(), "{}", answer.body);
+    body["messages"] = continued(&body["messages"], &answer, &["done"]);
+    let last = server.whole(&body).await;
+    assert_eq!(origin(&last), "resumed");
+    let text = last.message()["content"].as_str().unwrap().to_owned();
+    let (name, _) = text
+        .split_once(": done")
+        .unwrap_or_else(|| panic!("{text}"));
+    assert!(name.len() <= 42 && !name.contains('.'), "{name}");
+}
+
+#[tokio::test]
 async fn a_native_tool_is_reported() {
     let Fixture { bridge, .. } = fixture();
     let (heard, end) = play(&bridge, "fake-native", "").await;
