@@ -13,10 +13,11 @@ use std::{
 /// Who may import whom. `cli` may import everything.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
+    ("account", &["auth"]),
     ("credential", &[]),
     ("sandbox", &["credential"]),
     ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
-    ("replay", &["agent", "sandbox"]),
+    ("replay", &["agent", "sandbox", "turn"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
     ("auth", &["agent", "credential", "sandbox"]),
@@ -31,17 +32,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("file", &[]),
     ("mcp", &["turn"]),
     ("prompt", &["turn"]),
+    ("hands", &["file", "sandbox", "turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
     (
         "doctor",
         &[
-            "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
+            "account", "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
         ],
     ),
     (
         "engine",
-        &["prompt", "agent", "boundary", "models", "dump", "turn"],
+        &[
+            "prompt", "agent", "boundary", "hands", "models", "dump", "turn",
+        ],
     ),
     ("history", &[]),
     (
@@ -58,7 +62,6 @@ const AGENT_EVENTS: &[&str] = &[
     "NativeCall",
     "NativeOutcome",
     "RunResult",
-    "RunUsage",
     "Session",
 ];
 

@@ -7,11 +7,14 @@
 //! ```
 //!
 //! The CLI decides: on macOS it keeps the login in the Keychain, so that a missing file means nothing.
-//! Tokens are only read locally, for their claims, and never shown. No network.
+//! Tokens are read locally, for their claims or for a request that the user asks for, and never shown.
+//! No network.
 
 mod jwt;
 mod places;
+mod token;
 
 pub use crate::agent::{Login, ask_login as ask};
 pub use jwt::{Claims, claims};
 pub use places::{CredentialKind, CredentialSource, Place, places, source};
+pub use token::{LoginToken, token};

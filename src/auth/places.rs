@@ -102,7 +102,7 @@ pub fn places(env: &Env) -> Vec<Place> {
 }
 
 /// Where `auth.json` may be.
-fn candidates(env: &Env) -> Vec<PathBuf> {
+pub(super) fn candidates(env: &Env) -> Vec<PathBuf> {
     let dir = |name: &str| env.get(name).map(PathBuf::from);
     let home = |rest: &str| Some(dir("HOME")?.join(rest));
     let dirs = [

@@ -17,8 +17,10 @@ mod install;
 mod layout;
 mod manifest;
 mod models;
+mod recipes;
 mod reload;
 pub mod render;
+mod requests;
 mod run;
 mod serve;
 mod setup;
@@ -26,6 +28,7 @@ mod status;
 mod sync_models;
 mod tools;
 mod uninstall;
+mod usage;
 mod users;
 
 use std::{
@@ -81,6 +84,8 @@ enum CliCommand {
     Install(install::InstallArgs),
     Uninstall(uninstall::UninstallArgs),
     Status(status::StatusArgs),
+    Usage(usage::UsageArgs),
+    Requests(requests::RequestsArgs),
     Doctor(doctor::DoctorArgs),
     Login(auth::LoginArgs),
     Logout(auth::LogoutArgs),
@@ -114,6 +119,8 @@ async fn dispatch(command: CliCommand, dirs: &UserDirs) -> anyhow::Result<ExitCo
         CliCommand::Install(args) => install::run(args, dirs).await,
         CliCommand::Uninstall(args) => uninstall::run(args, dirs).await,
         CliCommand::Status(args) => status::run(args, dirs).await,
+        CliCommand::Usage(args) => usage::run(args, dirs).await,
+        CliCommand::Requests(args) => requests::run(args, dirs).await,
         CliCommand::Doctor(args) => doctor::run(args, dirs).await,
         CliCommand::Login(args) => auth::login(args, dirs).await,
         CliCommand::Logout(args) => auth::logout(args, dirs).await,

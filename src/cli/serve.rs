@@ -11,21 +11,26 @@ use std::{
 };
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{dirs::UserDirs, flags::ServeFlags, greeting, render, users};
+use super::{dirs::UserDirs, flags::ServeFlags, greeting, recipes, render, users};
 use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
     dump::Dumps,
-    engine::{self, AdmissionLimits, Budgets, Engine, Turns, Workspaces},
+    engine::{self, AdmissionLimits, Budgets, Engine, Exec, ToolLoop, Turns, Workspaces},
+    hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup},
     history::Ledger,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
-    settings::{Flags, Resolved, ServeSettings, ToolLoop},
+    settings::{Flags, Resolved, ServeSettings},
     telemetry,
 };
+
+/// How many files the server may have open, where the hard limit allows it.
+const FILES: u64 = 65_536;
 
 /// How long running turns have after the first signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -104,6 +109,7 @@ impl AgentSetup {
         let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
+            limits: settings.resource_limits(),
             bridge: settings.bridge.clone(),
             slots: running,
             launcher: std::env::current_exe().context("cannot find our own executable")?,
@@ -185,7 +191,12 @@ impl Running {
         let dumps = dumps(settings)?;
         let http = http_config(resolved, api_key, dumps)?;
         let AgentSetup { agent, workspace } = site;
+        raise_file_limit();
         let server = bind(settings).await?;
+        let exec = match settings.tool_loop {
+            ToolLoop::Server => Some(exec(settings, workspace.as_deref()).await?),
+            _ => None,
+        };
         let config = engine::EngineConfig {
             workspaces: Workspaces {
                 fixed: workspace,
@@ -212,7 +223,8 @@ impl Running {
                 max_repeat: settings.max_repeat.get(),
                 native_reads: settings.native_reads,
             },
-            client_tools: settings.tool_loop == ToolLoop::Client,
+            client_tools: settings.tool_loop != ToolLoop::Off,
+            exec,
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
@@ -244,6 +256,21 @@ impl Running {
             Address::Tcp(addr) => format!("http://{addr}"),
             Address::Unix(_) => "http://localhost".to_owned(),
         }
+    }
+}
+
+/// Raises the soft limit of open files: many systems set it to 1024 for the sake of old programs, and
+/// each run and each connection takes some.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = hard.min(FILES);
+        if soft < wanted {
+            setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 
@@ -295,6 +322,32 @@ async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(bases)
+}
+
+/// What executes tools.
+async fn exec(settings: &ServeSettings, workspace: Option<&Path>) -> anyhow::Result<Exec> {
+    let confirm = &settings.exec_confirm.0;
+    let tools = &settings.exec_tools.0;
+    let is_known = |name: &&String| tools.iter().any(|tool| boundary::is_same_tool(tool, name));
+    if let Some(name) = confirm.iter().find(|name| !is_known(name)) {
+        let all = LOCAL_TOOLS.join(", ");
+        return Err(render::usage(format_args!(
+            "--exec-confirm: `{name}` is none of the tools that --exec-tools names, of {all}"
+        )));
+    }
+    let setup = ToolboxSetup {
+        tools: tools.clone(),
+        network: settings.exec_network,
+        fence: settings.fence,
+        program: std::env::current_exe().context("cannot find our own executable")?,
+        env: std::env::vars_os().collect(),
+        workspace: workspace.map(Path::to_owned),
+    };
+    Ok(Exec {
+        toolbox: Toolbox::open(setup).await?,
+        confirm: confirm.clone(),
+        max_steps: settings.exec_max_steps,
+    })
 }
 
 /// The key that the server's clients must send, if any.
@@ -351,6 +404,7 @@ fn http_config(
             .collect::<Result<_, _>>()
             .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
         dumps,
+        recipes: recipes::all(),
         settings: resolved.digest(),
         ..http::HttpConfig::new(settings.host)
     })

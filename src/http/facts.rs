@@ -126,6 +126,21 @@ impl Facts {
         *outcomes.entry(outcome.to_owned()).or_default() += 1;
     }
 
+    /// What the turn does now, in one word.
+    pub fn step(&self) -> &'static str {
+        let reached = |phase| self.progress.reached(phase).is_some();
+        match () {
+            () if self.outcome.is_some() => "ending",
+            () if self.first_call.is_some() => "calling",
+            () if self.first_delta.is_some() => "answering",
+            () if self.first_event.is_some() => "thinking",
+            () if self.progress.parked().is_some() => "thinking",
+            () if reached(Phase::Spawned) => "starting",
+            () if reached(Phase::Admitted) => "preparing",
+            () => "queued",
+        }
+    }
+
     /// When each phase was reached, by the names that the metrics have for them.
     pub fn phases(&self) -> [(&'static str, Option<Duration>); 7] {
         let reached = |phase| {

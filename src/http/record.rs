@@ -16,6 +16,7 @@ use warp::http::{HeaderMap, Method, StatusCode, header};
 
 use super::{
     facts::{Facts, millis},
+    live::{Live, LiveTurn},
     metrics::Metrics,
 };
 use crate::{
@@ -35,7 +36,9 @@ const LONGEST: usize = 128;
 #[derive(Clone)]
 pub(super) struct Record(Arc<RecordShared>);
 
-struct RecordShared {
+pub(super) struct RecordShared {
+    /// Among those that are not over.
+    number: u64,
     id: String,
     stamp: Stamp,
     begun: Instant,
@@ -54,6 +57,7 @@ struct RecordShared {
 /// Where a request is told of once it is over.
 pub(super) struct Listeners {
     pub metrics: Metrics,
+    pub live: Live,
     pub history: Option<Ledger>,
     /// The kind of agent that answers.
     pub agent: &'static str,
@@ -85,7 +89,9 @@ impl Record {
             }
             None => Span::none(),
         };
-        Self(Arc::new(RecordShared {
+        let number = listeners.live.number();
+        let shared = Arc::new(RecordShared {
+            number,
             id,
             stamp,
             begun: now,
@@ -98,7 +104,11 @@ impl Record {
             facts: Mutex::new(Facts::of(dialect, now)),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
-        }))
+        });
+        if dialect.is_some() {
+            shared.listeners.live.enter(number, &shared);
+        }
+        Self(shared)
     }
 
     /// The id that the client sent, else a new one.
@@ -195,6 +205,9 @@ impl Drop for RecordShared {
         facts.total = self.begun.elapsed();
         let facts = std::mem::take(facts);
         self.listeners.metrics.count(&facts);
+        if facts.dialect.is_some() {
+            self.listeners.live.leave(self.number);
+        }
         if !facts.quiet {
             self.log(&facts);
         }
@@ -205,10 +218,26 @@ impl Drop for RecordShared {
 }
 
 impl RecordShared {
+    /// The turn as it is now.
+    pub fn live(&self) -> LiveTurn {
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        LiveTurn {
+            id: self.id.clone(),
+            since: self.since(),
+            client: self.client.clone(),
+            model: facts.progress.model().unwrap_or(&facts.model).to_owned(),
+            phase: facts.step(),
+        }
+    }
+
+    /// When it began, in milliseconds since 1970.
+    fn since(&self) -> u64 {
+        millis(self.at.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
     fn row(&self, facts: Facts) -> LedgerRow {
-        let at = self.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         LedgerRow {
-            at: i64::try_from(at.as_millis()).unwrap_or(i64::MAX),
+            at: i64::try_from(self.since()).unwrap_or(i64::MAX),
             id: self.id.clone(),
             client: self.client.clone(),
             agent: self.listeners.agent.to_owned(),
@@ -312,6 +341,7 @@ impl Listeners {
     pub fn none() -> Arc<Self> {
         Arc::new(Self {
             metrics: Metrics::default(),
+            live: Live::default(),
             history: None,
             agent: "",
         })

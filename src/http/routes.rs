@@ -21,8 +21,10 @@ use super::{
     ApiKey, answer,
     body::Budget,
     cors,
+    live::Live,
     metrics::Metrics,
     models, origin,
+    page::{self, PagePart, Recipe},
     peer::Admitted,
     record::{ID_HEADER, Listeners, Record},
     reply,
@@ -72,6 +74,8 @@ pub struct HttpConfig {
     pub allowed_origins: Vec<String>,
     /// Where turns are dumped, if anywhere.
     pub dumps: Option<Dumps>,
+    /// How clients are set up, for the page.
+    pub recipes: Vec<Recipe>,
     /// The settings, as a digest: whether another server would answer alike.
     pub settings: String,
 }
@@ -90,6 +94,7 @@ impl HttpConfig {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             dumps: None,
+            recipes: Vec::new(),
             settings: String::new(),
         }
     }
@@ -101,6 +106,7 @@ impl App {
     pub fn new(engine: Engine, config: HttpConfig, dialects: Vec<Arc<dyn Dialect>>) -> Self {
         let listeners = Listeners {
             metrics: Metrics::default(),
+            live: Live::default(),
             history: None,
             agent: engine.agent().kind(),
         };
@@ -119,6 +125,7 @@ impl App {
     pub fn with_history(mut self, history: Ledger) -> Self {
         self.listeners = Arc::new(Listeners {
             metrics: Metrics::default(),
+            live: Live::default(),
             history: Some(history),
             agent: self.listeners.agent,
         });
@@ -158,6 +165,10 @@ impl App {
         &self.login
     }
 
+    pub(super) fn live(&self) -> &Live {
+        &self.listeners.live
+    }
+
     pub(super) fn metrics(&self) -> &Metrics {
         &self.listeners.metrics
     }
@@ -169,20 +180,21 @@ enum Route {
     Compute(Compute),
     Models,
     Model(String),
+    Tools,
     Parameters,
     Health,
     Alive,
     Ready,
     Metrics,
-    Page,
+    Page(PagePart),
 }
 
 impl Route {
     /// The dialects' own paths come first. The others exist also without `/v1`, which some clients
     /// leave out of their base URL.
     fn find(path: &str, query: &str, dialects: &[Arc<dyn Dialect>]) -> Option<Self> {
-        if path == "/" {
-            return Some(Self::Page);
+        if let Some(part) = PagePart::find(path) {
+            return Some(Self::Page(part));
         }
         for dialect in dialects {
             if let Some(ask) = dialect.route(path, query) {
@@ -196,6 +208,7 @@ impl Route {
         }
         match unversioned(path) {
             "/models" => Some(Self::Models),
+            "/tools" => Some(Self::Tools),
             "/parameters" => Some(Self::Parameters),
             "/health" => Some(Self::Health),
             "/healthz" => Some(Self::Alive),
@@ -264,7 +277,7 @@ fn query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
 }
 
 async fn dispatch<B: Buf>(
-    app: &App,
+    app: &Arc<App>,
     method: Method,
     path: FullPath,
     query: String,
@@ -279,7 +292,7 @@ async fn dispatch<B: Buf>(
     let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.listeners));
     if route
         .as_ref()
-        .is_some_and(|route| route.is_public() || matches!(route, Route::Page))
+        .is_some_and(|route| route.is_public() || matches!(route, Route::Page(_)))
     {
         record.quiet();
     }
@@ -324,7 +337,7 @@ struct RequestHead<'a> {
 }
 
 async fn handle<B: Buf>(
-    app: &App,
+    app: &Arc<App>,
     config: &HttpConfig,
     head: &RequestHead<'_>,
     route: Option<Route>,
@@ -350,8 +363,11 @@ async fn handle<B: Buf>(
         None => Ok(()),
     });
     let trusted = authorized.is_ok();
-    if !route.as_ref().is_some_and(Route::is_public) {
-        authorized?;
+    match &route {
+        Some(route) if route.is_public() => {}
+        // A browser can't send the key for them.
+        Some(Route::Page(part)) if part.is_file() => head.admitted.clone()?,
+        _ => authorized?,
     }
     let Some(route) = route else {
         return Err(unserved::error(path, &app.dialects));
@@ -382,12 +398,13 @@ async fn handle<B: Buf>(
         Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
+        Route::Tools => Ok(tools(app)),
         Route::Parameters => Ok(parameters(&app.dialects)),
         Route::Health => Ok(health(app, trusted)),
         Route::Alive => Ok(status::alive()),
         Route::Ready => Ok(status::ready(app).await),
         Route::Metrics => status::metrics(app),
-        Route::Page => Ok(status::page()),
+        Route::Page(part) => page::answer(app, part, query).await,
     }
 }
 
@@ -396,6 +413,27 @@ fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
     let data: Vec<_> = dialects
         .iter()
         .map(|dialect| json!({"path": dialect.path(), "parameters": dialect.parameters()}))
+        .collect();
+    let body = json!({"object": "list", "data": data});
+    reply::json(StatusCode::OK, body.to_string().into_bytes())
+}
+
+/// `GET /v1/tools`: the tools that the server executes, which requests may name.
+fn tools(app: &App) -> Response {
+    let tools = app.engine().server_tools();
+    let data: Vec<_> = tools
+        .iter()
+        .map(|(tool, needs_confirmation)| {
+            json!({
+                "object": "tool",
+                "name": tool.spec.name,
+                "description": tool.spec.description,
+                "schema": &*tool.spec.schema,
+                "source": tool.source,
+                "only_reads": tool.only_reads,
+                "needs_confirmation": needs_confirmation,
+            })
+        })
         .collect();
     let body = json!({"object": "list", "data": data});
     reply::json(StatusCode::OK, body.to_string().into_bytes())

@@ -1,4 +1,4 @@
-//! Answers about the server itself: probes, metrics, and a page for a browser.
+//! Answers about the server itself: probes and metrics.
 
 use std::time::{Duration, Instant};
 
@@ -77,16 +77,6 @@ pub fn metrics(app: &App) -> Result<Response, TurnError> {
         )
     })?;
     Ok(typed(text, metrics::CONTENT_TYPE))
-}
-
-/// `GET /`: what this is, for a person.
-pub fn page() -> Response {
-    let mut response = typed(include_str!("page.html").into(), "text/html; charset=utf-8");
-    response.headers_mut().insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
-    );
-    response
 }
 
 fn typed(body: String, content_type: &'static str) -> Response {

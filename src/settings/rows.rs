@@ -13,12 +13,12 @@ use std::{
 
 use super::{
     table::settings,
-    value::{Dirs, ToolLoop, WordList},
+    value::{Dirs, WordList},
 };
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::{EstimateUsage, Turns},
-    sandbox::fence::FenceMode,
+    engine::{EstimateUsage, ExecTools, ToolLoop, Turns},
+    sandbox::fence::{FenceMode, ResourceLimits},
     telemetry,
 };
 
@@ -110,8 +110,27 @@ settings! {
     /// Keep the agent from changing files itself: require, auto or off
     fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";
 
-    /// Who executes tools: opencode is the client, whichever it is; off leaves them to the agent
+    /// What the files of a run may come to, in MiB; a run that has more is ended
+    agent_disk "agent-disk" "MIB": NonZeroU32 = "4096";
+
+    /// Memory that a run may use, in MiB, else it is ended; needs a delegated cgroup (version 2)
+    agent_memory "agent-memory" "MIB": Option<NonZeroU32>;
+
+    /// Who executes tools: opencode is the client, whichever it is; proxy-exec is this server, for
+    /// clients without tools; off leaves them to the agent
     tool_loop "tool-loop-mode" "MODE" [CURSOR_ACP_TOOL_LOOP_MODE]: ToolLoop = "opencode";
+
+    /// proxy-exec: the tools that this server executes: names separated by commas, all or none
+    exec_tools "exec-tools" "TOOLS" [CURSOR_ACP_EXEC_TOOLS]: ExecTools = "read,grep,glob,ls,stat";
+
+    /// proxy-exec: tools that are executed only for requests with the header x-open-cursor-allow: NAME
+    exec_confirm "exec-confirm" "TOOLS" [CURSOR_ACP_EXEC_CONFIRM]: WordList;
+
+    /// proxy-exec: whether the tool bash may use the network
+    exec_network "exec-network" "BOOL" [CURSOR_ACP_EXEC_NETWORK]: bool = "false";
+
+    /// proxy-exec: rounds of tool calls in one answer
+    exec_max_steps "exec-max-steps" "N" [CURSOR_ACP_EXEC_MAX_STEPS]: NonZeroU32 = "50";
 
     /// v1 translates tool calls; legacy passes exact names and arguments only
     provider_boundary "provider-boundary" "v1|legacy" [CURSOR_ACP_PROVIDER_BOUNDARY]: Mode = "v1";
@@ -149,4 +168,16 @@ settings! {
 
     /// File for the log, instead of stderr; a new one each day, and the last 7 are kept
     log_file "log-file" "FILE": Option<PathBuf>;
+}
+
+impl ServeSettings {
+    /// What a run may use up.
+    #[must_use]
+    pub fn resource_limits(&self) -> ResourceLimits {
+        let bytes = |mebibytes: NonZeroU32| u64::from(mebibytes.get()) << 20;
+        ResourceLimits {
+            disk: bytes(self.agent_disk),
+            memory: self.agent_memory.map(bytes),
+        }
+    }
 }

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{
-        AgentError, AgentEvent, AgentRun, CallKey, Env, RunRequest, RunUsage,
+        AgentError, AgentEvent, AgentRun, CallKey, Env, RunRequest,
         bridge::{Bridge, find_key, measure},
     },
-    turn::{ToolResult, ToolSpec},
+    turn::{ToolResult, ToolSpec, Usage},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -79,7 +79,7 @@ struct Heard {
     thinking: String,
     calls: Vec<(String, Value)>,
     natives: Vec<String>,
-    usage: Option<RunUsage>,
+    usage: Option<Usage>,
     result: String,
 }
 
@@ -176,13 +176,12 @@ async fn a_run_says_thinks_and_counts() {
     assert_eq!(heard.text, "Hello from the bridge.");
     assert_eq!(heard.result, heard.text);
     assert_eq!(heard.thinking, "Hm.");
-    let usage = RunUsage {
+    let usage = Usage {
         input: 30,
         output: 12,
         cache_read: Some(80),
         cache_write: Some(10),
-        reasoning: None,
-        cost: None,
+        ..Usage::default()
     };
     assert_eq!(heard.usage, Some(usage));
     bridge.close().await;

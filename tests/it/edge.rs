@@ -141,12 +141,21 @@ async fn probes_need_no_key_and_metrics_do() {
     let (status, body) = get("/readyz", "").await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(get("/metrics", "").await.0, 401);
-    assert_eq!(get("/", "").await.0, 401);
-    let (status, page) = get("/", "s3cret").await;
+    // The page itself shows nothing, and what it shows needs the key.
+    let (status, page) = get("/", "").await;
     assert!(
         status == 200 && page.starts_with("<!doctype html>"),
         "{page}"
     );
+    for path in [
+        "/page/now",
+        "/page/turns",
+        "/page/figures",
+        "/page/models",
+        "/page/setup",
+    ] {
+        assert_eq!(get(path, "").await.0, 401, "{path}");
+    }
 
     server.app.engine().drain();
     assert_eq!(get("/healthz", "").await.0, 200);

@@ -31,6 +31,8 @@ mod doctor;
 mod dumps;
 /// What stands between a client and its turn.
 mod edge;
+/// Tools that the server executes.
+mod exec;
 /// Failures as statuses and error events.
 mod failures;
 /// The agent's own writes.
@@ -54,6 +56,7 @@ mod mcp;
 mod models;
 mod network;
 /// What becomes of request parameters.
+mod page;
 mod parameters;
 mod parked;
 /// Real recordings, where they are at hand.
@@ -75,5 +78,6 @@ mod sync_models;
 mod text_calls;
 /// Tool calls.
 mod tools;
+mod usage;
 /// Which directory a turn is about.
 mod workspaces;

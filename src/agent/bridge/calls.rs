@@ -143,7 +143,7 @@ impl BridgeCalls {
             return Err(CallError::UnknownAgent(request.agent_id));
         };
         let Some(name) = entry.tools.client(&request.tool_name).map(str::to_owned) else {
-            // The model can mend it, so the answer is the tool's and not an error of the protocol.
+            // The model can correct it, so the answer is the tool's and not an error of the protocol.
             let names = entry.tools.pairs().iter();
             let names: Vec<&str> = names.map(|(_, agent)| agent.as_str()).collect();
             let text = format!(

@@ -79,6 +79,17 @@ pub fn piece(text: impl fmt::Display) {
     }
 }
 
+/// Whether data could not be printed: what prints on and on has to end then.
+pub fn is_lost() -> bool {
+    LOST.get().is_some()
+}
+
+/// Text of others for a terminal: without control characters, which could move its cursor.
+pub fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(shown).collect()
+}
+
 /// The exit code of a command that would end with `code`: data that could not be printed is a
 /// failure. A reader that closed its pipe causes no message.
 pub fn finish(code: ExitCode) -> ExitCode {

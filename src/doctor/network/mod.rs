@@ -16,11 +16,8 @@ use tokio::{
 };
 
 use super::{Context, finding::CheckResult};
+use crate::account;
 use proxy::ProxyRoute;
-
-/// Where the CLI connects to, unless one of `ENDPOINTS` is set.
-const CURSOR: &str = "https://api2.cursor.sh";
-const ENDPOINTS: [&str; 2] = ["CURSOR_API_ENDPOINT", "CURSOR_API_BASE_URL"];
 
 /// The limit for the name lookup, and again for the connection.
 const STEP: Duration = Duration::from_secs(3);
@@ -69,10 +66,7 @@ pub(super) async fn check(context: &Context) -> CheckResult {
         return CheckResult::info("not checked: the replay agent needs no network");
     }
     let get = |name: &str| context.env.get(name).and_then(|value| value.to_str());
-    let url = ENDPOINTS
-        .iter()
-        .find_map(|name| get(name))
-        .unwrap_or(CURSOR);
+    let url = account::address(&|name| get(name).map(str::to_owned));
     let uri = url.parse::<Uri>().ok();
     let uri = uri.filter(|uri| uri.scheme_str() == Some("https"));
     let Some(cursor) = uri.and_then(|uri| HostPort::of(&uri, 443)) else {

@@ -23,7 +23,7 @@ pub struct Exit {
     pub stderr: String,
 }
 
-/// Writes all of stdin. A child that does not read it to the end is no error by itself.
+/// Writes all of stdin. A child that does not read it to the end is not an error by itself.
 pub(super) async fn feed(mut pipe: ChildStdin, input: Arc<str>, stop: CancellationToken) {
     tokio::select! {
         written = pipe.write_all(input.as_bytes()) => {
@@ -35,7 +35,7 @@ pub(super) async fn feed(mut pipe: ChildStdin, input: Arc<str>, stop: Cancellati
     }
 }
 
-/// Keeps the end of stderr, ends the group when it is told to or the child has exited, reaps the
+/// Keeps the end of stderr, ends the group on request or when the child has exited, reaps the
 /// child and reports.
 pub(super) async fn supervise(
     mut child: ProcessChunkStream,
