@@ -98,7 +98,7 @@ async fn story(
     let fingerprint = Fingerprint::of(&turn);
     let owner = turn.owner.clone();
     shared.rounds.restore(owner.as_deref(), &mut turn.messages);
-    let mut hands = Hands::of(config, &mut turn, workspace.clone())?;
+    let mut hands = Hands::of(config, &mut turn, workspace.clone()).await?;
     let parallel = turn.parallel_tool_calls;
     let mut permit = Some(shared.admission.admit().await?);
     sender.progress().reach(Phase::Admitted);

@@ -56,7 +56,14 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{agent::Agent, boundary, dump::Dump, hands::OwnTool, models::ModelCatalog, turn::Turn};
+use crate::{
+    agent::Agent,
+    boundary,
+    dump::Dump,
+    hands::{OwnTool, Toolbox},
+    models::ModelCatalog,
+    turn::Turn,
+};
 use admission::Admission;
 use hands::Rounds;
 use runs::Runs;
@@ -251,17 +258,22 @@ impl Engine {
     }
 
     /// The tools that the server executes, and whether a request has to allow them.
-    #[must_use]
-    pub fn server_tools(&self) -> Vec<(OwnTool, bool)> {
-        let exec = self.shared.config.exec.as_ref();
-        let all = exec.into_iter().flat_map(|exec| {
-            let tools = exec.toolbox.tools(true).into_iter();
-            tools.map(|tool| {
-                let needs_confirmation = hands::needs_confirmation(exec, &tool);
-                (tool, needs_confirmation)
-            })
+    pub async fn server_tools(&self) -> Vec<(OwnTool, bool)> {
+        let Some(exec) = &self.shared.config.exec else {
+            return Vec::new();
+        };
+        let tools = exec.toolbox.tools(true).await.into_iter();
+        let tools = tools.map(|tool| {
+            let needs_confirmation = hands::needs_confirmation(exec, &tool);
+            (tool, needs_confirmation)
         });
-        all.collect()
+        tools.collect()
+    }
+
+    /// What executes tools, if the server does.
+    #[must_use]
+    pub fn toolbox(&self) -> Option<&Toolbox> {
+        self.shared.config.exec.as_ref().map(|exec| &exec.toolbox)
     }
 
     /// The models that the agent offers.
@@ -278,7 +290,7 @@ impl Engine {
         self.shared.runs.idle().await;
         self.shared.agent.reaped().await;
         if let Some(exec) = &self.shared.config.exec {
-            exec.toolbox.reaped().await;
+            exec.toolbox.close().await;
         }
     }
 
