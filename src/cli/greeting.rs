@@ -66,7 +66,8 @@ fn fence(status: &FenceStatus) -> &str {
 }
 
 fn key(app: &App) -> &'static str {
-    if app.config().api_key.is_some() {
+    let config = app.config();
+    if config.api_key.is_some() || !config.keys.is_empty() {
         "with the server's API key"
     } else {
         "any API key"
@@ -77,7 +78,9 @@ fn key(app: &App) -> &'static str {
 fn who(app: &App, address: &Address) -> String {
     let config = app.config();
     match (address, &config.allowed_users) {
-        _ if config.api_key.is_some() => "all that know the API key".to_owned(),
+        _ if config.api_key.is_some() || !config.keys.is_empty() => {
+            "all that know the API key".to_owned()
+        }
         (Address::Unix(_), _) => "only yours can open the socket".to_owned(),
         (_, Some(uids)) if uids.len() == 1 => {
             "only yours; other users of this machine are refused (--allow-users)".to_owned()

@@ -1,10 +1,11 @@
-//! The server's own API key.
+//! Who may use the server: the keys that requests carry.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 use warp::http::{HeaderMap, header};
 
+use super::keys::{ClientKey, KeyRing};
 use crate::{
     dialect::parameters_of,
     turn::{ErrorKind, TurnError},
@@ -22,33 +23,62 @@ impl ApiKey {
         (!key.is_empty()).then(|| Self(key.to_owned()))
     }
 
-    /// Checks `Authorization: Bearer …`, `x-api-key`, or as Google's clients send it:
-    /// `x-goog-api-key` or `?key=`. The time it takes reveals no more than the key's length.
-    ///
-    /// # Errors
-    /// `Unauthorized`.
-    pub fn check(&self, headers: &HeaderMap, query: &str) -> Result<(), TurnError> {
-        let header = |name: &str| Some(headers.get(name)?.as_bytes().to_vec());
-        let given = bearer(headers)
-            .map(<[u8]>::to_vec)
-            .or_else(|| header("x-api-key"))
-            .or_else(|| header("x-goog-api-key"))
-            .or_else(|| {
-                let mut parameters = parameters_of(query);
-                parameters.find_map(|(name, value)| (name == "key").then(|| value.into_bytes()))
-            });
-        let wrong = match given {
-            Some(given) if self.0.as_bytes().ct_eq(&given).into() => return Ok(()),
-            Some(_) => "the API key is not the one of this server",
-            None => "this server needs its API key",
-        };
-        Err(TurnError::new(
-            ErrorKind::Unauthorized,
-            format!(
-                "{wrong}; send what it was started with as `Authorization: Bearer …` or `x-api-key`"
-            ),
-        ))
+    /// The time it takes reveals no more than the key's length.
+    fn is(&self, given: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(given).into()
     }
+}
+
+/// Who sends a request, by its key.
+#[derive(Debug)]
+pub(super) enum Caller {
+    /// Who has the server's own key, or anybody where there is none.
+    Owner,
+    /// Who has a key of a client.
+    Client(Arc<ClientKey>),
+}
+
+/// Reads the key from `Authorization: Bearer …`, `x-api-key`, or as Google's clients send it:
+/// `x-goog-api-key` or `?key=`.
+///
+/// # Errors
+/// `Unauthorized`.
+pub(super) fn caller(
+    own: Option<&ApiKey>,
+    clients: &KeyRing,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Caller, TurnError> {
+    if own.is_none() && clients.is_empty() {
+        return Ok(Caller::Owner);
+    }
+    let header = |name: &str| Some(headers.get(name)?.as_bytes().to_vec());
+    let given = bearer(headers)
+        .map(<[u8]>::to_vec)
+        .or_else(|| header("x-api-key"))
+        .or_else(|| header("x-goog-api-key"))
+        .or_else(|| {
+            let mut parameters = parameters_of(query);
+            parameters.find_map(|(name, value)| (name == "key").then(|| value.into_bytes()))
+        });
+    let wrong = match given {
+        Some(given) => {
+            if own.is_some_and(|own| own.is(&given)) {
+                return Ok(Caller::Owner);
+            }
+            if let Some(key) = clients.find(&given) {
+                return Ok(Caller::Client(key));
+            }
+            "the API key is not the one of this server"
+        }
+        None => "this server needs its API key",
+    };
+    Err(TurnError::new(
+        ErrorKind::Unauthorized,
+        format!(
+            "{wrong}; send what it was started with as `Authorization: Bearer …` or `x-api-key`"
+        ),
+    ))
 }
 
 impl fmt::Debug for ApiKey {
@@ -82,7 +112,7 @@ mod tests {
         let allowed = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            key.check(&headers, "").is_ok()
+            caller(Some(&key), &KeyRing::default(), &headers, "").is_ok()
         };
         for (name, value) in [
             ("authorization", "Bearer s3cret"),
@@ -104,7 +134,8 @@ mod tests {
         ] {
             assert!(!allowed(name, value), "{name}: {value}");
         }
-        let by_query = |query: &str| key.check(&HeaderMap::new(), query).is_ok();
+        let none = KeyRing::default();
+        let by_query = |query: &str| caller(Some(&key), &none, &HeaderMap::new(), query).is_ok();
         assert!(by_query("alt=sse&key=s3cret") && by_query("key=s3%63ret"));
         for query in ["", "key=", "key=s3cre", "keys=s3cret", "a=s3cret"] {
             assert!(!by_query(query), "{query}");

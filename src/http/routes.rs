@@ -19,8 +19,11 @@ use warp::{
 
 use super::{
     ApiKey, answer,
+    auth::{self, Caller},
     body::Budget,
     cors,
+    keys::KeyRing,
+    limits::Spending,
     live::Live,
     metrics::Metrics,
     models, origin,
@@ -64,6 +67,14 @@ pub struct HttpConfig {
     pub max_body_memory: usize,
     /// The key that clients must send, if any.
     pub api_key: Option<ApiKey>,
+    /// The keys of clients, with less rights.
+    pub keys: KeyRing,
+    /// What turns may cost on a day, in US dollars.
+    pub daily_budget: Option<f64>,
+    /// How many tokens a turn may have.
+    pub max_tokens_per_turn: Option<u64>,
+    /// The models to go on with when Cursor says that a model's limit is reached.
+    pub fallback_models: Vec<String>,
     /// The users of this machine that may connect, beside the administrator; `None` is all.
     pub allowed_users: Option<Vec<u32>>,
     /// Names of this server beyond those of this machine, as they stand in `Host`, without a port.
@@ -90,6 +101,10 @@ impl HttpConfig {
             max_connections: 512,
             max_body_memory: 256 << 20,
             api_key: None,
+            keys: KeyRing::default(),
+            daily_budget: None,
+            max_tokens_per_turn: None,
+            fallback_models: Vec::new(),
             allowed_users: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
@@ -107,6 +122,7 @@ impl App {
         let listeners = Listeners {
             metrics: Metrics::default(),
             live: Live::default(),
+            spending: Spending::default(),
             history: None,
             agent: engine.agent().kind(),
         };
@@ -126,6 +142,7 @@ impl App {
         self.listeners = Arc::new(Listeners {
             metrics: Metrics::default(),
             live: Live::default(),
+            spending: Spending::default(),
             history: Some(history),
             agent: self.listeners.agent,
         });
@@ -163,6 +180,15 @@ impl App {
 
     pub(super) fn login(&self) -> &LoginAnswer {
         &self.login
+    }
+
+    /// Counts what was spent on this day before the server's start, by the names of keys.
+    pub fn spent_earlier(&self, spent: Vec<(Option<String>, f64)>) {
+        self.spending().earlier(spent);
+    }
+
+    pub(super) fn spending(&self) -> &Spending {
+        &self.listeners.spending
     }
 
     pub(super) fn live(&self) -> &Live {
@@ -358,17 +384,31 @@ async fn handle<B: Buf>(
         // A browser sends no key with it, and it leads to nothing.
         return Ok(response);
     }
-    let authorized = head.admitted.clone().and_then(|()| match &config.api_key {
-        Some(key) => key.check(headers, query),
-        None => Ok(()),
-    });
-    let trusted = authorized.is_ok();
-    match &route {
-        Some(route) if route.is_public() => {}
+    let caller = head
+        .admitted
+        .clone()
+        .and_then(|()| auth::caller(config.api_key.as_ref(), &config.keys, headers, query));
+    let trusted = matches!(caller, Ok(Caller::Owner));
+    let client = match (&route, caller) {
+        (Some(route), _) if route.is_public() => None,
         // A browser can't send the key for them.
-        Some(Route::Page(part)) if part.is_file() => head.admitted.clone()?,
-        _ => authorized?,
-    }
+        (Some(Route::Page(part)), _) if part.is_file() => {
+            head.admitted.clone()?;
+            None
+        }
+        (_, Err(error)) => return Err(error),
+        (Some(Route::Page(_) | Route::Metrics), Ok(Caller::Client(key))) => {
+            return Err(TurnError::new(
+                ErrorKind::Forbidden,
+                format!(
+                    "the key `{}` is for requests to models; {path} needs the server's own key",
+                    key.name
+                ),
+            ));
+        }
+        (_, Ok(Caller::Client(key))) => Some(key),
+        (_, Ok(Caller::Owner)) => None,
+    };
     let Some(route) = route else {
         return Err(unserved::error(path, &app.dialects));
     };
@@ -393,7 +433,7 @@ async fn handle<B: Buf>(
     }
     match route {
         Route::Answer(dialect, target) => {
-            answer::answer(app, dialect, target, headers, body, record).await
+            answer::answer(app, dialect, target, headers, body, record, client).await
         }
         Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
         Route::Models => Ok(models::list(app, dialect).await),

@@ -5,7 +5,8 @@
 //! client, which runs open-cursor and the floor side by side and prints a table.
 //!
 //! Arguments: `--rounds N` (default 7), `--self-test` (the floor against itself: all ratios should
-//! be near 1, what differs is noise), and words that select measures by name.
+//! be near 1, what differs is noise), `--history` (open-cursor with its history against one without: the
+//! ratios should be near 1, too), and words that select measures by name.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 struct Options {
     rounds: usize,
     self_test: bool,
+    history: bool,
     only: Vec<String>,
 }
 
@@ -31,12 +33,14 @@ impl Options {
         let mut options = Self {
             rounds: 7,
             self_test: false,
+            history: false,
             only: Vec::new(),
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--bench" => {} // cargo's own
                 "--self-test" => options.self_test = true,
+                "--history" => options.history = true,
                 "--rounds" => options.rounds = args.next().unwrap_or_default().parse()?,
                 flag if flag.starts_with('-') => anyhow::bail!("unknown option {flag}"),
                 word => options.only.push(word.to_owned()),

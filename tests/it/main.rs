@@ -51,6 +51,7 @@ mod http;
 /// `install`, `uninstall` and `status`.
 mod install;
 /// The endpoint for agents, and an agent that uses it.
+mod limits;
 mod mcp;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
