@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     mcp,
-    sandbox::fence::{FenceMode, FenceStatus},
+    sandbox::fence::{FenceMode, FenceStatus, ResourceLimits},
 };
 
 /// What an agent needs besides its program.
@@ -23,6 +23,8 @@ use crate::{
 pub struct Setup {
     /// How much the fence matters.
     pub fence: FenceMode,
+    /// What a run may use up.
+    pub limits: ResourceLimits,
     /// How many runs there may be at a time.
     pub slots: usize,
     /// Our own executable, which is the fence's launcher too.

@@ -21,6 +21,9 @@ pub struct Ending<'a> {
     pub skipped: u64,
 }
 
+/// What the kernel sends to a process that writes more to a file than is allowed.
+const SIGXFSZ: i32 = nix::libc::SIGXFSZ;
+
 /// Words are quoted up to this length, in bytes.
 const QUOTE: usize = 2000;
 
@@ -68,6 +71,10 @@ fn how_it_ended(ending: Ending<'_>) -> String {
         Some(status) if status.success() => "the agent ended without a result".to_owned(),
         Some(status) => match (status.code(), status.signal()) {
             (Some(code), _) => format!("the agent ended with exit status {code} and no result"),
+            (_, Some(SIGXFSZ)) => {
+                "the agent was ended: a file that it wrote became too long (--agent-disk)"
+                    .to_owned()
+            }
             (_, Some(signal)) => format!("the agent was killed by signal {signal}"),
             _ => format!("the agent ended with {status}"),
         },

@@ -26,6 +26,8 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "workspace-base",
             "workspace-from-prompt",
             "fence",
+            "agent-disk",
+            "agent-memory",
         ],
     ),
     (

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -21,12 +22,15 @@ use crate::{
     boundary, dialect,
     dump::Dumps,
     engine::{self, AdmissionLimits, Budgets, Engine, Exec, ToolLoop, Turns, Workspaces},
-    hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup},
+    hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup, mcp::McpLimits},
     history::{Ledger, LedgerReader},
     http::{self, Address, ApiKey, App, KeyRing, Server, ServerError, Shutdown},
     settings::{Dollars, Flags, Resolved, ServeSettings},
     telemetry,
 };
+
+/// How many files the server may have open, where the hard limit allows it.
+const FILES: u64 = 65_536;
 
 /// How long running turns have after the first signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -105,6 +109,7 @@ impl AgentSetup {
         let running = settings.max_running.get();
         let setup = Setup {
             fence: settings.fence,
+            limits: settings.resource_limits(),
             bridge: settings.bridge.clone(),
             slots: running,
             launcher: std::env::current_exe().context("cannot find our own executable")?,
@@ -186,6 +191,7 @@ impl Running {
         let dumps = dumps(settings)?;
         let http = http_config(resolved, api_key, dumps).await?;
         let AgentSetup { agent, workspace } = site;
+        raise_file_limit();
         let server = bind(settings).await?;
         let exec = match settings.tool_loop {
             ToolLoop::Server => Some(exec(settings, workspace.as_deref()).await?),
@@ -275,6 +281,21 @@ async fn spent_today(app: &App) -> Vec<(Option<String>, f64)> {
     }
 }
 
+/// Raises the soft limit of open files: many systems set it to 1024 for the sake of old programs, and
+/// each run and each connection takes some.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = hard.min(FILES);
+        if soft < wanted {
+            setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
 async fn bind(settings: &ServeSettings) -> anyhow::Result<Server> {
     let bound = match &settings.socket {
         Some(path) => Server::bind_socket(path).await,
@@ -327,13 +348,20 @@ async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
 
 /// What executes tools.
 async fn exec(settings: &ServeSettings, workspace: Option<&Path>) -> anyhow::Result<Exec> {
+    let dirs = UserDirs::new(&|name| std::env::var_os(name));
+    let mcp = super::mcp::servers(settings, &dirs, workspace)?;
     let confirm = &settings.exec_confirm.0;
     let tools = &settings.exec_tools.0;
-    let is_known = |name: &&String| tools.iter().any(|tool| boundary::is_same_tool(tool, name));
+    let is_known = |name: &&String| {
+        let mut servers = mcp.iter().map(|server| &server.name);
+        tools.iter().any(|tool| boundary::is_same_tool(tool, name))
+            || servers.any(|server| name.starts_with(server.as_str()))
+    };
     if let Some(name) = confirm.iter().find(|name| !is_known(name)) {
         let all = LOCAL_TOOLS.join(", ");
         return Err(render::usage(format_args!(
-            "--exec-confirm: `{name}` is none of the tools that --exec-tools names, of {all}"
+            "--exec-confirm: `{name}` is no tool of an MCP server, and none of those that --exec-tools \
+             names, of {all}"
         )));
     }
     let setup = ToolboxSetup {
@@ -343,6 +371,8 @@ async fn exec(settings: &ServeSettings, workspace: Option<&Path>) -> anyhow::Res
         program: std::env::current_exe().context("cannot find our own executable")?,
         env: std::env::vars_os().collect(),
         workspace: workspace.map(Path::to_owned),
+        mcp,
+        mcp_limits: McpLimits::default(),
     };
     Ok(Exec {
         toolbox: Toolbox::open(setup).await?,

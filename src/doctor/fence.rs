@@ -2,7 +2,7 @@
 
 use super::{Context, finding::CheckResult};
 use crate::sandbox::{
-    fence::{Fence, FenceMode, Layer},
+    fence::{Fence, FenceConfig, FenceMode, Layer},
     slot::Places,
 };
 
@@ -20,7 +20,12 @@ pub(super) async fn check(context: &Context) -> CheckResult {
     };
     let workspace = context.settings.workspace.clone();
     let workspace = workspace.or_else(|| std::env::current_dir().ok());
-    let started = Fence::start(mode, &launcher, &places, 1, workspace.as_deref()).await;
+    let config = FenceConfig {
+        mode,
+        launcher,
+        limits: context.settings.resource_limits(),
+    };
+    let started = Fence::start(&config, &places, 1, workspace.as_deref()).await;
     let fence = match started {
         Ok((fence, _slots)) => fence,
         Err(error) => {
@@ -34,6 +39,7 @@ pub(super) async fn check(context: &Context) -> CheckResult {
         ("write limit", &status.writes),
         ("processes", &status.processes),
         ("UNIX sockets", &status.sockets),
+        ("limits", &status.limits),
         ("deny rules", &status.deny_rules),
     ];
     let list = |holds: fn(&Layer) -> bool, separator: &str, text: fn(&str, &Layer) -> String| {

@@ -76,6 +76,8 @@ Restart=on-failure
 RestartSec=2
 # Running answers have 10 s to finish.
 TimeoutStopSec=20
+# For --agent-memory.
+Delegate=memory pids
 
 [Install]
 WantedBy=default.target

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     boundary::{Mode, TextCalls},
     engine::{EstimateUsage, ExecTools, ToolLoop, Turns},
-    sandbox::fence::FenceMode,
+    hands::mcp::McpFrom,
+    sandbox::fence::{FenceMode, ResourceLimits},
     telemetry,
 };
 
@@ -123,6 +124,12 @@ settings! {
     /// Keep the agent from changing files itself: require, auto or off
     fence "fence" "MODE" [CURSOR_ACP_FENCE]: FenceMode = "auto";
 
+    /// What the files of a run may come to, in MiB; a run that has more is ended
+    agent_disk "agent-disk" "MIB": NonZeroU32 = "4096";
+
+    /// Memory that a run may use, in MiB, else it is ended; needs a delegated cgroup (version 2)
+    agent_memory "agent-memory" "MIB": Option<NonZeroU32>;
+
     /// Who executes tools: opencode is the client, whichever it is; proxy-exec is this server, for
     /// clients without tools; off leaves them to the agent
     tool_loop "tool-loop-mode" "MODE" [CURSOR_ACP_TOOL_LOOP_MODE]: ToolLoop = "opencode";
@@ -138,6 +145,11 @@ settings! {
 
     /// proxy-exec: rounds of tool calls in one answer
     exec_max_steps "exec-max-steps" "N" [CURSOR_ACP_EXEC_MAX_STEPS]: NonZeroU32 = "50";
+
+    /// proxy-exec: where MCP servers are taken from, separated by commas: own (mcp.json beside
+    /// config.toml), opencode, project (.mcp.json), cursor-project (.cursor/mcp.json), cursor (your
+    /// own .cursor/mcp.json), or none
+    mcp_from "mcp-from" "SOURCES" [CURSOR_ACP_MCP_FROM]: McpFrom = "none";
 
     /// v1 translates tool calls; legacy passes exact names and arguments only
     provider_boundary "provider-boundary" "v1|legacy" [CURSOR_ACP_PROVIDER_BOUNDARY]: Mode = "v1";
@@ -175,4 +187,16 @@ settings! {
 
     /// File for the log, instead of stderr; a new one each day, and the last 7 are kept
     log_file "log-file" "FILE": Option<PathBuf>;
+}
+
+impl ServeSettings {
+    /// What a run may use up.
+    #[must_use]
+    pub fn resource_limits(&self) -> ResourceLimits {
+        let bytes = |mebibytes: NonZeroU32| u64::from(mebibytes.get()) << 20;
+        ResourceLimits {
+            disk: bytes(self.agent_disk),
+            memory: self.agent_memory.map(bytes),
+        }
+    }
 }

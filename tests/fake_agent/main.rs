@@ -111,6 +111,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-pids-ignore-term", "", "as fake-pids, all deaf to SIGTERM", processes::deaf),
     ("fake-daemon", "", "leaves daemons that ignore signals and write into the slot", processes::daemon),
     ("fake-daemon-fail", "", "as fake-daemon, but without a result", processes::daemon_and_failure),
+    ("fake-fill", "", "writes files without end", processes::fill),
     ("fake-mess", "", "leaves trees, pipes and files that are hard to remove", processes::mess),
     ("fake-pids-hang", "", "as fake-pids, then silence", processes::hang),
     ("fake-late-stdin", "", "prints init, waits a second, reads the prompt, answers its length", hostile::late_stdin),

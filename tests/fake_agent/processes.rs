@@ -77,6 +77,16 @@ pub fn daemon_and_failure(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     Ok(1)
 }
 
+/// Fills the place that the run has, until it is stopped.
+pub fn fill(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
+    begin(run)?.delta("I write and write.")?;
+    for number in 0.. {
+        std::fs::write(format!("fill-{number}"), vec![1; 1 << 20])?;
+        thread::sleep(std::time::Duration::from_millis(2));
+    }
+    Ok(1)
+}
+
 /// What is hard to remove, in the slot and in the workspace.
 pub fn mess(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     let tmp = std::env::temp_dir();

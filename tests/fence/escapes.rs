@@ -16,7 +16,7 @@ use open_cursor::sandbox::{
 use crate::harness::{Scene, execute, is_root, sh, stdout};
 
 /// A run with the view, or without.
-async fn prepared(scene: &Scene, view: bool) -> Enclosure {
+pub async fn prepared(scene: &Scene, view: bool) -> Enclosure {
     let ws = scene.path("ws").canonicalize().unwrap();
     match view {
         true => scene.prepare(&ws).await,

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use open_cursor::sandbox::fence::changes::{Change, Changes, ReadLimits};
 use open_cursor::sandbox::fence::launcher::{Failure, Stage};
-use open_cursor::sandbox::fence::{Enclosure, Fence, FenceMode};
+use open_cursor::sandbox::fence::{Enclosure, Fence, FenceConfig, FenceMode, ResourceLimits};
 use open_cursor::sandbox::process::SpawnSpec;
 use open_cursor::sandbox::slot::{Places, Slot};
 use tempfile::TempDir;
@@ -33,15 +33,16 @@ impl Scene {
 
     /// `slots` is where the slots live, below the scene's root.
     pub async fn with_slots_at(mode: FenceMode, slots: &str) -> Self {
+        Self::with(config(mode), slots).await
+    }
+
+    pub async fn with(config: FenceConfig, slots: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         for directory in ["ws", "state", "user", "outside"] {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
         let places = places(root.path(), slots);
-        let launcher = Path::new(LAUNCHER);
-        let (fence, slots) = Fence::start(mode, launcher, &places, 1, None)
-            .await
-            .unwrap();
+        let (fence, slots) = Fence::start(&config, &places, 1, None).await.unwrap();
         let slot = slots.acquire().await.unwrap();
         Self { root, fence, slot }
     }
@@ -113,6 +114,15 @@ impl Drop for Scene {
             .arg(self.root.path())
             .status();
         assert!(unlock.is_ok());
+    }
+}
+
+/// With our launcher and the usual limits.
+pub fn config(mode: FenceMode) -> FenceConfig {
+    FenceConfig {
+        mode,
+        launcher: LAUNCHER.into(),
+        limits: ResourceLimits::default(),
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod escapes;
 mod harness;
+mod limits;
 mod matrix;
 mod places;
 mod probe;

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use open_cursor::sandbox::fence::launcher::{Failure, Line, Stage};
-use open_cursor::sandbox::fence::{Fence, FenceError, FenceMode, State};
+use open_cursor::sandbox::fence::{Fence, FenceConfig, FenceError, FenceMode, State};
 use open_cursor::sandbox::process::SpawnSpec;
 use open_cursor::sandbox::slot::Places;
 
 use nix::mount::MsFlags;
 
-use crate::harness::{LAUNCHER, Mounted, Scene, execute, is_root, places, sh, skip};
+use crate::harness::{LAUNCHER, Mounted, Scene, config, execute, is_root, places, sh, skip};
 
 #[tokio::test]
 async fn this_kernel_enforces_everything() {
@@ -39,8 +39,8 @@ async fn the_workspace_itself_is_tried() {
         (PathBuf::from("/"), State::Partial),
     ] {
         let state = [scene.path("state")];
-        let (slot, launcher) = (scene.slot.dirs(), Path::new(LAUNCHER));
-        let fence = Fence::probe(FenceMode::Auto, launcher, &state, slot, Some(&workspace))
+        let slot = scene.slot.dirs();
+        let fence = Fence::probe(&config(FenceMode::Auto), &state, slot, Some(&workspace))
             .await
             .unwrap();
         assert_eq!(fence.status().view.state, expected, "{:?}", fence.status());
@@ -60,7 +60,15 @@ while [ "$1" != -- ]; do shift; done; shift; exec "$@""#;
     let make = format!("cat > open-launcher <<'END'\n{script}\nEND\nchmod +x open-launcher");
     sh(scene.root.path(), &make);
     let state = [scene.path("state")];
-    let probe = |mode| Fence::probe(mode, &open, &state, scene.slot.dirs(), None);
+    let (state, slot) = (&state, scene.slot.dirs());
+    let probe = async |mode| {
+        let launcher = open.clone();
+        let config = FenceConfig {
+            launcher,
+            ..config(mode)
+        };
+        Fence::probe(&config, state, slot, None).await
+    };
     let fence = probe(FenceMode::Auto).await.unwrap();
     let status = serde_json::to_value(fence.status()).unwrap();
     for layer in ["view", "writes"] {
@@ -90,8 +98,8 @@ async fn a_workspace_that_cursor_may_write_is_refused_or_warned_about() {
         }
         // And at the start, if it is known then.
         let state = [scene.path("state")];
-        let (launcher, slot) = (Path::new(LAUNCHER), scene.slot.dirs());
-        let probed = Fence::probe(mode, launcher, &state, slot, Some(&workspace)).await;
+        let slot = scene.slot.dirs();
+        let probed = Fence::probe(&config(mode), &state, slot, Some(&workspace)).await;
         match (mode, probed) {
             (FenceMode::Require, Err(FenceError::Exposed { .. })) | (FenceMode::Auto, Ok(_)) => {}
             (mode, probed) => panic!("{mode}: {probed:?}"),
@@ -104,12 +112,12 @@ async fn the_next_place_is_tried_for_the_slots() {
     let scene = Scene::new(FenceMode::Off).await;
     scene.write("a-file", "");
     let good = scene.path("other/slots");
-    let launcher = Path::new(LAUNCHER);
     let at = |slot_roots| Places {
         slot_roots,
         ..places(scene.root.path(), "unused")
     };
-    let start = async |places| Fence::start(FenceMode::Require, launcher, &places, 2, None).await;
+    let require = config(FenceMode::Require);
+    let start = async |places| Fence::start(&require, &places, 2, None).await;
 
     let (unusable, blocked) = (
         PathBuf::from("/proc/open-cursor"),

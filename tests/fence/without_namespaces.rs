@@ -1,12 +1,12 @@
 //! What is left on a machine that refuses namespaces: Landlock, and a process that cleans up.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use open_cursor::sandbox::fence::{Fence, FenceError, FenceMode};
 
 use crate::{
     escapes::{wait_until, with_mark},
-    harness::{LAUNCHER, Scene, places, skip, stdout},
+    harness::{Scene, config, places, skip, stdout},
 };
 
 /// Set where the machine refuses them.
@@ -55,12 +55,11 @@ async fn every_gap_is_reported_and_require_refuses() {
         assert_eq!(status[layer]["reason"], "user_namespaces_off", "{status}");
     }
     let places = places(scene.root.path(), "slots");
-    let started = Fence::start(FenceMode::Require, Path::new(LAUNCHER), &places, 1, None).await;
+    let started = Fence::start(&config(FenceMode::Require), &places, 1, None).await;
     let error = started.unwrap_err().to_string();
     assert!(error.contains("max_user_namespaces"), "{error}");
     let Err(FenceError::NotEnforced { .. }) = Fence::probe(
-        FenceMode::Require,
-        Path::new(LAUNCHER),
+        &config(FenceMode::Require),
         &places.state,
         scene.slot.dirs(),
         None,

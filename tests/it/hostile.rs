@@ -157,6 +157,22 @@ async fn what_a_run_leaves_keeps_no_other_from_starting() {
     }
 }
 
+#[tokio::test]
+async fn an_agent_that_fills_the_disk_is_ended_and_it_is_said_why() {
+    let server = TestServer::with(|setup| setup.agent.limits.disk = 8 << 20).await;
+    let why = "the agent was ended: it has more than 8 MiB of files (--agent-disk)";
+    let stream = server.stream(&user("fake-fill", "hi")).await;
+    assert_eq!(stream.text, "I write and write.");
+    assert!(stream.error.unwrap().to_string().contains(why));
+    wait_until("the end of its processes", || server.agents().is_empty()).await;
+    let answer = server.whole(&user("fake-fill", "hi")).await;
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    assert!(answer.body.contains(why), "{}", answer.body);
+    // Nothing of it is left for the next one.
+    let stream = server.stream(&user("fake-ok", "hi")).await;
+    assert_eq!(stream.error, None);
+}
+
 /// Both schemas take time in the power of the arguments' depth: without a bound they would spin for
 /// hours, on the threads that everybody's turns run on.
 #[tokio::test]

@@ -345,3 +345,34 @@ fn tools_are_converted_from_any_form() {
     assert_eq!(code, 1);
     assert!(stderr.contains("tools[0].name"), "{stderr}");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_soft_limit_of_open_files_is_raised() {
+    let dir = tempfile::tempdir().unwrap();
+    let info = dir.path().join("server.json");
+    let serve = open_cursor(&["serve", "--port", "0", "--agent", "replay"]);
+    let mut shell = std::process::Command::new("/bin/sh");
+    let mut server = shell
+        .args(["-c", "ulimit -S -n 256; exec \"$0\" \"$@\""])
+        .arg(serve.get_program())
+        .args(serve.get_args())
+        .arg("--server-info")
+        .arg(&info)
+        .env("XDG_CACHE_HOME", dir.path())
+        .spawn()
+        .unwrap();
+    wait_until("the server's start", || info.exists()).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let [soft, hard] = [0, 1].map(|at| {
+        let number = line.unwrap().split_whitespace().nth(at).unwrap();
+        number.parse::<u64>().unwrap()
+    });
+    assert_eq!(soft, hard.min(65_536), "{limits}");
+    assert!(soft > 256);
+}

@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -18,17 +18,13 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::TcpStream, time::timeout};
 
+use super::frames::{ConnectFrames, Frame};
+
 /// The longest reply or frame that is read, in bytes.
-const LONGEST: usize = 64 << 20;
+pub(super) const LONGEST: usize = 64 << 20;
 
 /// How much of a reply that is not Connect is shown, in characters.
 const SHOWN: usize = 200;
-
-/// The frame is compressed; we accept no compression.
-const COMPRESSED: u8 = 1;
-
-/// The frame is the last one.
-const END: u8 = 2;
 
 /// A request that has no reply.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -223,47 +219,6 @@ fn end(message: &[u8]) -> Result<(), RpcError> {
         .map_or(Ok(()), |error| Err(RpcError::Refused(error)))
 }
 
-#[derive(Debug, PartialEq)]
-enum Frame {
-    Message(Bytes),
-    End(Bytes),
-}
-
-/// Frames out of arbitrary chunks.
-#[derive(Debug, Default)]
-struct ConnectFrames {
-    buffer: BytesMut,
-}
-
-impl ConnectFrames {
-    fn push(&mut self, chunk: &[u8]) {
-        self.buffer.extend_from_slice(chunk);
-    }
-
-    fn next(&mut self) -> Result<Option<Frame>, RpcError> {
-        let Some((&[flags, a, b, c, d], _)) = self.buffer.split_first_chunk() else {
-            return Ok(None);
-        };
-        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-        if length > LONGEST {
-            return Err(RpcError::Malformed(format!("a frame of {length} bytes")));
-        }
-        if flags & COMPRESSED != 0 {
-            return Err(RpcError::Malformed("a compressed frame".to_owned()));
-        }
-        if self.buffer.len() - 5 < length {
-            return Ok(None);
-        }
-        self.buffer.advance(5);
-        let message = self.buffer.split_to(length).freeze();
-        Ok(Some(if flags & END == 0 {
-            Frame::Message(message)
-        } else {
-            Frame::End(message)
-        }))
-    }
-}
-
 fn encode(request: &impl Serialize) -> Result<Bytes, RpcError> {
     serde_json::to_vec(request)
         .map(Bytes::from)
@@ -298,45 +253,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> RpcError {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn frame(flags: u8, message: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-        [&[flags][..], &length, message].concat()
-    }
-
-    proptest! {
-        #[test]
-        fn any_chunking_gives_the_same_frames(
-            messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..6),
-            chunk in 1usize..20,
-        ) {
-            let mut wire: Vec<u8> = messages.iter().flat_map(|message| frame(0, message)).collect();
-            wire.extend(frame(END, b"{}"));
-            let mut frames = ConnectFrames::default();
-            let mut found = Vec::new();
-            for chunk in wire.chunks(chunk) {
-                frames.push(chunk);
-                while let Some(frame) = frames.next().unwrap() {
-                    found.push(frame);
-                }
-            }
-            let expected: Vec<_> = messages.into_iter().map(|message| Frame::Message(message.into()))
-                .chain([Frame::End(Bytes::from_static(b"{}"))]).collect();
-            prop_assert_eq!(found, expected);
-        }
-    }
-
-    #[test]
-    fn frames_that_cannot_be_read_are_errors() {
-        for wire in [frame(COMPRESSED, b"{}"), vec![0, 0xff, 0xff, 0xff, 0xff]] {
-            let mut frames = ConnectFrames::default();
-            frames.push(&wire);
-            assert!(matches!(frames.next(), Err(RpcError::Malformed(_))));
-        }
-    }
 
     #[test]
     fn the_end_may_carry_an_error() {

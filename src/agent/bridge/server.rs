@@ -5,7 +5,6 @@
 
 use std::{
     ffi::OsString,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -14,7 +13,7 @@ use std::{
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::time::timeout;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -25,16 +24,12 @@ use super::{
     connect::{ConnectClient, RpcError},
     failure,
     home::Home,
+    ready,
 };
 use crate::{
     agent::AgentError,
-    sandbox::{
-        process::{Exit, Frames, Process, SpawnSpec, StderrTap},
-        redact::redact,
-    },
+    sandbox::process::{Exit, Process, SpawnSpec},
 };
-
-const PREFIX: &str = "cursor-sdk-bridge ready ";
 
 /// How long it may take to say that it is ready.
 const READY: Duration = Duration::from_secs(30);
@@ -44,12 +39,6 @@ const CONTROL: Duration = Duration::from_secs(10);
 
 /// How long the end of a process whose connection broke may take to be known.
 const NOTICE: Duration = Duration::from_secs(1);
-
-/// The longest line of its stderr that is read, in bytes.
-const LINE: usize = 64 << 10;
-
-/// The longest token, in bytes.
-const TOKEN: u64 = 4096;
 
 /// What this code speaks.
 const PROTOCOL: &str = "sdk.v1";
@@ -101,20 +90,6 @@ impl BridgeLaunch {
             cwd: home.to_owned(),
         }
     }
-}
-
-/// The line's object.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReadyLine {
-    schema_version: u64,
-    transport: String,
-    protocol: String,
-    host: String,
-    port: u16,
-    auth_token_file: PathBuf,
-    #[serde(default)]
-    pid: Option<u32>,
 }
 
 /// A running bridge. Dropping it ends its process group, in the background.
@@ -179,7 +154,7 @@ impl BridgeProcess {
         })?;
         let spec = launch.spec(home.path(), home.tmp(), home.state());
         let workspace = home.workspace();
-        let (tap, ready) = tap();
+        let (tap, ready) = ready::tap();
         let process = Process::start_tapped(&spec, "".into(), tracker, Some(tap));
         let process = process.map_err(|error| AgentError::Spawn {
             program: launch.program.display().to_string(),
@@ -214,7 +189,7 @@ impl BridgeProcess {
                 )));
             }
         };
-        let (client, pid) = endpoint(&line).await.map_err(failed)?;
+        let (client, pid) = ready::endpoint(&line).await.map_err(failed)?;
         let register = json!({"url": callback.url(), "authToken": callback.token()});
         let control = |error| failure::of_call(error, "", &[]);
         client
@@ -281,69 +256,6 @@ impl Ended {
     }
 }
 
-/// Reads stderr line by line: the line that says where the bridge listens, the others for the log.
-fn tap() -> (StderrTap, oneshot::Receiver<String>) {
-    let (sender, receiver) = oneshot::channel();
-    let mut sender = Some(sender);
-    let mut frames = Frames::with_limit(LINE);
-    let tap = move |chunk: &[u8]| {
-        frames.space().extend_from_slice(chunk);
-        while let Some(line) = frames.next_line() {
-            let line = String::from_utf8_lossy(line);
-            match line.strip_prefix(PREFIX) {
-                Some(json) => {
-                    if let Some(sender) = sender.take() {
-                        let _ = sender.send(json.to_owned());
-                    }
-                }
-                None => tracing::debug!(line = %redact(&line), "the bridge says"),
-            }
-        }
-    };
-    (Box::new(tap), receiver)
-}
-
-/// Where the bridge listens, from what follows the prefix.
-async fn endpoint(line: &str) -> Result<(ConnectClient, Option<u32>), String> {
-    let ready: ReadyLine = serde_json::from_str(line)
-        .map_err(|error| format!("the bridge's ready line cannot be read: {error}"))?;
-    if (ready.schema_version, &*ready.transport, &*ready.protocol) != (1, "tcp", "connect") {
-        return Err(format!(
-            "the bridge offers {} over {} in schema {}, open-cursor needs connect over tcp in schema 1",
-            ready.protocol, ready.transport, ready.schema_version
-        ));
-    }
-    let address = match ready.host.as_str() {
-        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        host => host.parse().ok().filter(IpAddr::is_loopback),
-    };
-    let Some(address) = address else {
-        return Err(format!(
-            "the bridge listens on {}, which is not this machine alone",
-            ready.host
-        ));
-    };
-    let token = read_token(&ready.auth_token_file).await;
-    let token = token.map_err(|error| format!("the bridge's token cannot be read: {error}"))?;
-    let client = ConnectClient::new(SocketAddr::new(address, ready.port), token.trim());
-    Ok((
-        client.ok_or("the bridge's token cannot be sent")?,
-        ready.pid,
-    ))
-}
-
-async fn read_token(path: &Path) -> std::io::Result<String> {
-    use tokio::io::AsyncReadExt;
-
-    let mut token = String::new();
-    let file = tokio::fs::File::open(path).await?;
-    file.take(TOKEN).read_to_string(&mut token).await?;
-    if token.trim().is_empty() {
-        return Err(std::io::Error::other("it is empty"));
-    }
-    Ok(token)
-}
-
 /// Drains stdout until the process ends or is to end, and then says how it went.
 async fn look_after(mut process: Process, home: Home, stop: CancellationToken, ended: Ended) {
     let mut output = BytesMut::new();
@@ -376,7 +288,7 @@ fn how(exit: &Exit) -> String {
     let words: Vec<&str> = exit
         .stderr
         .lines()
-        .filter(|line| !line.starts_with(PREFIX))
+        .filter(|line| !line.starts_with(ready::PREFIX))
         .collect();
     match words.join("\n").trim() {
         "" => status,

@@ -153,6 +153,11 @@ fn silent_ends() {
         "the agent was killed by signal 9; its stderr is empty"
     );
     assert_eq!(
+        message(Some(25), 0),
+        "the agent was ended: a file that it wrote became too long (--agent-disk); its stderr is \
+         empty"
+    );
+    assert_eq!(
         message(None, 2),
         "the agent closed its output without a result (2 of its lines were too long to read); its stderr is empty"
     );

@@ -19,7 +19,7 @@ use crate::{
     },
     mcp::Endpoint,
     sandbox::{
-        fence::{Fence, FenceStatus},
+        fence::{Fence, FenceConfig, FenceStatus},
         slot::{Places, Slot, Slots},
     },
 };
@@ -64,17 +64,17 @@ impl PrintAgent {
             // It keeps nothing of Cursor's.
             places.state.clear();
         }
-        let (fence, slots) = Fence::start(
-            setup.fence,
-            &setup.launcher,
-            &places,
-            setup.slots,
-            setup.workspace.as_deref(),
-        )
-        .await
-        .map_err(|error| AgentError::Refused {
-            message: error.to_string(),
-        })?;
+        let config = FenceConfig {
+            mode: setup.fence,
+            launcher: setup.launcher.clone(),
+            limits: setup.limits,
+        };
+        let (fence, slots) =
+            Fence::start(&config, &places, setup.slots, setup.workspace.as_deref())
+                .await
+                .map_err(|error| AgentError::Refused {
+                    message: error.to_string(),
+                })?;
         let endpoint = match setup.serve_tools {
             Some(Serving { limits, .. }) => {
                 Some(Endpoint::bind_with(limits).await.map_err(refused)?)

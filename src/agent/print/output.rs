@@ -11,6 +11,7 @@ use crate::{
         classify::{self, Ending},
     },
     sandbox::{
+        fence::launcher::Line,
         process::{Exit, Frames, Process, SpawnSpec, Tail},
         redact::redact,
     },
@@ -122,6 +123,16 @@ impl ChildOutput {
 
     async fn failure(&mut self) -> AgentError {
         let exit = self.process.exit().await;
+        let stopped = exit
+            .stderr
+            .lines()
+            .find_map(|line| match Line::parse(line) {
+                Some(Line::Stopped(message)) => Some(AgentError::Failed { message }),
+                _ => None,
+            });
+        if let Some(stopped) = stopped {
+            return stopped;
+        }
         classify::ending(Ending {
             status: exit.status,
             notes: &self.notes.text(),

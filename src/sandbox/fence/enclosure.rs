@@ -22,9 +22,6 @@ use crate::sandbox::{
 #[cfg(target_os = "linux")]
 const MOST_NESTED: usize = 16;
 
-/// The longest file that a run can write: a view must not fill the disk.
-const FILE_BYTES: u64 = 4 << 30;
-
 /// Where a program finds helpers that act for the user outside of any fence, and the user's keys.
 const REACH_AROUND: [&str; 16] = [
     "DBUS_SESSION_BUS_ADDRESS",
@@ -149,7 +146,11 @@ impl Enclosure {
             let kept = inner.state.iter().flat_map(|state| persistent(state));
             launch.read_only.extend(kept);
             launch.writable = writable;
-            launch.file_bytes = FILE_BYTES;
+            launch.disk_bytes = inner.limits.disk;
+            launch.measured = Some(slot.root().to_owned());
+            if let (Some(cgroups), Some(memory)) = (&inner.cgroups, inner.limits.memory) {
+                launch.cgroup = Some(cgroups.of_slot(slot.root(), memory)?);
+            }
             inner.strength.apply(&mut launch);
         }
         Ok(Wall::Launcher {
@@ -250,6 +251,17 @@ impl Enclosure {
             Wall::Launcher { launch, .. } => &launch.overlays,
             _ => &[],
         }
+    }
+}
+
+/// A program of the user's own, which nothing limits: it leaves the terminal, and it and all that it
+/// starts end with this process, however that ends (Linux).
+#[must_use]
+pub fn attended(launcher: &Path, spec: SpawnSpec) -> SpawnSpec {
+    if cfg!(target_os = "linux") {
+        launched(launcher, &Launch::default(), spec)
+    } else {
+        spec
     }
 }
 

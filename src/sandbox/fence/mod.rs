@@ -10,10 +10,12 @@
 //! configuration. [`launcher`] sets the first two up between `fork` and the agent. Knows nothing of
 //! what the agent says or what the client wants.
 
+mod cgroup;
 pub mod changes;
 mod deny;
 mod enclosure;
 pub mod launcher;
+mod limits;
 mod policy;
 mod probe;
 mod reason;
@@ -24,10 +26,11 @@ mod status;
 #[cfg(target_os = "linux")]
 mod mounts;
 
-pub use enclosure::Enclosure;
+pub use enclosure::{Enclosure, attended};
+pub use limits::ResourceLimits;
 #[cfg(target_os = "linux")]
 pub use mounts::is_view;
-pub use policy::{Fence, FenceError, FenceMode};
+pub use policy::{Fence, FenceConfig, FenceError, FenceMode};
 pub use reason::Reason;
 pub use start::StartError;
 pub use status::{FenceStatus, Layer, State};

@@ -28,6 +28,11 @@ impl Mount {
         self.options.split(',').any(|has| has == option)
     }
 
+    /// Whether it shows the cgroups of version 2.
+    pub fn is_cgroup(&self) -> bool {
+        self.kind == b"cgroup2"
+    }
+
     /// Whether the launcher mounted it as part of a view.
     pub fn is_view(&self) -> bool {
         self.kind == OVERLAY.as_bytes() && self.source == SOURCE.as_bytes()

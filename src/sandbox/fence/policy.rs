@@ -11,7 +11,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FenceStatus, Reason,
+    FenceStatus, Reason, ResourceLimits,
+    cgroup::Cgroups,
     enclosure::{Enclosure, launched},
     launcher::{Failure, Launch, Stage},
     probe,
@@ -101,6 +102,17 @@ pub(super) fn exposed(workspace: &Path, root: &Path) -> String {
     )
 }
 
+/// What a server asks of its fence.
+#[derive(Debug, Clone)]
+pub struct FenceConfig {
+    /// How much it matters.
+    pub mode: FenceMode,
+    /// Our own executable, which is the launcher too.
+    pub launcher: PathBuf,
+    /// What a run may use up.
+    pub limits: ResourceLimits,
+}
+
 /// The fence of one server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fence {
@@ -115,6 +127,9 @@ pub(super) struct PolicyInner {
     pub(super) state: Vec<PathBuf>,
     pub(super) status: FenceStatus,
     pub(super) strength: Strength,
+    pub(super) limits: ResourceLimits,
+    /// Where the cgroups of runs are, if memory is limited.
+    pub(super) cgroups: Option<Arc<Cgroups>>,
     /// Workspaces that cannot have a view.
     pub(super) no_view: Mutex<HashMap<PathBuf, Reason>>,
 }
@@ -139,21 +154,19 @@ impl Strength {
 }
 
 impl Fence {
-    /// Tries what holds on this machine, with a slot that nobody uses. `launcher` is our own
-    /// executable; `state` is [`Places::state`](crate::sandbox::slot::Places::state), made where
+    /// Tries what holds on this machine, with a slot that nobody uses. `state` is [`Places::state`](crate::sandbox::slot::Places::state), made where
     /// missing; `workspace` is the one that most requests will use, if it is known.
     ///
     /// # Errors
     /// [`FenceError::NotEnforced`] and [`FenceError::Exposed`] with [`FenceMode::Require`],
     /// [`FenceError::Prepare`].
     pub async fn probe(
-        mode: FenceMode,
-        launcher: &Path,
+        config: &FenceConfig,
         state: &[PathBuf],
         slot: &SlotDirs,
         workspace: Option<&Path>,
     ) -> Result<Self, FenceError> {
-        probe::run(mode, launcher, state, slot, workspace).await
+        probe::run(config, state, slot, workspace).await
     }
 
     /// What holds.

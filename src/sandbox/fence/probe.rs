@@ -9,9 +9,10 @@ use std::{
 };
 
 use super::{
-    Enclosure, FenceStatus, Layer, Reason, State,
+    Enclosure, FenceStatus, Layer, Reason,
+    cgroup::Cgroups,
     launcher::{Failure, Line, Report, Stage},
-    policy::{Fence, FenceError, FenceMode, PolicyInner, Strength},
+    policy::{Fence, FenceConfig, FenceError, FenceMode, PolicyInner, Strength},
     reason::explain,
 };
 use crate::sandbox::{process::SpawnSpec, slot::SlotDirs};
@@ -30,14 +31,15 @@ const SCRIPT: &str = r#"for file; do (echo x > "$file") 2>/dev/null; done; exit 
 
 /// Finds out what holds. See [`Fence::probe`].
 pub(super) async fn run(
-    mode: FenceMode,
-    launcher: &Path,
+    config: &FenceConfig,
     state: &[PathBuf],
     slot: &SlotDirs,
     workspace: Option<&Path>,
 ) -> Result<Fence, FenceError> {
+    let mode = config.mode;
     let mut probe = Probe {
-        launcher: launcher.to_owned(),
+        config: config.clone(),
+        cgroups: None,
         state: make(state.to_vec()).await,
         slot: slot.clone(),
         status: FenceStatus::off(),
@@ -67,11 +69,7 @@ pub(super) async fn run(
     }
     probe.status.mode = mode;
     if mode == FenceMode::Require
-        && let Some(broken) = probe
-            .status
-            .promises()
-            .into_iter()
-            .find(|layer| layer.state != State::Enforced)
+        && let Some(broken) = probe.status.broken_promise()
     {
         let sentence = broken.sentence.clone();
         return Err(FenceError::NotEnforced { sentence });
@@ -97,7 +95,8 @@ async fn make(state: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 struct Probe {
-    launcher: PathBuf,
+    config: FenceConfig,
+    cgroups: Option<Arc<Cgroups>>,
     state: Vec<PathBuf>,
     slot: SlotDirs,
     status: FenceStatus,
@@ -109,7 +108,9 @@ impl Probe {
     fn fence(&self, no_view: HashMap<PathBuf, Reason>) -> Fence {
         Fence {
             inner: Arc::new(PolicyInner {
-                launcher: self.launcher.clone(),
+                launcher: self.config.launcher.clone(),
+                limits: self.config.limits,
+                cgroups: self.cgroups.clone(),
                 state: self.state.clone(),
                 status: self.status.clone(),
                 strength: self.strength,
@@ -123,6 +124,7 @@ impl Probe {
         if !cfg!(target_os = "linux") {
             return self.layers_of_seatbelt().await;
         }
+        let no_cgroup = self.take_cgroups().await?;
         self.strength.landlock = true;
         let landlock = self.attempt().await?;
         self.strength.landlock = landlock.is_ok();
@@ -146,6 +148,12 @@ impl Probe {
             Ok(_) => None,
             Err(failure) => Some((explain(failure, false).await, failure.to_string())),
         };
+        let report = full.as_ref().ok().cloned().unwrap_or(Report {
+            pid_limit: self.cgroups.is_some(),
+            ..Report::default()
+        });
+        let limits = self.config.limits;
+        self.status.limits = limits.layer(&report, no_cgroup.as_deref());
         self.status.processes = processes(isolated, why.as_ref());
         self.status.sockets = self.sockets(abi);
         self.status.writes = self.writes(abi, landlock.err(), why.as_ref()).await?;
@@ -161,11 +169,39 @@ impl Probe {
         };
         if self.status.writes.reason == Some(Reason::Ineffective) {
             let reason = Reason::Ineffective;
-            for layer in [&mut self.status.processes, &mut self.status.sockets] {
+            let status = &mut self.status;
+            for layer in [
+                &mut status.processes,
+                &mut status.sockets,
+                &mut status.limits,
+            ] {
                 *layer = Layer::unavailable(reason, reason.sentence());
             }
         }
         Ok(())
+    }
+
+    /// Has the runs limited by cgroups, if that was asked for. Why they can't be.
+    async fn take_cgroups(&mut self) -> Result<Option<String>, FenceError> {
+        if self.config.limits.memory.is_none() {
+            return Ok(None);
+        }
+        match tokio::task::spawn_blocking(Cgroups::take).await {
+            Ok(Ok(cgroups)) => self.cgroups = Some(Arc::new(cgroups)),
+            Ok(Err(why)) => return Ok(Some(why)),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+        let tried = self.attempt().await;
+        let refused = match tried {
+            Ok(Ok(_)) => None,
+            Ok(Err(failure)) => Some(failure.message),
+            Err(FenceError::Prepare { source, .. }) => Some(source.to_string()),
+            Err(error) => return Err(error),
+        };
+        if refused.is_some() {
+            self.cgroups = None;
+        }
+        Ok(refused)
     }
 
     async fn layers_of_seatbelt(&mut self) -> Result<(), FenceError> {
@@ -175,6 +211,7 @@ impl Probe {
         self.status.view = missing("no view");
         self.status.processes = missing("processes of the agent can outlive it");
         self.status.sockets = missing("the agent can use every UNIX socket that you can");
+        self.status.limits = missing("nothing limits what a run uses up");
         self.status.writes = Layer::enforced("assumed");
         self.status.writes = match self.trespass().await? {
             Err(failure) => not_limited(Reason::Other, &failure.message),
@@ -199,7 +236,7 @@ impl Probe {
         let run = fence.prepare(&self.slot, &self.slot.workspace()).await?;
         let allowed = self.slot.tmp().join("probe");
         let denied =
-            [self.slot.workspace(), self.slot.forbidden().to_owned()].map(|dir| dir.join("probe"));
+            [self.slot.workspace(), self.slot.root().to_owned()].map(|dir| dir.join("probe"));
         let outcome = behind(run, &[&denied[0], &denied[1], &allowed]).await;
         let went_through = [removed(&denied[0]).await, removed(&denied[1]).await].contains(&true);
         let wrote = removed(&allowed).await;
@@ -409,7 +446,7 @@ fn read(output: &Output) -> Result<Report, Failure> {
         Some(Line::Ready(report)) => Ok(report),
         // Seatbelt has no launcher of ours.
         None if output.status.success() => Ok(Report::default()),
-        None => Err(Failure {
+        Some(Line::Stopped(_)) | None => Err(Failure {
             stage: Stage::Exec,
             errno: None,
             message: format!("{}: {}", output.status, stderr.trim()),

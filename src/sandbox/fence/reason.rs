@@ -33,6 +33,10 @@ pub enum Reason {
     NoLandlock,
     /// Landlock is older than ABI 9, which covers UNIX sockets.
     OldLandlock,
+    /// No cgroup (version 2) with the memory controller was delegated to the server.
+    NoCgroup,
+    /// The kernel is older than 6.14, in which a PID namespace has a limit of its own.
+    NoProcessLimit,
     /// The operating system has no such mechanism.
     OperatingSystem,
     /// It seemed to be set up but did not stop a write.
@@ -82,6 +86,12 @@ impl Reason {
                 "Landlock is missing or not enabled; it needs Linux 5.13 and `landlock` in the \
                  kernel's lsm= list"
             }
+            Self::NoCgroup => {
+                "that needs a cgroup (version 2) that is delegated to the server; start it by \
+                 `open-cursor install --service`, or by `systemd-run --user --scope -p Delegate=yes \
+                 open-cursor serve`"
+            }
+            Self::NoProcessLimit => "a run has a limit of its own from Linux 6.14 on",
             Self::OperatingSystem => "this operating system has no such mechanism",
             Self::Ineffective => "it was set up, but a forbidden write went through",
             Self::WritableWorkspace => {

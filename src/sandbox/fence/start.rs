@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::policy::{Fence, FenceError, FenceMode};
+use super::policy::{Fence, FenceConfig, FenceError};
 use super::{Reason, State};
 use crate::sandbox::slot::{Places, SlotError, Slots};
 
@@ -24,8 +24,7 @@ impl Fence {
     /// # Errors
     /// [`StartError::Slots`] if no place is usable, [`StartError::Fence`] as [`Fence::probe`].
     pub async fn start(
-        mode: FenceMode,
-        launcher: &Path,
+        config: &FenceConfig,
         places: &Places,
         count: usize,
         workspace: Option<&Path>,
@@ -45,7 +44,7 @@ impl Fence {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             };
             let slot = slots.acquire().await?;
-            let fence = Self::probe(mode, launcher, &places.state, slot.dirs(), workspace).await?;
+            let fence = Self::probe(config, &places.state, slot.dirs(), workspace).await?;
             let view = &fence.status().view;
             let elsewhere =
                 view.state == State::Unavailable && view.reason == Some(Reason::FileSystem);

@@ -17,6 +17,8 @@ pub struct FenceStatus {
     pub processes: Layer,
     /// The separation from programs that listen on UNIX sockets.
     pub sockets: Layer,
+    /// The limits on what a run may use up.
+    pub limits: Layer,
     /// The rules in Cursor's own configuration.
     pub deny_rules: Layer,
 }
@@ -102,13 +104,18 @@ impl FenceStatus {
             writes: layer.clone(),
             processes: layer.clone(),
             sockets: layer.clone(),
+            limits: layer.clone(),
             deny_rules: layer,
         }
     }
 
-    /// The layers that `--fence require` promises.
-    pub(super) fn promises(&self) -> [&Layer; 3] {
-        [&self.writes, &self.processes, &self.sockets]
+    /// The first of the promises of `--fence require` that does not hold. A limit of memory is one
+    /// if it was asked for.
+    pub(super) fn broken_promise(&self) -> Option<&Layer> {
+        let limits = Some(&self.limits).filter(|layer| layer.reason == Some(Reason::NoCgroup));
+        let promised = [&self.writes, &self.processes, &self.sockets];
+        let broken = |layer: &&Layer| layer.state != State::Enforced;
+        promised.into_iter().chain(limits).find(broken)
     }
 
     pub(super) fn off() -> Self {
@@ -118,6 +125,7 @@ impl FenceStatus {
             writes: Layer::off(),
             processes: Layer::off(),
             sockets: Layer::off(),
+            limits: Layer::off(),
             deny_rules: Layer::off(),
         }
     }

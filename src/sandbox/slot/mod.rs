@@ -87,8 +87,8 @@ impl SlotDirs {
         }
     }
 
-    /// A directory of the slot that the agent may not write, for trying just that.
-    pub(super) fn forbidden(&self) -> &Path {
+    /// The directory that holds all others of this slot. The agent may not write it itself.
+    pub(super) fn root(&self) -> &Path {
         &self.slot
     }
 

@@ -16,7 +16,7 @@ use open_cursor::{
     engine::{AdmissionLimits, Budgets, Engine, EngineConfig, EstimateUsage, Turns, Workspaces},
     history::Ledger,
     http::{self, Address, App, Server, Shutdown, client},
-    sandbox::fence::FenceMode,
+    sandbox::fence::{FenceMode, ResourceLimits},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -126,6 +126,7 @@ impl TestServer {
             history: None,
             agent: agent::Setup {
                 fence: FenceMode::Auto,
+                limits: ResourceLimits::default(),
                 slots: 8,
                 launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
                 workspace: None,

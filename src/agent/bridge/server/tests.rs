@@ -90,6 +90,8 @@ async fn the_token_is_not_in_errors() {
     );
     let script = ready("::1", 1, token.to_str().unwrap());
     let line = script.split('\'').nth(1).unwrap();
-    let (client, _) = endpoint(line.strip_prefix(PREFIX).unwrap()).await.unwrap();
+    let (client, _) = ready::endpoint(line.strip_prefix(ready::PREFIX).unwrap())
+        .await
+        .unwrap();
     assert!(!format!("{client:?}").contains("secret"));
 }

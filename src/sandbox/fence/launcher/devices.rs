@@ -71,10 +71,12 @@ pub(super) fn replace() -> Result<(), Failure> {
 }
 
 /// Mounts the `/proc` of this PID namespace, read-only: root could write the kernel's settings.
-pub(super) fn own_proc() -> Result<(), Failure> {
+/// Whether the namespace's processes could be limited.
+pub(super) fn own_proc() -> Result<bool, Failure> {
     let failure = |error| Failure::new(Stage::Proc, "/proc", error);
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).map_err(failure)?;
-    privileges::limit_processes();
-    read_only::remount(Path::new("/proc"), flags | MsFlags::MS_RDONLY).map_err(failure)
+    let limited = privileges::limit_processes();
+    read_only::remount(Path::new("/proc"), flags | MsFlags::MS_RDONLY).map_err(failure)?;
+    Ok(limited)
 }

@@ -1,7 +1,7 @@
 //! The inner process of a run: builds the fence around itself, starts the agent in it, and reaps.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     process::{Command, ExitCode},
 };
 
@@ -35,15 +35,21 @@ pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
 
     let mut report = Report {
         pid_namespace: launch.processes && getpid() == Pid::from_raw(1),
+        pid_limit: launch.cgroup.is_some(),
         ..Report::default()
     };
+    if let Some(cgroup) = &launch.cgroup {
+        // 0 is this process.
+        fs::write(cgroup.join("cgroup.procs"), "0")
+            .map_err(|error| Failure::new(Stage::Privileges, cgroup.display(), error))?;
+    }
     if launch.mounts {
         let null = devices::null()?;
         report.read_only = view::enter(launch)?;
         read_only::everything_else(launch)?;
         devices::replace()?;
         if launch.processes {
-            devices::own_proc()?;
+            report.pid_limit |= devices::own_proc()?;
         }
         sockets::cover(launch, &null)?;
     }

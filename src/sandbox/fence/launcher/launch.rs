@@ -42,7 +42,11 @@ pub(in crate::sandbox) struct Launch {
     /// Deny every socket that leads to a network.
     pub no_network: bool,
     /// The longest file that the run can write, in bytes; 0 is no limit.
-    pub file_bytes: u64,
+    pub disk_bytes: u64,
+    /// A directory that the run writes to and that may hold no more than `disk_bytes` either.
+    pub measured: Option<PathBuf>,
+    /// The cgroup to run in; it limits memory.
+    pub cgroup: Option<PathBuf>,
     /// Write what was set up to stderr. For the probe.
     pub report: bool,
     /// The program's working directory, entered when the view stands.
@@ -67,8 +71,13 @@ impl Launch {
                 push(flag, &[]);
             }
         }
-        if self.file_bytes > 0 {
-            push("--file-bytes", &[self.file_bytes.to_string().into()]);
+        if self.disk_bytes > 0 {
+            push("--disk-bytes", &[self.disk_bytes.to_string().into()]);
+        }
+        for (flag, path) in [("--measured", &self.measured), ("--cgroup", &self.cgroup)] {
+            if let Some(path) = path {
+                push(flag, &[path.into()]);
+            }
         }
         for Overlay { at, upper, work } in &self.overlays {
             push("--view", &[at, upper, work].map(|path| path.into()));
@@ -106,7 +115,9 @@ impl Launch {
             let mut path = || args.next().map(PathBuf::from);
             match flag.to_str()? {
                 "--server" => launch.server = number(args.next()?)?,
-                "--file-bytes" => launch.file_bytes = number(args.next()?)?,
+                "--disk-bytes" => launch.disk_bytes = number(args.next()?)?,
+                "--measured" => launch.measured = Some(path()?),
+                "--cgroup" => launch.cgroup = Some(path()?),
                 "--mounts" => launch.mounts = true,
                 "--processes" => launch.processes = true,
                 "--landlock" => launch.landlock = true,
@@ -151,6 +162,7 @@ mod tests {
         #[test]
         fn the_arguments_survive(
             numbers in (0u32.., 0u64..),
+            paths in (prop::option::of(path()), prop::option::of(path())),
             switches: [bool; 7],
             overlays in prop::collection::vec((path(), path(), path()), 0..3),
             read_only in prop::collection::vec(path(), 0..3),
@@ -163,11 +175,12 @@ mod tests {
                 .into_iter()
                 .map(|(at, upper, work)| Overlay { at, upper, work })
                 .collect();
-            let (server, file_bytes) = numbers;
+            let (server, disk_bytes) = numbers;
+            let (measured, cgroup) = paths;
             let [mounts, processes, landlock, unprivileged, no_unix_sockets, no_network, report] =
                 switches;
             let launch = Launch {
-                server, file_bytes, mounts, processes, landlock, unprivileged, no_unix_sockets,
+                server, disk_bytes, measured, cgroup, mounts, processes, landlock, unprivileged, no_unix_sockets,
                 no_network, report, overlays, read_only, writable, cwd, program, args,
             };
             let rendered = launch.to_args();

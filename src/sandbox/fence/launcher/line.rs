@@ -82,6 +82,8 @@ pub struct Report {
     pub read_only: Vec<PathBuf>,
     /// Whether the run has a PID namespace of its own.
     pub pid_namespace: bool,
+    /// Whether the number of its processes is limited.
+    pub pid_limit: bool,
 }
 
 /// A line of the launcher on stderr.
@@ -92,6 +94,8 @@ pub enum Line {
     Failed(Failure),
     /// Everything is set up; the agent starts next.
     Ready(Report),
+    /// The run was ended for having used up too much. A sentence for the user.
+    Stopped(String),
 }
 
 impl Line {

@@ -16,6 +16,8 @@ mod launch;
 mod line;
 
 #[cfg(target_os = "linux")]
+mod bounds;
+#[cfg(target_os = "linux")]
 mod devices;
 #[cfg(target_os = "linux")]
 mod filter;
@@ -47,6 +49,9 @@ pub const SUBCOMMAND: &str = "agent-launcher";
 /// Exit code of a launcher that could not start the agent. Together with a [`Line::Failed`] on
 /// stderr it says that the agent has not run at all: an agent's own code of that value is replaced.
 pub const EXIT_FAILED: u8 = 97;
+
+/// Processes and threads of one run. An agent with its helpers has some hundred.
+pub(super) const MOST_PROCESSES: u32 = 4096;
 
 /// The first argument of the process that the warden starts.
 #[cfg(target_os = "linux")]

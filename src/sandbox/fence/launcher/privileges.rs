@@ -11,10 +11,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-use super::{Failure, Launch, Stage};
-
-/// Processes and threads of one run. An agent with its helpers has some hundred.
-const PIDS: u32 = 4096;
+use super::{Failure, Launch, MOST_PROCESSES, Stage};
 
 /// The first kernel in which a PID namespace has a limit of its own. Before, the same file is the
 /// limit of the whole machine.
@@ -49,25 +46,22 @@ pub(super) fn drop_all() -> Result<(), Failure> {
 
 /// Bounds what the run can use up.
 pub(super) fn limit(launch: &Launch) -> Result<(), Failure> {
-    if launch.file_bytes > 0 {
+    if launch.disk_bytes > 0 {
         let failure = |error| Failure::new(Stage::Privileges, "RLIMIT_FSIZE", error);
         let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).map_err(failure)?;
-        let limit = launch.file_bytes.min(hard);
+        let limit = launch.disk_bytes.min(hard);
         setrlimit(Resource::RLIMIT_FSIZE, limit, limit).map_err(failure)?;
     }
     Ok(())
 }
 
-/// Bounds the processes of the PID namespace whose `/proc` is mounted, where the kernel can.
-pub(super) fn limit_processes() {
+/// Bounds the processes of the PID namespace whose `/proc` is mounted. Whether the kernel could.
+pub(super) fn limit_processes() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.next()?.parse::<u32>().ok();
-    if number()
+    number()
         .zip(number())
         .is_some_and(|kernel| kernel >= OWN_PID_MAX)
-    {
-        // Not a promise: a machine that refuses it has the limits that it had before.
-        let _ = fs::write("/proc/sys/kernel/pid_max", PIDS.to_string());
-    }
+        && fs::write("/proc/sys/kernel/pid_max", MOST_PROCESSES.to_string()).is_ok()
 }

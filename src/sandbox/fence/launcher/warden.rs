@@ -28,7 +28,9 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{Failure, INSIDE, Launch, SUBCOMMAND, Stage, inside, namespace};
+use super::{
+    Failure, INSIDE, Launch, Line, SUBCOMMAND, Stage, bounds::RunBounds, inside, namespace,
+};
 
 /// How long the run may take to end after SIGTERM; shorter than the server waits for this process.
 const GRACE: Duration = Duration::from_millis(200);
@@ -52,6 +54,7 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
     if !launch.processes {
         prctl::set_child_subreaper(true).map_err(failure("subreaper"))?;
     }
+    let mut bounds = RunBounds::new(launch)?;
     let child = Command::new("/proc/self/exe")
         .args([SUBCOMMAND, INSIDE])
         .args(args)
@@ -59,17 +62,36 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
         .map_err(|error| Failure::new(Stage::Exec, "the launcher", error))?;
     inside::let_go_of_pipes();
     let child = Pid::from_raw(child.id().cast_signed());
-    let status = watch(child, &signals, server.as_ref());
-    if launch.processes {
-        // Its end is the end of the namespace.
-        if status.is_none() {
-            let _ = kill(child, Signal::SIGKILL);
-            let _ = waitpid(child, None);
-        }
-    } else {
+    let end = watch(child, &signals, server.as_ref(), &mut bounds);
+    if !launch.processes {
         end_descendants();
+    } else if !matches!(end, RunEnd::Itself(_)) {
+        // Its end is the end of the namespace.
+        let _ = kill(child, Signal::SIGKILL);
+        let _ = waitpid(child, None);
     }
-    Ok(status.map_or(ExitCode::FAILURE, exit_as))
+    let stopped = match end {
+        RunEnd::Itself(status) => match bounds.out_of_memory() {
+            None => return Ok(exit_as(status)),
+            stopped => stopped,
+        },
+        RunEnd::Limit(why) => Some(why),
+        RunEnd::Wanted => None,
+    };
+    if let Some(why) = stopped {
+        Line::Stopped(why).write();
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Why the run is over.
+enum RunEnd {
+    /// The inner process has exited.
+    Itself(WaitStatus),
+    /// It is to be killed: the server is gone, or has waited for long enough.
+    Wanted,
+    /// It is to be killed, for this reason.
+    Limit(String),
 }
 
 /// Blocks signals and returns where they can be read. The standard library unblocks them again in
@@ -98,17 +120,27 @@ fn server(pid: u32) -> Result<Option<OwnedFd>, Failure> {
     }
 }
 
-/// Waits for the child. `None` if it has to be killed.
-fn watch(child: Pid, signals: &SignalFd, server: Option<&OwnedFd>) -> Option<WaitStatus> {
-    let mut end = None;
+/// Waits for the child, or for a reason to kill it.
+fn watch(
+    child: Pid,
+    signals: &SignalFd,
+    server: Option<&OwnedFd>,
+    bounds: &mut RunBounds<'_>,
+) -> RunEnd {
+    let mut end: Option<Instant> = None;
     loop {
         if let Some(status) = reap(child) {
-            return Some(status);
+            return RunEnd::Itself(status);
         }
-        let left = end.map(|end: Instant| end.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            return None;
+        if let Some(why) = bounds.look(child) {
+            return RunEnd::Limit(why);
         }
+        let now = Instant::now();
+        if end.is_some_and(|end| end <= now) {
+            return RunEnd::Wanted;
+        }
+        let next = end.into_iter().chain(bounds.due()).min();
+        let left = next.map(|next| next.saturating_duration_since(now));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         let signals_fd = signals.as_fd();
         let mut watched = vec![PollFd::new(&signals_fd, PollFlags::IN)];
@@ -119,7 +151,7 @@ fn watch(child: Pid, signals: &SignalFd, server: Option<&OwnedFd>) -> Option<Wai
             .get(1)
             .is_some_and(|server| !server.revents().is_empty())
         {
-            return None;
+            return RunEnd::Wanted;
         }
         while let Ok(Some(signal)) = signals.read_signal() {
             if END.iter().any(|end| *end as u32 == signal.ssi_signo) {
