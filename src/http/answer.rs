@@ -52,9 +52,8 @@ pub async fn answer<B: Buf>(
         dump.write(DumpPart::Request, &body);
     }
     let result = run(
-        app,
+        (app, client.as_deref()),
         &dialect,
-        client.as_deref(),
         target,
         headers,
         (body, reserved),
@@ -69,9 +68,8 @@ pub async fn answer<B: Buf>(
 }
 
 async fn run(
-    app: &App,
+    (app, client): (&App, Option<&ClientKey>),
     dialect: &Arc<dyn Dialect>,
-    client: Option<&ClientKey>,
     target: PathTarget,
     headers: &HeaderMap,
     (body, reserved): (Vec<u8>, Reserved),
