@@ -22,6 +22,7 @@ mod reason;
 mod seatbelt;
 mod start;
 mod status;
+mod warm;
 
 #[cfg(target_os = "linux")]
 mod mounts;
