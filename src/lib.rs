@@ -18,6 +18,7 @@
 //! | a scenario of the replay agent | `replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
 //! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |
+//! | a tool that the server executes | `hands/local/<name>.rs` and a line in its `TOOLS` |
 //! | a setting | a row in `settings/rows.rs` |
 //! | a check of `doctor` | `doctor/<name>.rs` and a row in [`doctor::CHECKS`] |
 //! | a command | `cli/<name>.rs` and a variant in `cli/mod.rs` |
@@ -33,6 +34,7 @@ pub mod doctor;
 pub mod dump;
 pub mod engine;
 pub mod file;
+pub mod hands;
 pub mod http;
 pub mod mcp;
 pub mod models;

@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
-use open_cursor::{cli, replay, sandbox::fence::launcher};
+use open_cursor::{cli, hands, replay, sandbox::fence::launcher};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -14,6 +14,10 @@ fn main() -> ExitCode {
     // `--agent replay` runs it in the agent's place.
     if args.next_if(|arg| arg == "replay-agent").is_some() {
         return replay::main(args, io::stdin(), io::stdout(), io::stderr()).into();
+    }
+    // A tool is executed by it, too.
+    if args.next_if(|arg| arg == hands::EXECUTOR).is_some() {
+        return hands::executor_main(io::stdin(), io::stdout());
     }
     let cli = cli::Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("credential", &[]),
     ("sandbox", &["credential"]),
     ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
-    ("replay", &["agent", "sandbox"]),
+    ("replay", &["agent", "sandbox", "turn"]),
     ("models", &["file"]),
     ("opencode", &["file", "models"]),
     ("auth", &["agent", "credential", "sandbox"]),
@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("file", &[]),
     ("mcp", &["turn"]),
     ("prompt", &["turn"]),
+    ("hands", &["file", "sandbox", "turn"]),
     ("dialect", &["models", "turn"]),
     ("boundary", &["turn", "agent"]),
     (
@@ -41,7 +42,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "engine",
-        &["prompt", "agent", "boundary", "models", "dump", "turn"],
+        &[
+            "prompt", "agent", "boundary", "hands", "models", "dump", "turn",
+        ],
     ),
     ("http", &["dialect", "dump", "engine", "models", "turn"]),
 ];
@@ -54,7 +57,6 @@ const AGENT_EVENTS: &[&str] = &[
     "NativeCall",
     "NativeOutcome",
     "RunResult",
-    "RunUsage",
     "Session",
 ];
 

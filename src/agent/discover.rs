@@ -25,7 +25,7 @@ const PROOF: Duration = Duration::from_secs(10);
 /// Finds the agent: `explicit`, else `CURSOR_AGENT_EXECUTABLE`, else `cursor-agent` and then
 /// `agent` on PATH and where Cursor's installer puts them (FACTS 1.1). A name without a slash
 /// is looked up in the same places; `replay` is the agent that is built in; `auto`, `print` and
-/// `bridge` are no program's name.
+/// `bridge` are not the name of a program.
 ///
 /// # Errors
 /// [`AgentError::Missing`] with where it would be and the way to install it.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::LazyJson;
-use crate::mcp::CallKey;
+use crate::{mcp::CallKey, turn::Usage};
 
 /// One event of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,13 @@ pub enum AgentEvent {
     TextDelta(String),
     /// A whole segment of answer text: a recap of the deltas before it or, in a run without
     /// partial output, the text itself.
-    TextSegment(String),
+    TextSegment {
+        /// The text.
+        text: String,
+        /// Whether it names the model request that used tools next: a recap of the same text may
+        /// follow that does not.
+        before_tools: bool,
+    },
     /// New reasoning text; may be empty.
     Thinking(String),
     /// A tool call is announced. Several in a row with one `model_call_id` are parallel.
@@ -94,22 +100,5 @@ pub struct RunResult {
     /// True if the agent calls its own run failed; `text` then says why.
     pub is_error: bool,
     /// Token counts, where the CLI reports them.
-    pub usage: Option<RunUsage>,
-}
-
-/// The `usage` object of a `result` event.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct RunUsage {
-    /// Fresh input tokens, cache reads excluded.
-    pub input: u64,
-    /// Output tokens.
-    pub output: u64,
-    /// Input tokens read from the cache.
-    pub cache_read: Option<u64>,
-    /// Input tokens written to the cache.
-    pub cache_write: Option<u64>,
-    /// Reasoning tokens, should a version report them.
-    pub reasoning: Option<u64>,
-    /// US dollars, should a version report them.
-    pub cost: Option<f64>,
+    pub usage: Option<Usage>,
 }

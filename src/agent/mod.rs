@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Kinds of agents are variants of [`AgentRun`], a folder each. A run owns all that is its own:
-//! child, private directories, fence. What a failed run means is told by `classify`.
+//! child, private directories, fence. `classify` says what a failed run means.
 //!
 //! Nothing here knows HTTP or a dialect: what the agent did is reported as it was, in Cursor's own
 //! names. The event shapes follow the CLI's `stream-json` output.
@@ -34,7 +34,7 @@ pub use choice::{AgentChoice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;
 pub use error::AgentError;
-pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, RunUsage, Session};
+pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, Session};
 pub use lazy_json::LazyJson;
 pub use login::{Login, ask_login};
 pub use program::{Program, ProgramReply};

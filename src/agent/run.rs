@@ -46,7 +46,7 @@ pub struct ServedTools {
 /// What the agent changed in its view of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViewChange {
-    /// A text file: what it held, and what it holds; `None` is no file.
+    /// A text file: what it held, and what it holds; `None` where there is no file.
     Text {
         /// Absolute.
         path: String,

@@ -29,6 +29,13 @@ pub(super) fn families(folded: &str) -> impl Iterator<Item = &'static str> + use
         .map(|(family, _)| *family)
 }
 
+/// Whether two names mean the same tool: `shell` is `bash`.
+#[must_use]
+pub fn is_same_tool(a: &str, b: &str) -> bool {
+    let (a, b) = (fold(a), fold(b));
+    a == b || families(&a).any(|family| families(&b).any(|other| other == family))
+}
+
 /// Family, and its members' folded names, its own first.
 const TABLE: &[(&str, &[&str])] = &[
     (

@@ -59,6 +59,8 @@ pub(super) struct ClientCall {
 #[derive(Debug, Clone)]
 pub(super) struct ToolCatalog {
     tools: Vec<ClientTool>,
+    /// Whether the answer must call one of them.
+    must_call: bool,
     workspace: PathBuf,
 }
 
@@ -77,6 +79,10 @@ impl ToolCatalog {
                 .filter(allowed)
                 .map(ClientTool::new)
                 .collect(),
+            must_call: matches!(
+                turn.tool_choice,
+                ToolChoice::Named(_) | ToolChoice::Required
+            ),
             workspace: workspace.to_path_buf(),
         }
     }
@@ -88,6 +94,14 @@ impl ToolCatalog {
 
     pub(super) fn is_empty(&self) -> bool {
         self.tools.is_empty()
+    }
+
+    /// The one tool that the answer must call, if there is one.
+    pub(super) fn forced(&self) -> Option<&str> {
+        match self.tools.as_slice() {
+            [only] if self.must_call => Some(&only.name),
+            _ => None,
+        }
     }
 
     /// The tool with exactly this name.

@@ -170,6 +170,11 @@ impl Decider {
             .unwrap_or_else(|| untouched(name, args))
     }
 
+    /// The one tool that the answer must call.
+    pub(super) fn forced(&self) -> Option<&str> {
+        self.catalog.forced()
+    }
+
     /// Whether the client offers a tool under this name, or one that does the same.
     pub(super) fn offers(&self, name: &str) -> bool {
         match self.mode {

@@ -35,6 +35,7 @@ mod translator;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
+pub use alias::is_same_tool;
 pub use change::FileChange;
 pub use guard::hint;
 pub use native::changed_something;

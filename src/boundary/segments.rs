@@ -30,6 +30,9 @@ pub(super) struct Segments {
     long: Option<Long>,
     /// The part of `said` that a replay is being matched with.
     replay: Option<Replay>,
+    /// A recap that names its model request, as long as nothing has followed it: the same text may
+    /// be recapped once more.
+    named: Option<Digest>,
     /// Whether a replay was dropped, after which the result may hold text twice.
     replayed: bool,
 }
@@ -95,12 +98,14 @@ impl Segments {
             tool: 0,
             long: None,
             replay: None,
+            named: None,
             replayed: false,
         }
     }
 
     /// A delta: new text, unless it repeats what was said before a retry.
     pub(super) fn delta(&mut self, text: String) -> String {
+        self.named = None;
         let new = match self.replay {
             Some(replay) => self.after_replay(replay, text),
             None => text,
@@ -109,8 +114,14 @@ impl Segments {
         new
     }
 
-    /// A recap of deltas, or a whole segment that no delta announced.
-    pub(super) fn segment(&mut self, text: String) -> String {
+    /// A recap of deltas, or a whole segment that no delta announced; `named` if it names its model
+    /// request.
+    pub(super) fn segment(&mut self, text: String, named: bool) -> String {
+        let again = self.named.take();
+        if again.is_some_and(|known| known.rest_of(&text) == Some("")) {
+            return String::new();
+        }
+        self.named = named.then(|| Digest::of(&text));
         let replay = self.replay.take();
         let repeats_replay = replay.is_some_and(|r| text == self.said[r.start..r.at]);
         let known = self.beyond(&text, replay).map(str::to_owned);
@@ -132,6 +143,7 @@ impl Segments {
 
     /// A tool was announced or is over: what follows is another segment.
     pub(super) fn tool_event(&mut self) {
+        self.named = None;
         match &mut self.long {
             Some(long) => long.tool = Digest::default(),
             None => self.tool = self.said.len(),

@@ -2,7 +2,7 @@
 //!
 //! It lives as long as the run, which may answer several requests of the client:
 //! [`Translator::begin`] tells it about each. It looks nothing up itself. Where it has to know more
-//! than events tell, it asks by [`Verdict::Need`] and goes on when it is given the [`Fact`].
+//! than events tell, it asks by [`Verdict::Need`] and continues when it is given the [`Fact`].
 
 use std::{collections::HashSet, path::Path};
 
@@ -48,7 +48,7 @@ pub struct Translator {
     stopped: bool,
 }
 
-/// What goes on when a fact is known.
+/// What continues when a fact is known.
 #[derive(Debug)]
 enum Waiting {
     Event(Box<AgentEvent>),
@@ -81,11 +81,16 @@ impl Translator {
         }
     }
 
-    /// The run goes on for another request of the client, whose transcript tells more. The tools
+    /// The run continues for another request of the client, whose transcript tells more. The tools
     /// stay those that the run began with.
     pub fn begin(&mut self, turn: &Turn) {
         self.decider.begin(History::new(turn));
         self.spoke = false;
+    }
+
+    /// The transcript has grown while the run went on for the same request.
+    pub fn recall(&mut self, turn: &Turn) {
+        self.decider.begin(History::new(turn));
     }
 
     /// Takes one agent event; appends what the client is to see. After [`Verdict::Stop`], events are
@@ -123,7 +128,7 @@ impl Translator {
         self.close(out)
     }
 
-    /// Takes a fact, and goes on with what waited for it.
+    /// Takes a fact, and continues with what waited for it.
     pub fn learn(&mut self, fact: Fact, out: &mut Vec<Delta>) -> Verdict {
         match fact {
             Fact::NoView => self.decider.without_view(),
@@ -178,8 +183,8 @@ impl Translator {
                 let new = self.segments.delta(text);
                 self.text(new, out)
             }
-            AgentEvent::TextSegment(text) => {
-                let new = self.segments.segment(text);
+            AgentEvent::TextSegment { text, before_tools } => {
+                let new = self.segments.segment(text, before_tools);
                 self.text(new, out)
             }
             AgentEvent::Thinking(text) if text.is_empty() => self.standing(),

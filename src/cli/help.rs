@@ -12,6 +12,7 @@ pub(super) const TOPICS: &[(&str, &str)] = &[
     ("endpoints", include_str!("topics/endpoints.md")),
     ("settings", include_str!("topics/settings.md")),
     ("fence", include_str!("topics/fence.md")),
+    ("exec", include_str!("topics/exec.md")),
     ("troubleshooting", include_str!("topics/troubleshooting.md")),
     ("limits", include_str!("topics/limits.md")),
     ("architecture", include_str!("topics/architecture.md")),
@@ -19,7 +20,7 @@ pub(super) const TOPICS: &[(&str, &str)] = &[
 
 /// Show the help of a command, or a page of the reference
 ///
-/// Topics: clients, endpoints, settings, fence, troubleshooting, limits, architecture.
+/// Topics: clients, endpoints, settings, fence, exec, troubleshooting, limits, architecture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

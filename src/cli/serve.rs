@@ -21,9 +21,10 @@ use crate::{
     agent::{Agent, AgentError, Env, Serving, Setup},
     boundary, dialect,
     dump::Dumps,
-    engine::{self, AdmissionLimits, Budgets, Engine, Turns, Workspaces},
+    engine::{self, AdmissionLimits, Budgets, Engine, Exec, ToolLoop, Turns, Workspaces},
+    hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup},
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
-    settings::{Flags, Resolved, ServeSettings, ToolLoop},
+    settings::{Flags, Resolved, ServeSettings},
     telemetry,
 };
 
@@ -182,6 +183,10 @@ impl Running {
         let AgentSetup { agent, workspace } = site;
         raise_file_limit();
         let server = bind(settings).await?;
+        let exec = match settings.tool_loop {
+            ToolLoop::Server => Some(exec(settings, workspace.as_deref()).await?),
+            _ => None,
+        };
         let config = engine::EngineConfig {
             workspaces: Workspaces {
                 fixed: workspace,
@@ -208,7 +213,8 @@ impl Running {
                 max_repeat: settings.max_repeat.get(),
                 native_reads: settings.native_reads,
             },
-            client_tools: settings.tool_loop == ToolLoop::Client,
+            client_tools: settings.tool_loop != ToolLoop::Off,
+            exec,
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
@@ -301,6 +307,32 @@ async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(bases)
+}
+
+/// What executes tools.
+async fn exec(settings: &ServeSettings, workspace: Option<&Path>) -> anyhow::Result<Exec> {
+    let confirm = &settings.exec_confirm.0;
+    let tools = &settings.exec_tools.0;
+    let is_known = |name: &&String| tools.iter().any(|tool| boundary::is_same_tool(tool, name));
+    if let Some(name) = confirm.iter().find(|name| !is_known(name)) {
+        let all = LOCAL_TOOLS.join(", ");
+        return Err(render::usage(format_args!(
+            "--exec-confirm: `{name}` is none of the tools that --exec-tools names, of {all}"
+        )));
+    }
+    let setup = ToolboxSetup {
+        tools: tools.clone(),
+        network: settings.exec_network,
+        fence: settings.fence,
+        program: std::env::current_exe().context("cannot find our own executable")?,
+        env: std::env::vars_os().collect(),
+        workspace: workspace.map(Path::to_owned),
+    };
+    Ok(Exec {
+        toolbox: Toolbox::open(setup).await?,
+        confirm: confirm.clone(),
+        max_steps: settings.exec_max_steps,
+    })
 }
 
 /// The key that the server's clients must send, if any.

@@ -1,4 +1,4 @@
-//! Qwen Code reads OpenAI's variables if it is told to use that API.
+//! Qwen Code reads OpenAI's variables if it is configured for that API.
 
 use super::{Client, ClientServer, ClientSetup};
 use crate::opencode::ConfigError;

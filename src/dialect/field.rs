@@ -36,7 +36,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The member `key`; `None` if this is no object, or the member is missing or null.
+    /// The member `key`; `None` if this is not an object, or the member is missing or null.
     pub fn get(&self, key: &str) -> Option<Field<'a>> {
         let value = self.value.get(key).filter(|value| !value.is_null())?;
         Some(Field {

@@ -61,7 +61,7 @@ pub fn all(stored: usize) -> Vec<Arc<dyn Dialect>> {
 
 /// One wire format.
 pub trait Dialect: Send + Sync {
-    /// Where it answers, as people are told: `/v1/messages`.
+    /// Where it answers, as people read it: `/v1/messages`.
     fn path(&self) -> &'static str;
 
     /// What logs and metrics call it.
@@ -126,6 +126,11 @@ pub fn convert_tools(body: Value, format: ToolFormat) -> Result<Value, TurnError
         body
     };
     let offered = tools::offered(&field::Field::root(&body))?;
+    if let Some(name) = offered.named.first() {
+        let message =
+            format!("`{name}` only names a tool of a server's; there is nothing to convert");
+        return Err(TurnError::invalid("tools", message));
+    }
     Ok(tools::render(&offered.specs, format))
 }
 
@@ -153,7 +158,7 @@ pub trait Reply: Send + Sync {
     /// Appends the stream frames of one delta.
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>);
 
-    /// Appends the frames that end a choice while another goes on.
+    /// Appends the frames that end a choice while another continues.
     fn end_choice(&mut self, _reason: &FinishReason, _out: &mut Vec<u8>) {}
 
     /// Appends the last frames of the stream. The usage is that of all choices.

@@ -121,7 +121,7 @@ fn wish<'a>(body: &Field<'a>, path: &str) -> Result<Option<Field<'a>>, TurnError
     Ok(Some(field))
 }
 
-/// SDKs send `"logprobs": false` and the like, which is no wish.
+/// SDKs send `"logprobs": false` and the like, which asks for nothing.
 fn asks_for_something(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,

@@ -3,7 +3,7 @@
 use crate::turn::ErrorKind;
 
 /// Clients retry 408, 409, 429 and 5xx, so what a retry cannot fix is another 4xx, except where
-/// the meaning of the status weighs more (a misconfigured agent is no fault of the request).
+/// the meaning of the status weighs more (a misconfigured agent is not the request's fault).
 #[must_use]
 pub fn status(kind: ErrorKind) -> u16 {
     match kind {

@@ -7,16 +7,17 @@
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Counters, Shared,
     admission::Permit,
     attachments,
     continuation::{Continuation, Fingerprint},
-    failure::{shutting_down, turn_error, unknown_model},
+    failure::{over_time, shutting_down, turn_error, unknown_model},
     feed::Feed,
     hands::Hands,
     output::{Next, Shaper},
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     agent::{RunRequest, Tap},
-    boundary::{self, Fact, ReadyCall, Source, Translator},
+    boundary::{self, Fact, Source, Translator},
     dump::{Dump, DumpPart},
     models, prompt,
     turn::{
@@ -35,6 +36,9 @@ use crate::{
         TurnEvent, Usage,
     },
 };
+
+/// How long a run has for its last word when the server stops.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// Answers the turn, unless the client hangs up or the server stops meanwhile.
 pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, sender: Sender) {
@@ -46,7 +50,7 @@ pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, 
     tokio::select! {
         biased;
         () = feed.closed() => tracing::debug!("the client hung up"),
-        () = shared.stop.cancelled() => {
+        () = stopped(&shared) => {
             // The client gets what is left of the grace to take this.
             fail(&shared, &feed, shutting_down()).await;
         }
@@ -56,6 +60,13 @@ pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, 
             }
         }
     }
+}
+
+/// Waits until the server stops, and a moment longer: a run that is being relayed ends its answer
+/// with what it still has.
+async fn stopped(shared: &Shared) {
+    shared.stop.cancelled().await;
+    tokio::time::sleep(LAST_WORD).await;
 }
 
 async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
@@ -79,12 +90,11 @@ async fn story(
     let config = &shared.config;
     attachments::check(&turn)?;
     let workspace = config.workspaces.of(&turn).await?;
-    if !config.client_tools {
-        turn.tools.clear();
-    }
     let terms = Terms::of(&turn);
     let fingerprint = Fingerprint::of(&turn);
-    let hands = Hands::Client;
+    let owner = turn.owner.clone();
+    shared.rounds.restore(owner.as_deref(), &mut turn.messages);
+    let mut hands = Hands::of(config, &mut turn, workspace.clone())?;
     let parallel = turn.parallel_tool_calls;
     let mut permit = Some(shared.admission.admit().await?);
     let begun = Instant::now();
@@ -135,10 +145,14 @@ async fn story(
                 }
                 let turn = std::mem::take(&mut turn);
                 let workspace = workspace.clone();
-                start(shared, turn, workspace, served, dump.as_ref(), permit).await?
+                let note = hands.note();
+                start(shared, turn, workspace, served, note, dump.as_ref(), permit).await?
             }
         };
-        match run.drive(&mut answer, config.budgets, begun).await {
+        match run
+            .drive(&mut answer, config.budgets, begun, &shared.stop)
+            .await
+        {
             Pause::Calls(calls) => {
                 let recovered = calls.iter().filter(|c| c.source == Source::Text).count();
                 shared
@@ -147,26 +161,64 @@ async fn story(
                     .fetch_add(recovered as u64, Ordering::Relaxed);
                 let waits = run.waits_for(&calls);
                 let calls = match waits {
-                    true => run.calls_due(parallel),
-                    false => calls
-                        .into_iter()
-                        .map(|ready: ReadyCall| ready.call)
-                        .collect(),
+                    true => run.new_calls(),
+                    false => calls.into_iter().map(|ready| ready.call).collect(),
                 };
-                match hands {
-                    Hands::Client => {
-                        let usage = usage::rest(run.usage(), run.reported);
-                        answer.calls(calls);
-                        answer.end(Ok(FinishReason::ToolCalls), usage);
-                        // Before the client can come back.
-                        if waits {
-                            run.report(answer.usage);
-                            shared.runs.park(run, terms, fingerprint);
-                        }
+                let (ours, theirs) = hands.split(calls);
+                let mut run = Some(run);
+                if let Hands::Server(work) = &mut hands
+                    && !ours.is_empty()
+                {
+                    if let Some(why) = work.limit() {
+                        answer.explain(&why);
+                        answer.end(Ok(FinishReason::Stop), None);
                         answer.flush().await;
                         return Ok(());
                     }
+                    if !waits {
+                        // Nothing of it continues, so its agent need not live on either.
+                        permit = run.take().and_then(|mut run| run.release_permit());
+                    }
+                    let deadline = config.budgets.deadline(begun);
+                    let done = match timeout_at(deadline, work.execute(ours, &mut answer)).await {
+                        Ok(Some(done)) => done,
+                        Ok(None) => return Ok(()),
+                        Err(_) => {
+                            shared.runs.forget(feed);
+                            answer.end(Err(over_time(begun.elapsed())), None);
+                            answer.flush().await;
+                            return Ok(());
+                        }
+                    };
+                    if let Some(run) = &mut run {
+                        run.answer(work.turn(), done, work.hint().as_slice());
+                    }
+                    if theirs.is_empty() {
+                        if run.is_none() {
+                            turn = work.turn().clone();
+                            answer.another_run(&turn);
+                        }
+                        next = run;
+                        continue;
+                    }
+                    shared.rounds.keep(owner, &theirs, work.rounds());
                 }
+                let usage = run
+                    .as_ref()
+                    .and_then(|run| usage::rest(run.usage(), run.reported));
+                let mut waiting = run.filter(|_| waits);
+                answer.calls(match &mut waiting {
+                    Some(run) => run.calls_due(parallel),
+                    None => theirs,
+                });
+                answer.end(Ok(FinishReason::ToolCalls), usage);
+                // Before the client can come back.
+                if let Some(mut run) = waiting {
+                    run.report(answer.usage);
+                    shared.runs.park(run, terms, fingerprint);
+                }
+                answer.flush().await;
+                return Ok(());
             }
             Pause::Finished => {
                 let usage = usage::rest(run.usage(), run.reported);
@@ -176,7 +228,11 @@ async fn story(
                 match again {
                     None => return Ok(()),
                     Some(messages) => {
-                        let Some(mut again) = kept.take() else {
+                        let so_far = match &hands {
+                            Hands::Server(work) => Some(work.turn().clone()),
+                            Hands::Client => kept.take(),
+                        };
+                        let Some(mut again) = so_far else {
                             return Ok(());
                         };
                         again.messages.extend(messages);
@@ -215,6 +271,7 @@ async fn start(
     mut turn: Turn,
     workspace: Option<PathBuf>,
     served: bool,
+    note: Option<&str>,
     dump: Option<&Dump>,
     permit: Permit,
 ) -> Result<Run, TurnError> {
@@ -247,7 +304,8 @@ async fn start(
     };
     let started = shared.agent.start(request, |site| {
         attachments::place(&mut turn, &site.files);
-        let hints = hint.as_slice();
+        let hints: Vec<String> = note.map(str::to_owned).into_iter().chain(hint).collect();
+        let hints = hints.as_slice();
         let prompt = match &site.served {
             None => prompt::render(&turn, hints),
             Some(served) => {
@@ -282,6 +340,14 @@ pub(super) struct Answer<'a> {
     feed: &'a Feed,
     deltas: Vec<Delta>,
     batch: Vec<TurnEvent>,
+    /// What the model wrote since the run began, or since its last calls that were executed here.
+    said: String,
+    /// Whether the answer's text ends within a paragraph.
+    open: bool,
+    /// Whether what comes next is a new one.
+    paragraph: bool,
+    /// What earlier runs of the answer cost.
+    spent: Option<Usage>,
     /// What the client was told that the answer cost, once it has ended.
     usage: Option<Usage>,
     /// The files whose changes could not be carried to the client.
@@ -305,6 +371,10 @@ impl<'a> Answer<'a> {
             feed,
             deltas: Vec::new(),
             batch: Vec::new(),
+            said: String::new(),
+            open: false,
+            paragraph: false,
+            spent: None,
             usage: None,
             lost_changes: Vec::new(),
         })
@@ -318,6 +388,34 @@ impl<'a> Answer<'a> {
     /// Another run begins, on this turn.
     fn restart(&mut self, turn: &Turn) {
         self.meter = self.estimates.meter(turn);
+    }
+
+    /// Another run continues with the answer, on this turn; the last one was stopped for calls.
+    fn another_run(&mut self, turn: &Turn) {
+        let mut end = TurnEnd::finished(FinishReason::ToolCalls, None);
+        self.meter.end(&mut end);
+        self.spent = sum(self.spent, end.usage);
+        self.restart(turn);
+    }
+
+    /// Calls were executed here, and the model continues. What it wrote before them.
+    pub fn executed(&mut self) -> String {
+        self.shaper.executed(&mut self.batch);
+        self.paragraph = self.open;
+        std::mem::take(&mut self.said)
+    }
+
+    /// A tool ran here.
+    pub fn activity(&mut self, activity: Activity) {
+        self.deltas.push(Delta::Activity(activity));
+        // It has no text.
+        let _ = self.take_deltas();
+    }
+
+    /// Says why the answer ends, in a paragraph of its own.
+    fn explain(&mut self, why: &str) {
+        self.paragraph = self.open;
+        self.deltas.push(Delta::Text(why.to_owned()));
     }
 
     /// The agent has begun to work.
@@ -339,9 +437,19 @@ impl<'a> Answer<'a> {
     pub fn take_deltas(&mut self) -> Option<FinishReason> {
         let mut deltas = self.deltas.drain(..);
         // What follows an early end is dropped with the iterator.
-        deltas.find_map(|delta| {
-            if let Delta::Activity(Activity { tool, outcome }) = &delta {
-                tracing::debug!(tool, outcome, "a tool ran on Cursor's side");
+        deltas.find_map(|mut delta| {
+            match &mut delta {
+                Delta::Activity(Activity { tool, outcome }) => {
+                    tracing::debug!(tool, outcome, "a tool ran without the client");
+                }
+                Delta::Text(text) if !text.is_empty() => {
+                    self.said.push_str(text);
+                    if std::mem::take(&mut self.paragraph) {
+                        text.insert_str(0, "\n\n");
+                    }
+                    self.open = !text.ends_with('\n');
+                }
+                _ => {}
             }
             self.meter.delta(&delta);
             self.shaper.delta(delta, &mut self.batch)
@@ -400,6 +508,7 @@ impl<'a> Answer<'a> {
             end.outcome = Ok(reason);
         }
         self.meter.end(&mut end);
+        end.usage = sum(self.spent.take(), end.usage);
         match self.shaper.end(end, &mut self.batch) {
             Next::Again(messages) => Some(messages),
             Next::End(end) => {
@@ -408,5 +517,12 @@ impl<'a> Answer<'a> {
                 None
             }
         }
+    }
+}
+
+fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
     }
 }

@@ -95,7 +95,7 @@ impl Fingerprint {
         }
     }
 
-    /// Whether the turn goes on from here, with more said. A request that says the same again may
+    /// Whether the turn continues from here, with more said. A request that says the same again may
     /// be another conversation that opens alike.
     pub fn is_begin_of(&self, turn: &Turn) -> bool {
         let names = self.name.as_ref().zip(turn.conversation.as_ref());

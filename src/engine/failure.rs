@@ -15,7 +15,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// How many names an unknown model's error suggests.
 const SUGGESTIONS: usize = 5;
 
-/// What a client is told of an agent's failure. `model` is the one that the turn asked for.
+/// What a client learns of an agent's failure. `model` is the one that the turn asked for.
 #[must_use]
 pub fn turn_error(error: AgentError, model: &str) -> TurnError {
     let text = error.to_string();

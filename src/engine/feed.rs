@@ -18,7 +18,7 @@ use crate::turn::{Delta, TurnEvent};
 /// What a recording may hold, in bytes of text. A longer answer can't be given again.
 const MOST: usize = 1 << 20;
 
-/// How long an answer goes on without a listener: a client that retries comes back within that.
+/// How long an answer continues without a listener: a client that retries comes back within that.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Where an answer goes.

@@ -35,6 +35,7 @@ mod workspace;
 pub use admission::AdmissionLimits;
 pub use budget::Budgets;
 pub use failure::{turn_error, unknown_model};
+pub use hands::{Exec, ExecTools, ToolLoop};
 pub use stream::{RunOrigin, TurnStream};
 pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
@@ -52,8 +53,9 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{agent::Agent, boundary, dump::Dump, models::ModelCatalog, turn::Turn};
+use crate::{agent::Agent, boundary, dump::Dump, hands::OwnTool, models::ModelCatalog, turn::Turn};
 use admission::Admission;
+use hands::Rounds;
 use runs::Runs;
 use usage::Estimates;
 
@@ -70,6 +72,7 @@ struct Shared {
     admission: Admission,
     estimates: Estimates,
     runs: Arc<Runs>,
+    rounds: Rounds,
     counters: Counters,
     /// Cancelled when running turns must end.
     stop: CancellationToken,
@@ -138,6 +141,8 @@ pub struct EngineConfig {
     pub boundary: boundary::BoundaryOptions,
     /// Whether the client's tools are called at all; else the agent has only its own.
     pub client_tools: bool,
+    /// The server's own tools, if it executes any.
+    pub exec: Option<Exec>,
 }
 
 impl Engine {
@@ -157,6 +162,7 @@ impl Engine {
                 admission: Admission::new(config.limits),
                 estimates: Estimates::new(config.estimate_usage),
                 runs: Arc::new(Runs::new(config.park_timeout)),
+                rounds: Rounds::default(),
                 config,
                 counters: Counters::default(),
                 stop: CancellationToken::new(),
@@ -219,6 +225,20 @@ impl Engine {
         self.shared.counters.recovered.load(Ordering::Relaxed)
     }
 
+    /// The tools that the server executes, and whether a request has to allow them.
+    #[must_use]
+    pub fn server_tools(&self) -> Vec<(OwnTool, bool)> {
+        let exec = self.shared.config.exec.as_ref();
+        let all = exec.into_iter().flat_map(|exec| {
+            let tools = exec.toolbox.tools(true).into_iter();
+            tools.map(|tool| {
+                let needs_confirmation = hands::needs_confirmation(exec, &tool);
+                (tool, needs_confirmation)
+            })
+        });
+        all.collect()
+    }
+
     /// The models that the agent offers.
     #[must_use]
     pub fn models(&self) -> &ModelCatalog {
@@ -232,6 +252,9 @@ impl Engine {
         self.shared.runs.end_all();
         self.shared.runs.idle().await;
         self.shared.agent.reaped().await;
+        if let Some(exec) = &self.shared.config.exec {
+            exec.toolbox.reaped().await;
+        }
     }
 
     /// From now on no turn begins: new ones and those that wait fail.

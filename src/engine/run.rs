@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{
@@ -17,11 +18,11 @@ use super::{
     admission::Permit,
     answer::Answer,
     continuation::Delivery,
-    failure::{over_time, silent, turn_error},
+    failure::{over_time, shutting_down, silent, turn_error},
     source::RunSource,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, AgentRun, CallKey, RunUsage, classify},
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, classify},
     boundary::{self, Fact, Need, ReadyCall, Translator, Verdict},
     turn::{FinishReason, ToolCall, Turn, TurnError, Usage},
 };
@@ -56,7 +57,7 @@ pub(super) struct Run<S: RunSource = AgentRun> {
     known: HashSet<String>,
     permit: Option<Permit>,
     /// What the agent said that the whole run cost.
-    usage: Option<RunUsage>,
+    usage: Option<Usage>,
     /// What the clients of its answers were told so far that it cost.
     pub reported: Option<Usage>,
     span: Span,
@@ -129,7 +130,7 @@ impl<S: RunSource> Run<S> {
     }
 
     /// What the agent said that the run cost, once it has ended by itself.
-    pub fn usage(&self) -> Option<RunUsage> {
+    pub fn usage(&self) -> Option<Usage> {
         self.usage
     }
 
@@ -141,8 +142,8 @@ impl<S: RunSource> Run<S> {
         };
     }
 
-    pub fn release_permit(&mut self) {
-        self.permit = None;
+    pub fn release_permit(&mut self) -> Option<Permit> {
+        self.permit.take()
     }
 
     /// Gives the agent the results that a request brings, with what the user says beside them and
@@ -156,6 +157,17 @@ impl<S: RunSource> Run<S> {
     ) {
         self.permit = Some(permit);
         self.translator.begin(turn);
+        self.deliver(results, notes);
+    }
+
+    /// Gives the agent results of calls that it made for this same request, whose conversation has
+    /// grown by them.
+    pub fn answer(&mut self, turn: &Turn, results: Vec<Delivery>, notes: &[String]) {
+        self.translator.recall(turn);
+        self.deliver(results, notes);
+    }
+
+    fn deliver(&mut self, results: Vec<Delivery>, notes: &[String]) {
         let last = results.len().saturating_sub(1);
         for (at, delivery) in results.into_iter().enumerate() {
             let Delivery { mut result, files } = delivery;
@@ -172,6 +184,12 @@ impl<S: RunSource> Run<S> {
             let key = self.pending.remove(place).key;
             self.agent.reply(key, &result, &files);
         }
+    }
+
+    /// The calls that the agent waits for and nobody has got yet.
+    pub fn new_calls(&self) -> Vec<ToolCall> {
+        let new = self.pending.iter().filter(|pending| !pending.given);
+        new.map(|pending| pending.call.clone()).collect()
     }
 
     /// Calls that the agent waits for and that go to the client before anything else: those that it
@@ -213,6 +231,7 @@ impl<S: RunSource> Run<S> {
         answer: &mut Answer<'_>,
         budgets: Budgets,
         begun: Instant,
+        stop: &CancellationToken,
     ) -> Pause {
         let deadline = budgets.deadline(begun);
         let mut last = Instant::now();
@@ -232,6 +251,7 @@ impl<S: RunSource> Run<S> {
                 .unwrap_or_else(|| budgets.after(last, silence));
             tokio::select! {
                 biased;
+                () = stop.cancelled() => return self.failed(shutting_down(), answer).await,
                 step = self.agent.next(&mut read) => {
                     last = Instant::now();
                     self.backlog.extend(read.drain(..));
@@ -295,7 +315,7 @@ impl<S: RunSource> Run<S> {
         })
     }
 
-    /// The agent ended without a result: what is pending goes out, and text that was held back.
+    /// The agent ended without a result.
     async fn broken(&mut self, error: AgentError, answer: &mut Answer<'_>) -> Pause {
         if let AgentError::NotServed { message } = &error {
             tracing::info!(parent: &self.span, "the run is started again without served tools: {message}");
@@ -306,12 +326,17 @@ impl<S: RunSource> Run<S> {
                 return pause;
             }
         }
+        self.failed(turn_error(error, &self.model), answer).await
+    }
+
+    /// The run can't go on: what is pending goes out, and text that was held back.
+    async fn failed(&mut self, error: TurnError, answer: &mut Answer<'_>) -> Pause {
         match self.settle(answer).await {
             Some(Pause::Calls(calls)) if calls.iter().any(is_held) => {}
             Some(pause) => return pause,
             None => {}
         }
-        Pause::Failed(turn_error(error, &self.model))
+        Pause::Failed(error)
     }
 
     async fn take(&mut self, event: AgentEvent, answer: &mut Answer<'_>) -> Option<Pause> {
@@ -322,7 +347,8 @@ impl<S: RunSource> Run<S> {
         match &event {
             AgentEvent::Finished(result) if result.is_error => {
                 let error = classify::error_result(&result.text);
-                return Some(Pause::Failed(turn_error(error, &self.model)));
+                let error = turn_error(error, &self.model);
+                return Some(self.failed(error, answer).await);
             }
             AgentEvent::Finished(result) => {
                 self.usage = result.usage;

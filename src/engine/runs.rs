@@ -83,6 +83,7 @@ pub(super) struct Terms {
     owner: Option<String>,
     model: String,
     tool_choice: ToolChoice,
+    tool_loop: Option<String>,
     tools: HashSet<String>,
 }
 
@@ -93,6 +94,7 @@ impl Terms {
             owner: turn.owner.clone(),
             model: turn.model.clone(),
             tool_choice: turn.tool_choice.clone(),
+            tool_loop: turn.tool_loop.clone(),
             tools: tools.collect(),
         }
     }
@@ -103,6 +105,7 @@ impl Terms {
         self.owner == request.owner
             && self.model == request.model
             && self.tool_choice == request.tool_choice
+            && self.tool_loop == request.tool_loop
             && self.tools.is_subset(&request.tools)
     }
 }

@@ -11,10 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::{
-    agent::RunUsage,
-    turn::{BYTES_PER_TOKEN, Delta, Part, Role, Turn, TurnEnd, Usage, estimate_tokens},
-};
+use crate::turn::{BYTES_PER_TOKEN, Delta, Part, Role, Turn, TurnEnd, Usage, estimate_tokens};
 
 /// How many conversations are remembered.
 const REMEMBERED: usize = 256;
@@ -158,17 +155,8 @@ impl Meter<'_> {
 
 /// What the last answer of a run cost, of which the earlier ones have `reported` their estimates:
 /// the agent counts a run as a whole, and clients add their answers up. `None` if it did not count.
-pub(super) fn rest(run: Option<RunUsage>, reported: Option<Usage>) -> Option<Usage> {
-    let run = run?;
-    let whole = Usage {
-        input: run.input,
-        output: run.output,
-        cache_read: run.cache_read,
-        cache_write: run.cache_write,
-        reasoning: run.reasoning,
-        cost: run.cost,
-        estimated: false,
-    };
+pub(super) fn rest(run: Option<Usage>, reported: Option<Usage>) -> Option<Usage> {
+    let whole = run?;
     let Some(reported) = reported else {
         return Some(whole);
     };
@@ -283,11 +271,11 @@ mod tests {
 
     #[test]
     fn the_answers_of_a_run_add_up_to_its_count() {
-        let run = RunUsage {
+        let run = Usage {
             input: 100,
             output: 50,
             cache_read: Some(900),
-            ..RunUsage::default()
+            ..Usage::default()
         };
         assert_eq!(rest(None, None), None);
         let whole = rest(Some(run), None).unwrap();

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A request must not reach what the user did not offer: what it names has to lie under a base. A
-//! mistake in the request itself is told; a prompt's directory that can't be used is passed over,
+//! mistake in the request itself is reported; a prompt's directory that can't be used is passed over,
 //! since no user chose it for us.
 
 use std::path::{Path, PathBuf};
@@ -63,14 +63,14 @@ impl Workspaces {
         if real.parent().is_none() {
             return Err("is the root of the file system; name a project".to_owned());
         }
-        // Before anything more is told of what lies elsewhere.
+        // Before anything more is said of what lies elsewhere.
         let in_base = |base: &PathBuf| real.starts_with(base);
         if !self.bases.iter().chain(&self.fixed).any(in_base) {
             return Err("lies in no directory that the server was given (--workspace-base)".into());
         }
         match tokio::fs::metadata(&real).await {
             Ok(found) if found.is_dir() => Ok(real),
-            Ok(_) => Err("is no directory".to_owned()),
+            Ok(_) => Err("is not a directory".to_owned()),
             Err(error) => Err(format!("can't be used: {error}")),
         }
     }
@@ -162,7 +162,7 @@ mod tests {
             (String::new(), "absolute"),
             (at("base/none"), "can't be used"),
             (at("base/pro\0ject"), "can't be used"),
-            (at("base/file"), "is no directory"),
+            (at("base/file"), "is not a directory"),
             (at("base/out"), "--workspace-base"),
             (at("base/project/../../elsewhere"), "--workspace-base"),
             (at("elsewhere"), "--workspace-base"),

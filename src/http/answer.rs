@@ -75,6 +75,13 @@ async fn run(
     };
     let workspace = header("x-cursor-workspace");
     let conversation = header("x-session-id");
+    let tool_loop = header("x-cursor-tool-loop");
+    let confirmed = header("x-open-cursor-allow").unwrap_or_default();
+    let confirmed = confirmed.split(',').map(str::trim);
+    let confirmed: Vec<String> = confirmed
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
     let owner = auth::owner(headers);
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
@@ -82,6 +89,8 @@ async fn run(
         }
         turn.conversation.clone_from(&conversation);
         turn.owner.clone_from(&owner);
+        turn.tool_loop.clone_from(&tool_loop);
+        turn.confirmed.clone_from(&confirmed);
         record.asks(&turn);
         // The turn's own task continues in the same span.
         record.span().in_scope(|| app.engine().start(turn, dump))

@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::RateLimit);
         assert!(error.retry_after.is_some());
         assert_eq!(begun.elapsed(), WAIT);
-        // One that waits goes on as soon as there is room.
+        // One that waits continues as soon as there is room.
         let second = read(&headers, body(2), &budget);
         let free = async {
             sleep(WAIT / 2).await;

@@ -146,6 +146,7 @@ enum Route {
     Compute(Compute),
     Models,
     Model(String),
+    Tools,
     Parameters,
     Health,
     Alive,
@@ -173,6 +174,7 @@ impl Route {
         }
         match unversioned(path) {
             "/models" => Some(Self::Models),
+            "/tools" => Some(Self::Tools),
             "/parameters" => Some(Self::Parameters),
             "/health" => Some(Self::Health),
             "/healthz" => Some(Self::Alive),
@@ -359,6 +361,7 @@ async fn handle<B: Buf>(
         Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
+        Route::Tools => Ok(tools(app)),
         Route::Parameters => Ok(parameters(&app.dialects)),
         Route::Health => Ok(health(app, trusted)),
         Route::Alive => Ok(status::alive()),
@@ -373,6 +376,27 @@ fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
     let data: Vec<_> = dialects
         .iter()
         .map(|dialect| json!({"path": dialect.path(), "parameters": dialect.parameters()}))
+        .collect();
+    let body = json!({"object": "list", "data": data});
+    reply::json(StatusCode::OK, body.to_string().into_bytes())
+}
+
+/// `GET /v1/tools`: the tools that the server executes, which requests may name.
+fn tools(app: &App) -> Response {
+    let tools = app.engine().server_tools();
+    let data: Vec<_> = tools
+        .iter()
+        .map(|(tool, needs_confirmation)| {
+            json!({
+                "object": "tool",
+                "name": tool.spec.name,
+                "description": tool.spec.description,
+                "schema": &*tool.spec.schema,
+                "source": tool.source,
+                "only_reads": tool.only_reads,
+                "needs_confirmation": needs_confirmation,
+            })
+        })
         .collect();
     let body = json!({"object": "list", "data": data});
     reply::json(StatusCode::OK, body.to_string().into_bytes())

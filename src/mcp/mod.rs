@@ -20,6 +20,7 @@ mod content;
 mod endpoint;
 mod hold;
 mod http;
+mod names;
 mod offer;
 mod rpc;
 mod stream;
@@ -30,6 +31,7 @@ use std::time::Duration;
 pub use calls::{CallKey, Called, Event};
 pub use content::of_result;
 pub use endpoint::Endpoint;
+pub use names::ToolNames;
 pub use offer::Offer;
 
 /// How long requests of an agent may take. [`WaitLimits::default`] suits Cursor's CLI.

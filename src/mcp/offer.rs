@@ -64,8 +64,8 @@ impl Offer {
     }
 
     /// For each tool the client's name and the name that the agent sees.
-    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.session.tools.names()
+    pub fn names(&self) -> &[(String, String)] {
+        self.session.tools.names().pairs()
     }
 
     /// The next thing that the agent does; `None` once the endpoint is closed. Cancel safe.

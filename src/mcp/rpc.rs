@@ -173,7 +173,13 @@ fn call(id: Value, mut params: Map<String, Value>, session: &Arc<OfferSession>) 
         Named::Client(name) => session.calls.open(&id, name, arguments),
         Named::AwaitResult => session.calls.resume(&id, &awaited(&arguments)),
         Named::Unknown => {
-            let names: Vec<&str> = session.tools.names().map(|(_, agent)| agent).collect();
+            let names: Vec<&str> = session
+                .tools
+                .names()
+                .pairs()
+                .iter()
+                .map(|(_, agent)| agent.as_str())
+                .collect();
             let message = format!(
                 "there is no tool `{name}`; the tools are: {}",
                 names.join(", ")

@@ -5,10 +5,9 @@
 //! malformed. So names and the top level of schemas are made acceptable here; all else stays as the
 //! client sent it.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value, json};
 
+use super::names::ToolNames;
 use crate::turn::ToolSpec;
 
 /// The longest name of a tool, in characters.
@@ -28,9 +27,7 @@ pub(super) enum Named<'a> {
 
 /// All tools of a run.
 pub(super) struct Tools {
-    /// The client's name and the agent's name, in the client's order.
-    names: Vec<(String, String)>,
-    by_agent: HashMap<String, usize>,
+    names: ToolNames,
     await_result: String,
     /// The result of `tools/list`.
     list: Value,
@@ -38,31 +35,11 @@ pub(super) struct Tools {
 
 impl Tools {
     pub(super) fn new(specs: &[ToolSpec]) -> Self {
-        let mut by_agent: HashMap<String, usize> = HashMap::new();
-        let mut names: Vec<Option<String>> = vec![None; specs.len()];
-        // Names that need no change have precedence over aliases.
-        for (at, spec) in specs.iter().enumerate() {
-            if is_plain(&spec.name) && !by_agent.contains_key(&spec.name) {
-                by_agent.insert(spec.name.clone(), at);
-                names[at] = Some(spec.name.clone());
-            }
-        }
-        for (at, spec) in specs.iter().enumerate() {
-            if names[at].is_none() {
-                let alias = unused(&spec.name, &by_agent);
-                by_agent.insert(alias.clone(), at);
-                names[at] = Some(alias);
-            }
-        }
-        let await_result = unused(AWAIT_RESULT, &by_agent);
-        let names: Vec<(String, String)> = specs
-            .iter()
-            .zip(names)
-            .map(|(spec, name)| (spec.name.clone(), name.unwrap_or_default()))
-            .collect();
+        let names = ToolNames::new(specs, LONGEST);
+        let await_result = names.unused(AWAIT_RESULT);
         let mut list: Vec<Value> = specs
             .iter()
-            .zip(&names)
+            .zip(names.pairs())
             .map(|(spec, (_, name))| {
                 json!({
                     "name": name, "description": spec.description,
@@ -83,7 +60,6 @@ impl Tools {
         }));
         Self {
             names,
-            by_agent,
             await_result,
             list: json!({"tools": list}),
         }
@@ -93,9 +69,8 @@ impl Tools {
         &self.list
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
-        let names = self.names.iter();
-        names.map(|(client, agent)| (client.as_str(), agent.as_str()))
+    pub(super) fn names(&self) -> &ToolNames {
+        &self.names
     }
 
     pub(super) fn await_result(&self) -> &str {
@@ -106,47 +81,11 @@ impl Tools {
         if agent_name == self.await_result {
             return Named::AwaitResult;
         }
-        let found = self.by_agent.get(agent_name);
-        match found.and_then(|at| self.names.get(*at)) {
-            Some((client, _)) => Named::Client(client),
+        match self.names.client(agent_name) {
+            Some(client) => Named::Client(client),
             None => Named::Unknown,
         }
     }
-}
-
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.len() <= LONGEST && name.bytes().all(is_allowed)
-}
-
-fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
-}
-
-/// A plain name like this one that no tool has.
-fn unused(name: &str, taken: &HashMap<String, usize>) -> String {
-    let mut plain: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii() && is_allowed(c as u8) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .take(LONGEST)
-        .collect();
-    if plain.is_empty() {
-        plain.push_str("tool");
-    }
-    let mut alias = plain.clone();
-    let mut number = 2;
-    while taken.contains_key(&alias) {
-        let suffix = format!("_{number}");
-        let room = LONGEST - suffix.len();
-        alias = format!("{}{suffix}", &plain[..plain.len().min(room)]);
-        number += 1;
-    }
-    alias
 }
 
 /// The schema with a top level that MCP clients accept: `type` is `object`, every property an

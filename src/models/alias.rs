@@ -15,7 +15,7 @@ pub(super) fn key(family: &str) -> String {
         match word {
             "" | "claude" | "cursor" | "latest" => {}
             date if is_number(date) && date.len() == 8 => {}
-            // "4-8" is 4.8, but "4.6-8" is no number.
+            // "4-8" is 4.8, but "4.6-8" is not a number.
             minor if is_number(minor) && words.last().is_some_and(|w| is_number(w)) => {
                 if let Some(major) = words.last_mut() {
                     major.push('.');

@@ -79,7 +79,7 @@ pub struct Args {
     pub allowed_tools: Vec<String>,
     /// The pause after each delta.
     pub pace: Duration,
-    /// Words that are no options: a command, or the prompt.
+    /// Words that are not options: a command, or the prompt.
     pub words: Vec<String>,
     /// `--format` of `status`.
     pub format: Option<String>,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::tool::{Edit, ReplayTool};
 
-/// Makes the edit and returns the call's `result` (SCHEMA 3); `None` if this is no edit.
+/// Makes the edit and returns the call's `result` (SCHEMA 3); `None` if this is not an edit.
 pub(super) fn make(tool: &ReplayTool) -> Option<Value> {
     let (path, outcome) = match tool {
         ReplayTool::Write { path, text } => (path, change(path, |_| Ok(text.clone()))),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::ident::{model_call, now_ms, uuid};
 use super::tool::{Ids, ReplayTool};
-use crate::agent::RunUsage;
+use crate::turn::Usage;
 
 /// How many pauses a tool "runs": about 300 ms at the default pace.
 const TOOL_PAUSES: u32 = 25;
@@ -236,7 +236,7 @@ impl<W: Write> Emitter<W> {
     }
 
     /// The end of a successful run: the last recap or segment, and the result.
-    pub fn finish(&mut self, usage: Option<RunUsage>) -> io::Result<()> {
+    pub fn finish(&mut self, usage: Option<Usage>) -> io::Result<()> {
         let last = std::mem::take(&mut self.segment);
         self.answer.push_str(&last);
         if !last.is_empty() {

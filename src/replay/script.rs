@@ -35,7 +35,7 @@ use super::emitter::{Emitter, ReplayCall};
 use super::surface::{ModelRow, Repertoire, ReplayRun, untrusted};
 use super::tool::ReplayTool;
 use super::transcript::{Transcript, clip};
-use crate::{agent::RunUsage, sandbox::fence};
+use crate::{sandbox::fence, turn::Usage};
 
 /// How long "until killed" is at most, so that a forgotten process ends.
 const HANG: Duration = Duration::from_secs(3600);
@@ -194,10 +194,10 @@ impl Repertoire for Script {
             transcript.answered(&answers);
         }
         let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(0);
-        out.finish(Some(RunUsage {
+        out.finish(Some(Usage {
             input: tokens(prompt.len()),
             output: tokens(out.text_len()),
-            ..RunUsage::default()
+            ..Usage::default()
         }))?;
         Ok(0)
     }
@@ -223,7 +223,7 @@ fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[ReplayTool], view: bool) ->
 
 fn no_script(error: &serde_json::Error) -> String {
     format!(
-        "The last line of your message is no list of steps ({error}). It should look like this: \
+        "The last line of your message is not a list of steps ({error}). It should look like this: \
          [[{{\"say\": \"hello\"}}]]"
     )
 }

@@ -123,7 +123,7 @@ fn the_plain_answer_names_itself_and_quotes_the_user() {
         let (_, events, _) = stream(model, 0, "");
         let answer = events.last().unwrap()["result"].as_str().unwrap();
         assert!(answer.contains("replay agent"));
-        // Braces in what is filled in are no placeholders.
+        // Braces in what is filled in are not placeholders.
         assert!(answer.contains("> Please, {workspace}!\n"), "{answer}");
     }
 }
@@ -171,7 +171,7 @@ fn a_message_can_spell_its_steps_out() {
     let (_, events, _) = stream("replay-script", 0, "");
     let answer = events.last().unwrap()["result"].as_str().unwrap();
     assert!(
-        answer.contains("no list of steps (expected value"),
+        answer.contains("not a list of steps (expected value"),
         "{answer}"
     );
 }

@@ -136,8 +136,17 @@ fn quoted(path: &Path) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packages_have_the_same_unit() {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/package/open-cursor.service");
+        let unit = std::fs::read_to_string(file).unwrap();
+        assert_eq!(unit, systemd(Path::new("/usr/bin/open-cursor"), None));
+    }
 
     #[test]
     fn paths_are_escaped() {

@@ -26,7 +26,7 @@ use value::FromText;
 pub use file::ConfigFile;
 pub use rows::{ROWS, ServeSettings};
 pub use table::Row;
-pub use value::{Dirs, ToolLoop, WordList};
+pub use value::{Dirs, WordList};
 
 /// A value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

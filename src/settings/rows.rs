@@ -13,11 +13,11 @@ use std::{
 
 use super::{
     table::settings,
-    value::{Dirs, ToolLoop, WordList},
+    value::{Dirs, WordList},
 };
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::{EstimateUsage, Turns},
+    engine::{EstimateUsage, ExecTools, ToolLoop, Turns},
     sandbox::fence::{FenceMode, ResourceLimits},
     telemetry,
 };
@@ -113,8 +113,21 @@ settings! {
     /// Memory that a run may use, in MiB, else it is ended; needs a delegated cgroup (version 2)
     agent_memory "agent-memory" "MIB": Option<NonZeroU32>;
 
-    /// Who executes tools: opencode is the client, whichever it is; off leaves them to the agent
+    /// Who executes tools: opencode is the client, whichever it is; proxy-exec is this server, for
+    /// clients without tools; off leaves them to the agent
     tool_loop "tool-loop-mode" "MODE" [CURSOR_ACP_TOOL_LOOP_MODE]: ToolLoop = "opencode";
+
+    /// proxy-exec: the tools that this server executes: names separated by commas, all or none
+    exec_tools "exec-tools" "TOOLS" [CURSOR_ACP_EXEC_TOOLS]: ExecTools = "read,grep,glob,ls,stat";
+
+    /// proxy-exec: tools that are executed only for requests with the header x-open-cursor-allow: NAME
+    exec_confirm "exec-confirm" "TOOLS" [CURSOR_ACP_EXEC_CONFIRM]: WordList;
+
+    /// proxy-exec: whether the tool bash may use the network
+    exec_network "exec-network" "BOOL" [CURSOR_ACP_EXEC_NETWORK]: bool = "false";
+
+    /// proxy-exec: rounds of tool calls in one answer
+    exec_max_steps "exec-max-steps" "N" [CURSOR_ACP_EXEC_MAX_STEPS]: NonZeroU32 = "50";
 
     /// v1 translates tool calls; legacy passes exact names and arguments only
     provider_boundary "provider-boundary" "v1|legacy" [CURSOR_ACP_PROVIDER_BOUNDARY]: Mode = "v1";

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     boundary::{Mode, TextCalls},
-    engine::{EstimateUsage, Turns},
+    engine::{EstimateUsage, ExecTools, ToolLoop, Turns},
     sandbox::fence::FenceMode,
     telemetry,
 };
@@ -60,6 +60,7 @@ by_from_str! {
     Mode;
     TextCalls;
     ToolLoop;
+    ExecTools;
     telemetry::Filter;
     telemetry::LogFormat;
 }
@@ -97,30 +98,6 @@ impl FromText for Dirs {
         Ok(Self(
             dirs.filter(|dir| !dir.as_os_str().is_empty()).collect(),
         ))
-    }
-}
-
-/// Who executes the tools that a client offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolLoop {
-    /// The client.
-    Client,
-    /// The agent, by its own tools; the client's are not called.
-    Off,
-}
-
-impl FromStr for ToolLoop {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "opencode" => Ok(Self::Client),
-            "off" => Ok(Self::Off),
-            "proxy-exec" => {
-                Err("this version executes no tools itself; use opencode or off".into())
-            }
-            _ => Err(format!("`{text}` is not one of opencode, off")),
-        }
     }
 }
 

@@ -108,11 +108,11 @@ impl std::ops::Add for Usage {
     fn add(self, other: Self) -> Self {
         let either = |one: Option<u64>, other: Option<u64>| match (one, other) {
             (None, None) => None,
-            (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
+            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
         };
         Self {
-            input: self.input + other.input,
-            output: self.output + other.output,
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
             cache_read: either(self.cache_read, other.cache_read),
             cache_write: either(self.cache_write, other.cache_write),
             reasoning: either(self.reasoning, other.reasoning),

@@ -20,7 +20,7 @@ pub use event::{Activity, Delta, FinishReason, TurnEnd, TurnEvent, Usage};
 pub use message::{Attachment, Message, Part, Role};
 pub use output_rules::{Format, OutputRules};
 pub use results::Results;
-pub use tool::{ToolCall, ToolChoice, ToolResult, ToolSpec};
+pub use tool::{ServerTools, ToolCall, ToolChoice, ToolResult, ToolSpec};
 
 /// One request to the model: the whole conversation, and what the client can execute.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +40,12 @@ pub struct Turn {
     pub messages: Vec<Message>,
     /// The tools that the client executes, under the client's own names.
     pub tools: Vec<ToolSpec>,
+    /// Which tools of the server's the model may call too, where the server executes any.
+    pub server_tools: ServerTools,
+    /// Who is to execute tools, as the client wrote it; else the server's setting decides.
+    pub tool_loop: Option<String>,
+    /// The tools of the server's that the request allows, of those that need that.
+    pub confirmed: Vec<String>,
     /// Whether the model may, must or must not call tools.
     pub tool_choice: ToolChoice,
     /// False if the client takes at most one call in each answer.

@@ -40,6 +40,18 @@ pub struct ToolResult {
     pub is_error: bool,
 }
 
+/// Which tools of the server's a request asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ServerTools {
+    /// It does not say: those that every request gets.
+    #[default]
+    Usual,
+    /// All that there are.
+    All,
+    /// These, by name.
+    Named(Vec<String>),
+}
+
 /// Whether the model may, must or must not call tools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ToolChoice {

@@ -19,10 +19,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use open_cursor::agent::RunUsage;
 use open_cursor::replay::{
     ALLOWED_TOOLS, Emitter, ModelRow, Repertoire, ReplayRun, ReplaySession, run,
 };
+use open_cursor::turn::Usage;
 
 /// A scenario: plays the run, given what follows its name in the model id.
 type Play = fn(&mut ReplayRun<'_>, &str) -> io::Result<u8>;
@@ -31,13 +31,14 @@ type Play = fn(&mut ReplayRun<'_>, &str) -> io::Result<u8>;
 const FOREVER: Duration = Duration::from_secs(120);
 
 /// The usage that a finished run reports.
-const USAGE: RunUsage = RunUsage {
+const USAGE: Usage = Usage {
     input: 120,
     output: 12,
     cache_read: Some(80),
     cache_write: Some(7),
     reasoning: None,
     cost: None,
+    estimated: false,
 };
 
 /// Name, the arguments to list it with, what it does, and how. A name that ends in `-`
@@ -59,6 +60,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-argv", "", "answers {argv, env (names only), cwd} as JSON", text::argv),
     ("fake-attachments", "", "reads the attached files natively, then says path, size and beginning of each", tools::attachments),
     ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),
+    ("fake-play-", "hang", "as fake-play, then silence", text::play),
 
     ("fake-memory", "", "keeps chats; answers {resumed, before, prompt}", memory::keeps),
     ("fake-memory-elsewhere", "", "as fake-memory, but a chat to go on with is another one", memory::elsewhere),

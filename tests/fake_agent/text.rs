@@ -124,12 +124,15 @@ pub fn argv(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     finish(out)
 }
 
-pub fn play(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
+pub fn play(run: &mut ReplayRun<'_>, then: &str) -> io::Result<u8> {
     run.prompt()?;
     let bytes = fs::read(run.workspace.join("play.ndjson"))?;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         run.stdout.write_all(line)?;
         run.stdout.flush()?;
+    }
+    if then == "hang" {
+        std::thread::sleep(Duration::MAX);
     }
     Ok(0)
 }

@@ -13,6 +13,11 @@
 )]
 
 mod play;
+mod scripted;
+// What only the CLI does is not read.
+#[allow(dead_code)]
+#[path = "../fake_agent/mcp/scripts.rs"]
+mod scripts;
 mod server;
 
 use std::{collections::HashMap, env, fs, sync::Arc};

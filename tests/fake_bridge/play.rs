@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Agent, Bridge, Failure, Sink};
+use crate::{
+    scripted, scripts,
+    server::{Agent, Bridge, Failure, Sink},
+};
 
 /// Ids and what they do. One that ends in `-` takes the rest of the id as its argument.
 #[rustfmt::skip]
@@ -29,6 +32,8 @@ pub const SCENARIOS: &[(&str, &str)] = &[
     ("fake-status-error", "the run fails, and only a status message says why"),
     ("fake-echo", "says the prompt"),
     ("fake-journal", "says all requests so far, and the names of its variables"),
+    ("fake-lines", "does what the lines SAY, THINK and CALL of the prompt say"),
+    ("fake-mcp-", "plays the script of that name of the fake agent"),
     ("fake-refuse-", "the agent is refused with this SdkErrorCode"),
 ];
 
@@ -56,6 +61,11 @@ pub fn models() -> Value {
     ];
     for (name, _) in SCENARIOS {
         let ids: Vec<String> = match name.strip_suffix('-') {
+            Some("fake-mcp") => {
+                let scripts = scripts::SCRIPTS.iter().map(|(script, _)| *script);
+                let scripts = scripts.chain(["script"]);
+                scripts.map(|script| format!("{name}{script}")).collect()
+            }
             Some(_) => args.iter().map(|arg| format!("{name}{arg}")).collect(),
             None => vec![(*name).to_owned()],
         };
@@ -106,7 +116,7 @@ impl Run {
     }
 
     /// Deltas and the whole message, as the real one sends both.
-    fn say(&self, pieces: &[&str]) {
+    pub fn say(&self, pieces: &[&str]) {
         for piece in pieces {
             self.update("text-delta", json!({ "text": piece }));
         }
@@ -133,25 +143,50 @@ impl Run {
         self.sink.end(json!({}));
     }
 
+    pub fn think(&self, text: &str) {
+        self.update("thinking-delta", json!({ "text": text }));
+        self.update("thinking-completed", json!({"thinkingDurationMs": 3}));
+    }
+
+    /// The end of a run that did well.
+    pub fn finish(&self, text: &str) {
+        self.result("FINISHED", text, None);
+    }
+
+    /// Says how many calls come next.
+    pub fn list_requests(&self, count: usize) {
+        self.update("tool-requests-listed", json!({"callCount": count}));
+    }
+
+    /// The call that `name {json}` asks for, the one with this number.
+    pub fn call_of(&self, at: usize, line: &str) -> Value {
+        let (name, args) = line.split_once(' ').unwrap_or((line, "{}"));
+        let args: Value = serde_json::from_str(args).expect("JSON arguments");
+        json!({"agentId": self.agent.id, "toolName": name, "args": args, "toolCallId": format!("{}-{at}", self.id)})
+    }
+
     fn calls(&self) -> Vec<Value> {
         let lines = self
             .text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("CALL "));
-        let calls = lines.enumerate().map(|(at, line)| {
-            let (name, args) = line.split_once(' ').unwrap_or((line, "{}"));
-            let args: Value = serde_json::from_str(args).expect("JSON arguments");
-            json!({"agentId": self.agent.id, "toolName": name, "args": args, "toolCallId": format!("{}-{at}", self.id)})
-        });
-        calls.collect()
+        let calls = lines.enumerate();
+        calls.map(|(at, line)| self.call_of(at, line)).collect()
     }
 
     /// Announces a call, makes it, and returns the text of its result.
-    async fn call(&self, request: Value) -> String {
-        let (id, name) = (request["toolCallId"].clone(), request["toolName"].clone());
-        let args = json!({"providerIdentifier": "custom-user-tools", "toolName": name, "args": request["args"]});
-        let mut announced = json!({"callId": id, "modelCallId": "step-1", "toolCall": {"type": "mcp", "args": args}});
-        self.update("tool-call-started", announced.clone());
+    pub async fn call(&self, request: Value) -> String {
+        self.announce(&request);
+        self.make(request).await
+    }
+
+    pub fn announce(&self, request: &Value) {
+        self.update("tool-call-started", announcement(request));
+    }
+
+    /// Makes a call that has been announced.
+    pub async fn make(&self, request: Value) -> String {
+        let mut announced = announcement(&request);
         let (status, reply) = self.bridge.call(request).await;
         announced["toolCall"]["result"] = json!({"status": "success", "value": reply["result"]});
         self.update("tool-call-completed", announced);
@@ -164,6 +199,14 @@ impl Run {
         let mark = if result["isError"] == true { "!" } else { "" };
         format!("{mark}{text}")
     }
+}
+
+/// What the stream says of a call.
+fn announcement(request: &Value) -> Value {
+    let args = json!({
+        "providerIdentifier": "custom-user-tools", "toolName": request["toolName"], "args": request["args"],
+    });
+    json!({"callId": request["toolCallId"], "modelCallId": "step-1", "toolCall": {"type": "mcp", "args": args}})
 }
 
 /// Plays a run to its end, or until it is cancelled.
@@ -181,12 +224,13 @@ pub async fn play(run: Run) {
 }
 
 async fn scenario(run: &Run) {
+    if let Some(script) = run.agent.model.strip_prefix("fake-mcp-") {
+        return scripted::play(run, script).await;
+    }
     match run.agent.model.as_str() {
+        "fake-lines" => scripted::lines(run).await,
         "fake-tools" => {
-            run.update(
-                "tool-requests-listed",
-                json!({"callCount": run.calls().len()}),
-            );
+            run.list_requests(run.calls().len());
             run.say(&["Let me ", "look."]);
             let results = join_all(run.calls().into_iter().map(|call| run.call(call))).await;
             run.say(&["Results: ", &results.join(" | ")]);

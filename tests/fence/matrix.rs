@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use open_cursor::sandbox::fence::changes::{Changes, Content, Node};
 use open_cursor::sandbox::fence::{Enclosure, FenceMode};
 
-use crate::harness::{Scene, Tree, differing, sh, snapshot, stdout, told};
+use crate::harness::{Scene, Tree, differing, execute as execute_spec, sh, snapshot, stdout, told};
 
 /// What a run would change without a fence. Nothing here stops at a failure.
 const WRITES: &str = r#"
@@ -184,6 +184,29 @@ async fn with_landlock_alone_the_workspace_stays() {
     assert_eq!(differing(&before, &after), BTreeSet::new());
     assert_outside_untouched(&scene);
     assert_eq!(enclosure.changes(Default::default()).await.unwrap(), None);
+}
+
+/// An executor changes its workspace for real, and nothing else.
+#[tokio::test]
+async fn an_executor_changes_its_workspace_only() {
+    let scene = Scene::new(FenceMode::Require).await;
+    let ws = workspace(&scene);
+    let tmp = scene.slot.dirs().tmp();
+    let enclosure = scene.prepare(&ws).await;
+    let script = format!("{WRITES}\nprintf done > \"$TMPDIR/ran\"");
+    let mut spec = scene.spec(&enclosure, &ws, &script);
+    spec.env.push(("TMPDIR".into(), tmp.clone().into()));
+    let before = snapshot(&ws);
+    let output = execute_spec(&scene.fence.confine(spec, &[ws.clone(), tmp.clone()], false));
+    let ran = fs::read_to_string(tmp.join("ran"));
+    assert_eq!(ran.ok().as_deref(), Some("done"), "{output:?}");
+    let after = snapshot(&ws);
+    let differing = differing(&before, &after);
+    for line in EXPECTED {
+        let path = Path::new(line.split_once(' ').unwrap().1);
+        assert!(differing.contains(path), "{line}");
+    }
+    assert_outside_untouched(&scene);
 }
 
 /// The same agent without a fence changes everything: the tests above can fail.

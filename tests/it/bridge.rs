@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 use http_body_util::BodyExt as _;
 use open_cursor::{
     agent::{
-        AgentError, AgentEvent, AgentRun, CallKey, Env, RunRequest, RunUsage,
+        AgentError, AgentEvent, AgentRun, CallKey, Env, RunRequest,
         bridge::{Bridge, find_key, measure},
     },
-    turn::{ToolResult, ToolSpec},
+    turn::{ToolResult, ToolSpec, Usage},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -79,7 +79,7 @@ struct Heard {
     thinking: String,
     calls: Vec<(String, Value)>,
     natives: Vec<String>,
-    usage: Option<RunUsage>,
+    usage: Option<Usage>,
     result: String,
 }
 
@@ -176,13 +176,12 @@ async fn a_run_says_thinks_and_counts() {
     assert_eq!(heard.text, "Hello from the bridge.");
     assert_eq!(heard.result, heard.text);
     assert_eq!(heard.thinking, "Hm.");
-    let usage = RunUsage {
+    let usage = Usage {
         input: 30,
         output: 12,
         cache_read: Some(80),
         cache_write: Some(10),
-        reasoning: None,
-        cost: None,
+        ..Usage::default()
     };
     assert_eq!(heard.usage, Some(usage));
     bridge.close().await;
@@ -255,6 +254,26 @@ async fn a_call_for_nobody_is_refused() {
         heard.text
     );
     bridge.close().await;
+}
+
+#[tokio::test]
+async fn names_that_cursor_would_leave_out_have_an_alias() {
+    let server = TestServer::bridge(|_| {}).await;
+    let long = format!("mcp.{}", "a_very_long_name_".repeat(5));
+    let mut body = chat("fake-mcp-one", json!([user("go")]));
+    body["tools"] = json!([{"type": "function", "function": {"name": long, "parameters": {
+        "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}}}]);
+    let answer = server.whole(&body).await;
+    let call = &answer.message()["tool_calls"][0]["function"];
+    assert_eq!(call["name"], long.as_str(), "{}", answer.body);
+    body["messages"] = continued(&body["messages"], &answer, &["done"]);
+    let last = server.whole(&body).await;
+    assert_eq!(origin(&last), "resumed");
+    let text = last.message()["content"].as_str().unwrap().to_owned();
+    let (name, _) = text
+        .split_once(": done")
+        .unwrap_or_else(|| panic!("{text}"));
+    assert!(name.len() <= 42 && !name.contains('.'), "{name}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use open_cursor::{
     prompt,
     turn::{Message, Part, Turn},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     TestServer,
@@ -85,6 +85,73 @@ async fn golden_cases() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What each case's answer says is said by a model of the bridge: every dialect has the same answer.
+#[tokio::test]
+async fn golden_cases_through_the_bridge() {
+    let server = TestServer::bridge(|_| {}).await;
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/turns");
+    let mut played = 0;
+    for case in fs::read_dir(cases)
+        .unwrap()
+        .map(|case| case.unwrap().path())
+    {
+        let read = |name: &str| fs::read_to_string(case.join(name)).unwrap();
+        let recorded = read("response.json");
+        let Some(recorded) = recorded.strip_prefix("200 ") else {
+            continue;
+        };
+        let wanted = Chat.whole(&serde_json::from_str(recorded).unwrap());
+        // The budget of a case is not the model's doing, and neither is what a guard says.
+        if wanted.finish == "length" || wanted.text.contains("Stopped:") {
+            continue;
+        }
+        let mut lines = vec![format!("THINK {}", json!(wanted.reasoning))];
+        lines.push(format!("SAY {}", json!(wanted.text)));
+        lines.extend(
+            wanted
+                .calls
+                .iter()
+                .map(|(name, args)| format!("CALL {name} {args}")),
+        );
+        let mut chat: Value = serde_json::from_str(&read("request.json")).unwrap();
+        chat["model"] = "fake-lines".into();
+        let Some(messages) = chat["messages"].as_array_mut() else {
+            continue;
+        };
+        messages.push(json!({"role": "user", "content": lines.join("\n")}));
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let others = if name.starts_with("forms-") {
+            &[]
+        } else {
+            OTHERS
+        };
+        for wire in [&Chat as &dyn Wire].iter().chain(others) {
+            let Some(mut request) = wire.request(&chat) else {
+                continue;
+            };
+            for stream in [true, false] {
+                request["stream"] = stream.into();
+                let answer = server.ask(*wire, &request).await;
+                let what = format!("{}: {}", wire.name(), case.display());
+                assert_eq!(answer.status, 200, "{what}: {}", answer.body);
+                let mut said = if stream {
+                    wire.stream(&answer.body)
+                } else {
+                    wire.whole(&answer.json())
+                };
+                // Calls that are made at once may come in any order.
+                said.calls
+                    .sort_by_key(|(name, args)| (name.clone(), args.to_string()));
+                let mut calls = wanted.calls.clone();
+                calls.sort_by_key(|(name, args)| (name.clone(), args.to_string()));
+                assert_eq!((&said.text, &said.calls), (&wanted.text, &calls), "{what}");
+                played += 1;
+            }
+        }
+    }
+    assert!(played >= 100, "{played}");
 }
 
 /// Without the names of the tools that results answer: only some dialects repeat them.

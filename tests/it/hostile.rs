@@ -172,3 +172,39 @@ async fn an_agent_that_fills_the_disk_is_ended_and_it_is_said_why() {
     let stream = server.stream(&user("fake-ok", "hi")).await;
     assert_eq!(stream.error, None);
 }
+
+/// Both schemas take time in the power of the arguments' depth: without a bound they would spin for
+/// hours, on the threads that everybody's turns run on.
+#[tokio::test]
+async fn a_schema_that_refers_to_itself_holds_up_nobody() {
+    let server = TestServer::start().await;
+    let three = json!([{"$ref": "#"}, {"$ref": "#"}, {"$ref": "#"}]);
+    let nested = "{\"a\":".repeat(60) + "1" + &"}".repeat(60);
+    for schema in [
+        json!({"type": "object", "oneOf": three}),
+        json!({"type": "object", "properties": {"a": {"oneOf": three}}}),
+        json!({"type": "object", "properties": {"a": {"anyOf": three}}, "required": ["b"]}),
+    ] {
+        let tool =
+            json!([{"type": "function", "function": {"name": "deep", "parameters": schema}}]);
+        let mut called = user("fake-play", "go");
+        called["tools"] = tool;
+        let mut formatted = user("fake-play", "go");
+        formatted["response_format"] =
+            json!({"type": "json_schema", "json_schema": {"name": "deep", "schema": schema}});
+        let call =
+            format!("<tool_call>{{\"name\": \"deep\", \"arguments\": {nested}}}</tool_call>");
+        for (request, said) in [(called, call.as_str()), (formatted, nested.as_str())] {
+            server.say(&[said]);
+            let begun = std::time::Instant::now();
+            let answer = tokio::time::timeout(Duration::from_secs(20), server.whole(&request));
+            let answer = answer.await.unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(10), "{schema}");
+            let message = answer.json()["choices"][0]["message"].clone();
+            let is_call = message["tool_calls"][0]["function"]["name"] == "deep";
+            let is_whole = message["content"] == nested.as_str();
+            let is_refused = answer.body.contains("response_format_not_met");
+            assert!(is_call || is_whole || is_refused, "{}", answer.body);
+        }
+    }
+}

@@ -31,6 +31,8 @@ mod doctor;
 mod dumps;
 /// What stands between a client and its turn.
 mod edge;
+/// Tools that the server executes.
+mod exec;
 /// Failures as statuses and error events.
 mod failures;
 /// The agent's own writes.

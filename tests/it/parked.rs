@@ -30,6 +30,56 @@ async fn parking_with(change: impl FnOnce(&mut Setup)) -> TestServer {
     .await
 }
 
+/// The agents whose runs wait.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Print,
+    Bridge,
+}
+
+impl Kind {
+    async fn server(self, change: impl FnOnce(&mut Setup)) -> TestServer {
+        match self {
+            Self::Print => parking_with(change).await,
+            Self::Bridge => TestServer::bridge(change).await,
+        }
+    }
+}
+
+/// The rules that hold for every agent, each a test of its own for both.
+macro_rules! for_both {
+    ($($case:ident)*) => {
+        mod print {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Kind::Print).await;
+            })*
+        }
+        mod bridge {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Kind::Bridge).await;
+            })*
+        }
+    };
+}
+
+for_both! {
+    one_start_for_a_whole_loop
+    streamed_and_with_text_between
+    announced_calls_go_out_together_and_scattered_ones_are_not_lost
+    results_that_miss_are_asked_for_again
+    what_the_user_says_beside_results_reaches_the_agent
+    the_same_request_again_gets_the_same_answer
+    what_is_not_the_continuation_is_a_fresh_run
+    a_parked_run_does_not_keep_others_from_running
+    one_call_at_a_time_and_no_tools_at_all
+    a_loop_is_stopped
+    every_dialect_continues_a_run
+    hanging_up
+    stopping_ends_parked_runs
+}
+
 /// A client's conversation with a server.
 struct Talk<'a> {
     server: &'a TestServer,
@@ -118,12 +168,16 @@ async fn nothing_left(server: &TestServer) {
         engine.parked() == 0 && engine.running() == 0
     })
     .await;
-    wait_until("the end of all agents", || server.agents().is_empty()).await;
+    wait_until("the end of all agents", || {
+        // The bridge serves the next run.
+        let is_bridge = |agent: &String| agent.contains("fake-bridge");
+        server.agents().iter().all(is_bridge)
+    })
+    .await;
 }
 
-#[tokio::test]
-async fn one_start_for_a_whole_loop() {
-    let server = parking().await;
+async fn one_start_for_a_whole_loop(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talk = Talk::new(&server, "fake-mcp-three");
     let mut spent = 0;
     for step in 0..3 {
@@ -156,9 +210,8 @@ async fn one_start_for_a_whole_loop() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn streamed_and_with_text_between() {
-    let server = parking().await;
+async fn streamed_and_with_text_between(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut body = user("fake-mcp-text", "go");
     body["tools"] = opencode_tools();
     let mut texts = Vec::new();
@@ -178,9 +231,8 @@ async fn streamed_and_with_text_between() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn announced_calls_go_out_together_and_scattered_ones_are_not_lost() {
-    let server = parking().await;
+async fn announced_calls_go_out_together_and_scattered_ones_are_not_lost(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talk = Talk::new(&server, "fake-mcp-announced");
     assert_eq!(talk.ask().await.calls.len(), 3);
     for model in ["fake-mcp-parallel", "fake-mcp-late"] {
@@ -213,9 +265,8 @@ async fn announced_calls_go_out_together_and_scattered_ones_are_not_lost() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn results_that_miss_are_asked_for_again() {
-    let server = parking().await;
+async fn results_that_miss_are_asked_for_again(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talk = Talk::new(&server, "fake-mcp-announced");
     let first = talk.ask().await;
     talk.result(&first.calls[1], "second");
@@ -239,9 +290,8 @@ async fn results_that_miss_are_asked_for_again() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn what_the_user_says_beside_results_reaches_the_agent() {
-    let server = parking().await;
+async fn what_the_user_says_beside_results_reaches_the_agent(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talk = Talk::new(&server, "fake-mcp-one");
     let first = talk.ask().await;
     talk.result(&first.calls[0], "the result");
@@ -252,9 +302,8 @@ async fn what_the_user_says_beside_results_reaches_the_agent() {
     assert!(last.text.contains("and be quick"), "{}", last.text);
 }
 
-#[tokio::test]
-async fn the_same_request_again_gets_the_same_answer() {
-    let server = parking().await;
+async fn the_same_request_again_gets_the_same_answer(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talk = Talk::new(&server, "fake-mcp-text");
     let first = talk.ask().await;
     talk.result(&first.calls[0], "once");
@@ -284,9 +333,10 @@ async fn the_same_request_again_gets_the_same_answer() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn what_is_not_the_continuation_is_a_fresh_run() {
-    let server = parking_with(|setup| setup.engine.park_timeout = Duration::from_secs(3)).await;
+async fn what_is_not_the_continuation_is_a_fresh_run(agent: Kind) {
+    let server = agent
+        .server(|setup| setup.engine.park_timeout = Duration::from_secs(3))
+        .await;
     let parked = || server.app.engine().parked();
 
     // The conversation goes on without the results.
@@ -345,9 +395,8 @@ async fn what_is_not_the_continuation_is_a_fresh_run() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn a_parked_run_does_not_keep_others_from_running() {
-    let server = parking_with(|setup| setup.engine.limits.running = 1).await;
+async fn a_parked_run_does_not_keep_others_from_running(agent: Kind) {
+    let server = agent.server(|setup| setup.engine.limits.running = 1).await;
     let mut parent = Talk::new(&server, "fake-mcp-one");
     let first = parent.ask().await;
     let mut child = Talk::new(&server, "fake-mcp-three");
@@ -432,9 +481,8 @@ async fn an_agent_that_does_not_take_the_tools_is_found_out() {
     }
 }
 
-#[tokio::test]
-async fn one_call_at_a_time_and_no_tools_at_all() {
-    let server = parking().await;
+async fn one_call_at_a_time_and_no_tools_at_all(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talk = Talk::new(&server, "fake-mcp-announced");
     talk.body["parallel_tool_calls"] = false.into();
     let mut seen = Vec::new();
@@ -460,7 +508,7 @@ async fn one_call_at_a_time_and_no_tools_at_all() {
 }
 
 #[tokio::test]
-async fn a_native_change_is_counted_and_a_loop_is_stopped() {
+async fn a_native_change_is_counted() {
     // Behind the fence it fails.
     let server = parking_with(|setup| setup.agent.fence = FenceMode::Off).await;
     let mut talk = Talk::new(&server, "fake-mcp-breach");
@@ -470,7 +518,11 @@ async fn a_native_change_is_counted_and_a_loop_is_stopped() {
     assert_eq!(talk.ask().await.finish, "stop");
     assert_eq!(server.app.engine().breaches(), 1);
     assert!(!server.workspace.path().join("breach.txt").exists());
+    nothing_left(&server).await;
+}
 
+async fn a_loop_is_stopped(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talk = Talk::new(&server, "fake-mcp-loop");
     let mut rounds = 0;
     let last = loop {
@@ -510,9 +562,8 @@ async fn a_repositorys_own_servers_are_neither_started_nor_changed() {
     assert_eq!(std::fs::read_to_string(&config).unwrap(), text);
 }
 
-#[tokio::test]
-async fn every_dialect_continues_a_run() {
-    let server = parking().await;
+async fn every_dialect_continues_a_run(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let schema = json!({"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]});
 
     let mut body = json!({"model": "fake-mcp-one", "max_tokens": 100,
@@ -551,9 +602,8 @@ async fn every_dialect_continues_a_run() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn hanging_up() {
-    let server = parking().await;
+async fn hanging_up(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     // After the calls: the run waits on.
     let mut talk = Talk::new(&server, "fake-mcp-one");
     let first = talk.ask().await;
@@ -574,9 +624,8 @@ async fn hanging_up() {
     nothing_left(&server).await;
 }
 
-#[tokio::test]
-async fn stopping_ends_parked_runs() {
-    let server = parking().await;
+async fn stopping_ends_parked_runs(agent: Kind) {
+    let server = agent.server(|_| {}).await;
     let mut talks = [
         Talk::new(&server, "fake-mcp-one"),
         Talk::new(&server, "fake-mcp-announced"),

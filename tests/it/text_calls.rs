@@ -1,10 +1,11 @@
 //! Calls in the answer's text (rows F-50 to F-62) through the whole server: one case per style. All
 //! forms are tested in `boundary/text_calls/tests.rs`.
 
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::{
-    support::{TestServer, user},
+    support::{Stream, TestServer, user},
     tools::opencode_tools,
 };
 
@@ -82,6 +83,17 @@ async fn calls_are_recovered_however_they_are_split() {
             "",
             vec![read()],
         ),
+        // Behind text on its line, and JSON alone.
+        (
+            format!("One moment. {protocol} {protocol}"),
+            "One moment.",
+            vec![weather(), weather()],
+        ),
+        (
+            r#"{"name": "read", "arguments": {"filePath": "/a"}}"#.to_owned(),
+            "",
+            vec![read()],
+        ),
         // A quoted call is text.
         (
             format!("Write `{protocol}` to call it."),
@@ -143,4 +155,50 @@ async fn a_broken_call_goes_to_the_client_to_be_refused() {
     let server = TestServer::with(|setup| setup.engine.boundary.auto_fallback = false).await;
     let (text, calls) = answer(&server, &request(), &[said]).await;
     assert!(calls.is_empty() && text.contains("missing city"), "{text}");
+}
+
+/// The beginning of a call is held back until it is one; an agent that dies meanwhile takes nothing
+/// with it.
+#[tokio::test]
+async fn what_was_held_back_comes_before_the_error() {
+    let server = TestServer::start().await;
+    let failure = json!({
+        "type": "result", "subtype": "error", "is_error": true, "result": "The model gave up.",
+        "duration_ms": 1, "session_id": "s",
+    });
+    for said in [
+        "look:\n<tool_call>{\"name\":\"get",
+        "look:\n<tool_",
+        "look:\n<read_file><path>/a</path>",
+        "look:\n```",
+        "look:\n<tool_call>{\"name\": \"read\", \"arguments\": {}}</tool_call",
+    ] {
+        for end in [vec![], vec![failure.clone()]] {
+            server.say_and(&[said], &end);
+            let stream = server.stream(&request()).await;
+            assert_eq!(stream.text, said, "{end:?}");
+            assert!(stream.error.is_some(), "{said} {end:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_held_back_comes_before_the_end_of_the_server() {
+    let server = TestServer::start().await;
+    let said = "look:\n<tool_call>{\"name\":\"get";
+    server.say_and(&[said], &[]);
+    let mut request = request();
+    request["model"] = "fake-play-hang".into();
+    request["stream"] = true.into();
+    let mut body = server.post(&request).await.into_body();
+    let mut text = String::new();
+    while let Some(frame) = body.frame().await {
+        text += std::str::from_utf8(frame.unwrap().data_ref().unwrap()).unwrap();
+        if text.contains("look:") {
+            server.app.engine().stop();
+        }
+    }
+    let stream = Stream::parse(&text);
+    assert_eq!(stream.text, said);
+    assert!(stream.error.is_some());
 }

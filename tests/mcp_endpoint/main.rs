@@ -88,7 +88,7 @@ async fn main() {
     }
     let endpoint = Endpoint::bind_with(limits).await.unwrap();
     let mut offer = endpoint.offer(&tools());
-    let names: Vec<(&str, &str)> = offer.names().collect();
+    let names = offer.names().to_vec();
     println!("{}", json!({"config": offer.config(), "names": names}));
     let (done, mut replies) = mpsc::unbounded_channel::<(CallKey, ToolResult, Vec<Attachment>)>();
     let (closed, mut stdin) = mpsc::channel::<()>(1);

@@ -11,6 +11,8 @@ use std::{
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 
+use crate::mcp::ToolNames;
+
 /// How many calls of one run may wait at a time. Models make a handful.
 const MOST: usize = 128;
 
@@ -35,7 +37,7 @@ pub(super) struct CallRequest {
 pub(super) struct BridgeCall {
     /// Unique in its run.
     pub key: u64,
-    /// The tool.
+    /// The client's tool.
     pub name: String,
     /// The arguments.
     pub arguments: Map<String, Value>,
@@ -96,7 +98,7 @@ pub(super) struct BridgeCalls(Arc<Mutex<HashMap<String, OpenRun>>>);
 
 #[derive(Debug)]
 struct OpenRun {
-    tools: Vec<String>,
+    tools: ToolNames,
     sender: mpsc::UnboundedSender<Incoming>,
     held: Vec<Held>,
 }
@@ -116,11 +118,7 @@ pub(super) struct Desk {
 
 impl BridgeCalls {
     /// Accepts calls of an agent from now on.
-    pub fn open(
-        &self,
-        agent: &str,
-        tools: Vec<String>,
-    ) -> (Desk, mpsc::UnboundedReceiver<Incoming>) {
+    pub fn open(&self, agent: &str, tools: ToolNames) -> (Desk, mpsc::UnboundedReceiver<Incoming>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let entry = OpenRun {
             tools,
@@ -144,25 +142,27 @@ impl BridgeCalls {
         let Some(entry) = agents.get_mut(&request.agent_id) else {
             return Err(CallError::UnknownAgent(request.agent_id));
         };
-        if !entry.tools.contains(&request.tool_name) {
-            // The model can mend it, so the answer is the tool's and not an error of the protocol.
+        let Some(name) = entry.tools.client(&request.tool_name).map(str::to_owned) else {
+            // The model can correct it, so the answer is the tool's and not an error of the protocol.
+            let names = entry.tools.pairs().iter();
+            let names: Vec<&str> = names.map(|(_, agent)| agent.as_str()).collect();
             let text = format!(
                 "There is no tool {}. The tools are: {}.",
                 request.tool_name,
-                entry.tools.join(", ")
+                names.join(", ")
             );
             return Ok(HeldReply {
                 body: watch::channel(Some(error(&text))).1,
                 on_drop: None,
             });
-        }
+        };
         let same = |held: &Held| request.tool_call_id.is_some() && held.request == request;
         let place = match entry.held.iter().position(same) {
             Some(place) => {
                 tracing::debug!(tool = %request.tool_name, "the bridge has sent a call again");
                 place
             }
-            None => entry.hold(request)?,
+            None => entry.hold(request, name)?,
         };
         let held = &entry.held[place];
         Ok(HeldReply {
@@ -181,8 +181,8 @@ impl BridgeCalls {
 }
 
 impl OpenRun {
-    /// Hands a new call to the run. Its place.
-    fn hold(&mut self, request: CallRequest) -> Result<usize, CallError> {
+    /// Hands a new call of the client's tool of this name to the run. Its place.
+    fn hold(&mut self, request: CallRequest, name: String) -> Result<usize, CallError> {
         let waiting = self
             .held
             .iter()
@@ -193,7 +193,7 @@ impl OpenRun {
         let place = self.held.len();
         let call = BridgeCall {
             key: key(place),
-            name: request.tool_name.clone(),
+            name,
             arguments: request.args.clone(),
             id: request.tool_call_id.clone(),
         };
@@ -256,8 +256,19 @@ fn envelope(result: Value) -> Arc<str> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::turn::ToolSpec;
+
+    /// One tool of this name.
+    pub fn named(tool: &str) -> ToolNames {
+        let spec = ToolSpec {
+            name: tool.to_owned(),
+            description: String::new(),
+            schema: Arc::new(json!({})),
+        };
+        ToolNames::new(&[spec], 40)
+    }
 
     fn request(agent: &str, tool: &str, id: Option<&str>) -> CallRequest {
         let mut request = json!({"agentId": agent, "toolName": tool, "args": {"a": 1}});
@@ -270,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_is_held_and_answered_once() {
         let calls = BridgeCalls::default();
-        let (desk, mut receiver) = calls.open("a", vec!["t".to_owned()]);
+        let (desk, mut receiver) = calls.open("a", named("t"));
         let first = calls.call(request("a", "t", Some("1"))).unwrap();
         let again = calls.call(request("a", "t", Some("1"))).unwrap();
         let other = calls.call(request("a", "t", None)).unwrap();
@@ -309,7 +320,7 @@ mod tests {
     #[test]
     fn strangers_are_turned_away() {
         let calls = BridgeCalls::default();
-        let (desk, _receiver) = calls.open("a", vec!["t".to_owned()]);
+        let (desk, _receiver) = calls.open("a", named("t"));
         let unknown = calls.call(request("b", "t", None)).unwrap_err();
         assert_eq!(unknown, CallError::UnknownAgent("b".to_owned()));
         let reply = calls.call(request("a", "u", None)).unwrap();

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::failure;
-use crate::agent::{
-    AgentError, AgentEvent, LazyJson, NativeCall, NativeOutcome, RunResult, RunUsage,
+use crate::{
+    agent::{AgentError, AgentEvent, LazyJson, NativeCall, NativeOutcome, RunResult},
+    turn::Usage,
 };
 
 /// The synthetic server that the SDK offers custom tools as.
@@ -86,7 +87,7 @@ pub(super) struct Decoder {
     /// The custom tools' calls that were announced since this was last taken.
     pub announced: Vec<String>,
     /// Usage of the turns that have ended.
-    turns: Option<RunUsage>,
+    turns: Option<Usage>,
     /// What the last status message said of a failure.
     complaint: String,
     model: String,
@@ -166,7 +167,7 @@ impl Decoder {
                 let usage = update.remove("usage");
                 if let Some(usage) = usage.and_then(|usage| TokenUsage::deserialize(usage).ok()) {
                     let sum = self.turns.unwrap_or_default();
-                    self.turns = Some(add(sum, usage.into()));
+                    self.turns = Some(sum + usage.into());
                 }
                 AgentEvent::Activity
             }
@@ -220,7 +221,7 @@ impl Decoder {
         events.push(AgentEvent::Finished(RunResult {
             text,
             is_error: false,
-            usage: outcome.usage.map(RunUsage::from).or(self.turns),
+            usage: outcome.usage.map(Usage::from).or(self.turns),
         }));
         Ok(())
     }
@@ -261,7 +262,7 @@ fn native(mut update: Map<String, Value>) -> Option<NativeCall> {
     })
 }
 
-impl From<TokenUsage> for RunUsage {
+impl From<TokenUsage> for Usage {
     /// Cursor's input counts what was read from and written to the cache (its total is input and
     /// output alone); ours counts fresh input only.
     fn from(usage: TokenUsage) -> Self {
@@ -284,23 +285,8 @@ impl From<TokenUsage> for RunUsage {
             cache_read,
             cache_write,
             reasoning: number(&usage.reasoning_tokens),
-            cost: None,
+            ..Self::default()
         }
-    }
-}
-
-fn add(a: RunUsage, b: RunUsage) -> RunUsage {
-    let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
-        (None, None) => None,
-        (a, b) => Some(a.unwrap_or_default() + b.unwrap_or_default()),
-    };
-    RunUsage {
-        input: a.input + b.input,
-        output: a.output + b.output,
-        cache_read: sum(a.cache_read, b.cache_read),
-        cache_write: sum(a.cache_write, b.cache_write),
-        reasoning: sum(a.reasoning, b.reasoning),
-        cost: None,
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Bridge;
 use crate::{
-    agent::{AgentError, AgentEvent, AgentRun, CallKey, RunRequest, RunUsage},
-    turn::{ToolResult, ToolSpec},
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, RunRequest},
+    turn::{ToolResult, ToolSpec, Usage},
 };
 
 /// The tool that the run is offered.
@@ -37,7 +37,7 @@ pub struct Measured {
     /// Whether the bridge gave a call up meanwhile.
     pub given_up: bool,
     /// What the run cost.
-    pub usage: Option<RunUsage>,
+    pub usage: Option<Usage>,
 }
 
 /// Runs `prompt` on `model`, answers its calls after `hold`, and waits for the end.

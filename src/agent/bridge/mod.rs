@@ -21,6 +21,7 @@ mod key;
 mod locate;
 mod measure;
 mod models;
+mod new_agent;
 mod run;
 mod server;
 mod shared;

@@ -6,13 +6,11 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -23,13 +21,14 @@ use super::{
     Bridge,
     calls::{BridgeCall, Desk, Incoming},
     connect::RpcError,
-    decode::{CUSTOM_TOOLS, Decoder},
+    decode::Decoder,
     failure,
-    models::{BridgeModels, Selection},
+    models::BridgeModels,
+    new_agent::NewAgent,
     server::BridgeProcess,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, ServedTools, Session, Site},
+    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, Session, Site},
     mcp,
     turn::{Attachment, ToolResult},
 };
@@ -91,9 +90,8 @@ impl BridgeRun {
         let mut may_repeat = true;
         let (server, agent, desk, calls) = loop {
             let server = bridge.server().await?;
-            let agent = NewAgent::of(&request, &server)?;
-            let names = request.tools.iter().map(|tool| tool.name.clone()).collect();
-            let (desk, calls) = bridge.calls().open(&agent.id, names);
+            let agent = NewAgent::new(&request, &server)?;
+            let (desk, calls) = bridge.calls().open(&agent.id, agent.names().clone());
             let options = agent.options(&request, bridge.key()?.secret(), &selection);
             let made =
                 server
@@ -105,20 +103,12 @@ impl BridgeRun {
                 Err(error) => return Err(failure::of_call(error, &request.model, &catalog.ids())),
             }
         };
-        let served = (!request.tools.is_empty()).then(|| ServedTools {
-            server: CUSTOM_TOOLS.to_owned(),
-            names: request
-                .tools
-                .iter()
-                .map(|tool| (tool.name.clone(), tool.name.clone()))
-                .collect(),
-        });
         let site = Site {
             workspace: agent.workspace.clone(),
             files: Vec::new(),
-            served,
+            served: agent.served(),
         };
-        let message = message(&prompt(&site), &agent.id, &request);
+        let message = agent.message(&prompt(&site), &request);
         let (sender, heard) = mpsc::unbounded_channel();
         let started = AgentEvent::Started(Session {
             id: None,
@@ -243,87 +233,6 @@ fn lost() -> AgentError {
     }
 }
 
-/// An agent that is to be made.
-struct NewAgent {
-    id: String,
-    workspace: PathBuf,
-}
-
-impl NewAgent {
-    fn of(request: &RunRequest, server: &BridgeProcess) -> Result<Self, AgentError> {
-        let id = agent_id().map_err(|error| AgentError::Failed {
-            message: format!("no random numbers: {error}"),
-        })?;
-        let workspace = request.workspace.clone();
-        Ok(Self {
-            id,
-            workspace: workspace.unwrap_or_else(|| server.workspace.clone()),
-        })
-    }
-
-    /// A `CreateAgentRequest`: no settings of the user's or the project's, and no tool of Cursor's
-    /// own.
-    fn options(&self, request: &RunRequest, key: &str, model: &Selection) -> Value {
-        let tools = request.tools.iter().map(|tool| {
-            let definition = json!({"description": tool.description, "inputSchema": &*tool.schema});
-            (tool.name.clone(), definition)
-        });
-        let offered: &[&str] = if request.tools.is_empty() {
-            &[]
-        } else {
-            &["mcp"]
-        };
-        json!({"options": {
-            "agentId": self.id,
-            "apiKey": key,
-            "model": model,
-            "local": {
-                "cwd": [self.workspace],
-                "customTools": tools.collect::<Map<_, _>>(),
-            },
-            "tools": {"names": offered},
-            // Sub-agents would get the custom tools too, and Cursor's own.
-            "disallowedTools": ["task"],
-        }})
-    }
-}
-
-/// A `SendRequest`. Text files are in the prompt: the agent has nothing to read files with.
-fn message(prompt: &str, agent_id: &str, request: &RunRequest) -> Value {
-    let images = request.files.iter().filter_map(|(extension, bytes)| {
-        let mime = match *extension {
-            "png" => "image/png",
-            "jpg" => "image/jpeg",
-            "gif" => "image/gif",
-            "webp" => "image/webp",
-            _ => return None,
-        };
-        Some(json!({"data": {"data": STANDARD.encode(bytes), "mimeType": mime}}))
-    });
-    json!({
-        "agentId": agent_id,
-        "message": {"text": prompt, "images": images.collect::<Vec<_>>()},
-        "options": {"enableDeltas": true},
-    })
-}
-
-/// 128 random bits in the form of a UUID.
-fn agent_id() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (a, b, c, d, e) = (
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    );
-    Ok(format!("{a}-{b}-{c}-{d}-{e}"))
-}
-
 /// An agent that the bridge has made, and its message.
 struct Playing {
     server: Arc<BridgeProcess>,
@@ -401,7 +310,7 @@ impl Playing {
         if self.server.is_gone() {
             return;
         }
-        let NewAgent { id, workspace } = &self.agent;
+        let NewAgent { id, workspace, .. } = &self.agent;
         let cancel = running.map(|run_id| {
             let cancel = json!({"runId": run_id, "agentId": id});
             ("SdkAgentService/CancelRun", cancel)

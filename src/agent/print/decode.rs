@@ -46,7 +46,10 @@ pub(super) fn frequent(line: StreamLine<'_>) -> Option<AgentEvent> {
             } else if line.timestamp_ms.is_some() && line.model_call_id.is_none() {
                 AgentEvent::TextDelta(text.into_owned())
             } else {
-                AgentEvent::TextSegment(text.into_owned())
+                AgentEvent::TextSegment {
+                    text: text.into_owned(),
+                    before_tools: line.model_call_id.is_some(),
+                }
             }
         }
         ("tool_call", phase @ ("started" | "completed")) => {

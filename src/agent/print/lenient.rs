@@ -8,7 +8,10 @@ use super::{
     decode::frequent,
     wire::{BESIDE_OUTCOME, StreamLine, Text, TextContent, WireMessage, WireTool},
 };
-use crate::agent::{AgentEvent, NativeOutcome, RunResult, RunUsage, Session};
+use crate::{
+    agent::{AgentEvent, NativeOutcome, RunResult, Session},
+    turn::Usage,
+};
 
 type Object = Map<String, Value>;
 
@@ -148,7 +151,7 @@ fn arguments(value: Value) -> Option<Object> {
 }
 
 /// The outcome of a result: its first object beside the known siblings, else its first other
-/// field; what has no fields is of the unknown kind, which is no success.
+/// field; what has no fields is of the unknown kind, which is not a success.
 fn outcome(result: Value) -> Option<NativeOutcome> {
     let unknown = |body: Value| NativeOutcome {
         name: "unknown".to_owned(),
@@ -197,7 +200,7 @@ fn finished(subtype: &str, mut object: Object) -> RunResult {
 }
 
 /// Token counts from `usage` or, failing that, from the event itself. `None` if there are none.
-fn usage(event: &Object) -> Option<RunUsage> {
+fn usage(event: &Object) -> Option<Usage> {
     let fields = match event.get("usage") {
         Some(Value::Object(usage)) => usage,
         _ => event,
@@ -217,13 +220,14 @@ fn usage(event: &Object) -> Option<RunUsage> {
     let cache_read = count(&["cacheReadTokens", "cache_read_tokens"]);
     let cache_write = count(&["cacheWriteTokens", "cache_write_tokens"]);
     input.or(output).or(cache_read).or(cache_write)?;
-    Some(RunUsage {
+    Some(Usage {
         input: input.unwrap_or_default(),
         output: output.unwrap_or_default(),
         cache_read,
         cache_write,
         reasoning: count(&["reasoningTokens", "reasoning_tokens"]),
         cost: number(&["cost", "totalCost", "total_cost"]),
+        estimated: false,
     })
 }
 

@@ -43,7 +43,7 @@ fn check(value: &Value, event: &AgentEvent) -> bool {
         (Some("assistant"), _, AgentEvent::TextDelta(got)) => {
             is_delta && Some(got.as_str()) == text
         }
-        (Some("assistant"), _, AgentEvent::TextSegment(got)) => {
+        (Some("assistant"), _, AgentEvent::TextSegment { text: got, .. }) => {
             !is_delta && Some(got.as_str()) == text
         }
         (Some("tool_call"), Some("started"), AgentEvent::ToolStarted(call)) => {

@@ -72,12 +72,9 @@ impl ServedRun {
 
     /// How the child sees them.
     pub fn names(&self) -> ServedTools {
-        let names = self.offer.names();
         ServedTools {
             server: self.offer.server_name().to_owned(),
-            names: names
-                .map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned()))
-                .collect(),
+            names: self.offer.names().to_vec(),
         }
     }
 

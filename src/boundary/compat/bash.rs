@@ -7,6 +7,14 @@ use super::fields::{ArgumentMap, field, millis, path};
 use crate::boundary::change::quoted;
 use crate::boundary::schema::types;
 
+/// What a command is for, in words.
+const DESCRIPTION: &[&str] = &["description", "explanation", "reason"];
+
+/// Whether an argument of this folded name says what a command is for.
+pub(in crate::boundary) fn is_description(folded: &str) -> bool {
+    DESCRIPTION.contains(&folded)
+}
+
 pub(super) const TOOL: Compat = Compat {
     family: "bash",
     essential: "command",
@@ -45,7 +53,7 @@ pub(super) const TOOL: Compat = Compat {
                 "timeoutsecs",
             ],
         ),
-        field("description", &["description", "explanation", "reason"]),
+        field("description", DESCRIPTION),
         field(
             "background",
             &["runinbackground", "isbackground", "background"],

@@ -4,12 +4,15 @@ use serde_json::{Map, Number, Value};
 
 use crate::boundary::schema::{Schema, types};
 
+/// Values in each other; deeper ones stay as they are. On each level all that is below is checked.
+const MAX_DEPTH: usize = 16;
+
 /// Brings each argument to the type that its property demands, where that loses nothing.
 pub(super) fn arguments(schema: &Schema, map: &mut Map<String, Value>) {
-    object(schema, schema.root(), map);
+    object(schema, schema.root(), map, 0);
 }
 
-fn object(schema: &Schema, node: &Value, map: &mut Map<String, Value>) {
+fn object(schema: &Schema, node: &Value, map: &mut Map<String, Value>, depth: usize) {
     let required: Vec<&str> = node
         .get("required")
         .and_then(Value::as_array)
@@ -28,7 +31,7 @@ fn object(schema: &Schema, node: &Value, map: &mut Map<String, Value>) {
         });
         for (name, value) in map.iter_mut() {
             if let Some(node) = properties.get(name) {
-                fit(schema, schema.resolve(node), value);
+                fit(schema, schema.resolve(node), value, depth);
             }
         }
     }
@@ -40,8 +43,8 @@ fn object(schema: &Schema, node: &Value, map: &mut Map<String, Value>) {
     }
 }
 
-fn fit(schema: &Schema, node: &Value, value: &mut Value) {
-    if schema.accepts(node, value) {
+fn fit(schema: &Schema, node: &Value, value: &mut Value, depth: usize) {
+    if depth == MAX_DEPTH || schema.accepts(node, value) {
         return;
     }
     let wanted = types(node);
@@ -60,11 +63,11 @@ fn fit(schema: &Schema, node: &Value, value: &mut Value) {
         *value = new;
     }
     match value {
-        Value::Object(map) => object(schema, node, map),
+        Value::Object(map) => object(schema, node, map, depth + 1),
         Value::Array(items) => {
             if let Some(node) = node.get("items") {
                 for item in items {
-                    fit(schema, schema.resolve(node), item);
+                    fit(schema, schema.resolve(node), item, depth + 1);
                 }
             }
         }

@@ -44,7 +44,7 @@ pub(super) fn items(
         .collect();
 }
 
-/// An object's members under their canonical names; what is no field is left out.
+/// An object's members under their canonical names; what is not a field is left out.
 pub(super) fn canonical(object: &Map<String, Value>, fields: &[Argument]) -> Map<String, Value> {
     let mut map = Map::new();
     for field in fields {

@@ -32,6 +32,7 @@ use serde_json::{Map, Value};
 use super::alias::{families, fold};
 use super::catalog::ClientTool;
 use super::native::Intent;
+pub(super) use bash::is_description;
 use fields::{Argument, ArgumentMap};
 
 /// How the tools of one family take their arguments.

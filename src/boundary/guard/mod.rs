@@ -2,7 +2,7 @@
 //!
 //! A loop is the same round of calls with the same arguments and the same outcome, several times
 //! in a row and nothing else in between. Another call, another outcome or the user's next word is
-//! progress. First the model gets a hint in its prompt; if it goes on, the turn ends with a plain
+//! progress. First the model gets a hint in its prompt; if it continues, the turn ends with a plain
 //! explanation. A call with different arguments is never stopped.
 
 mod outcome;
@@ -13,6 +13,7 @@ pub(super) use outcome::{Outcome, classify};
 
 use super::alias::{families, fold};
 use super::catalog::ClientCall;
+use super::compat;
 use super::history::{History, Past};
 use crate::turn::Turn;
 
@@ -75,9 +76,9 @@ pub(super) fn stop(history: &History, calls: &[&ClientCall], max_repeat: u32) ->
     let (round, times) = repeated(history)?;
     let same = round.len() == distinct(calls).len()
         && calls.iter().all(|made| {
-            round
-                .iter()
-                .any(|past| past.name == made.name && is_same_args(&past.args, &made.arguments))
+            round.iter().any(|past| {
+                past.name == made.name && is_same_args(&made.name, &past.args, &made.arguments)
+            })
         });
     (same && times >= limit(&round, max_repeat)).then(|| {
         format!(
@@ -143,9 +144,9 @@ fn unique(round: &[Past]) -> Vec<&Past> {
 fn distinct<'a>(calls: &[&'a ClientCall]) -> Vec<&'a ClientCall> {
     let mut distinct: Vec<&ClientCall> = Vec::new();
     for made in calls {
-        let known = distinct
-            .iter()
-            .any(|known| known.name == made.name && known.arguments == made.arguments);
+        let known = distinct.iter().any(|known| {
+            known.name == made.name && is_same_args(&made.name, &known.arguments, &made.arguments)
+        });
         if !known {
             distinct.push(made);
         }
@@ -158,13 +159,23 @@ fn distinct<'a>(calls: &[&'a ClientCall]) -> Vec<&'a ClientCall> {
 fn is_same(a: &Past, b: &Past) -> bool {
     a.name == b.name
         && a.outcome == b.outcome
-        && is_same_args(&a.args, &b.args)
+        && is_same_args(&a.name, &a.args, &b.args)
         && (a.outcome.is_failure() || a.content == b.content)
 }
 
-/// Clients send arguments back with other white space and key order; maps compare by content.
-fn is_same_args(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
-    a == b
+/// Clients send arguments back with other white space and key order; maps compare by content. What
+/// a command is said to be for changes nothing about what it does.
+fn is_same_args(tool: &str, a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
+    if !families(&fold(tool)).any(|family| family == "bash") {
+        return a == b;
+    }
+    let does = |args: &Map<String, Value>| {
+        let said = |key: &str| compat::is_description(&fold(key));
+        let does = args.iter().filter(|(key, _)| !said(key));
+        does.map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<Map<_, _>>()
+    };
+    does(a) == does(b)
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

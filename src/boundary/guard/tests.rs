@@ -370,3 +370,32 @@ fn outcomes_are_told_by_structure() {
         );
     }
 }
+
+#[test]
+fn what_a_command_is_said_to_be_for_does_not_make_it_another() {
+    let round = |n: usize| {
+        let args = json!({"command": "make", "description": format!("Try number {n}")});
+        vec![("bash", args, "Exit code 2")]
+    };
+    let rounds: Vec<_> = (0..MAX as usize).map(round).collect();
+    let turn = conversation(rounds.iter().map(Vec::as_slice));
+    let refused = next(
+        &turn,
+        "shell",
+        json!({"command": "make", "description": "Once more"}),
+    );
+    assert!(refused.is_err(), "{refused:?}");
+    let other = json!({"command": "make test", "description": "Try number 1"});
+    assert!(next(&turn, "shell", other).is_ok());
+    // Of other tools it is an argument like any other.
+    let round = |n: usize| {
+        vec![(
+            "lookup",
+            json!({"key": "a", "description": n.to_string()}),
+            "Error",
+        )]
+    };
+    let rounds: Vec<_> = (0..MAX as usize).map(round).collect();
+    let turn = conversation(rounds.iter().map(Vec::as_slice));
+    assert!(next(&turn, "lookup", json!({"key": "a"})).is_ok());
+}

@@ -34,6 +34,45 @@ fn a_schema_that_refers_to_itself_ends() {
     assert_eq!(schema.properties().count(), 0);
 }
 
+/// Arguments in each other, `depth` times.
+fn nested(depth: usize, inner: Value) -> Map<String, Value> {
+    let wrap = |inner: Value, _| json!({ "a": inner });
+    map((0..depth).fold(json!({ "a": inner }), wrap))
+}
+
+/// Each would take 3 to the power of the arguments' depth, or of our own limit of it.
+#[test]
+fn a_check_that_takes_too_long_is_given_up() {
+    let three = |target: &str| json!([{"$ref": target}, {"$ref": target}, {"$ref": target}]);
+    for root in [
+        json!({"oneOf": three("#")}),
+        json!({"allOf": three("#")}),
+        json!({"properties": {"a": {"oneOf": three("#")}}}),
+        json!({"properties": {"a": {"anyOf": three("#")}}, "required": ["b"]}),
+        json!({"properties": {"a": {"$ref": "#/$defs/d"}}, "$defs": {"d": {"oneOf": three("#")}}}),
+    ] {
+        let schema = Schema::new(root.clone());
+        let begun = std::time::Instant::now();
+        for depth in [0, 1, 20, 100] {
+            for inner in [json!(1), json!({}), json!([1, 2])] {
+                schema.problems(&nested(depth, inner));
+            }
+        }
+        let taken = begun.elapsed();
+        assert!(
+            taken < std::time::Duration::from_secs(2),
+            "{taken:?} {root}"
+        );
+        // What could not be checked is not refused.
+        assert_eq!(schema.problems(&nested(100, json!(1))), [""; 0], "{root}");
+    }
+    // Long arguments are checked to their end.
+    let list = Schema::new(json!({"properties": {"a": {"items": {"type": "string"}}}}));
+    let mut items = vec![json!("x"); 5000];
+    items.push(json!(1));
+    assert_eq!(list.problems(&map(json!({ "a": items }))).len(), 1);
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

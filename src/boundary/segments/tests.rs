@@ -15,7 +15,7 @@ enum Step {
 
 fn said(segments: &mut Segments, out: &mut String, text: &str, whole: bool) {
     let new = match whole {
-        true => segments.segment(text.to_owned()),
+        true => segments.segment(text.to_owned(), false),
         false => segments.delta(text.to_owned()),
     };
     out.push_str(&new);
@@ -26,7 +26,7 @@ fn the_shapes_of_the_schema() {
     let cases: &[(&[(&str, &str)], &str)] = &[
         // Deltas and their final recap.
         (&[("d", "do"), ("d", "ne"), ("s", "done")], "done"),
-        // Repeated tokens are no recap.
+        // Repeated tokens are not a recap.
         (&[("d", "**"), ("d", "**"), ("s", "****")], "****"),
         // Without partial output each line is a segment, even if two are equal.
         (&[("s", "OK"), ("t", ""), ("s", "OK")], "OKOK"),
@@ -40,6 +40,11 @@ fn the_shapes_of_the_schema() {
         (&[("d", "a"), ("s", "abc")], "abc"),
         // An edited recap can't be taken back.
         (&[("d", "colour"), ("s", "color")], "colour"),
+        // A recap that names its model request, and the same without; then a new segment.
+        (&[("d", "a"), ("n", "a"), ("s", "a")], "a"),
+        (&[("n", "a"), ("s", "a")], "a"),
+        (&[("n", "a"), ("t", ""), ("s", "a")], "aa"),
+        (&[("n", "a"), ("d", "a"), ("s", "a")], "aa"),
         // Empty deltas change nothing.
         (&[("d", ""), ("d", "x"), ("d", ""), ("s", "x")], "x"),
         // A replay after a retry, complete and then continued.
@@ -53,7 +58,7 @@ fn the_shapes_of_the_schema() {
             ],
             "one two three",
         ),
-        // The model simply goes on after a retry.
+        // The model simply continues after a retry.
         (&[("d", "one "), ("r", ""), ("d", "two")], "one two"),
         // What looked like a replay and took another course is new.
         (&[("d", "ab"), ("r", ""), ("d", "a"), ("d", "c")], "abac"),
@@ -68,6 +73,7 @@ fn the_shapes_of_the_schema() {
             match *kind {
                 "d" => said(&mut segments, &mut out, text, false),
                 "s" => said(&mut segments, &mut out, text, true),
+                "n" => out.push_str(&segments.segment((*text).to_owned(), true)),
                 "t" => segments.tool_event(),
                 _ => segments.retrying(),
             }
@@ -213,9 +219,9 @@ fn memory_is_bounded_whatever_the_answer() {
         segments.delta("0123456789".repeat(100));
     }
     assert!(segments.said.capacity() <= 2 * KEEP);
-    assert_eq!(segments.segment("0123456789".repeat(1_000_000)), "");
+    assert_eq!(segments.segment("0123456789".repeat(1_000_000), false), "");
     segments.tool_event();
-    assert_eq!(segments.segment("next".to_owned()), "next");
+    assert_eq!(segments.segment("next".to_owned(), false), "next");
     segments.retrying();
     assert_eq!(segments.delta("ne".to_owned()), "");
 }

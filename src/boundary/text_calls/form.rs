@@ -6,7 +6,7 @@ use crate::boundary::TextCalls;
 use crate::boundary::catalog::ClientCall;
 use crate::boundary::decide::Decider;
 
-/// Names longer than this are no tool's, and tags longer than this no call's.
+/// Names longer than this are not a tool's, and tags longer than this not a call's.
 const MAX_NAME: usize = 128;
 
 /// What a line begins with.
@@ -19,7 +19,7 @@ pub(super) enum Opening {
 
 /// How far a block has come.
 pub(super) enum Progress {
-    /// It goes on.
+    /// It continues.
     More,
     /// It is not a call after all.
     No,
@@ -41,14 +41,13 @@ pub(super) struct CallBlock {
 
 #[derive(Debug)]
 enum CallForm {
-    /// A JSON value and then `close`. Only the protocol that the prompt asks for may hold
-    /// arguments that don't fit: the client tells the model what is wrong.
+    /// A JSON value and then `close`.
     Json {
         scanner: Scanner,
         close: String,
-        asked_for: bool,
-        /// Whether nothing may follow.
-        alone: bool,
+        rule: CallRule,
+        /// The calls before the one that is being read.
+        made: Vec<ClientCall>,
     },
     /// `[Called tool: name(` JSON `)]`.
     Echo { scanner: Scanner, name: String },
@@ -56,7 +55,31 @@ enum CallForm {
     Element { name: String },
 }
 
+/// When a JSON value is a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallRule {
+    /// Always: it is the protocol that the prompt asks for. Even arguments that don't fit go to the
+    /// client, which tells the model what is wrong.
+    AskedFor,
+    /// If it fits.
+    Fits,
+    /// If it fits, and is followed by nothing but further calls.
+    FitsAtTheEnd,
+    /// If it fits, and is the whole answer.
+    FitsAlone,
+}
+
 impl CallBlock {
+    fn json(close: &str, rule: CallRule, start: usize) -> Self {
+        let form = CallForm::Json {
+            scanner: Scanner::default(),
+            close: close.to_owned(),
+            rule,
+            made: Vec::new(),
+        };
+        Self::new(form, start)
+    }
+
     fn new(form: CallForm, start: usize) -> Self {
         Self {
             form,
@@ -72,15 +95,22 @@ impl CallBlock {
         self
     }
 
-    /// Looks at what has come. `last` says that nothing follows in this answer.
-    pub(super) fn advance(&mut self, held: &str, decider: &Decider, last: bool) -> Progress {
+    /// Looks at what has come. `complete` says that nothing follows but a tool of the agent's, `last`
+    /// that nothing at all follows in this answer.
+    pub(super) fn advance(
+        &mut self,
+        held: &str,
+        decider: &Decider,
+        complete: bool,
+        last: bool,
+    ) -> Progress {
         match &mut self.form {
             CallForm::Json {
                 scanner,
                 close,
-                asked_for,
-                alone,
-            } => {
+                rule,
+                made,
+            } => loop {
                 let Some(end) = scanner.end(held, &mut self.searched) else {
                     return Progress::More;
                 };
@@ -92,24 +122,36 @@ impl CallBlock {
                         Progress::No
                     };
                 };
-                if *alone && !after.trim().is_empty() {
-                    return Progress::No;
+                let json = &held[self.start..end];
+                let next = after.trim_start();
+                let len = held.len() - after.len();
+                match rule {
+                    CallRule::AskedFor => return calls(json::calls(json), len, decider, true),
+                    CallRule::Fits => return calls(json::calls(json), len, decider, false),
+                    CallRule::FitsAlone if !next.is_empty() => return Progress::No,
+                    CallRule::FitsAlone if !last => return Progress::More,
+                    CallRule::FitsAlone => return whole(json, held.len(), decider),
+                    CallRule::FitsAtTheEnd if !complete && CALL.starts_with(next) => {
+                        return Progress::More;
+                    }
+                    CallRule::FitsAtTheEnd => {}
                 }
-                if *alone && !last {
-                    return Progress::More;
+                match calls(json::calls(json), len, decider, false) {
+                    Progress::Calls(_, more) => made.extend(more),
+                    other => return other,
                 }
-                let len = if *alone {
-                    held.len()
-                } else {
-                    held.len() - after.len()
-                };
-                calls(
-                    json::calls(&held[self.start..end]),
-                    len,
-                    decider,
-                    *asked_for,
-                )
-            }
+                if next.is_empty() {
+                    return Progress::Calls(held.len(), std::mem::take(made));
+                }
+                match next.strip_prefix(CALL) {
+                    Some(next) if next.trim_start().starts_with(['{', '[']) => {
+                        *scanner = Scanner::default();
+                        self.start = held.len() - next.len();
+                        self.searched = self.start;
+                    }
+                    _ => return Progress::No,
+                }
+            },
             CallForm::Echo { scanner, name } => {
                 let Some(end) = scanner.end(held, &mut self.searched) else {
                     return Progress::More;
@@ -172,9 +214,23 @@ fn calls(
     }
 }
 
-/// What a line outside code begins with.
-pub(super) fn opening(line: &str, mode: TextCalls, decider: &Decider) -> Opening {
-    const CALL: &str = "<tool_call>";
+/// The call that a whole answer is: named, or the arguments of the one tool that must be called.
+fn whole(json: &str, len: usize, decider: &Decider) -> Progress {
+    match calls(json::calls(json), len, decider, false) {
+        Progress::No => {
+            let forced = decider.forced().zip(json::arguments(json));
+            let call = forced.map(|(name, args)| vec![(name.to_owned(), args)]);
+            calls(call, len, decider, false)
+        }
+        found => found,
+    }
+}
+
+const CALL: &str = "<tool_call>";
+const CLOSE: &str = "</tool_call>";
+
+/// What a line outside code begins with. `silent` says that nothing stands before it.
+pub(super) fn opening(line: &str, mode: TextCalls, silent: bool, decider: &Decider) -> Opening {
     if CALL.starts_with(line) && !line.is_empty() {
         return Opening::Maybe;
     }
@@ -183,22 +239,51 @@ pub(super) fn opening(line: &str, mode: TextCalls, decider: &Decider) -> Opening
         return match content.chars().next() {
             None => Opening::Maybe,
             Some('{' | '[') => {
-                let form = CallForm::Json {
-                    scanner: Scanner::default(),
-                    close: "</tool_call>".to_owned(),
-                    asked_for: true,
-                    alone: false,
-                };
-                Opening::Block(CallBlock::new(form, line.len() - content.len()))
+                let start = line.len() - content.len();
+                Opening::Block(CallBlock::json(CLOSE, CallRule::AskedFor, start))
             }
             Some(_) => Opening::No,
         };
     }
     match mode {
+        TextCalls::Lenient if silent && line.starts_with('{') => {
+            match may_be_whole(line, decider) {
+                Some(true) => Opening::Block(CallBlock::json("", CallRule::FitsAlone, 0)),
+                Some(false) => Opening::Maybe,
+                None => Opening::No,
+            }
+        }
         TextCalls::Lenient if line.starts_with('<') => element(line, decider),
         TextCalls::Lenient if line.starts_with('[') => echo(line, decider),
         _ => Opening::No,
     }
+}
+
+/// A call behind text on its line, from its `<` on.
+pub(super) fn inside(text: &str) -> Opening {
+    if CALL.starts_with(text) {
+        return Opening::Maybe;
+    }
+    let Some(content) = text.strip_prefix(CALL).map(str::trim_start) else {
+        return Opening::No;
+    };
+    match content.chars().next() {
+        None => Opening::Maybe,
+        Some('{' | '[') => {
+            let start = text.len() - content.len();
+            Opening::Block(CallBlock::json(CLOSE, CallRule::FitsAtTheEnd, start))
+        }
+        Some(_) => Opening::No,
+    }
+}
+
+/// Whether an answer that begins with this JSON may be a call as a whole: `Some(true)` if it begins
+/// like one, `Some(false)` if more text will tell.
+fn may_be_whole(json: &str, decider: &Decider) -> Option<bool> {
+    if decider.forced().is_some() {
+        return Some(true);
+    }
+    json::may_be_call(json).then(|| json.contains(':'))
 }
 
 /// `<name>` of an offered tool, or one of Claude's wrappers, with an element inside.
@@ -263,25 +348,34 @@ fn echo(line: &str, decider: &Decider) -> Opening {
 
 /// A fenced block, from its first line's end on: a call if its info text says so, or if it is the
 /// whole answer and holds a call's JSON.
-pub(super) fn fenced(content: &str, info: &str, silent: bool, mark: char, len: usize) -> Opening {
-    let named = info == "tool_call";
-    if !(named || silent && matches!(info, "" | "json")) {
-        return Opening::No;
-    }
-    if !json::may_be_call(content) {
-        return Opening::No;
-    }
-    if !content.contains(':') {
-        return Opening::Maybe;
-    }
-    let form = CallForm::Json {
-        scanner: Scanner::default(),
-        close: mark.to_string().repeat(len),
-        asked_for: false,
-        alone: !named,
-    };
+pub(super) fn fenced(
+    content: &str,
+    info: &str,
+    silent: bool,
+    (mark, len): (char, usize),
+    decider: &Decider,
+) -> Opening {
     let start = content.len() - content.trim_start().len();
-    Opening::Block(CallBlock::new(form, start))
+    let json = &content[start..];
+    let rule = match info {
+        "tool_call" => CallRule::Fits,
+        "" | "json" if silent => CallRule::FitsAlone,
+        _ => return Opening::No,
+    };
+    let begins = match rule {
+        _ if json.is_empty() => Some(false),
+        _ if !json.starts_with('{') => None,
+        CallRule::FitsAlone => may_be_whole(json, decider),
+        _ => json::may_be_call(json).then(|| json.contains(':')),
+    };
+    match begins {
+        Some(true) => {
+            let close = mark.to_string().repeat(len);
+            Opening::Block(CallBlock::json(&close, rule, start))
+        }
+        Some(false) => Opening::Maybe,
+        None => Opening::No,
+    }
 }
 
 fn is_name(name: &str) -> bool {

@@ -4,14 +4,17 @@
 //! tool of its own for what the client offers. This finds such blocks in the stream, and in lenient
 //! mode the forms that models fall back on, and lets all other text through as it comes: only what
 //! may begin a block, or is inside one, is held back. A block counts where it starts a line outside
-//! a code fence, is closed, and names an offered tool; anything else is text, since a call made of
-//! a quotation is worse than one missed.
+//! a code fence, is closed, and names an offered tool; in lenient mode a `<tool_call>` counts behind
+//! text on its line as well, if nothing but calls follows it. Anything else is text, since a call
+//! made of a quotation is worse than one missed.
 
 mod form;
 mod json;
+mod line;
 mod xml;
 
 use form::{CallBlock, Opening};
+use line::LinePlace;
 
 use super::TextCalls;
 use super::catalog::ClientCall;
@@ -41,8 +44,8 @@ pub(super) struct Recognizer {
     held: String,
     /// The block that `held` begins with, if its marker is complete.
     block: Option<CallBlock>,
-    /// Whether `held` begins at the start of a line.
-    line_start: bool,
+    /// What has been passed on of the line that `held` begins in.
+    line: LinePlace,
     /// The fence that we are inside of: its character and length.
     fence: Option<(char, usize)>,
     /// Whether the answer has said nothing but white space.
@@ -65,7 +68,7 @@ impl Recognizer {
             mode: if has_tools { mode } else { TextCalls::Off },
             held: String::new(),
             block: None,
-            line_start: true,
+            line: LinePlace::default(),
             fence: None,
             silent: true,
         }
@@ -76,7 +79,9 @@ impl Recognizer {
         if text.is_empty() {
             return Vec::new();
         }
-        let inside_line = self.held.is_empty() && !self.line_start && !text.contains('\n');
+        // Nothing begins a block inside of a line but `<`, and what may quote it is a backtick.
+        let plain = |c: char| !matches!(c, '\n' | '<' | '`');
+        let inside_line = self.held.is_empty() && !self.line.is_start() && text.chars().all(plain);
         if self.mode == TextCalls::Off || inside_line {
             self.silent &= text.trim().is_empty();
             return vec![Piece::Text(text)];
@@ -88,7 +93,7 @@ impl Recognizer {
     /// The text breaks off, for a tool of the agent's: what is held is complete.
     pub(super) fn interrupt(&mut self, decider: &Decider) -> Vec<Piece> {
         let pieces = self.advance(decider, true, false);
-        self.line_start = true;
+        self.line = LinePlace::default();
         self.fence = None;
         pieces
     }
@@ -109,7 +114,7 @@ impl Recognizer {
                     let (text, after) = rest.split_at(len);
                     rest = after;
                     self.silent &= text.trim().is_empty();
-                    self.line_start = text.ends_with('\n');
+                    self.line.pass(text);
                     match pieces.last_mut() {
                         Some(Piece::Text(before)) => before.push_str(text),
                         _ => pieces.push(Piece::Text(text.to_owned())),
@@ -118,7 +123,7 @@ impl Recognizer {
                 Step::Found(len, found) => {
                     rest = &rest[len..];
                     self.silent = false;
-                    self.line_start = true;
+                    self.line = LinePlace::default();
                     pieces.extend(found);
                 }
             }
@@ -131,7 +136,7 @@ impl Recognizer {
 
     fn step(&mut self, held: &str, decider: &Decider, complete: bool, last: bool) -> Step {
         if let Some(mut block) = self.block.take() {
-            return match block.advance(held, decider, last) {
+            return match block.advance(held, decider, complete, last) {
                 form::Progress::More if !complete && held.len() <= MAX_BLOCK => {
                     self.block = Some(block);
                     Step::Wait
@@ -142,14 +147,21 @@ impl Recognizer {
                 form::Progress::Text(len, text) => Step::Found(len, vec![Piece::Text(text)]),
                 form::Progress::More | form::Progress::No => {
                     // It is text: its first line goes, the rest is looked at again.
-                    self.fence = fence(held.trim_start_matches(' '));
+                    if self.line.is_start() {
+                        self.fence = fence(held.trim_start_matches(' '));
+                    }
+                    self.line.quote();
                     Step::Pass(line_end(held))
                 }
             };
         }
+        if !self.line.is_start() {
+            return self.inside(held, 0, decider, (complete, last));
+        }
         let line = held.trim_start_matches(' ');
         let indent = held.len() - line.len();
-        if !self.line_start || indent > 3 {
+        if indent > 3 {
+            self.line.quote();
             return Step::Pass(line_end(held));
         }
         if let Some(fence) = fence(line) {
@@ -163,14 +175,53 @@ impl Recognizer {
             return Step::Pass(line_end(held));
         }
         let start = prefix(line, MAX_OPENING);
-        match form::opening(start, self.mode, decider) {
+        match form::opening(start, self.mode, self.silent, decider) {
             Opening::Block(block) => {
                 self.block = Some(block.at(indent));
                 self.step(held, decider, complete, last)
             }
             Opening::Maybe if !complete && start == line => Step::Wait,
-            Opening::Maybe | Opening::No => Step::Pass(line_end(held)),
+            // What is not a block by its first character may hold one further on.
+            Opening::Maybe | Opening::No => {
+                self.inside(held, indent + 1, decider, (complete, last))
+            }
         }
+    }
+
+    /// The rest of a line, from `from` on: text up to where a call may begin.
+    fn inside(
+        &mut self,
+        held: &str,
+        from: usize,
+        decider: &Decider,
+        (complete, last): (bool, bool),
+    ) -> Step {
+        let end = line_end(held);
+        if self.mode != TextCalls::Lenient || self.fence.is_some() {
+            return Step::Pass(end);
+        }
+        let mut line = self.line;
+        let mut seen = 0;
+        for (at, _) in held[..end].match_indices('<').filter(|(at, _)| *at >= from) {
+            line.pass(&held[seen..at]);
+            seen = at;
+            if line.is_quoted() {
+                continue;
+            }
+            let start = prefix(&held[at..], MAX_OPENING);
+            match form::inside(start) {
+                Opening::Block(block) if at == 0 => {
+                    self.block = Some(block);
+                    return self.step(held, decider, complete, last);
+                }
+                Opening::Block(_) => return Step::Pass(at),
+                Opening::Maybe if !complete && at + start.len() == held.len() => {
+                    return if at == 0 { Step::Wait } else { Step::Pass(at) };
+                }
+                Opening::Maybe | Opening::No => {}
+            }
+        }
+        Step::Pass(end)
     }
 
     /// A line that begins with a fence: it opens a code block, closes one, or opens a call.
@@ -196,7 +247,7 @@ impl Recognizer {
         if self.fence.is_none() && self.mode == TextCalls::Lenient {
             let content = &held[end + 1..];
             let start = prefix(content, MAX_OPENING);
-            match form::fenced(start, info, self.silent, mark, len) {
+            match form::fenced(start, info, self.silent, (mark, len), decider) {
                 Opening::Block(block) => {
                     self.block = Some(block.at(end + 1));
                     return self.step(held, decider, complete, last);

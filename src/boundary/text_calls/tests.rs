@@ -6,8 +6,22 @@ use crate::boundary::BoundaryOptions;
 use crate::boundary::catalog::ToolCatalog;
 use crate::boundary::history::History;
 use crate::boundary::testing::{WORKSPACE, opencode, tool, turn};
+use crate::turn::{ToolChoice, Turn};
 
 fn decider() -> Decider {
+    decider_for(&with_weather())
+}
+
+fn decider_for(turn: &Turn) -> Decider {
+    Decider::new(
+        ToolCatalog::new(turn, std::path::Path::new(WORKSPACE)),
+        History::new(turn),
+        &BoundaryOptions::default(),
+        true,
+    )
+}
+
+fn with_weather() -> Turn {
     let mut tools = opencode();
     tools.push(tool(
         "get_weather",
@@ -15,24 +29,21 @@ fn decider() -> Decider {
         json!({"city": {"type": "string"}, "days": {"type": "integer"}}),
         &["city"],
     ));
-    let turn = turn(tools);
-    Decider::new(
-        ToolCatalog::new(&turn, std::path::Path::new(WORKSPACE)),
-        History::new(&turn),
-        &BoundaryOptions::default(),
-        true,
-    )
+    turn(tools)
 }
 
 /// The text and the calls that come of an answer given in these parts.
 fn read(mode: TextCalls, parts: &[&str]) -> (String, Vec<(String, Value)>) {
-    let decider = decider();
+    read_for(&decider(), mode, parts)
+}
+
+fn read_for(decider: &Decider, mode: TextCalls, parts: &[&str]) -> (String, Vec<(String, Value)>) {
     let mut recognizer = Recognizer::new(mode, true);
     let mut pieces: Vec<Piece> = parts
         .iter()
-        .flat_map(|part| recognizer.push((*part).to_owned(), &decider))
+        .flat_map(|part| recognizer.push((*part).to_owned(), decider))
         .collect();
-    pieces.extend(recognizer.finish(&decider));
+    pieces.extend(recognizer.finish(decider));
     let (mut text, mut calls) = (String::new(), Vec::new());
     for piece in pieces {
         match piece {
@@ -165,6 +176,33 @@ fn lenient() -> Vec<Case> {
             "So:\n",
             bergen(),
         ),
+        // Behind text on its line, at the end.
+        (
+            "In a sentence: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bergen\"}}</tool_call>",
+            "In a sentence:",
+            bergen(),
+        ),
+        (
+            "1 < 2, so `x`: <tool_call>{\"name\": \"get_weather\",\n\"arguments\": {\"city\": \"Bergen\"}}\n</tool_call>\n\n",
+            "1 < 2, so `x`:",
+            bergen(),
+        ),
+        (
+            "- <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Oslo\"}}</tool_call> <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bergen\"}}</tool_call><tool_call>[{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bodø\"}}]</tool_call>\n",
+            "-",
+            vec![weather("Oslo"), weather("Bergen"), weather("Bodø")],
+        ),
+        // JSON alone.
+        (
+            "\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bergen\"}}\n",
+            "",
+            bergen(),
+        ),
+        (
+            "{\n  \"tool\": \"get_weather\",\n  \"parameters\": {\"city\": \"Bergen\"}\n}",
+            "",
+            bergen(),
+        ),
         // As transcripts show it.
         (
             "[Called tool: get_weather({\"city\": \"Bergen\"})]",
@@ -202,7 +240,17 @@ const TEXTS: &[&str] = &[
     "",
     "Plain text with 1 < 2 and a > b.",
     "To call a tool, write `<tool_call>{\"name\": \"get_weather\", \"arguments\": {}}</tool_call>`.",
-    "In a sentence: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>",
+    "In a sentence: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call> is a call.",
+    "In a sentence: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>\nThat was a call.",
+    "In a sentence: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"town\": \"x\"}}</tool_call>",
+    "In a sentence: <tool_call>{\"name\": \"launch_rocket\", \"arguments\": {}}</tool_call>",
+    "In a sentence: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call> <tool_call>",
+    "First `<tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>`",
+    "First `<tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>",
+    "> Said: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>",
+    "```\nSaid: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>",
+    "      Said: <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>",
+    "Now <tool_",
     "> <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>",
     "    <tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>",
     "```\n<tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"x\"}}</tool_call>\n```",
@@ -232,6 +280,12 @@ const TEXTS: &[&str] = &[
     "```json\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Oslo\"}}\n```\nis how you would call it.",
     "```json\n{\"name\": \"my-package\", \"version\": \"1.0\"}\n```",
     "```\n{\"a\": 1}\n```",
+    "{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Oslo\"}} is a call.",
+    "{\"name\": \"get_weather\", \"arguments\": {\"town\": \"Oslo\"}}",
+    "{\"name\": \"my-package\", \"version\": \"1.0\"}",
+    "{\"city\": \"Oslo\"}",
+    "{\"name\"",
+    "So:\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Oslo\"}}",
     "```tool_call\nnot json\n```\n",
     "[Called tool: launch_rocket({})]",
     "[Called tool: get_weather] and then [more](x)",
@@ -276,15 +330,64 @@ fn quoted_and_explained_markup_stays_text() {
 }
 
 #[test]
+fn a_forced_call_may_be_its_arguments_alone() {
+    let mut turn = with_weather();
+    turn.tool_choice = ToolChoice::Named(vec!["get_weather".to_owned()]);
+    let forced = decider_for(&turn);
+    for (answer, is_call) in [
+        ("{\"city\": \"Oslo\"}", true),
+        ("```json\n{\"city\": \"Oslo\", \"days\": 2}\n```\n", true),
+        (
+            "{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Oslo\"}}",
+            true,
+        ),
+        ("{\"town\": \"Oslo\"}", false),
+        ("{\"city\": \"Oslo\"} it is", false),
+        ("It is {\"city\": \"Oslo\"}", false),
+    ] {
+        let chars: Vec<&str> = answer.split_inclusive(|_| true).collect();
+        for parts in [&[answer][..], &chars] {
+            let (text, calls) = read_for(&forced, TextCalls::Lenient, parts);
+            assert_eq!(calls.len(), usize::from(is_call), "{answer}");
+            assert_eq!(text.trim(), if is_call { "" } else { answer });
+            assert_eq!(read_for(&forced, TextCalls::Strict, parts).1, []);
+        }
+    }
+    // With several tools it is not known which one is meant.
+    turn.tool_choice = ToolChoice::Required;
+    let answer = "{\"city\": \"Oslo\"}";
+    assert_eq!(
+        read_for(&decider_for(&turn), TextCalls::Lenient, &[answer]),
+        (answer.to_owned(), vec![])
+    );
+}
+
+#[test]
+fn a_call_behind_text_may_be_followed_by_a_tool_of_the_agent() {
+    let decider = decider();
+    let mut recognizer = Recognizer::new(TextCalls::Lenient, true);
+    let call =
+        "<tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Oslo\"}}</tool_call>";
+    assert_eq!(
+        recognizer.push(format!("So {call}"), &decider),
+        [Piece::Text("So ".to_owned())]
+    );
+    assert!(matches!(
+        recognizer.interrupt(&decider).as_slice(),
+        [Piece::Call(_)]
+    ));
+}
+
+#[test]
 fn text_is_held_back_only_while_it_may_begin_a_block() {
     let decider = decider();
     let mut recognizer = Recognizer::new(TextCalls::Lenient, true);
     let text = |text: &str| vec![Piece::Text(text.to_owned())];
     assert_eq!(
         recognizer.push("Hello <tool".to_owned(), &decider),
-        text("Hello <tool")
+        text("Hello ")
     );
-    assert_eq!(recognizer.push("\n<".to_owned(), &decider), text("\n"));
+    assert_eq!(recognizer.push("\n<".to_owned(), &decider), text("<tool\n"));
     assert_eq!(recognizer.push("tool_".to_owned(), &decider), []);
     assert_eq!(recognizer.push("box".to_owned(), &decider), []);
     assert_eq!(
@@ -338,6 +441,13 @@ fn no_split_decides_what_a_call_is() {
     let wide = " ".repeat(300);
     let marks = "`".repeat(300);
     for answer in [
+        format!("a <tool_call>{call} b <tool_call>{call}</tool_call>"),
+        format!("a <tool_call>{call}</tool_call> b <tool_call>{call}</tool_call>"),
+        format!("<tool_call>{{}} x</tool_call> <tool_call>{call}</tool_call>"),
+        format!("<tool_call> is {{}} <tool_call>{call}</tool_call>"),
+        format!("a <tool_call>{}{call}</tool_call>", "\n".repeat(9000)),
+        format!("`a` <tool_call>{call}</tool_call>{}", "\n".repeat(300)),
+        format!("<tool_call>{call} `\n<tool_call>{call}</tool_call> `x"),
         format!("<invoke\tname=\"get_weather\">{invoke}"),
         format!("<invoke {wide}name=\"get_weather\">{invoke}"),
         format!("<invoke name=\"get_weather\" a=\"(é)\">{invoke}"),

@@ -133,7 +133,7 @@ fn elements(content: &str) -> Result<Vec<Element<'_>>, Parsed> {
             return Err(Parsed::No);
         }
         let close = format!("</{name}>");
-        // The first closing tag after which the text goes on as elements or ends.
+        // The first closing tag after which the text continues as elements or ends.
         let at = after
             .match_indices(&close)
             .map(|(at, _)| at)

@@ -30,6 +30,10 @@ const PARAMETERS: &[Parameter] = &[
         "tools",
         "those that the client executes; see `tools[].type`",
     ),
+    Parameter::honoured(
+        "x_cursor",
+        "`{\"tools\": \"all\"}`, or a list: tools of the server's",
+    ),
     Parameter::honoured("tool_choice", "with `disable_parallel_tool_use`"),
     Parameter::honoured("max_tokens", "by an estimate; text only"),
     Parameter::honoured("stop_sequences", "the run ends there"),

@@ -33,6 +33,10 @@ const PARAMETERS: &[Parameter] = &[
         "tools",
         "`functionDeclarations`; `googleSearch` and `urlContext` are left out, other hosted tools refused",
     ),
+    Parameter::honoured(
+        "xCursor",
+        "`{\"tools\": \"all\"}`, or a list: tools of the server's",
+    ),
     Parameter::honoured("toolConfig", "`mode` and `allowedFunctionNames`"),
     Parameter::honoured("generationConfig.stopSequences", "the run ends there"),
     Parameter::honoured(

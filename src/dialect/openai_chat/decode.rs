@@ -5,7 +5,7 @@ use crate::{
     dialect::{
         Request, Stamp, choices, common, content,
         field::{self, Field},
-        format, limits, openai_responses, parameters, tools,
+        format, limits, openai_responses, parameters, tools, x_cursor,
     },
     turn::{Message, OutputRules, Part, Role, ToolCall, ToolResult, Turn, TurnError},
 };
@@ -43,9 +43,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         common::include_usage(&body)?,
         CallEncoder::new(legacy_functions, forms),
     );
-    if body.opt_bool("x_cursor")? == Some(true) {
-        reply = reply.with_activity();
-    }
+    reply = reply.telling(x_cursor::Wish::of(&body)?.activity);
     Ok(Request {
         others: std::iter::repeat_n(&turn, choices - 1).cloned().collect(),
         turn,

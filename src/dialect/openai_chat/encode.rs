@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 use super::calls::CallEncoder;
 use crate::{
     dialect::{
-        Reply, Stamp, escape::write_json_str, frame, openai_error::error_object,
-        openai_usage::usage_object, x_cursor,
+        Reply, Stamp,
+        escape::write_json_str,
+        frame,
+        openai_error::error_object,
+        openai_usage::usage_object,
+        x_cursor::{self, Telling},
     },
     turn::{Activity, Collected, Delta, FinishReason, ToolCall, TurnEnd},
 };
@@ -22,8 +26,10 @@ pub struct ChatReply {
     include_usage: bool,
     calls: CallEncoder,
     choices: Vec<Choice>,
-    /// What ran on the agent's side, as JSON, if the request asks for it.
-    activity: Option<Vec<Value>>,
+    /// Whether the request asks for what ran without the client.
+    telling: Telling,
+    /// What did, as JSON.
+    activity: Vec<Value>,
     /// The choice that is being written.
     current: usize,
 }
@@ -64,7 +70,8 @@ impl ChatReply {
         };
         Self {
             choices: (0..choices).map(choice).collect(),
-            activity: None,
+            telling: Telling::Never,
+            activity: Vec::new(),
             id,
             created: stamp.created,
             model: model.to_owned(),
@@ -74,11 +81,18 @@ impl ChatReply {
         }
     }
 
-    /// The same, with the member `x_cursor` that tells what ran on the agent's side. It is ours:
+    /// The same, with the member `x_cursor` that tells what ran without the client. It is ours:
     /// clients pass over members that they don't know.
-    pub fn with_activity(mut self) -> Self {
-        self.activity = Some(Vec::new());
+    pub fn telling(mut self, telling: Telling) -> Self {
+        self.telling = telling;
         self
+    }
+
+    /// A chunk that tells of it.
+    fn activity_chunk(&self, activity: &[Value]) -> Value {
+        let mut chunk = self.chunk(&json!([]));
+        chunk["x_cursor"]["activity"] = json!(activity);
+        chunk
     }
 
     fn chunk(&self, choices: &Value) -> Value {
@@ -183,11 +197,14 @@ impl Reply for ChatReply {
             Delta::Text(text) => choice.text(br#""content":"#, text, out),
             Delta::Reasoning(text) => choice.text(br#""reasoning_content":"#, text, out),
             Delta::ToolCall(call) => choice.call(call, &self.calls, out),
-            Delta::Activity(activity) => {
-                if let Some(list) = &mut self.activity {
-                    list.push(activity_object(activity));
+            Delta::Activity(activity) => match self.telling {
+                Telling::Never => {}
+                Telling::AtTheEnd => self.activity.push(activity_object(activity)),
+                Telling::AtOnce => {
+                    choice.begin(out);
+                    frame::data(&self.activity_chunk(&[activity_object(activity)]), out);
                 }
-            }
+            },
         }
     }
 
@@ -205,10 +222,11 @@ impl Reply for ChatReply {
                     chunk["usage"] = usage_object(usage);
                     x_cursor::note(&mut chunk, Some(usage), &[]);
                 }
-                if let Some(activity) = &self.activity {
-                    chunk["x_cursor"]["activity"] = json!(activity);
+                let tells = self.telling == Telling::AtTheEnd;
+                if tells {
+                    chunk["x_cursor"]["activity"] = json!(self.activity);
                 }
-                if usage.is_some() || self.activity.is_some() {
+                if usage.is_some() || tells {
                     frame::data(&chunk, out);
                 }
             }
@@ -247,7 +265,7 @@ impl Reply for ChatReply {
             usage.as_ref(),
             &Collected::lost_changes_of(&answers),
         );
-        if self.activity.is_some() {
+        if self.telling != Telling::Never {
             let all = answers.iter().flat_map(|answer| &answer.activity);
             let list: Vec<Value> = all.map(activity_object).collect();
             body["x_cursor"]["activity"] = list.into();

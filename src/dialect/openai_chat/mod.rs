@@ -33,7 +33,8 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("reasoning_effort", "where the model has such a variant"),
     Parameter::honoured(
         "x_cursor",
-        "`true`: the answer's `x_cursor` lists tools run by Cursor",
+        "`true`: the answer's `x_cursor` lists the tools that ran without the client; as an object: \
+         `activity` tells them at once, `tools` names those of the server's",
     ),
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("response_format", FORMAT),

@@ -34,6 +34,10 @@ const PARAMETERS: &[Parameter] = &[
         "tools",
         "functions, custom tools, namespaces; `web_search` and `tool_search` are left out, other hosted tools refused",
     ),
+    Parameter::honoured(
+        "x_cursor",
+        "`{\"tools\": \"all\"}`, or a list: tools of the server's",
+    ),
     Parameter::honoured("tool_choice", ""),
     Parameter::honoured("parallel_tool_calls", ""),
     Parameter::honoured("reasoning.effort", "where the model has such a variant"),

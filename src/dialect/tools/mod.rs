@@ -12,8 +12,8 @@ pub use form::{Form, Forms, flat_name};
 pub use render::{ToolFormat, render};
 pub use spec::{json_schema, offered};
 
-use super::field::Field;
-use crate::turn::{Turn, TurnError};
+use super::{field::Field, x_cursor};
+use crate::turn::{ServerTools, ToolSpec, Turn, TurnError};
 
 /// Reads the tools of a request into a turn, those that may be called at all, and whether one may or
 /// must be. Returns the forms of those that aren't plain functions, and what is left out.
@@ -22,7 +22,27 @@ use crate::turn::{Turn, TurnError};
 /// See [`offered`] and [`choice::choice`].
 pub fn read(body: &Field<'_>, turn: &mut Turn) -> Result<(Forms, Vec<String>), TurnError> {
     let offered = offered(body)?;
-    let choice = choice::choice(body, &offered.specs)?;
+    let choice = match offered.named.as_slice() {
+        [] => choice::choice(body, &offered.specs)?,
+        named => {
+            let named = named.iter().map(|name| ToolSpec {
+                name: name.clone(),
+                description: String::new(),
+                schema: serde_json::Value::Null.into(),
+            });
+            let all: Vec<ToolSpec> = offered.specs.iter().cloned().chain(named).collect();
+            choice::choice(body, &all)?
+        }
+    };
+    turn.server_tools = match (x_cursor::Wish::of(body)?.tools, offered.named) {
+        (ServerTools::Named(mut names), more) => {
+            names.extend(more);
+            ServerTools::Named(names)
+        }
+        (wish, named) if named.is_empty() => wish,
+        (ServerTools::All, _) => ServerTools::All,
+        (ServerTools::Usual, named) => ServerTools::Named(named),
+    };
     turn.tools = offered.specs;
     if let Some(allowed) = choice.allowed {
         turn.tools.retain(|tool| allowed.contains(&tool.name));

@@ -17,6 +17,8 @@ pub struct Offered {
     pub forms: Forms,
     /// The vendors' own tools that are left out, as `tools.<type>`.
     pub left_out: Vec<String>,
+    /// Names that stand in the place of a tool: tools of the server's.
+    pub named: Vec<String>,
 }
 
 /// Reads `tools` and the legacy `functions` of a request body.
@@ -34,7 +36,10 @@ pub fn offered(body: &Field<'_>) -> Result<Offered, TurnError> {
             continue;
         }
         for tool in list.items()? {
-            add(&tool, None, &mut offered)?;
+            match tool.value.as_str() {
+                Some(name) => offered.named.push(name.to_owned()),
+                None => add(&tool, None, &mut offered)?,
+            }
         }
     }
     Ok(offered)

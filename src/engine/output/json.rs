@@ -1,15 +1,28 @@
 //! Whether a text is the JSON that was asked for.
 
+use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
+use super::cost;
 use crate::turn::Format;
 
 /// A check of whole texts.
 pub struct Check {
-    schema: Option<jsonschema::Validator>,
+    schema: Option<CheckedSchema>,
 }
 
-/// How many violations of a schema are told.
+struct CheckedSchema {
+    source: Value,
+    validator: Validator,
+}
+
+/// A check that takes more steps than this is left out, so that it holds up no other turn.
+const MOST_STEPS: usize = 200_000;
+
+/// How far a regular expression of a schema may go back in a text.
+const BACKTRACKING: usize = 10_000;
+
+/// How many violations of a schema are reported.
 const TOLD: usize = 5;
 
 impl Check {
@@ -21,8 +34,12 @@ impl Check {
         let schema = match format {
             Format::Text => return Ok(None),
             Format::JsonObject => None,
-            Format::JsonSchema(schema) => {
-                Some(jsonschema::validator_for(schema).map_err(|error| error.to_string())?)
+            Format::JsonSchema(source) => {
+                let patterns = PatternOptions::fancy_regex().backtrack_limit(BACKTRACKING);
+                let options = jsonschema::options().with_pattern_options(patterns);
+                let validator = options.build(source).map_err(|error| error.to_string())?;
+                let source = source.clone();
+                Some(CheckedSchema { source, validator })
             }
         };
         Ok(Some(Self { schema }))
@@ -43,8 +60,12 @@ impl Check {
         match &self.schema {
             None if value.is_object() => Ok(json),
             None => Err("it is JSON, but not an object".to_owned()),
-            Some(schema) => {
-                let violations: Vec<String> = schema
+            Some(CheckedSchema { source, .. }) if !cost::is_within(MOST_STEPS, source, &value) => {
+                tracing::warn!("the answer is not checked against its schema: it takes too long");
+                Ok(json)
+            }
+            Some(CheckedSchema { validator, .. }) => {
+                let violations: Vec<String> = validator
                     .iter_errors(&value)
                     .take(TOLD)
                     .map(|error| match error.instance_path().as_str() {
@@ -124,5 +145,12 @@ mod tests {
         );
         assert!(Check::new(&Format::JsonSchema(json!({"type": "thing"}))).is_err());
         assert!(Check::new(&Format::Text).unwrap().is_none());
+        // Nothing is said of what would take for ever.
+        let three = json!([{"$ref": "#"}, {"$ref": "#"}, {"$ref": "#"}]);
+        let schema = json!({"type": "object", "properties": {"a": {"oneOf": three}}});
+        let schema = check(&Format::JsonSchema(schema));
+        let nested = "{\"a\":".repeat(60) + "{}" + &"}".repeat(60);
+        assert!(schema.json(&nested).is_ok());
+        assert!(schema.json("{\"a\": {}}").is_err());
     }
 }

@@ -3,9 +3,10 @@
 //!
 //! Pure, and the same for every dialect. Only text is touched: reasoning and tool calls pass. Where
 //! the answer must be JSON, or must call a tool, its text is held back until it is whole. If it is
-//! not what was demanded, the model is told so and asked once more; what a tool call stands beside
+//! not what was demanded, the model learns that and is asked once more; what a tool call stands beside
 //! may be any text.
 
+mod cost;
 mod cut;
 mod json;
 
@@ -81,7 +82,7 @@ impl Shaper {
     /// A schema that is none.
     pub fn new(turn: &Turn) -> Result<Self, TurnError> {
         let must = Must::of(turn).map_err(|error| {
-            let message = format!("the answer's schema is no valid JSON Schema: {error}");
+            let message = format!("the answer's schema is not a valid JSON Schema: {error}");
             TurnError::new(ErrorKind::InvalidRequest, message)
         })?;
         Ok(Self {
@@ -153,6 +154,20 @@ impl Shaper {
             Err((fault, _)) => end.outcome = Err(bad_answer(&held, &fault)),
         }
         Next::End(end)
+    }
+
+    /// The model called tools that were executed here, and continues: what it wrote before that is not
+    /// the answer that was demanded, and a demanded call was made.
+    pub fn executed(&mut self, out: &mut Vec<TurnEvent>) {
+        let called = self
+            .demand
+            .take_if(|demand| matches!(demand.must, Must::Call(_)));
+        if let Some(demand) = called {
+            push(demand.held, out);
+        }
+        if let Some(demand) = &mut self.demand {
+            demand.held.clear();
+        }
     }
 
     fn flush(&mut self, out: &mut Vec<TurnEvent>) -> Option<FinishReason> {

@@ -99,7 +99,8 @@ async fn play(
     let mut answer = Answer::new(&counters, &estimates, &turn, &feed).unwrap();
     tokio::spawn(async move { while events.next().await.is_some() {} });
     let begun = Instant::now();
-    let outcome = match run.drive(&mut answer, budgets, begun).await {
+    let stop = CancellationToken::new();
+    let outcome = match run.drive(&mut answer, budgets, begun, &stop).await {
         Pause::Finished => Ok(FinishReason::Stop),
         Pause::Failed(error) => Err(error),
         _ => panic!("neither an end nor a failure"),

@@ -299,10 +299,7 @@ async fn names_and_schemas_are_made_acceptable_and_mapped_back() {
     let endpoint = Endpoint::bind().await.unwrap();
     let mut offer = endpoint.offer(&specs);
     let agent = Client::of(&offer);
-    let names: Vec<(String, String)> = offer
-        .names()
-        .map(|(client, seen)| (client.to_owned(), seen.to_owned()))
-        .collect();
+    let names = offer.names().to_vec();
     let seen: Vec<&str> = names.iter().map(|(_, seen)| seen.as_str()).collect();
     let cut = "x".repeat(50);
     let second = format!("{}_2", "x".repeat(48));

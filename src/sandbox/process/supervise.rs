@@ -23,7 +23,8 @@ pub struct Exit {
     pub stderr: String,
 }
 
-/// Writes all of stdin, the order first. A child that does not read it to the end is no error by itself.
+/// Writes all of stdin, the order first. A child that does not read it to the end is
+/// not an error by itself.
 pub(super) async fn feed(
     mut pipe: ChildStdin,
     order: Vec<u8>,
@@ -44,7 +45,7 @@ pub(super) async fn feed(
     }
 }
 
-/// Keeps the end of stderr, ends the group when it is told to or the child has exited, reaps the
+/// Keeps the end of stderr, ends the group on request or when the child has exited, reaps the
 /// child and reports.
 pub(super) async fn supervise(
     mut child: ProcessChunkStream,

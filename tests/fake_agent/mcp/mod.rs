@@ -125,6 +125,12 @@ impl Started {
 impl Drop for Started {
     fn drop(&mut self) {
         for child in &mut self.0 {
+            // A server ends with its input; one that does not is killed.
+            drop(child.stdin.take());
+            let end = Instant::now() + Duration::from_secs(2);
+            while Instant::now() < end && matches!(child.try_wait(), Ok(None)) {
+                thread::sleep(Duration::from_millis(5));
+            }
             let _ = child.kill();
             let _ = child.wait();
         }

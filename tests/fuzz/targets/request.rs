@@ -14,8 +14,8 @@ use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use open_cursor::{
     agent::{AgentEvent, NativeCall, RunResult},
-    boundary::{self, Translator, Options, Verdict},
-    dialect::{self, Ask, Dialect, Stamp, Target},
+    boundary::{self, BoundaryOptions, Translator, Verdict},
+    dialect::{self, Ask, Dialect, PathTarget, Stamp},
     prompt,
     turn::{Delta, ErrorKind, FinishReason, TurnEnd, TurnError},
 };
@@ -38,12 +38,12 @@ fn decode(dialect: &dyn Dialect, body: &[u8]) {
         id: "1".to_owned(),
         created: 1,
     };
-    let request = match dialect.decode(body, Target::default(), stamp()) {
+    let request = match dialect.decode(body, PathTarget::default(), stamp()) {
         Ok(request) => request,
         Err(error) => return refused(dialect, &error),
     };
     let turn = &request.turn;
-    let options = Options::default();
+    let options = BoundaryOptions::default();
     let hint = boundary::hint(turn, options.max_repeat);
     let rendered = prompt::render(turn, hint.as_slice());
     for part in turn.messages.iter().flat_map(|message| &message.parts) {

@@ -117,6 +117,7 @@ impl TestServer {
                 park_timeout: Duration::from_secs(1800),
                 boundary: boundary::BoundaryOptions::default(),
                 client_tools: true,
+                exec: None,
             },
             http: http::HttpConfig::new(host),
             stored: 0,
@@ -186,21 +187,30 @@ impl TestServer {
 
     /// From now on, the scenario `fake-play` answers with these deltas.
     pub fn say(&self, deltas: &[&str]) {
-        let text =
-            |text: &str| json!({"role": "assistant", "content": [{"type": "text", "text": text}]});
-        let mut lines = vec![
-            json!({"type": "system", "subtype": "init", "session_id": "s", "cwd": "/", "model": "m"}),
-        ];
-        lines.extend(deltas.iter().map(|delta| {
-            json!({"type": "assistant", "message": text(delta), "session_id": "s", "timestamp_ms": 1})
-        }));
         let whole = deltas.concat();
-        lines.push(json!({"type": "assistant", "message": text(&whole), "session_id": "s"}));
-        lines.push(json!({
-            "type": "result", "subtype": "success", "is_error": false, "result": whole,
-            "duration_ms": 1, "session_id": "s",
-        }));
-        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let recap = json!({"role": "assistant", "content": [{"type": "text", "text": whole}]});
+        let end = [
+            json!({"type": "assistant", "message": recap, "session_id": "s"}),
+            json!({
+                "type": "result", "subtype": "success", "is_error": false, "result": whole,
+                "duration_ms": 1, "session_id": "s",
+            }),
+        ];
+        self.say_and(deltas, &end);
+    }
+
+    /// From now on, the scenario `fake-play` says these deltas, prints these events and exits.
+    pub fn say_and(&self, deltas: &[&str], end: &[Value]) {
+        let delta = |text: &&str| {
+            let message = json!({"role": "assistant", "content": [{"type": "text", "text": text}]});
+            json!({"type": "assistant", "message": message, "session_id": "s", "timestamp_ms": 1})
+        };
+        let init = json!({"type": "system", "subtype": "init", "session_id": "s", "cwd": "/", "model": "m"});
+        let lines = [init].into_iter().chain(deltas.iter().map(delta));
+        let lines: String = lines
+            .chain(end.iter().cloned())
+            .map(|line| format!("{line}\n"))
+            .collect();
         std::fs::write(self.workspace.path().join("play.ndjson"), lines).unwrap();
     }
 

@@ -36,7 +36,7 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> St
 #[tokio::test]
 async fn only_the_bridge_is_let_in() {
     let calls = BridgeCalls::default();
-    let (desk, mut received) = calls.open("a", vec!["t".to_owned()]);
+    let (desk, mut received) = calls.open("a", calls::tests::named("t"));
     let tracker = TaskTracker::new();
     let callback = Callback::listen(calls, &tracker).await.unwrap();
     let (host, bearer) = (
@@ -132,7 +132,7 @@ async fn only_the_bridge_is_let_in() {
 #[tokio::test]
 async fn a_call_of_a_run_that_ends_gets_an_error() {
     let calls = BridgeCalls::default();
-    let (desk, mut received) = calls.open("a", vec!["t".to_owned()]);
+    let (desk, mut received) = calls.open("a", calls::tests::named("t"));
     let callback = Callback::listen(calls, &TaskTracker::new()).await.unwrap();
     let bearer = format!("Bearer {}", callback.token());
     let host = callback.address.to_string();
@@ -151,7 +151,7 @@ async fn a_call_of_a_run_that_ends_gets_an_error() {
 #[tokio::test]
 async fn a_call_that_is_given_up_is_noticed() {
     let calls = BridgeCalls::default();
-    let (desk, mut received) = calls.open("a", vec!["t".to_owned()]);
+    let (desk, mut received) = calls.open("a", calls::tests::named("t"));
     let callback = Callback::listen(calls, &TaskTracker::new()).await.unwrap();
     let bearer = format!("Bearer {}", callback.token());
     let host = callback.address.to_string();
@@ -175,7 +175,7 @@ async fn a_held_call_shows_that_it_lives() {
     use futures::StreamExt;
 
     let calls = BridgeCalls::default();
-    let (desk, _received) = calls.open("a", vec!["t".to_owned()]);
+    let (desk, _received) = calls.open("a", calls::tests::named("t"));
     let request = json!({"agentId": "a", "toolName": "t"});
     let reply = calls
         .call(serde_json::from_value(request).unwrap())

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::agent::{NativeOutcome, RunResult, RunUsage, Session};
+use crate::{
+    agent::{NativeOutcome, RunResult, Session},
+    turn::Usage,
+};
 
 fn events(line: &str) -> Vec<AgentEvent> {
     let mut events = Vec::new();
@@ -74,12 +77,19 @@ fn envelope() {
 #[test]
 fn assistant_text() {
     let delta = |line: &str| event(line) == AgentEvent::TextDelta(text("a\nb"));
-    let segment = |line: &str| event(line) == AgentEvent::TextSegment(text("a\nb"));
+    let whole = |line: &str, before_tools| {
+        let text = text("a\nb");
+        event(line) == AgentEvent::TextSegment { text, before_tools }
+    };
+    let segment = |line: &str| whole(line, false);
     let message = r#""message":{"role":"assistant","content":[{"type":"text","text":"a\nb"}]}"#;
     let line = |more: &str| format!(r#"{{"type":"assistant",{message}{more}}}"#);
     assert!(delta(&line(r#","timestamp_ms":1"#)));
     assert!(delta(&line(r#","timestamp_ms":1,"model_call_id":null"#)));
-    assert!(segment(&line(r#","timestamp_ms":1,"model_call_id":"m""#)));
+    assert!(whole(
+        &line(r#","timestamp_ms":1,"model_call_id":"m""#),
+        true
+    ));
     assert!(segment(&line("")));
     assert!(segment(&line(r#","timestamp_ms":null"#)));
     // Odd contents.
@@ -268,11 +278,11 @@ fn results() {
 
 #[test]
 fn usage_in_all_spellings() {
-    let expected = RunUsage {
+    let expected = Usage {
         input: 1,
         output: 2,
         cache_read: Some(3),
-        ..RunUsage::default()
+        ..Usage::default()
     };
     for fields in [
         r#""usage":{"inputTokens":1,"outputTokens":2,"cacheReadTokens":3}"#,

@@ -48,7 +48,10 @@ fn a_plain_answer_is_passed_on() {
         AgentEvent::Thinking(String::new()),
         text("do"),
         text("ne"),
-        AgentEvent::TextSegment("done".to_owned()),
+        AgentEvent::TextSegment {
+            text: "done".to_owned(),
+            before_tools: false,
+        },
         AgentEvent::Finished(RunResult {
             text: "done".to_owned(),
             ..RunResult::default()
@@ -355,7 +358,7 @@ fn native_reads_save_runs() {
                 .collect();
             events.push(finished("Done."));
             let outcome = run(&turn(opencode()), &options, events);
-            // The next run goes on behind the call that was made.
+            // The next run continues behind the call that was made.
             let made = outcome.calls().len();
             let native = task[done_calls..]
                 .iter()

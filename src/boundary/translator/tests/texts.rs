@@ -15,7 +15,10 @@ fn calls_from_text_end_the_turn_like_native_ones() {
         // More calls may follow: the engine is not to settle.
         assert_eq!(boundary.on_event(text(part), &mut out), Verdict::Continue);
     }
-    let recap = AgentEvent::TextSegment(answer.clone());
+    let recap = AgentEvent::TextSegment {
+        text: answer.clone(),
+        before_tools: false,
+    };
     assert_eq!(boundary.on_event(recap, &mut out), Verdict::Continue);
     let made = made(boundary.on_event(finished(&answer), &mut out));
     let cities: Vec<&Value> = made.iter().map(|(_, args)| &args["city"]).collect();

@@ -2,7 +2,7 @@
 //!
 //! The upper layer is the ground truth: it holds every file the agent wrote, a 0:0 character device
 //! ("whiteout") for every one it deleted, and marks a directory that it made in place of another as
-//! opaque. Each entry is compared with the real file, so what was only touched is no change. A
+//! opaque. Each entry is compared with the real file, so what was only touched is not a change. A
 //! renamed directory is a deletion and a creation of its files. Blocking; nothing is modified here.
 
 mod ignore;
@@ -198,7 +198,7 @@ impl Walk {
         self.push(at, kind, Some(before), Some(after));
     }
 
-    /// A deleted directory is told file by file, and then itself.
+    /// A deleted directory is reported file by file, and then itself.
     fn deleted(&mut self, at: &Path, before: &Metadata) {
         if is_bookkeeping(at) {
             return;

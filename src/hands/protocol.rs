@@ -1,0 +1,39 @@
+//! What the server and an executor say to each other: one JSON object each way. Both sides come
+//! from the same build.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The hidden subcommand's name.
+pub const SUBCOMMAND: &str = "tool-executor";
+
+/// The longest answer that is read: the largest image as base64, and a text.
+pub(super) const MOST_BYTES: usize = 8 << 20;
+
+/// What an executor reads from stdin.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ToolJob {
+    /// The name of a local tool.
+    pub tool: String,
+    pub arguments: Map<String, Value>,
+    /// Absolute and without symlinks.
+    pub workspace: PathBuf,
+}
+
+/// What it writes to stdout.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct ToolAnswer {
+    pub content: String,
+    pub is_error: bool,
+    pub image: Option<Picture>,
+}
+
+/// A picture that was read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Picture {
+    /// `png`, `jpg`, `gif` or `webp`.
+    pub extension: String,
+    pub base64: String,
+}

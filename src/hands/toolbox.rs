@@ -1,0 +1,216 @@
+//! The tools that one server executes.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    child::{Children, environment},
+    local::{self, Local},
+    protocol::{Picture, ToolAnswer, ToolJob},
+};
+use crate::{
+    sandbox::{
+        fence::{Fence, FenceConfig, FenceMode, ResourceLimits, StartError},
+        slot::Places,
+    },
+    turn::{Attachment, ToolCall, ToolResult, ToolSpec},
+};
+
+/// How many slots there are from the start; more are made as they are needed.
+const SLOTS: usize = 2;
+
+/// What a toolbox needs.
+#[derive(Debug, Clone)]
+pub struct ToolboxSetup {
+    /// The local tools, by name.
+    pub tools: Vec<&'static str>,
+    /// Whether `bash` may use the network.
+    pub network: bool,
+    /// How much the fence matters.
+    pub fence: FenceMode,
+    /// Our own executable, which is launcher and executor too.
+    pub program: PathBuf,
+    /// The server's environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// The directory that most calls will work in, to try the fence on.
+    pub workspace: Option<PathBuf>,
+}
+
+/// Why there is no toolbox.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolboxError {
+    /// No place for the tools, or no fence where it is required.
+    #[error("tools can't be executed here: {0}")]
+    Fence(#[from] StartError),
+}
+
+/// A tool that may be offered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnTool {
+    /// What a model sees of it.
+    pub spec: ToolSpec,
+    /// Where it is from: `local`.
+    pub source: String,
+    /// Whether it changes nothing, so that several calls may run side by side.
+    pub only_reads: bool,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Executed {
+    /// For the model.
+    pub result: ToolResult,
+    /// The pictures that belong to it.
+    pub files: Vec<Attachment>,
+}
+
+impl Executed {
+    /// A call that was not made, and why.
+    #[must_use]
+    pub fn failed(call: &ToolCall, why: String) -> Self {
+        executed(call, Err(why))
+    }
+}
+
+/// The tools of one server. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    shared: Arc<ToolboxInner>,
+}
+
+#[derive(Debug)]
+struct ToolboxInner {
+    local: Vec<&'static Local>,
+    children: Children,
+    network: bool,
+}
+
+impl Toolbox {
+    /// Finds a place for the tools, and the fence that can be had there.
+    ///
+    /// # Errors
+    /// [`ToolboxError`].
+    pub async fn open(setup: ToolboxSetup) -> Result<Self, ToolboxError> {
+        let get = |wanted: &str| {
+            let found = setup.env.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.clone())
+        };
+        let mut places = Places::from_env(get, &std::env::temp_dir());
+        // Nothing of Cursor's is a tool's to write.
+        places.state.clear();
+        let config = FenceConfig {
+            mode: setup.fence,
+            launcher: setup.program.clone(),
+            limits: ResourceLimits::default(),
+        };
+        let (fence, slots) =
+            Fence::start(&config, &places, SLOTS, setup.workspace.as_deref()).await?;
+        let local = setup.tools.iter().filter_map(|name| local::find(name));
+        Ok(Self {
+            shared: Arc::new(ToolboxInner {
+                local: local.collect(),
+                children: Children {
+                    fence,
+                    slots,
+                    program: setup.program,
+                    env: environment(setup.env, setup.network),
+                    reaper: TaskTracker::new(),
+                },
+                network: setup.network,
+            }),
+        })
+    }
+
+    /// All that may be offered; without a workspace there is nothing for a local tool to work on.
+    #[must_use]
+    pub fn tools(&self, workspace: bool) -> Vec<OwnTool> {
+        let local = self.shared.local.iter().filter(|_| workspace);
+        local.map(|tool| own_tool(tool)).collect()
+    }
+
+    /// Makes a call. Dropping the future ends it. It never fails: what went wrong is the result.
+    pub async fn execute(&self, call: &ToolCall, workspace: Option<&Path>) -> Executed {
+        let local = self.shared.local.iter().find(|tool| tool.name == call.name);
+        let done = match (local, workspace) {
+            (Some(tool), Some(workspace)) => self.local(tool, call, workspace).await,
+            (Some(_), None) => Err("error: there is no workspace to work in".to_owned()),
+            (None, _) => Err(format!("error: there is no tool `{}`", call.name)),
+        };
+        executed(call, done)
+    }
+
+    async fn local(
+        &self,
+        tool: &Local,
+        call: &ToolCall,
+        workspace: &Path,
+    ) -> Result<ToolAnswer, String> {
+        let arguments = match serde_json::from_str::<Value>(&call.arguments) {
+            Ok(Value::Object(arguments)) => arguments,
+            _ => return Err("invalid arguments: they must be a JSON object".to_owned()),
+        };
+        let job = ToolJob {
+            tool: tool.name.to_owned(),
+            arguments,
+            workspace: workspace.to_owned(),
+        };
+        let ToolboxInner {
+            children, network, ..
+        } = &*self.shared;
+        children.run(&job, *network, tool.limit).await
+    }
+
+    /// Waits until every process of every call that was given up is gone.
+    pub async fn reaped(&self) {
+        self.shared.children.reaper.close();
+        self.shared.children.reaper.wait().await;
+        self.shared.children.slots.drained().await;
+    }
+}
+
+fn own_tool(local: &Local) -> OwnTool {
+    OwnTool {
+        spec: ToolSpec {
+            name: local.name.to_owned(),
+            description: local.description.to_owned(),
+            schema: Arc::new((local.schema)()),
+        },
+        source: "local".to_owned(),
+        only_reads: local.only_reads,
+    }
+}
+
+fn executed(call: &ToolCall, done: Result<ToolAnswer, String>) -> Executed {
+    let done = done.unwrap_or_else(|content| ToolAnswer {
+        content,
+        is_error: true,
+        image: None,
+    });
+    Executed {
+        result: ToolResult {
+            call_id: call.id.clone(),
+            name: Some(call.name.clone()),
+            content: done.content,
+            is_error: done.is_error,
+        },
+        files: done.image.and_then(picture).into_iter().collect(),
+    }
+}
+
+fn picture(image: Picture) -> Option<Attachment> {
+    let extension = ["png", "jpg", "gif", "webp"];
+    Some(Attachment {
+        extension: extension
+            .into_iter()
+            .find(|known| *known == image.extension)?,
+        bytes: STANDARD.decode(image.base64).ok()?.into(),
+        file: None,
+    })
+}
