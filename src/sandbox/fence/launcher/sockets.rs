@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -33,7 +33,8 @@ const PLACES: [&str; 9] = [
 /// What is covered so far.
 pub(super) struct SocketCovers {
     null: File,
-    places: Vec<PathBuf>,
+    /// The covered places with the devices of their covers: one that was made anew has lost its own.
+    places: Vec<(PathBuf, u64)>,
 }
 
 impl SocketCovers {
@@ -50,17 +51,26 @@ impl SocketCovers {
         let user = nix::unistd::geteuid().to_string();
         for place in PLACES {
             let place = PathBuf::from(place.replace("UID", &user));
-            if self.places.contains(&place) {
-                continue;
-            }
             let needed = || {
                 let views = launch.overlays.iter().map(|overlay| &overlay.at);
                 let mut used = views.chain(&launch.writable).chain([&launch.cwd]);
                 used.any(|path| path.starts_with(&place))
             };
-            if fs::symlink_metadata(&place).is_ok_and(|meta| meta.is_dir()) && !needed() {
+            let directory = || {
+                fs::symlink_metadata(&place)
+                    .ok()
+                    .filter(|meta| meta.is_dir())
+            };
+            let Some(meta) = directory().filter(|_| !needed()) else {
+                continue;
+            };
+            let covered =
+                |(covered, device): &(PathBuf, u64)| *covered == place && *device == meta.dev();
+            if !self.places.iter().any(covered) {
                 empty(&place)?;
-                self.places.push(place);
+                if let Some(cover) = directory() {
+                    self.places.push((place.clone(), cover.dev()));
+                }
             }
         }
         let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
