@@ -4,7 +4,7 @@
 //! agent, `bench-floor` a bare server that relays the agent's bytes, and anything else the load
 //! client, which runs open-cursor and the floor side by side and prints a table.
 //!
-//! Arguments: `--rounds N` (default 7), `--self-test` (the floor against itself: all ratios should
+//! Arguments: `--rounds N` (default 7), `--fence MODE` of open-cursor (default `off`), `--self-test` (the floor against itself: all ratios should
 //! be near 1, what differs is noise), and words that select measures by name.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -23,6 +23,7 @@ use std::process::ExitCode;
 struct Options {
     rounds: usize,
     self_test: bool,
+    fence: String,
     only: Vec<String>,
 }
 
@@ -31,11 +32,13 @@ impl Options {
         let mut options = Self {
             rounds: 7,
             self_test: false,
+            fence: "off".to_owned(),
             only: Vec::new(),
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--bench" => {} // cargo's own
+                "--fence" => options.fence = args.next().unwrap_or_default(),
                 "--self-test" => options.self_test = true,
                 "--rounds" => options.rounds = args.next().unwrap_or_default().parse()?,
                 flag if flag.starts_with('-') => anyhow::bail!("unknown option {flag}"),

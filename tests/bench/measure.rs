@@ -21,7 +21,7 @@ pub fn main(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn run(options: &Options) -> anyhow::Result<()> {
-    let stage = Stage::new()?;
+    let stage = Stage::new(&options.fence)?;
     let kinds = [
         if options.self_test {
             Kind::Floor
