@@ -24,7 +24,13 @@ pub struct Filter(String);
 impl Filter {
     fn parse(&self) -> EnvFilter {
         // Checked when it was made.
-        EnvFilter::new(&self.0)
+        let filter = EnvFilter::new(&self.0);
+        // The MCP client writes out what servers and models say.
+        let wanted = self.0.contains("rmcp") || self.0.trim().eq_ignore_ascii_case("trace");
+        match "rmcp=off".parse() {
+            Ok(quiet) if !wanted => filter.add_directive(quiet),
+            _ => filter,
+        }
     }
 }
 
@@ -175,6 +181,19 @@ mod tests {
         }
         for text in ["loud", "", "open_cursor", "open_cursor=loud"] {
             assert!(text.parse::<Filter>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_mcp_client_says_is_shown_only_where_it_is_asked_for() {
+        for (text, quiet) in [
+            ("info", true),
+            ("debug", true),
+            ("trace", false),
+            ("rmcp=info", false),
+        ] {
+            let filter = text.parse::<Filter>().unwrap().parse().to_string();
+            assert_eq!(filter.contains("rmcp=off"), quiet, "{filter}");
         }
     }
 

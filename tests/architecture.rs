@@ -25,7 +25,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &[]),
     (
         "settings",
-        &["agent", "boundary", "engine", "sandbox", "telemetry"],
+        &[
+            "agent",
+            "boundary",
+            "engine",
+            "hands",
+            "sandbox",
+            "telemetry",
+        ],
     ),
     ("telemetry", &[]),
     ("dump", &[]),

@@ -12,7 +12,7 @@ def browse(server, what, *arguments):
     """One visit; what it prints is a figure worth to be seen."""
     script = pathlib.Path(__file__).parent / "page.mjs"
     environment = {"PATH": PATH, "HOME": str(server.home), "CLIENT_DIRECTORY": PACKAGES}
-    status, out, err = run(["node", str(script), server.url, SHOTS, what, *arguments], server.home, environment, 60)
+    status, out, err = run(["node", str(script), server.url, SHOTS, what, *arguments], server.home, environment, 120)
     check(status == 0, f"{what}: {out}{err}")
     if out.strip():
         print(out.strip(), end=" ", flush=True)
@@ -27,14 +27,14 @@ def fill(server, count, days):
 
 
 def proof(server, scratch):
-    with step("no turn yet"):
+    with step("no turn yet", 120):
         browse(server, "empty")
-    with step("one turn, and keyboard"):
+    with step("one turn, and keyboard", 120):
         server.ask("replay", "hello")
         browse(server, "one")
-    with step("a turn is shown while it runs, and once it is over"):
+    with step("a turn is shown while it runs, and once it is over", 120):
         browse(server, "live")
-    with step("10,000 turns, dark, and on a small screen", 150):
+    with step("10,000 turns, dark, and on a small screen", 240):
         fill(server, 10_000, 30)
         browse(server, "many")
 

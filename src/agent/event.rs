@@ -24,6 +24,8 @@ pub enum AgentEvent {
     },
     /// New reasoning text; may be empty.
     Thinking(String),
+    /// Reasoning that stands in a recap of answer text, and may have come before.
+    ThinkingSegment(String),
     /// A tool call is announced. Several in a row with one `model_call_id` are parallel.
     ToolStarted(NativeCall),
     /// A tool call is over. It may lack its announcement, and its arguments.

@@ -15,11 +15,12 @@ pub(super) fn fold(name: &str) -> String {
 
 /// The families that a folded name belongs to.
 pub(super) fn families(folded: &str) -> impl Iterator<Item = &'static str> + use<> {
-    // Plugins put `oc_` before the names of tools that they replace, and old events of the agent
-    // end in `ToolCall`.
+    // Plugins put `oc_` before the names of tools that they replace, Goose the name of its extension,
+    // and old events of the agent end in `ToolCall`.
     let bare = folded.strip_suffix("toolcall").unwrap_or(folded);
-    let bare = bare
-        .strip_prefix("oc")
+    let bare = ["oc", "developer"]
+        .iter()
+        .find_map(|prefix| bare.strip_prefix(prefix))
         .filter(|rest| TABLE.iter().any(|(_, names)| names.contains(rest)))
         .unwrap_or(bare)
         .to_owned();
@@ -61,6 +62,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "executebash",
             "executeshell",
             "pibash",
+            "runcommands",
         ],
     ),
     (
@@ -77,6 +79,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "strreplacebasededittool",
             "strreplaceeditor",
             "texteditor",
+            "readfiles",
         ],
     ),
     (
@@ -95,6 +98,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "strreplacebasededittool",
             "strreplaceeditor",
             "texteditor",
+            "save",
+            "create",
         ],
     ),
     (
@@ -115,6 +120,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "strreplacebasededittool",
             "strreplaceeditor",
             "texteditor",
+            "editor",
+            "singlefindandreplace",
         ],
     ),
     (
@@ -163,6 +170,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "readdir",
             "readdirectory",
             "pils",
+            "tree",
         ],
     ),
     (
@@ -179,6 +187,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "searchfiles",
             "matchfiles",
             "pifind",
+            "fileglobsearch",
         ],
     ),
     (
@@ -195,6 +204,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "searchincode",
             "contentsearch",
             "pigrep",
+            "searchcodebase",
         ],
     ),
     (
@@ -229,6 +239,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "updatetodolist",
             "managetodolist",
             "updateplan",
+            "todos",
+            "checklist",
         ],
     ),
     (
@@ -254,7 +266,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "call_omo_agent",
         &["callomoagent", "callagent", "invokeagent"],
     ),
-    ("skill", &["skill", "useskill", "invokeskill", "runskill"]),
+    (
+        "skill",
+        &["skill", "useskill", "invokeskill", "runskill", "skills"],
+    ),
     (
         "skill_mcp",
         &[
@@ -290,6 +305,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "browse",
             "httpget",
             "webfetchtool",
+            "fetchwebcontent",
+            "fetchurlcontent",
         ],
     ),
     (

@@ -31,12 +31,22 @@ impl ClientTool {
         let folded = fold(&spec.name);
         let families: Vec<&str> = families(&folded).collect();
         let assumed = default_schemas::schema(&families, &spec.schema);
-        Self {
+        let mut tool = Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
             schema: Schema::new(assumed.map_or_else(|| Arc::clone(&spec.schema), Arc::new)),
             families,
             folded,
+        };
+        tool.families = compat::families(&tool);
+        tool
+    }
+
+    /// The same tool with arguments of another schema.
+    pub(super) fn with_schema(&self, schema: Value) -> Self {
+        Self {
+            schema: Schema::new(schema),
+            ..self.clone()
         }
     }
 

@@ -110,15 +110,20 @@ impl Decider {
 
     /// What to do about a native call that carries its arguments.
     pub(super) fn native(&self, call: &NativeCall) -> Decision {
+        let effect = native::effect(&call.kind);
+        // What a change in the view is, is known when it is made; even if nothing can carry it.
+        let otherwise = || match effect {
+            Effect::Edit if self.view && !self.leaves_native => Decision::AwaitChange,
+            _ => Decision::LeaveToAgent,
+        };
         if self.catalog.is_empty() || self.leaves_native || self.is_private(call) {
-            return Decision::LeaveToAgent;
+            return otherwise();
         }
         if self.mode == Mode::Legacy {
             return self
                 .legacy(call)
-                .map_or(Decision::LeaveToAgent, |made| Decision::Call(vec![made]));
+                .map_or_else(otherwise, |made| Decision::Call(vec![made]));
         }
-        let effect = native::effect(&call.kind);
         if effect == Effect::Read && self.native_reads {
             return Decision::LeaveToAgent;
         }
@@ -135,7 +140,7 @@ impl Decider {
             }
             _ => self.make(&asked),
         }
-        .unwrap_or(Decision::LeaveToAgent)
+        .unwrap_or_else(otherwise)
     }
 
     fn is_private(&self, call: &NativeCall) -> bool {
@@ -183,8 +188,8 @@ impl Decider {
         }
     }
 
-    /// The client's calls that make the changes.
-    pub(super) fn changes(&self, changes: &[FileChange]) -> Vec<ClientCall> {
+    /// The client's calls that make the changes, and the files of those that no call can make.
+    pub(super) fn changes(&self, changes: &[FileChange]) -> (Vec<ClientCall>, Vec<String>) {
         change::calls(&self.catalog, changes, !self.parallel)
     }
 
@@ -219,7 +224,7 @@ impl Decider {
             before: None,
             after: None,
         };
-        let calls = self.changes(&[change]);
+        let (calls, _) = self.changes(&[change]);
         (!calls.is_empty()).then_some(Decision::Call(calls))
     }
 
@@ -227,14 +232,9 @@ impl Decider {
     /// at once only where the arguments are exact by themselves, which is where they hold a whole
     /// file that is new, or the old text with its replacement.
     fn edit(&self, edit: &Intent) -> Option<Decision> {
-        let calls = self.exact_edit(edit).unwrap_or_default();
-        if !calls.is_empty() && calls.iter().all(|made| made.problems.is_empty()) {
-            return Some(Decision::Call(calls));
-        }
-        ["edit", "multiedit", "write", "apply_patch"]
-            .iter()
-            .any(|family| self.view && self.catalog.of(family).is_some())
-            .then_some(Decision::AwaitChange)
+        let calls = self.exact_edit(edit)?;
+        let is_exact = !calls.is_empty() && calls.iter().all(|made| made.problems.is_empty());
+        is_exact.then_some(Decision::Call(calls))
     }
 
     fn exact_edit(&self, edit: &Intent) -> Option<Vec<ClientCall>> {
@@ -260,7 +260,7 @@ impl Decider {
             let workspace = self.catalog.workspace();
             let is_new = self.absent.contains(&workspace.join(path))
                 || self.history.is_missing(path, workspace);
-            return is_new.then(|| self.changes(&[new]));
+            return is_new.then(|| self.changes(&[new]).0);
         }
         if let Some(patch) = args.get("applyPatch").and_then(|p| p.get("patchContent")) {
             let whole = patch.as_str()?.trim_start().starts_with("*** Begin Patch");
@@ -269,7 +269,9 @@ impl Decider {
         }
         let list = replacements(args)?;
         if let [one] = list.as_slice() {
-            return Some(vec![make("edit", with_path(one, path))?]);
+            let single = make("edit", with_path(one, path));
+            let listed = || make("multiedit", json!({ "path": path, "edits": [one] }));
+            return Some(vec![single.or_else(listed)?]);
         }
         match make("multiedit", json!({ "path": path, "edits": list })) {
             Some(made) => Some(vec![made]),

@@ -88,6 +88,8 @@ const KINDS: &[(&str, Effect, &[&str])] = &[
             "strReplace",
             "multiStrReplace",
             "applyPatch",
+            // Older versions: the whole file.
+            "content",
         ],
     ),
     (
@@ -95,7 +97,7 @@ const KINDS: &[(&str, Effect, &[&str])] = &[
         Effect::Edit,
         &["path", "oldText", "newText", "edits"],
     ),
-    ("write", Effect::Edit, &["path", "fileText"]),
+    ("write", Effect::Edit, &["path", "fileText", "content"]),
     ("piWrite", Effect::Edit, &["path", "content"]),
     ("delete", Effect::Edit, &["path"]),
     (

@@ -34,6 +34,8 @@ pub struct Translator {
     options: BoundaryOptions,
     parallel: bool,
     segments: Segments,
+    /// The same for reasoning.
+    thoughts: Segments,
     recognizer: Recognizer,
     batch: Batch,
     in_flight: InFlight,
@@ -43,6 +45,8 @@ pub struct Translator {
     spoke: bool,
     /// Whether an edit is complete whose change the agent's view can tell.
     changes_due: bool,
+    /// The files whose changes no call can carry, as far as the engine does not know of them.
+    lost: Vec<String>,
     /// What waits for a fact.
     waiting: Option<Waiting>,
     stopped: bool,
@@ -73,11 +77,13 @@ impl Translator {
             options: options.clone(),
             parallel: turn.parallel_tool_calls,
             segments: Segments::default(),
+            thoughts: Segments::default(),
             batch: Batch::new(workspace),
             in_flight: InFlight::default(),
             taken: HashSet::new(),
             spoke: false,
             changes_due: false,
+            lost: Vec::new(),
             waiting: None,
             stopped: false,
             explained: false,
@@ -128,14 +134,24 @@ impl Translator {
             self.waiting = Some(Waiting::Settle);
             return Verdict::Need(Need::Changes);
         }
-        if !self.batch.is_settling() {
-            let last = self.recognizer.finish(&self.decider);
-            let verdict = self.pieces(last, out);
+        if self.batch.is_settling() {
+            let verdict = self.close(out);
             if verdict.is_end() {
                 return verdict;
             }
         }
+        let last = self.recognizer.finish(&self.decider);
+        let verdict = self.pieces(last, out);
+        if verdict.is_end() {
+            return verdict;
+        }
         self.close(out)
+    }
+
+    /// The files that the agent changed in its view and that no tool of the client can change, since
+    /// this was last asked.
+    pub fn take_lost(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lost)
     }
 
     /// Takes a fact, and continues with what waited for it.
@@ -197,8 +213,14 @@ impl Translator {
                 let new = self.segments.segment(text, before_tools);
                 self.text(new, out)
             }
-            AgentEvent::Thinking(text) if text.is_empty() => self.standing(),
-            AgentEvent::Thinking(text) => self.said(Delta::Reasoning(text), out),
+            AgentEvent::Thinking(text) => {
+                let new = self.thoughts.delta(text);
+                self.thought(new, out)
+            }
+            AgentEvent::ThinkingSegment(text) => {
+                let new = self.thoughts.segment(text, false);
+                self.thought(new, out)
+            }
             AgentEvent::ToolStarted(call) => match self.tool_event(out) {
                 end if end.is_end() => end,
                 _ => self.announced(call, out),
@@ -222,7 +244,13 @@ impl Translator {
                 self.close(out)
             }
             AgentEvent::Finished(result) => {
-                if !self.batch.is_settling() && !result.is_error {
+                if self.batch.is_settling() {
+                    let verdict = self.close(out);
+                    if verdict.is_end() {
+                        return verdict;
+                    }
+                }
+                if !result.is_error {
                     let rest = self.segments.finish(&result.text);
                     let pieces = self.recognizer.push(rest, &self.decider);
                     let last = self.recognizer.finish(&self.decider);
@@ -271,12 +299,15 @@ impl Translator {
         self.standing()
     }
 
-    /// The model's next word after a batch, which is then complete.
-    fn said(&mut self, delta: Delta, out: &mut Vec<Delta>) -> Verdict {
+    /// New reasoning: the model's next word after a batch, which is then complete.
+    fn thought(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
+        if text.is_empty() {
+            return self.standing();
+        }
         match self.close(out) {
             end if end.is_end() => end,
             _ => {
-                out.push(delta);
+                out.push(Delta::Reasoning(text));
                 self.standing()
             }
         }
@@ -285,6 +316,7 @@ impl Translator {
     /// A tool event: the text before it is complete.
     fn tool_event(&mut self, out: &mut Vec<Delta>) -> Verdict {
         self.segments.tool_event();
+        self.thoughts.tool_event();
         let last = self.recognizer.interrupt(&self.decider);
         self.pieces(last, out)
     }
@@ -395,7 +427,8 @@ impl Translator {
                 }
             }
         }
-        let made = self.decider.changes(&changes);
+        let (made, lost) = self.decider.changes(&changes);
+        self.lost.extend(lost);
         let made = made.into_iter().map(|made| (Source::Native, made));
         calls.splice(place..place, made);
         // The agent waits for the others: they go out later.

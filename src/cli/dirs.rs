@@ -58,6 +58,12 @@ impl UserDirs {
         Some(self.config.as_ref()?.join("config.toml"))
     }
 
+    /// The file that names MCP servers of ours; it need not exist.
+    #[must_use]
+    pub fn mcp_file(&self) -> Option<PathBuf> {
+        Some(self.config.as_ref()?.join("mcp.json"))
+    }
+
     /// The settings from the flags, the process's environment and the file.
     ///
     /// # Errors

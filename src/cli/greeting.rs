@@ -23,14 +23,21 @@ pub fn say(running: &Running) {
     ));
     row("agent", engine.agent());
     row("fence", fence(engine.agent().fence()));
-    let tools = engine.server_tools();
-    if !tools.is_empty() {
-        let names: Vec<_> = tools.iter().map(|(tool, _)| &*tool.spec.name).collect();
+    if let Some(toolbox) = engine.toolbox() {
+        let tools = toolbox.local_tools();
+        let names: Vec<_> = tools.iter().map(|tool| &*tool.spec.name).collect();
         let where_to = match engine.workspace() {
             Some(dir) => format!("in {}", dir.display()),
             None => "for requests that name a directory; see --workspace".to_owned(),
         };
-        row("tools", format_args!("{} {where_to}", names.join(", ")));
+        if !names.is_empty() {
+            row("tools", format_args!("{} {where_to}", names.join(", ")));
+        }
+        let servers = toolbox.mcp_health();
+        if !servers.is_empty() {
+            let names: Vec<_> = servers.iter().map(|server| &*server.name).collect();
+            row("MCP servers", names.join(", "));
+        }
     }
     row("users", who(app, address));
     match address {

@@ -16,6 +16,7 @@ mod help;
 mod install;
 mod layout;
 mod manifest;
+mod mcp;
 mod models;
 mod recipes;
 mod reload;
@@ -93,6 +94,7 @@ enum CliCommand {
     Setup(setup::SetupArgs),
     Config(config::ConfigArgs),
     Tools(tools::ToolsArgs),
+    Mcp(mcp::McpArgs),
     Completions(completions::CompletionsArgs),
     Help(help::HelpArgs),
     #[command(hide = true)]
@@ -128,6 +130,7 @@ async fn dispatch(command: CliCommand, dirs: &UserDirs) -> anyhow::Result<ExitCo
         CliCommand::Setup(args) => setup::run(args).await,
         CliCommand::Config(args) => config::run(&args, dirs),
         CliCommand::Tools(args) => tools::run(args).await,
+        CliCommand::Mcp(args) => mcp::run(args, dirs).await,
         CliCommand::Completions(args) => completions::run(&args),
         CliCommand::Help(args) => help::run(&args),
         CliCommand::Man(args) => completions::man(&args),

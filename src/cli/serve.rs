@@ -22,7 +22,7 @@ use crate::{
     boundary, dialect,
     dump::Dumps,
     engine::{self, AdmissionLimits, Budgets, Engine, Exec, ToolLoop, Turns, Workspaces},
-    hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup},
+    hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup, mcp::McpLimits},
     history::Ledger,
     http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
     settings::{Flags, Resolved, ServeSettings},
@@ -326,13 +326,20 @@ async fn bases(settings: &ServeSettings) -> anyhow::Result<Vec<PathBuf>> {
 
 /// What executes tools.
 async fn exec(settings: &ServeSettings, workspace: Option<&Path>) -> anyhow::Result<Exec> {
+    let dirs = UserDirs::new(&|name| std::env::var_os(name));
+    let mcp = super::mcp::servers(settings, &dirs, workspace)?;
     let confirm = &settings.exec_confirm.0;
     let tools = &settings.exec_tools.0;
-    let is_known = |name: &&String| tools.iter().any(|tool| boundary::is_same_tool(tool, name));
+    let is_known = |name: &&String| {
+        let mut servers = mcp.iter().map(|server| &server.name);
+        tools.iter().any(|tool| boundary::is_same_tool(tool, name))
+            || servers.any(|server| name.starts_with(server.as_str()))
+    };
     if let Some(name) = confirm.iter().find(|name| !is_known(name)) {
         let all = LOCAL_TOOLS.join(", ");
         return Err(render::usage(format_args!(
-            "--exec-confirm: `{name}` is none of the tools that --exec-tools names, of {all}"
+            "--exec-confirm: `{name}` is no tool of an MCP server, and none of those that --exec-tools \
+             names, of {all}"
         )));
     }
     let setup = ToolboxSetup {
@@ -342,6 +349,8 @@ async fn exec(settings: &ServeSettings, workspace: Option<&Path>) -> anyhow::Res
         program: std::env::current_exe().context("cannot find our own executable")?,
         env: std::env::vars_os().collect(),
         workspace: workspace.map(Path::to_owned),
+        mcp,
+        mcp_limits: McpLimits::default(),
     };
     Ok(Exec {
         toolbox: Toolbox::open(setup).await?,

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn what_does_nothing_is_named() {
-        let body = json!({"model": "m", "user": "u", "seed": 1, "new_thing": 1,
+        // Also a zero: `temperature: 0` is a wish like any other.
+        let body = json!({"model": "m", "user": "u", "seed": 0, "new_thing": 1,
             "text": {"format": {}, "verbosity": "low"}});
         assert_eq!(
             check(&body).unwrap(),

@@ -20,6 +20,7 @@ use super::{
     failure::{over_time, shutting_down, turn_error, unknown_model},
     feed::Feed,
     hands::Hands,
+    losses::{LossReason, Losses},
     output::{Next, Shaper},
     progress::{Phase, RunOrigin, TurnProgress},
     run::{Pause, Run},
@@ -98,7 +99,7 @@ async fn story(
     let fingerprint = Fingerprint::of(&turn);
     let owner = turn.owner.clone();
     shared.rounds.restore(owner.as_deref(), &mut turn.messages);
-    let mut hands = Hands::of(config, &mut turn, workspace.clone())?;
+    let mut hands = Hands::of(config, &mut turn, workspace.clone()).await?;
     let parallel = turn.parallel_tool_calls;
     let mut permit = Some(shared.admission.admit().await?);
     sender.progress().reach(Phase::Admitted);
@@ -385,8 +386,7 @@ pub(super) struct Answer<'a> {
     spent: Option<Usage>,
     /// What the client was told that the answer cost, once it has ended.
     usage: Option<Usage>,
-    /// The files whose changes could not be carried to the client.
-    lost_changes: Vec<String>,
+    losses: Losses,
 }
 
 impl<'a> Answer<'a> {
@@ -411,7 +411,7 @@ impl<'a> Answer<'a> {
             paragraph: false,
             spent: None,
             usage: None,
-            lost_changes: Vec::new(),
+            losses: Losses::default(),
         })
     }
 
@@ -493,23 +493,28 @@ impl<'a> Answer<'a> {
 
     /// Gives the client calls.
     fn calls(&mut self, calls: Vec<ToolCall>) {
+        self.say_losses();
         self.deltas.extend(calls.into_iter().map(Delta::ToolCall));
         // No stop sequence is in a call.
         let _ = self.take_deltas();
     }
 
-    /// The agent changed a file that no call can carry: the model believes that it was done, so the
-    /// user has to know.
-    pub fn lost_change(&mut self, path: &str) {
-        tracing::warn!(
-            path,
-            "a change of the agent is lost: the file is binary or too large"
-        );
-        self.lost_changes.push(path.to_owned());
-        self.deltas.push(Delta::Text(format!(
-            "\n\n[open-cursor: {path} was NOT changed: the file is binary or too large to send as a \
-             tool call]\n\n"
-        )));
+    /// The agent changed a file and no call can carry that: the model believes that it was done, so
+    /// the user has to know.
+    pub fn lost_change(&mut self, path: &str, reason: LossReason) {
+        if self.losses.add(path, reason) {
+            tracing::warn!(path, "a change of the agent is lost: {reason}");
+            self.counters.lost_changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Says what is lost as text of the answer, unless that is for a program.
+    fn say_losses(&mut self) {
+        if let Some(note) = self.losses.note()
+            && !self.shaper.is_for_a_program()
+        {
+            self.batch.push(TurnEvent::Delta(Delta::Text(note)));
+        }
     }
 
     /// The agent used a tool of its own that it was not to use.
@@ -536,7 +541,7 @@ impl<'a> Answer<'a> {
         let mut end = TurnEnd {
             outcome,
             usage,
-            lost_changes: std::mem::take(&mut self.lost_changes),
+            lost_changes: self.losses.files(),
         };
         // What the translator still had may be too long.
         if let Some(reason) = self.take_deltas() {
@@ -547,6 +552,7 @@ impl<'a> Answer<'a> {
         match self.shaper.end(end, &mut self.batch) {
             Next::Again(messages) => Some(messages),
             Next::End(end) => {
+                self.say_losses();
                 self.usage = end.usage;
                 self.batch.push(TurnEvent::End(end));
                 None

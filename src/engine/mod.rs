@@ -24,6 +24,7 @@ mod continuation;
 mod failure;
 mod feed;
 mod hands;
+mod losses;
 mod output;
 mod progress;
 mod run;
@@ -56,7 +57,14 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{agent::Agent, boundary, dump::Dump, hands::OwnTool, models::ModelCatalog, turn::Turn};
+use crate::{
+    agent::Agent,
+    boundary,
+    dump::Dump,
+    hands::{OwnTool, Toolbox},
+    models::ModelCatalog,
+    turn::Turn,
+};
 use admission::Admission;
 use hands::Rounds;
 use runs::Runs;
@@ -93,6 +101,8 @@ struct Counters {
     recovered: AtomicU64,
     /// How often an agent that is served the client's tools changed something by its own.
     breaches: AtomicU64,
+    /// Changes of an agent that no call could carry to its client.
+    lost_changes: AtomicU64,
 }
 
 impl Shared {
@@ -243,6 +253,12 @@ impl Engine {
         self.shared.counters.breaches.load(Ordering::Relaxed)
     }
 
+    /// How many changes of files could not be passed on to a client since the start.
+    #[must_use]
+    pub fn lost_changes(&self) -> u64 {
+        self.shared.counters.lost_changes.load(Ordering::Relaxed)
+    }
+
     /// How many tool calls were found in answer text since the start: a model that writes many
     /// out is one that Cursor's own tools don't serve.
     #[must_use]
@@ -251,17 +267,22 @@ impl Engine {
     }
 
     /// The tools that the server executes, and whether a request has to allow them.
-    #[must_use]
-    pub fn server_tools(&self) -> Vec<(OwnTool, bool)> {
-        let exec = self.shared.config.exec.as_ref();
-        let all = exec.into_iter().flat_map(|exec| {
-            let tools = exec.toolbox.tools(true).into_iter();
-            tools.map(|tool| {
-                let needs_confirmation = hands::needs_confirmation(exec, &tool);
-                (tool, needs_confirmation)
-            })
+    pub async fn server_tools(&self) -> Vec<(OwnTool, bool)> {
+        let Some(exec) = &self.shared.config.exec else {
+            return Vec::new();
+        };
+        let tools = exec.toolbox.tools(true).await.into_iter();
+        let tools = tools.map(|tool| {
+            let needs_confirmation = hands::needs_confirmation(exec, &tool);
+            (tool, needs_confirmation)
         });
-        all.collect()
+        tools.collect()
+    }
+
+    /// What executes tools, if the server does.
+    #[must_use]
+    pub fn toolbox(&self) -> Option<&Toolbox> {
+        self.shared.config.exec.as_ref().map(|exec| &exec.toolbox)
     }
 
     /// The models that the agent offers.
@@ -278,7 +299,7 @@ impl Engine {
         self.shared.runs.idle().await;
         self.shared.agent.reaped().await;
         if let Some(exec) = &self.shared.config.exec {
-            exec.toolbox.reaped().await;
+            exec.toolbox.close().await;
         }
     }
 

@@ -19,6 +19,7 @@ use super::{
     answer::Answer,
     continuation::Delivery,
     failure::{over_time, shutting_down, silent, turn_error},
+    losses::LossReason,
     source::RunSource,
 };
 use crate::{
@@ -402,6 +403,9 @@ impl<S: RunSource> Run<S> {
             let fact = self.find_out(need, answer).await;
             verdict = self.translator.learn(fact, answer.deltas());
         }
+        for path in self.translator.take_lost() {
+            answer.lost_change(&path, LossReason::NoTool);
+        }
         if let Some(reason) = answer.take_deltas() {
             return Some(Pause::Cut(reason));
         }
@@ -431,7 +435,7 @@ impl<S: RunSource> Run<S> {
             Need::Changes => {
                 let (changes, opaque) = self.agent.changes().await;
                 for path in opaque {
-                    answer.lost_change(&path);
+                    answer.lost_change(&path, LossReason::Content);
                 }
                 Fact::Changes(changes)
             }

@@ -111,6 +111,15 @@ impl Drop for Guard {
     }
 }
 
+/// What of our environment the command of an MCP server gets: nothing that is a key. What it needs
+/// besides, its entry names.
+#[must_use]
+pub fn command_environment(
+    all: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Vec<(OsString, OsString)> {
+    environment(all, true)
+}
+
 /// What of the server's environment a tool gets: nothing that is a key, and nothing that leads to a
 /// helper outside of the fence.
 pub(super) fn environment(

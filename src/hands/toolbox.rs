@@ -1,18 +1,20 @@
 //! The tools that one server executes.
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    child::{Children, environment},
+    child::{Children, command_environment, environment},
     local::{self, Local},
+    mcp::{McpHealth, McpLimits, McpServerConfig, McpServers},
     protocol::{Picture, ToolAnswer, ToolJob},
 };
 use crate::{
@@ -41,6 +43,10 @@ pub struct ToolboxSetup {
     pub env: Vec<(OsString, OsString)>,
     /// The directory that most calls will work in, to try the fence on.
     pub workspace: Option<PathBuf>,
+    /// The MCP servers, and how long they may take.
+    pub mcp: Vec<McpServerConfig>,
+    /// As above.
+    pub mcp_limits: McpLimits,
 }
 
 /// Why there is no toolbox.
@@ -56,7 +62,7 @@ pub enum ToolboxError {
 pub struct OwnTool {
     /// What a model sees of it.
     pub spec: ToolSpec,
-    /// Where it is from: `local`.
+    /// Where it is from: `local`, or `mcp:` and the server's name.
     pub source: String,
     /// Whether it changes nothing, so that several calls may run side by side.
     pub only_reads: bool,
@@ -90,6 +96,7 @@ struct ToolboxInner {
     local: Vec<&'static Local>,
     children: Children,
     network: bool,
+    mcp: McpServers,
 }
 
 impl Toolbox {
@@ -112,6 +119,9 @@ impl Toolbox {
         };
         let (fence, slots) =
             Fence::start(&config, &places, SLOTS, setup.workspace.as_deref()).await?;
+        let commands = command_environment(setup.env.clone());
+        let program = setup.program.clone();
+        let mcp = McpServers::new(setup.mcp, program, commands, setup.mcp_limits);
         let local = setup.tools.iter().filter_map(|name| local::find(name));
         Ok(Self {
             shared: Arc::new(ToolboxInner {
@@ -124,15 +134,43 @@ impl Toolbox {
                     reaper: TaskTracker::new(),
                 },
                 network: setup.network,
+                mcp,
             }),
         })
     }
 
-    /// All that may be offered; without a workspace there is nothing for a local tool to work on.
+    /// The local tools.
     #[must_use]
-    pub fn tools(&self, workspace: bool) -> Vec<OwnTool> {
-        let local = self.shared.local.iter().filter(|_| workspace);
-        local.map(|tool| own_tool(tool)).collect()
+    pub fn local_tools(&self) -> Vec<OwnTool> {
+        self.shared
+            .local
+            .iter()
+            .map(|tool| own_tool(tool))
+            .collect()
+    }
+
+    /// All that may be offered; without a workspace there is nothing for a local tool to work on. MCP
+    /// servers that do not run are started.
+    pub async fn tools(&self, workspace: bool) -> Vec<OwnTool> {
+        let mut tools = if workspace {
+            self.local_tools()
+        } else {
+            Vec::new()
+        };
+        let names: HashSet<String> = tools.iter().map(|tool| tool.spec.name.clone()).collect();
+        let others = self.shared.mcp.tools().await;
+        tools.extend(
+            others
+                .into_iter()
+                .filter(|tool| !names.contains(&tool.spec.name)),
+        );
+        tools
+    }
+
+    /// How the MCP servers are.
+    #[must_use]
+    pub fn mcp_health(&self) -> Vec<McpHealth> {
+        self.shared.mcp.health()
     }
 
     /// Makes a call. Dropping the future ends it. It never fails: what went wrong is the result.
@@ -141,9 +179,23 @@ impl Toolbox {
         let done = match (local, workspace) {
             (Some(tool), Some(workspace)) => self.local(tool, call, workspace).await,
             (Some(_), None) => Err("error: there is no workspace to work in".to_owned()),
-            (None, _) => Err(format!("error: there is no tool `{}`", call.name)),
+            (None, _) => return self.mcp(call).await,
         };
         executed(call, done)
+    }
+
+    async fn mcp(&self, call: &ToolCall) -> Executed {
+        let answer = match arguments(call) {
+            Ok(arguments) => self.shared.mcp.call(&call.name, arguments).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok((content, files, is_error)) => Executed {
+                result: result(call, content, is_error),
+                files,
+            },
+            Err(error) => Executed::failed(call, error),
+        }
     }
 
     async fn local(
@@ -152,10 +204,7 @@ impl Toolbox {
         call: &ToolCall,
         workspace: &Path,
     ) -> Result<ToolAnswer, String> {
-        let arguments = match serde_json::from_str::<Value>(&call.arguments) {
-            Ok(Value::Object(arguments)) => arguments,
-            _ => return Err("invalid arguments: they must be a JSON object".to_owned()),
-        };
+        let arguments = arguments(call)?;
         let job = ToolJob {
             tool: tool.name.to_owned(),
             arguments,
@@ -167,8 +216,9 @@ impl Toolbox {
         children.run(&job, *network, tool.limit).await
     }
 
-    /// Waits until every process of every call that was given up is gone.
-    pub async fn reaped(&self) {
+    /// Ends the MCP servers, and waits until every process of every call that was given up is gone.
+    pub async fn close(&self) {
+        self.shared.mcp.close().await;
         self.shared.children.reaper.close();
         self.shared.children.reaper.wait().await;
         self.shared.children.slots.drained().await;
@@ -194,12 +244,7 @@ fn executed(call: &ToolCall, done: Result<ToolAnswer, String>) -> Executed {
         image: None,
     });
     Executed {
-        result: ToolResult {
-            call_id: call.id.clone(),
-            name: Some(call.name.clone()),
-            content: done.content,
-            is_error: done.is_error,
-        },
+        result: result(call, done.content, done.is_error),
         files: done.image.and_then(picture).into_iter().collect(),
     }
 }
@@ -213,4 +258,20 @@ fn picture(image: Picture) -> Option<Attachment> {
         bytes: STANDARD.decode(image.base64).ok()?.into(),
         file: None,
     })
+}
+
+fn result(call: &ToolCall, content: String, is_error: bool) -> ToolResult {
+    ToolResult {
+        call_id: call.id.clone(),
+        name: Some(call.name.clone()),
+        content,
+        is_error,
+    }
+}
+
+fn arguments(call: &ToolCall) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str::<Value>(&call.arguments) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        _ => Err("invalid arguments: they must be a JSON object".to_owned()),
+    }
 }

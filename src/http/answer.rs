@@ -112,7 +112,10 @@ async fn run(
         if let Some(dump) = dump {
             dump.line(DumpPart::Response, &whole);
         }
-        reply::json(StatusCode::OK, whole)
+        let mut response = reply::json(StatusCode::OK, whole);
+        let lost = answers.iter().map(|answer| answer.lost_changes.len()).sum();
+        reply::say_lost(&mut response, lost);
+        response
     };
     reply::say_ignored(&mut response, &request.ignored);
     if let Some(origin) = progress.origin() {

@@ -193,6 +193,11 @@ impl Metrics {
             ConstCounter::new(engine.breaches()),
         );
         registry.register(
+            "lost_changes",
+            "Changes of files that no tool call could carry to a client",
+            ConstCounter::new(engine.lost_changes()),
+        );
+        registry.register(
             "recovered_calls",
             "Tool calls found in answer text",
             ConstCounter::new(engine.recovered()),

@@ -43,6 +43,14 @@ pub fn say_ignored(response: &mut Response, ignored: &[String]) {
     }
 }
 
+/// Says in a header how many changes of files reached no tool call; the body names them.
+pub fn say_lost(response: &mut Response, count: usize) {
+    if count > 0 {
+        let headers = response.headers_mut();
+        headers.insert("x-open-cursor-lost-changes", HeaderValue::from(count));
+    }
+}
+
 /// An error in the dialect's shape.
 pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
     let status = StatusCode::from_u16(dialect::status(error.kind));

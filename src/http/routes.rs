@@ -398,7 +398,7 @@ async fn handle<B: Buf>(
         Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
         Route::Models => Ok(models::list(app, dialect).await),
         Route::Model(id) => models::one(app, dialect, &id).await,
-        Route::Tools => Ok(tools(app)),
+        Route::Tools => Ok(tools(app).await),
         Route::Parameters => Ok(parameters(&app.dialects)),
         Route::Health => Ok(health(app, trusted)),
         Route::Alive => Ok(status::alive()),
@@ -419,8 +419,8 @@ fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
 }
 
 /// `GET /v1/tools`: the tools that the server executes, which requests may name.
-fn tools(app: &App) -> Response {
-    let tools = app.engine().server_tools();
+async fn tools(app: &App) -> Response {
+    let tools = app.engine().server_tools().await;
     let data: Vec<_> = tools
         .iter()
         .map(|(tool, needs_confirmation)| {
@@ -466,6 +466,9 @@ fn health(app: &App, trusted: bool) -> Response {
         body["running"] = engine.running().into();
         body["queued"] = engine.queued().into();
         body["parked"] = engine.parked().into();
+        if let Some(toolbox) = engine.toolbox() {
+            body["mcp"] = json!(toolbox.mcp_health());
+        }
         body["recoveredCalls"] = engine.recovered().into();
     }
     reply::json(code, body.to_string().into_bytes())

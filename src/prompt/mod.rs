@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! preamble                          how to read what follows
-//! === SYSTEM 1f0c… === …            all instructions, first
+//! === SYSTEM 1f0c… === …            the instructions that the conversation begins with
 //! tools                             what the caller can execute, and how to ask for it
-//! === USER … / ASSISTANT … / TOOL_CALL (…) … / TOOL_RESULT (…) …
+//! === USER … / ASSISTANT … / TOOL_CALL (…) … / TOOL_RESULT (…) … / SYSTEM … (later instructions)
 //! continuation                      only if the last message is a tool result
 //! format                            only if the answer must be JSON
 //! ```
@@ -22,7 +22,7 @@ mod transcript;
 
 use std::path::Path;
 
-use crate::turn::{Role, Turn};
+use crate::turn::{Message, Role, Turn};
 
 const PREAMBLE: &str = "\
 This conversation is relayed by a program on behalf of its user. It is given as blocks: a block \
@@ -65,22 +65,30 @@ pub fn render_served(turn: &Turn, served: &ServedNames<'_>, hints: &[String]) ->
 fn whole(turn: &Turn, served: Option<&ServedNames<'_>>, hints: &[String]) -> String {
     let mut out = String::with_capacity(estimate(turn));
     out.push_str(PREAMBLE);
-    for message in turn.messages.iter().filter(|m| m.role == Role::System) {
+    let (opening, talk) = turn.messages.split_at(opening(&turn.messages));
+    for message in opening {
         transcript::text_blocks("SYSTEM", message, &mut out);
     }
     match served {
         Some(served) => tools::served(turn, served, &mut out),
         None => tools::section(turn, &mut out),
     }
-    transcript::section(turn, &mut out);
+    transcript::section(turn, talk, &mut out);
     end(turn, hints, &mut out);
     out
 }
 
+/// How many messages the conversation begins with that are instructions. Later ones stay where they
+/// were sent: moved to the head, each would change the begin of all prompts that follow.
+fn opening(messages: &[Message]) -> usize {
+    let instructions = messages.iter().take_while(|m| m.role == Role::System);
+    instructions.count()
+}
+
 /// What the conversation is followed by.
 fn end(turn: &Turn, hints: &[String], out: &mut String) {
-    let answered = turn.messages.last().is_some_and(|m| m.role == Role::Tool);
-    if answered {
+    let said = turn.messages.iter().rev().find(|m| m.role != Role::System);
+    if said.is_some_and(|m| m.role == Role::Tool) {
         out.push_str(CONTINUE);
     }
     format::section(&turn.output.format, out);

@@ -66,10 +66,40 @@ fn headers(prompt: &str) -> Vec<String> {
 }
 
 #[test]
+fn instructions_stand_where_they_were_sent() {
+    let say = |role, text: &str| Message::text(role, text);
+    let mut messages = vec![
+        say(Role::System, "be brief"),
+        say(Role::System, "be kind"),
+        say(Role::User, "hi"),
+        call("c1"),
+        result("c1", "one"),
+        say(Role::System, "be quick"),
+    ];
+    let first = render(&turn(messages.clone()), &[]);
+    let (before, result) = (
+        "TOOL_CALL (call_id: c1, name: read)",
+        "TOOL_RESULT (call_id: c1, name: read)",
+    );
+    assert_eq!(
+        headers(&first),
+        ["SYSTEM", "SYSTEM", "USER", before, result, "SYSTEM"]
+    );
+    assert!(first.ends_with(super::CONTINUE), "the result is still new");
+    // What has been sent is not moved by what follows.
+    messages.push(say(Role::Assistant, "two"));
+    messages.push(say(Role::User, "and?"));
+    messages.push(say(Role::System, "be slow"));
+    let next = render(&turn(messages), &[]);
+    assert!(next.starts_with(first.strip_suffix(super::CONTINUE).unwrap()));
+    assert!(!next.ends_with(super::CONTINUE));
+}
+
+#[test]
 fn system_first_then_tools_then_the_transcript() {
     let mut turn = turn(vec![
-        Message::text(Role::User, "hi"),
         Message::text(Role::System, "be brief"),
+        Message::text(Role::User, "hi"),
     ]);
     turn.tools.push(ToolSpec {
         name: "weather".to_owned(),

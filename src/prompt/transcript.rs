@@ -8,16 +8,16 @@ use crate::turn::{Attachment, Message, Part, Results, Role, ToolResult, Turn};
 /// What stands in for a result that the client never sent.
 const NO_RESULT: &str = "(the caller supplied no result for this call)";
 
-/// Appends all messages except system messages.
-pub fn section(turn: &Turn, out: &mut String) {
+/// Appends these messages of the turn.
+pub fn section(turn: &Turn, messages: &[Message], out: &mut String) {
     let mut results = Results::new(&turn.messages);
     if results.doubled > 0 {
         let doubled = results.doubled;
         tracing::warn!(doubled, "calls have several results; the last ones count");
     }
-    for message in &turn.messages {
+    for message in messages {
         match message.role {
-            Role::System => {}
+            Role::System => text_blocks("SYSTEM", message, out),
             Role::User => user(message, &mut results, out),
             Role::Assistant => assistant(message, &mut results, out),
             Role::Tool => {

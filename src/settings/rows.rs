@@ -18,6 +18,7 @@ use super::{
 use crate::{
     boundary::{Mode, TextCalls},
     engine::{EstimateUsage, ExecTools, ToolLoop, Turns},
+    hands::mcp::McpFrom,
     sandbox::fence::{FenceMode, ResourceLimits},
     telemetry,
 };
@@ -131,6 +132,11 @@ settings! {
 
     /// proxy-exec: rounds of tool calls in one answer
     exec_max_steps "exec-max-steps" "N" [CURSOR_ACP_EXEC_MAX_STEPS]: NonZeroU32 = "50";
+
+    /// proxy-exec: where MCP servers are taken from, separated by commas: own (mcp.json beside
+    /// config.toml), opencode, project (.mcp.json), cursor-project (.cursor/mcp.json), cursor (your
+    /// own .cursor/mcp.json), or none
+    mcp_from "mcp-from" "SOURCES" [CURSOR_ACP_MCP_FROM]: McpFrom = "none";
 
     /// v1 translates tool calls; legacy passes exact names and arguments only
     provider_boundary "provider-boundary" "v1|legacy" [CURSOR_ACP_PROVIDER_BOUNDARY]: Mode = "v1";

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     boundary::{Mode, TextCalls},
     engine::{EstimateUsage, ExecTools, ToolLoop, Turns},
+    hands::mcp::McpFrom,
     sandbox::fence::FenceMode,
     telemetry,
 };
@@ -61,6 +62,7 @@ by_from_str! {
     TextCalls;
     ToolLoop;
     ExecTools;
+    McpFrom;
     telemetry::Filter;
     telemetry::LogFormat;
 }

@@ -4,8 +4,10 @@
 //! agent, `bench-floor` a bare server that relays the agent's bytes, and anything else the load
 //! client, which runs open-cursor and the floor side by side and prints a table.
 //!
-//! Arguments: `--rounds N` (default 7), `--fence MODE` of open-cursor (default `off`), `--self-test` (the floor against itself: all ratios should
-//! be near 1, what differs is noise), and words that select measures by name.
+//! Arguments: `--rounds N` (default 7), `--fence MODE` of open-cursor (default `off`), `--self-test`
+//! (the floor against itself: all ratios should be near 1, what differs is noise), `--history`
+//! (open-cursor with its history against one without: the ratios should be near 1, too), and words
+//! that select measures by name.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent;
@@ -24,6 +26,7 @@ struct Options {
     rounds: usize,
     self_test: bool,
     fence: String,
+    history: bool,
     only: Vec<String>,
 }
 
@@ -33,6 +36,7 @@ impl Options {
             rounds: 7,
             self_test: false,
             fence: "off".to_owned(),
+            history: false,
             only: Vec::new(),
         };
         while let Some(arg) = args.next() {
@@ -40,6 +44,7 @@ impl Options {
                 "--bench" => {} // cargo's own
                 "--fence" => options.fence = args.next().unwrap_or_default(),
                 "--self-test" => options.self_test = true,
+                "--history" => options.history = true,
                 "--rounds" => options.rounds = args.next().unwrap_or_default().parse()?,
                 flag if flag.starts_with('-') => anyhow::bail!("unknown option {flag}"),
                 word => options.only.push(word.to_owned()),

@@ -22,14 +22,11 @@ pub fn main(options: &Options) -> anyhow::Result<()> {
 
 async fn run(options: &Options) -> anyhow::Result<()> {
     let stage = Stage::new(&options.fence)?;
-    let kinds = [
-        if options.self_test {
-            Kind::Floor
-        } else {
-            Kind::OpenCursor
-        },
-        Kind::Floor,
-    ];
+    let kinds = match (options.self_test, options.history) {
+        (true, _) => [Kind::Floor, Kind::Floor],
+        (_, true) => [Kind::OpenCursor, Kind::NoHistory],
+        _ => [Kind::OpenCursor, Kind::Floor],
+    };
     let chosen = |probe: &&Probe| {
         options.only.is_empty() || options.only.iter().any(|word| probe.name.contains(word))
     };

@@ -17,6 +17,8 @@ const TICKS: f64 = 100.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     OpenCursor,
+    /// The same with `--history false`.
+    NoHistory,
     Floor,
 }
 
@@ -25,6 +27,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenCursor => "open-cursor",
+            Self::NoHistory => "no history",
             Self::Floor => "floor",
         }
     }
@@ -68,7 +71,7 @@ impl Stage {
                 command.arg(info).arg(self.path("cursor-agent"));
                 command
             }
-            Kind::OpenCursor => {
+            Kind::OpenCursor | Kind::NoHistory => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_open-cursor"));
                 command
                     .args(["serve", "--port", "0", "--server-info"])
@@ -76,6 +79,9 @@ impl Stage {
                 command.arg("--agent").arg(self.path("cursor-agent"));
                 command.arg("--workspace").arg(self.directory.path());
                 command.args(["--max-running", "64", "--fence", &self.fence]);
+                if kind == Kind::NoHistory {
+                    command.args(["--history", "false"]);
+                }
                 command.env("HOME", self.directory.path());
                 command
             }

@@ -5,7 +5,7 @@ use std::{fs, num::NonZeroU32, path::Path, time::Duration};
 use open_cursor::{
     agent::Serving,
     engine::{Exec, ExecTools, Turns},
-    hands::{Toolbox, ToolboxSetup},
+    hands::{Toolbox, ToolboxSetup, mcp::McpLimits},
     sandbox::fence::FenceMode,
 };
 use serde_json::{Value, json};
@@ -63,6 +63,8 @@ impl Executing {
                 .chain([secret])
                 .collect(),
             workspace: None,
+            mcp: Vec::new(),
+            mcp_limits: McpLimits::default(),
         });
         let exec = Exec {
             toolbox: toolbox.await.unwrap(),

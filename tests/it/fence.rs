@@ -5,7 +5,7 @@ use std::{
 };
 
 use open_cursor::sandbox::fence::FenceMode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     support::{TestServer, user},
@@ -92,6 +92,69 @@ async fn a_change_that_no_call_can_carry_is_said() {
     let lost = whole["x_cursor"]["lost_changes"].as_array().unwrap();
     assert_eq!(lost.len(), 1, "{whole}");
     assert!(lost[0].as_str().unwrap().ends_with("image.bin"), "{whole}");
+}
+
+#[tokio::test]
+async fn no_edit_vanishes_whatever_the_client_offers() {
+    let server = server(FenceMode::Auto).await;
+    if !has_view(&server).await {
+        return;
+    }
+    let file = server.workspace.path().join("fake-edit.txt");
+    let (before, after) = ("one\ntwo\nthree\n", "one\ntwo, changed\nthree\n");
+    let only = |names: &[&str]| {
+        let mut tools = opencode_tools();
+        let tools = tools.as_array_mut().unwrap();
+        tools.retain(|tool| names.contains(&tool["function"]["name"].as_str().unwrap()));
+        json!(tools)
+    };
+    // A whole file, and a command that a real shell runs.
+    let mut request = user("fake-edit", "go");
+    request["tools"] = only(&["write", "read"]);
+    let (name, arguments) = server.stream(&request).await.calls().remove(0);
+    assert_eq!(
+        (name.as_str(), arguments["content"].as_str()),
+        ("write", Some(after))
+    );
+    request["tools"] = only(&["bash", "read"]);
+    let (name, arguments) = server.stream(&request).await.calls().remove(0);
+    assert_eq!(name, "bash");
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    let command = arguments["command"].as_str().unwrap();
+    let status = std::process::Command::new("sh")
+        .args(["-c", command])
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), after);
+    fs::write(&file, before).unwrap();
+    // Nothing that changes files, or nothing at all: the answer says so.
+    for tools in [only(&["read"]), json!([])] {
+        request["tools"] = tools;
+        let stream = server.stream(&request).await;
+        assert_eq!(stream.calls(), []);
+        assert!(
+            stream.text.starts_with("Edited the file."),
+            "{}",
+            stream.text
+        );
+        assert!(
+            stream.text.contains("fake-edit.txt was NOT changed"),
+            "{}",
+            stream.text
+        );
+        let told = |chunk: &&Value| chunk["x_cursor"]["lost_changes"].is_array();
+        assert_eq!(stream.chunks.iter().filter(told).count(), 1);
+        let answer = server.whole(&request).await;
+        assert_eq!(answer.headers["x-open-cursor-lost-changes"], "1");
+        let lost = &answer.json()["x_cursor"]["lost_changes"];
+        assert!(lost[0].as_str().unwrap().ends_with("/fake-edit.txt"));
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    let metrics = server.get("/metrics").await.body;
+    assert!(
+        metrics.contains("open_cursor_lost_changes_total 4\n"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]

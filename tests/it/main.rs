@@ -52,6 +52,8 @@ mod http;
 mod install;
 /// The endpoint for agents, and an agent that uses it.
 mod mcp;
+/// MCP servers whose tools the server executes.
+mod mcp_servers;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
 mod network;

@@ -52,8 +52,10 @@ pub(super) fn frequent(line: StreamLine<'_>) -> Option<AgentEvent> {
                 }
             }
         }
-        ("tool_call", phase @ ("started" | "completed")) => {
+        // Old versions name no phase.
+        ("tool_call", phase @ ("started" | "completed" | "")) => {
             let tool = line.tool_call?;
+            let is_over = phase == "completed" || phase.is_empty() && tool.outcome.is_some();
             let call = NativeCall {
                 call_id: line.call_id?.0.into_owned(),
                 model_call_id: line.model_call_id.map(|id| id.0.into_owned()),
@@ -61,10 +63,10 @@ pub(super) fn frequent(line: StreamLine<'_>) -> Option<AgentEvent> {
                 args: tool.args,
                 outcome: tool.outcome,
             };
-            if phase == "started" {
-                AgentEvent::ToolStarted(call)
-            } else {
+            if is_over {
                 AgentEvent::ToolCompleted(call)
+            } else {
+                AgentEvent::ToolStarted(call)
             }
         }
         ("retry", "starting") => AgentEvent::Retrying,
@@ -80,7 +82,7 @@ fn decode_leniently(line: &[u8], events: &mut Vec<AgentEvent>) -> Option<String>
     let mut end = 0;
     while let Some(Ok(Value::Object(object))) = values.next() {
         end = values.byte_offset();
-        events.push(lenient::event(object));
+        lenient::decode(object, events);
     }
     let rest = text[end..].trim();
     (!rest.is_empty() && !rest.starts_with('{')).then(|| rest.to_owned())

@@ -15,8 +15,41 @@ use crate::{
 
 type Object = Map<String, Value>;
 
-/// The event of any JSON object.
-pub(super) fn event(mut object: Object) -> AgentEvent {
+/// Appends the events of any JSON object.
+pub(super) fn decode(mut object: Object, events: &mut Vec<AgentEvent>) {
+    let thought = object.get_mut("message").map(thought).unwrap_or_default();
+    let is_delta = object.contains_key("timestamp_ms") && !object.contains_key("model_call_id");
+    if !thought.is_empty() {
+        events.push(match is_delta {
+            true => AgentEvent::Thinking(thought),
+            false => AgentEvent::ThinkingSegment(thought),
+        });
+    }
+    events.push(event(object));
+}
+
+/// Takes the reasoning out of a message, which some models put among its text.
+fn thought(message: &mut Value) -> String {
+    let Some(parts) = message.get_mut("content").and_then(Value::as_array_mut) else {
+        return String::new();
+    };
+    let is_thought = |part: &Value| {
+        let kind = part.get("type").and_then(Value::as_str);
+        matches!(kind, Some("thinking" | "reasoning" | "redacted_thinking"))
+    };
+    let text = |part: &Value| {
+        let found = ["thinking", "reasoning", "text"]
+            .iter()
+            .find_map(|key| part.get(*key)?.as_str());
+        found.unwrap_or_default().to_owned()
+    };
+    let is_told = |part: &&Value| is_thought(part);
+    let thoughts = parts.iter().filter(is_told).map(text).collect();
+    parts.retain(|part| !is_thought(part));
+    thoughts
+}
+
+fn event(mut object: Object) -> AgentEvent {
     let kind = string(&mut object, "type").unwrap_or_default();
     let subtype = string(&mut object, "subtype").unwrap_or_default();
     match (kind.as_str(), subtype.as_str()) {
@@ -99,7 +132,11 @@ fn tool(value: Value) -> WireTool {
     let Value::Object(mut object) = value else {
         return tool;
     };
-    let has_body = |value: &Value| value.get("args").is_some() || value.get("result").is_some();
+    let has_body = |value: &Value| {
+        ["args", "input", "result"]
+            .iter()
+            .any(|key| value.get(*key).is_some())
+    };
     let key = object.keys().find(|key| key.ends_with("ToolCall"));
     let key = key
         .or_else(|| object.keys().find(|key| *key == "function"))
@@ -129,16 +166,39 @@ fn tool(value: Value) -> WireTool {
         }
         _ => kind(key),
     };
-    let args = body.remove("args").or_else(|| body.remove("arguments"));
-    tool.args = args.and_then(arguments);
+    let args = ["args", "arguments", "input"]
+        .iter()
+        .find_map(|key| body.remove(*key));
+    tool.args = args
+        .and_then(arguments)
+        .map(|args| match tool.kind.as_str() {
+            "write" | "edit" => file_arguments(args),
+            _ => args,
+        });
     tool.outcome = body.remove("result").and_then(outcome);
     tool
 }
 
+/// `shell` of `shellToolCall` or, as old versions have it, `ShellToolCall`.
 fn kind(key: String) -> String {
-    key.strip_suffix("ToolCall")
-        .map(str::to_owned)
-        .unwrap_or(key)
+    let Some(kind) = key.strip_suffix("ToolCall") else {
+        return key;
+    };
+    let mut chars = kind.chars();
+    let first = chars.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}
+
+/// What old versions call the arguments of tools that write files, under today's names.
+fn file_arguments(args: Object) -> Object {
+    let name = |key: String| match key.as_str() {
+        "filePath" | "file_path" | "target_file" => "path".to_owned(),
+        "contents" | "file_text" => "content".to_owned(),
+        _ => key,
+    };
+    args.into_iter()
+        .map(|(key, value)| (name(key), value))
+        .collect()
 }
 
 /// Arguments as an object or as the text of one.

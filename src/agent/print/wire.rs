@@ -51,6 +51,8 @@ pub(super) struct TextContent<'a>(pub Cow<'a, str>);
 
 #[derive(Deserialize)]
 struct WirePart<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Text<'a>,
     #[serde(borrow, default)]
     text: Text<'a>,
 }
@@ -71,6 +73,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextContent<'a> {
             ) -> Result<TextContent<'de>, A::Error> {
                 let mut joined = Cow::Borrowed("");
                 while let Some(part) = parts.next_element::<WirePart<'de>>()? {
+                    if !matches!(part.kind.0.as_ref(), "" | "text") {
+                        return Err(A::Error::custom("a part that is no text"));
+                    }
                     // Appending to an empty `Cow` keeps the borrow.
                     joined += part.text.0;
                 }
@@ -93,6 +98,9 @@ pub(super) struct WireTool {
 struct ToolBody {
     #[serde(default)]
     args: Option<Map<String, Value>>,
+    /// What old versions call the arguments.
+    #[serde(default)]
+    input: Option<IgnoredAny>,
     #[serde(default)]
     result: Option<WireOutcome>,
 }
@@ -113,6 +121,9 @@ impl<'de> Deserialize<'de> for WireTool {
                     match key.0.strip_suffix("ToolCall") {
                         Some(kind) if tool.is_none() => {
                             let body: ToolBody = map.next_value()?;
+                            if body.input.is_some() {
+                                return Err(A::Error::custom("arguments of another name"));
+                            }
                             tool = Some(WireTool {
                                 kind: kind.to_owned(),
                                 args: body.args,

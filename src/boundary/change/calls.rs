@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::replace::{Replacement, replacements};
-use super::{FileChange, patch};
+use super::{FileChange, patch, shell};
 use crate::boundary::catalog::{ClientCall, ToolCatalog};
 use crate::boundary::native::Intent;
 
@@ -17,14 +17,15 @@ enum ChangeForm {
     Patch,
 }
 
-/// The calls that make these changes, in order. A change that no offered tool can make yields
-/// none. With `single`, each change is one call, for clients that take one at a time.
+/// The calls that make these changes, in order, and the files of those that no offered tool can
+/// make. With `single`, each change is one call, for clients that take one at a time.
 pub(in crate::boundary) fn calls(
     catalog: &ToolCatalog,
     changes: &[FileChange],
     single: bool,
-) -> Vec<ClientCall> {
+) -> (Vec<ClientCall>, Vec<String>) {
     let mut calls = Vec::new();
+    let mut lost = Vec::new();
     let mut patched = Vec::new();
     let mut place = 0;
     for change in changes {
@@ -36,25 +37,28 @@ pub(in crate::boundary) fn calls(
                 }
                 patched.push(change);
             }
-            None => {}
+            None => lost.push(change.path.clone()),
         }
     }
     if let Some(made) = patch_call(catalog, &patched) {
         calls.insert(place, made);
     }
-    calls
+    (calls, lost)
 }
 
-/// The most telling form that is exact, else the nearest.
+/// The most telling form that is exact, else the nearest; a shell command where there is no other.
 fn form(catalog: &ToolCatalog, change: &FileChange, single: bool) -> Option<ChangeForm> {
     let patches = || patch_call(catalog, &[change]).map(|_| ChangeForm::Patch);
+    let command = || {
+        catalog.of("bash")?;
+        let what = format!("Change {}", change.path);
+        let args = json!({ "command": shell::command(change)?, "description": what });
+        one(catalog, "bash", args)
+    };
     let Some(after) = &change.after else {
         return one(catalog, "delete", json!({ "path": change.path }))
             .or_else(patches)
-            .or_else(|| {
-                let command = format!("rm -- {}", quoted(&change.path));
-                one(catalog, "bash", json!({ "command": command }))
-            });
+            .or_else(command);
     };
     let write = || {
         one(
@@ -64,6 +68,11 @@ fn form(catalog: &ToolCatalog, change: &FileChange, single: bool) -> Option<Chan
         )
     };
     let Some(before) = change.before.as_deref().filter(|text| !text.is_empty()) else {
+        // Some edit tools make a file if they are given no old text.
+        let make_new = || {
+            let new = json!({ "path": change.path, "newText": after });
+            one(catalog, "edit", new).filter(|_| change.before.is_none())
+        };
         // To edit nothing means to write, but only where nothing is known to be: `before` is
         // also unset where the agent did not say.
         let fill = || {
@@ -71,7 +80,11 @@ fn form(catalog: &ToolCatalog, change: &FileChange, single: bool) -> Option<Chan
             let fill = json!({ "path": change.path, "oldText": "", "newText": after });
             one(catalog, "edit", fill)
         };
-        return write().or_else(patches).or_else(fill);
+        return write()
+            .or_else(patches)
+            .or_else(fill)
+            .or_else(make_new)
+            .or_else(command);
     };
     let exact = patch::is_exact(change);
     edits(catalog, change, before, after, single)
@@ -85,6 +98,7 @@ fn form(catalog: &ToolCatalog, change: &FileChange, single: bool) -> Option<Chan
         .or_else(|| exact.then(patches).flatten())
         .or_else(write)
         .or_else(patches)
+        .or_else(command)
 }
 
 /// The change as edits, with the length of their texts.
@@ -105,7 +119,8 @@ fn edits(
     let several = |max| replacements(before, after, max);
 
     let many = several(MAX_EDITS * 4)?;
-    if many.len() > 1 {
+    let list_only = many.len() == 1 && edit(&many[0]).is_none();
+    if many.len() > 1 || list_only {
         let list: Vec<Value> = many
             .iter()
             .map(|r| json!({ "oldText": r.old, "newText": r.new }))

@@ -4,6 +4,7 @@ mod calls;
 mod hunks;
 mod patch;
 mod replace;
+mod shell;
 
 use serde_json::Value;
 

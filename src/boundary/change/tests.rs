@@ -40,6 +40,13 @@ fn change(before: Option<&str>, after: Option<&str>) -> FileChange {
     }
 }
 
+/// The calls for changes that all can be made.
+fn calls(catalog: &ToolCatalog, changes: &[FileChange], single: bool) -> Vec<ClientCall> {
+    let (made, lost) = super::calls(catalog, changes, single);
+    assert_eq!(made.is_empty(), !lost.is_empty(), "{made:?} {lost:?}");
+    made
+}
+
 /// What the client's tools make of a file, by the rules of OpenCode's and Codex's tools.
 fn apply(calls: &[ClientCall], before: Option<&str>) -> Option<String> {
     let mut file = before.map(str::to_owned);
@@ -56,14 +63,26 @@ fn apply(calls: &[ClientCall], before: Option<&str>) -> Option<String> {
                 }
             }
             "apply_patch" => file = patched(text("patchText"), file),
-            "bash" => {
-                assert!(text("command").starts_with("rm -- "));
-                file = None;
-            }
+            "bash" if text("command").starts_with("rm -- ") => file = None,
+            "bash" => return sh(text("command"), before),
             other => panic!("{other}"),
         }
     }
     file
+}
+
+/// What a real shell makes of the file.
+fn sh(command: &str, before: Option<&str>) -> Option<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.txt");
+    let before = before.map(|text| std::fs::write(&file, text));
+    assert!(before.is_none_or(|written| written.is_ok()));
+    let command = command.replace("/home/ada/engine/src", dir.path().to_str().unwrap());
+    let status = std::process::Command::new("sh")
+        .args(["-c", &command])
+        .status();
+    assert!(status.unwrap().success());
+    std::fs::read_to_string(file).ok()
 }
 
 fn replace(file: Option<String>, old: &str, new: &str) -> String {
@@ -175,6 +194,14 @@ fn changes_take_the_form_that_the_client_offers() {
         (&["bash", "edit"], change(Some("one\n"), None), &["bash"]),
         (&["read", "edit"], change(Some("one\n"), None), &[]),
         (&["read"], change(Some("one\n"), Some(after)), &[]),
+        // With nothing but a shell.
+        (&["bash"], change(None, Some(after)), &["bash"]),
+        (
+            &["read", "bash"],
+            change(Some("one\n"), Some(after)),
+            &["bash"],
+        ),
+        (&["edit", "bash"], change(None, Some(after)), &["bash"]),
         // Mixed line endings are more than an editing tool keeps apart.
         (
             &["edit", "write"],

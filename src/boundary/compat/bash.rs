@@ -41,6 +41,7 @@ pub(super) const TOOL: Compat = Compat {
                 "dir",
                 "dirpath",
                 "path",
+                "cd",
             ],
         ),
         millis(

@@ -3,7 +3,20 @@
 use serde_json::json;
 
 use super::Compat;
-use super::fields::{ArgumentMap, PATH_NAMES, field, path};
+use super::fields::{ArgumentMap, PATH_NAMES, field, path, property_of};
+use crate::boundary::catalog::ClientTool;
+
+/// Where the old text and the new one stand in one argument.
+const DIFF: &[&str] = &["diff", "patch"];
+
+/// What an edit is for, in words.
+pub(super) const DESCRIPTION: &[&str] = &[
+    "explanation",
+    "instruction",
+    "instructions",
+    "description",
+    "displaydescription",
+];
 
 pub(super) const TOOL: Compat = Compat {
     family: "edit",
@@ -21,6 +34,8 @@ pub(super) const TOOL: Compat = Compat {
                 "searchtext",
                 "find",
                 "target",
+                "before",
+                "original",
             ],
         ),
         field(
@@ -33,16 +48,15 @@ pub(super) const TOOL: Compat = Compat {
                 "replace",
                 "replacement",
                 "replacewith",
+                "after",
+                "updated",
             ],
         ),
         field("all", &["replaceall", "all", "global"]),
         field("count", &["expectedreplacements", "count"]),
-        field("diff", &["diff"]),
+        field("diff", DIFF),
         field("verb", &["command"]),
-        field(
-            "description",
-            &["explanation", "instruction", "instructions", "description"],
-        ),
+        field("description", DESCRIPTION),
     ],
     prepare,
     complete: |_, field| match field {
@@ -54,7 +68,69 @@ pub(super) const TOOL: Compat = Compat {
     },
 };
 
-/// Cline and its kin give and take both texts as one block.
+/// How two texts are written as one block: what stands before, between and behind them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BlockStyle {
+    open: &'static str,
+    close: &'static str,
+    /// Whether the texts are without their last newline, which is then the same for both.
+    bare: bool,
+}
+
+const RULE: &str = "=======";
+
+const CLINE: BlockStyle = BlockStyle {
+    open: "------- SEARCH",
+    close: "+++++++ REPLACE",
+    bare: false,
+};
+
+const ROO: BlockStyle = BlockStyle {
+    open: "<<<<<<< SEARCH",
+    close: ">>>>>>> REPLACE",
+    bare: false,
+};
+
+const GPTME: BlockStyle = BlockStyle {
+    open: "<<<<<<< ORIGINAL",
+    close: ">>>>>>> UPDATED",
+    bare: true,
+};
+
+/// The style that the tool's own words show, if it takes a block at all.
+pub(super) fn block_style(tool: &ClientTool) -> Option<&'static BlockStyle> {
+    let diff = property_of(tool.schema.root(), DIFF)?;
+    let (_, node) = tool.schema.properties().find(|(name, _)| *name == diff)?;
+    let words = format!("{} {node}", tool.description);
+    [&CLINE, &ROO, &GPTME]
+        .into_iter()
+        .find(|style| words.contains(style.open))
+}
+
+impl BlockStyle {
+    /// The block; `None` if it can't say just this.
+    fn block(&self, old: &str, new: &str) -> Option<String> {
+        let is_mark = |line: &str| {
+            line.starts_with(RULE) || line.starts_with(self.open) || line.starts_with(self.close)
+        };
+        if old.lines().chain(new.lines()).any(is_mark) {
+            return None;
+        }
+        let ends = |text: &str| text.len() > 1 && text.ends_with('\n');
+        if self.bare && !(ends(old) && ends(new)) {
+            return None;
+        }
+        let lines = |text: &str| match text {
+            "" => String::new(),
+            text => format!("{}\n", text.strip_suffix('\n').unwrap_or(text)),
+        };
+        let Self { open, close, .. } = self;
+        let (old, new) = (lines(old), lines(new));
+        Some(format!("{open}\n{old}{RULE}\n{new}{close}"))
+    }
+}
+
+/// Some give and take both texts as one block.
 fn prepare(given: &mut ArgumentMap) {
     if given.property("diff").is_none()
         && let Some((old, new)) = given.text("diff").and_then(block)
@@ -67,18 +143,12 @@ fn prepare(given: &mut ArgumentMap) {
         && given.property("diff").is_some()
         && let (Some(old), Some(new)) = (given.text("old"), given.text("new"))
     {
-        let line = |text: &str| match text {
-            "" => String::new(),
-            text => format!("{}\n", text.strip_suffix('\n').unwrap_or(text)),
-        };
-        let diff = format!(
-            "------- SEARCH\n{}=======\n{}+++++++ REPLACE",
-            line(old),
-            line(new)
-        );
-        given.set("diff", diff);
-        given.values.remove("old");
-        given.values.remove("new");
+        let style = block_style(given.tool).unwrap_or(&CLINE);
+        if let Some(diff) = style.block(old, new) {
+            given.set("diff", diff);
+            given.values.remove("old");
+            given.values.remove("new");
+        }
     }
 }
 

@@ -23,17 +23,19 @@ mod read;
 mod task;
 mod todowrite;
 mod web;
+mod wrap;
 mod write;
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::alias::{families, fold};
+use super::alias::{self, fold};
 use super::catalog::ClientTool;
 use super::native::Intent;
 pub(super) use bash::is_description;
 use fields::{Argument, ArgumentMap};
+use wrap::List;
 
 /// How the tools of one family take their arguments.
 struct Compat {
@@ -121,12 +123,39 @@ pub(super) fn arguments(asked: &Intent, tool: &ClientTool, workspace: &Path) -> 
         };
     }
     let compat = compat_for(asked, tool);
+    let wrapped = wrap::list(compat, tool);
+    if let Some(List::Objects(property, inner)) = &wrapped {
+        let inner = arguments(asked, inner, workspace);
+        let map = Map::from_iter([(property.clone(), json!([inner.map]))]);
+        let problems = tool.schema.problems(&map);
+        return Arguments {
+            map,
+            problems,
+            ..inner
+        };
+    }
     let mut given = ArgumentMap::new(asked, tool, workspace, compat.fields);
     (compat.prepare)(&mut given);
-    let meaningless =
-        given.values.contains_key(compat.essential) && given.property(compat.essential).is_none();
+    let only = match wrapped {
+        Some(List::Texts(property)) => {
+            let value = given.values.remove(compat.essential);
+            value.map(|value| (property, value))
+        }
+        _ => None,
+    };
+    // A text without the file that it belongs in.
+    let homeless = given.native
+        && ["write", "edit", "multiedit"].contains(&compat.family)
+        && given.property("path").is_none();
+    let meaningless = homeless
+        || given.values.contains_key(compat.essential)
+            && given.property(compat.essential).is_none();
     let (mut map, placed, lost) = given.place(compat.complete);
-    let placed = if meaningless { 0 } else { placed };
+    let mut placed = if meaningless { 0 } else { placed };
+    if let Some((property, value)) = only {
+        map.insert(property, json!([value]));
+        placed += 1;
+    }
     coerce::arguments(&tool.schema, &mut map);
     Arguments {
         problems: tool.schema.problems(&map),
@@ -136,13 +165,28 @@ pub(super) fn arguments(asked: &Intent, tool: &ClientTool, workspace: &Path) -> 
     }
 }
 
+/// The families of a tool, of which its name tells some and its arguments the rest.
+pub(super) fn families(tool: &ClientTool) -> Vec<&'static str> {
+    let mut families = tool.families.clone();
+    // Under the name of a patch, some take the old text and the new one.
+    if tool.is("apply_patch") && edit::block_style(tool).is_some() {
+        families.retain(|family| *family != "apply_patch");
+        families.push("edit");
+    }
+    // Some edit by a list of replacements only.
+    if tool.is("edit") && multiedit::takes_list(tool) {
+        families.push("multiedit");
+    }
+    families
+}
+
 /// The family that the call and the tool have in common, else the tool's own.
 fn compat_for(asked: &Intent, tool: &ClientTool) -> &'static Compat {
     let find = |family: &str| TOOLS.iter().find(|compat| compat.family == family);
     asked
         .names
         .iter()
-        .flat_map(|name| families(&fold(name)))
+        .flat_map(|name| alias::families(&fold(name)))
         .filter(|family| tool.is(family))
         .find_map(find)
         .or_else(|| tool.families.iter().copied().find_map(find))

@@ -6,18 +6,38 @@ use super::Compat;
 use super::edit;
 use super::fields::{ArgumentMap, PATH_NAMES, field, path};
 use super::items::items;
+use super::wrap::is_list_of_objects;
+use crate::boundary::alias::fold;
+use crate::boundary::catalog::ClientTool;
 
 pub(super) const TOOL: Compat = Compat {
     family: "multiedit",
     essential: "edits",
     fields: &[
         path("path", PATH_NAMES),
-        field("edits", &["edits", "replacements", "changes"]),
-        field("description", &["explanation", "description"]),
+        field("edits", EDITS),
+        field("mode", &["mode"]),
+        field("description", edit::DESCRIPTION),
     ],
     prepare,
-    complete: |_, field| (field == "description").then(|| json!("Edit the file")),
+    complete: |_, field| match field {
+        "description" => Some(json!("Edit the file")),
+        // Zed's.
+        "mode" => Some(json!("edit")),
+        _ => None,
+    },
 };
+
+const EDITS: &[&str] = &["edits", "replacements", "changes", "operations"];
+
+/// Whether the tool has a list of edits.
+pub(super) fn takes_list(tool: &ClientTool) -> bool {
+    let list = tool
+        .schema
+        .properties()
+        .find(|(name, _)| EDITS.contains(&fold(name).as_str()));
+    list.is_some_and(|(_, node)| is_list_of_objects(tool, node))
+}
 
 /// The edits of the list go under the names that this client's items have.
 fn prepare(given: &mut ArgumentMap) {

@@ -12,7 +12,10 @@ pub(super) const TOOL: Compat = Compat {
     family: "todowrite",
     essential: "todos",
     fields: &[
-        field("todos", &["todos", "todolist", "items", "plan", "tasks"]),
+        field(
+            "todos",
+            &["todos", "todolist", "items", "plan", "tasks", "checklist"],
+        ),
         field("operation", &["operation", "action"]),
         field("merge", &["merge"]),
     ],

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::fields::{field, millis};
+use super::fields::{ArgumentMap, field, millis};
 
 pub(super) const FETCH: Compat = Compat {
     family: "webfetch",
@@ -14,13 +14,26 @@ pub(super) const FETCH: Compat = Compat {
         field("prompt", &["prompt", "query", "question"]),
         millis("timeout", &["timeout", "timeoutms"]),
     ],
-    prepare: |_| {},
+    prepare,
     complete: |_, field| match field {
         "format" => Some(json!("markdown")),
         "prompt" => Some(json!("Return the content of the page.")),
         _ => None,
     },
 };
+
+/// Gemini CLI's takes addresses in the prompt only.
+fn prepare(given: &mut ArgumentMap) {
+    if given.property("url").is_none()
+        && given.property("prompt").is_some()
+        && let Some(url) = given.text("url")
+    {
+        let prompt = given.text("prompt").unwrap_or("Return the content of");
+        let prompt = format!("{prompt} {url}");
+        given.set("prompt", prompt);
+        given.values.remove("url");
+    }
+}
 
 pub(super) const SEARCH: Compat = Compat {
     family: "websearch",

@@ -82,7 +82,7 @@ impl<'a> Hands<'a> {
     ///
     /// # Errors
     /// `InvalidRequest` that names what the request asks for and can't have.
-    pub fn of(
+    pub async fn of(
         config: &'a EngineConfig,
         turn: &mut Turn,
         workspace: Option<PathBuf>,
@@ -102,7 +102,7 @@ impl<'a> Hands<'a> {
             return Ok(Self::Client);
         };
         let clients: HashSet<String> = turn.tools.iter().map(|tool| tool.name.clone()).collect();
-        let mut ours = selection::select(exec, turn, workspace.is_some())?;
+        let mut ours = selection::select(exec, turn, workspace.is_some()).await?;
         ours.retain(|tool| !clients.contains(&tool.spec.name));
         turn.tools.extend(ours.iter().map(|tool| tool.spec.clone()));
         let work = Work::new(exec, config, ours, clients, workspace, turn);

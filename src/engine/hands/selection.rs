@@ -63,8 +63,12 @@ fn names(list: &[String], tool: &str) -> bool {
 ///
 /// # Errors
 /// A name that means none of them, or one that the request has to allow and does not.
-pub(super) fn select(exec: &Exec, turn: &Turn, workspace: bool) -> Result<Vec<OwnTool>, TurnError> {
-    let all = exec.toolbox.tools(workspace);
+pub(super) async fn select(
+    exec: &Exec,
+    turn: &Turn,
+    workspace: bool,
+) -> Result<Vec<OwnTool>, TurnError> {
+    let all = exec.toolbox.tools(workspace).await;
     let is_withheld =
         |tool: &OwnTool| needs_confirmation(exec, tool) && !names(&turn.confirmed, &tool.spec.name);
     let ServerTools::Named(wanted) = &turn.server_tools else {

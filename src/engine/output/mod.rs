@@ -102,6 +102,12 @@ impl Shaper {
             .is_some_and(|demand| demand.earlier.is_none())
     }
 
+    /// Whether the text must be JSON, so that not a word may be added to it.
+    pub fn is_for_a_program(&self) -> bool {
+        let must = self.demand.as_ref().map(|demand| &demand.must);
+        matches!(must, Some(Must::BeJson(_)))
+    }
+
     /// Takes a delta and appends what of it may be shown. `Some` if the answer ends with that.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<TurnEvent>) -> Option<FinishReason> {
         if matches!(delta, Delta::Activity(_)) {

@@ -11,7 +11,7 @@ pub(super) const LINES: usize = 2_000;
 /// A text that keeps its beginning and its end, each half of what there may be: a command says what
 /// matters in its last lines.
 #[derive(Debug, Default)]
-pub(super) struct Clip {
+pub(in crate::hands) struct Clip {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     /// How many bytes there were between them.
@@ -93,7 +93,7 @@ impl Lines {
 }
 
 /// The beginning of a line, with a mark if that is not all of it.
-pub(super) fn shorten(line: &str, most: usize) -> String {
+pub(in crate::hands) fn shorten(line: &str, most: usize) -> String {
     if line.len() <= most {
         return line.to_owned();
     }

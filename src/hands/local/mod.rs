@@ -20,6 +20,7 @@ mod write;
 
 use std::{fmt, io, time::Duration};
 
+pub(super) use clip::{Clip, shorten};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 

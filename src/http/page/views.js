@@ -163,17 +163,18 @@ export function setup(state, address, hasKey) {
 function recipe({ client, install, text: lines }, address, hasKey) {
   const words = lines.replaceAll("{address}", address).replaceAll("{key}", hasKey ? "YOUR_KEY" : "any-key");
   const copy = el("button.quiet", "Copy");
-  copy.setAttribute("aria-label", `Copy the setup of ${client}`);
   copy.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(words);
-      copy.textContent = "Copied";
+      said.textContent = " Copied.";
     } catch {
-      copy.textContent = "Select it by hand";
+      said.textContent = " Not allowed here; select it by hand.";
     }
-    setTimeout(() => { copy.textContent = "Copy"; }, 2000);
+    setTimeout(() => { said.textContent = ""; }, 3000);
   });
-  const made = el("details.recipe.card", el("summary", client), el("pre", words), copy, install ? el("p.faint", `Install: ${install}`) : null);
+  const said = el("span.faint");
+  said.setAttribute("role", "status");
+  const made = el("details.recipe.card", el("summary", client), el("pre", words), copy, said, install ? el("p.faint", `Install: ${install}`) : null);
   made.open = client === "generic";
   return made;
 }

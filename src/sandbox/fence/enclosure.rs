@@ -329,6 +329,17 @@ impl Wall {
     }
 }
 
+/// A program of the user's own, which nothing limits: it leaves the terminal, and it and all that it
+/// starts end with this process, however that ends (Linux).
+#[must_use]
+pub fn attended(launcher: &Path, spec: SpawnSpec) -> SpawnSpec {
+    if cfg!(target_os = "linux") {
+        launched(launcher, &Launch::default(), spec)
+    } else {
+        spec
+    }
+}
+
 /// The program of `spec`, started by the launcher.
 pub(super) fn launched(launcher: &Path, launch: &Launch, spec: SpawnSpec) -> SpawnSpec {
     let launch = Launch {

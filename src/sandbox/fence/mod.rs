@@ -28,7 +28,7 @@ mod warm;
 #[cfg(target_os = "linux")]
 mod mounts;
 
-pub use enclosure::Enclosure;
+pub use enclosure::{Enclosure, attended};
 pub use limits::ResourceLimits;
 #[cfg(target_os = "linux")]
 pub use mounts::is_view;

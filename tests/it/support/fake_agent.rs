@@ -27,6 +27,15 @@ pub fn fake_bridge() -> &'static Path {
     PATH.get_or_init(|| build("fake-bridge"))
 }
 
+/// The MCP server.
+///
+/// # Panics
+/// If it can't be built.
+pub fn fake_mcp() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| build("fake-mcp"))
+}
+
 fn build(example: &str) -> PathBuf {
     // <target>[/<triple>]/<profile>/deps/it-<hash>
     let test = std::env::current_exe().expect("the test binary has a path");

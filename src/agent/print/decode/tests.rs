@@ -380,3 +380,43 @@ fn hostile(depth: u32) -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+#[test]
+fn what_old_versions_and_odd_models_write() {
+    let write = r#"{"type":"tool_call","subtype":"started","call_id":"1","tool_call":{"WriteToolCall":{"input":{"filePath":"/a","contents":"x"}}}}"#;
+    let call = call(write);
+    assert_eq!(call.kind, "write");
+    let args = call.args.unwrap();
+    assert_eq!(
+        (&args["path"], &args["content"]),
+        (&json!("/a"), &json!("x"))
+    );
+    // No phase: it is over if it has a result.
+    let line = |result: &str| {
+        format!(
+            r#"{{"type":"tool_call","call_id":"1","tool_call":{{"readToolCall":{{"args":{{"path":"/a"}}{result}}}}}}}"#
+        )
+    };
+    assert!(matches!(event(&line("")), AgentEvent::ToolStarted(_)));
+    let done = r#","result":{"success":{"content":"x"}}"#;
+    assert!(matches!(event(&line(done)), AgentEvent::ToolCompleted(_)));
+    // Reasoning among the text.
+    let blocks = r#""message":{"role":"assistant","content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"a"}]}"#;
+    assert_eq!(
+        events(&format!(
+            r#"{{"type":"assistant",{blocks},"timestamp_ms":1}}"#
+        )),
+        [
+            AgentEvent::Thinking(text("hm")),
+            AgentEvent::TextDelta(text("a"))
+        ]
+    );
+    let recap = AgentEvent::TextSegment {
+        text: text("a"),
+        before_tools: false,
+    };
+    assert_eq!(
+        events(&format!(r#"{{"type":"assistant",{blocks}}}"#)),
+        [AgentEvent::ThinkingSegment(text("hm")), recap]
+    );
+}

@@ -1,6 +1,7 @@
 //! Calls in the terms of OpenCode's tools.
 
 mod clients;
+mod more_clients;
 
 use serde_json::json;
 

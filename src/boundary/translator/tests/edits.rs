@@ -1,6 +1,7 @@
 //! Edits, whose call is made of their change.
 
 use super::*;
+use crate::boundary::testing::TestRun;
 
 #[test]
 fn an_edit_waits_for_its_change() {
@@ -164,4 +165,82 @@ fn two_edits_of_a_file_are_one_change_in_its_place() {
     let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
     let names: Vec<String> = outcome.named().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), 2, "{:?}", outcome.named());
+}
+
+/// What a run of one edit, and a word after it, comes to where the view shows this change.
+fn edited(tools: Vec<ToolSpec>, call: &NativeCall, change: &FileChange) -> (TestRun, Vec<String>) {
+    let mut boundary = Translator::new(
+        &turn(tools),
+        Path::new(WORKSPACE),
+        &BoundaryOptions::default(),
+    );
+    let mut run = TestRun::default();
+    let events = [
+        AgentEvent::ToolStarted(call.clone()),
+        done(call, "success", json!({})),
+        text("Done."),
+        finished("Done. Bye."),
+    ];
+    for event in events {
+        let mut verdict = boundary.on_event(event, &mut run.deltas);
+        while verdict == Verdict::Need(Need::Changes) {
+            verdict = boundary.learn(Fact::Changes(vec![change.clone()]), &mut run.deltas);
+        }
+        run.follow(&mut boundary, verdict);
+        if run.end.is_some() {
+            break;
+        }
+    }
+    let lost = boundary.take_lost();
+    (run, lost)
+}
+
+#[test]
+fn a_change_that_no_tool_can_make_is_named_and_the_answer_goes_on() {
+    let path = format!("{WORKSPACE}/a");
+    let change = |after: Option<&str>| FileChange {
+        path: path.clone(),
+        before: Some("x\n".to_owned()),
+        after: after.map(str::to_owned),
+    };
+    let edit = native("edit", "e", json!({ "path": path }));
+    let delete = native("delete", "d", json!({ "path": path }));
+    let cases = [(edit, change(Some("y\n"))), (delete, change(None))];
+    let only = |name: &str| -> Vec<ToolSpec> {
+        let tools = opencode().into_iter();
+        tools.filter(|tool| tool.name == name).collect()
+    };
+    for (call, change) in &cases {
+        for tools in [vec![], only("read")] {
+            let (run, lost) = edited(tools, call, change);
+            assert_eq!(run.text(), "Done. Bye.");
+            assert_eq!(
+                (run.calls().len(), run.end.as_ref()),
+                (0, Some(&FinishReason::Stop))
+            );
+            assert_eq!(lost, std::slice::from_ref(&path));
+        }
+        let (run, lost) = edited(opencode(), call, change);
+        assert_eq!((run.calls().len(), lost.len()), (1, 0));
+    }
+    // A shell is enough.
+    let (run, lost) = edited(only("bash"), &cases[0].0, &cases[0].1);
+    assert_eq!(lost, [""; 0]);
+    assert!(
+        run.calls()[0].arguments.contains("cat <<"),
+        "{:?}",
+        run.calls()
+    );
+}
+
+#[test]
+fn an_edit_that_is_a_whole_file_is_a_write() {
+    let args = json!({"path": "src/a.rs", "content": "fn a() {}\n"});
+    let want = json!({"filePath": "/home/ada/engine/src/a.rs", "content": "fn a() {}\n"});
+    for kind in ["edit", "write"] {
+        assert_eq!(
+            calls(opencode(), kind, args.clone()),
+            [("write".to_owned(), want.clone())]
+        );
+    }
 }

@@ -385,3 +385,25 @@ fn written(city: &str) -> String {
         "<tool_call>{{\"name\": \"get_weather\", \"arguments\": {{\"city\": \"{city}\"}}}}</tool_call>"
     )
 }
+
+#[test]
+fn reasoning_is_said_once() {
+    let events = [
+        AgentEvent::Thinking("I ".to_owned()),
+        AgentEvent::Thinking("see.".to_owned()),
+        AgentEvent::ThinkingSegment("I see.".to_owned()),
+        text("Yes."),
+        finished("Yes."),
+    ];
+    let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
+    let said: Vec<&Delta> = outcome.deltas.iter().collect();
+    let reasoning = |text: &str| Delta::Reasoning(text.to_owned());
+    assert_eq!(
+        said,
+        [
+            &reasoning("I "),
+            &reasoning("see."),
+            &Delta::Text("Yes.".to_owned())
+        ]
+    );
+}
