@@ -62,14 +62,14 @@ class Server:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def children(self):
-        """Its children, zombies included."""
+        """Its children, zombies included, but for launchers that wait: those have none but one each."""
         pids = []
         for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 pids += map(int, (task / "children").read_text().split())
             except OSError:
                 pass
-        return pids
+        return [pid for pid in pids if not waits(pid)]
 
     def descendants(self):
         """All processes that have our home in their environment, children of anyone."""
@@ -104,6 +104,18 @@ class Server:
             fail(f"the server ended with {self.process.returncode}")
         if self.descendants():
             fail(f"processes outlive the server: {self.descendants()}")
+
+
+def waits(pid):
+    """Whether this is a launcher whose inner process has not started an agent."""
+    proc = pathlib.Path("/proc")
+    try:
+        if b"--waits" not in (proc / str(pid) / "cmdline").read_bytes():
+            return False
+        inner = (proc / str(pid) / "task" / str(pid) / "children").read_text().split()
+        return not any((proc / one / "task" / one / "children").read_text().strip() for one in inner)
+    except OSError:
+        return False
 
 
 # -- a client ------------------------------------------------------------------------------------

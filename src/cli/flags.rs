@@ -32,7 +32,13 @@ const HEADINGS: &[(&str, &[&str])] = &[
     ),
     (
         "Access",
-        &["api-key-file", "allow-users", "allow-host", "allow-origin"],
+        &[
+            "api-key-file",
+            "keys-file",
+            "allow-users",
+            "allow-host",
+            "allow-origin",
+        ],
     ),
     (
         "Limits",
@@ -45,6 +51,9 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "max-queued",
             "queue-timeout",
             "max-body-memory",
+            "daily-budget",
+            "max-tokens-per-turn",
+            "fallback-models",
         ],
     ),
     (

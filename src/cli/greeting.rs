@@ -73,9 +73,10 @@ fn fence(status: &FenceStatus) -> &str {
 }
 
 fn key(app: &App) -> &'static str {
+    let config = app.config();
     if app.engine().has_callers() {
         "with each caller's own Cursor API key"
-    } else if app.config().api_key.is_some() {
+    } else if config.api_key.is_some() || !config.keys.is_empty() {
         "with the server's API key"
     } else {
         "any API key"
@@ -87,7 +88,9 @@ fn who(app: &App, address: &Address) -> String {
     let config = app.config();
     match (address, &config.allowed_users) {
         _ if app.engine().has_callers() => "all that bring a key of Cursor's".to_owned(),
-        _ if config.api_key.is_some() => "all that know the API key".to_owned(),
+        _ if config.api_key.is_some() || !config.keys.is_empty() => {
+            "all that know the API key".to_owned()
+        }
         (Address::Unix(_), _) => "only yours can open the socket".to_owned(),
         (_, Some(uids)) if uids.len() == 1 => {
             "only yours; other users of this machine are refused (--allow-users)".to_owned()

@@ -12,7 +12,7 @@ use crate::{http, settings::Flags};
 
 /// Make the running server read its settings again
 ///
-/// It takes over stall-timeout, api-key-file, allow-users, allow-host, allow-origin, dump-dir, dump-keep
+/// It takes over stall-timeout, api-key-file, keys-file, daily-budget, max-tokens-per-turn, fallback-models, allow-users, allow-host, allow-origin, dump-dir, dump-keep
 /// and log-level; its log names what else has changed and needs a restart. The same as SIGUSR1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context as _;
@@ -26,9 +26,9 @@ use crate::{
         self, AdmissionLimits, Budgets, Credentials, Engine, Exec, ToolLoop, Turns, Workspaces,
     },
     hands::{LOCAL_TOOLS, Toolbox, ToolboxSetup, mcp::McpLimits},
-    history::Ledger,
-    http::{self, Address, ApiKey, App, Server, ServerError, Shutdown},
-    settings::{Flags, Resolved, ServeSettings},
+    history::{Ledger, LedgerReader},
+    http::{self, Address, ApiKey, App, KeyRing, Server, ServerError, Shutdown},
+    settings::{Dollars, Flags, Resolved, ServeSettings},
     telemetry,
 };
 
@@ -200,7 +200,7 @@ impl Running {
                  knows; use --tool-loop-mode opencode",
             ));
         }
-        let http = http_config(resolved, api_key, dumps)?;
+        let http = http_config(resolved, api_key, dumps).await?;
         let AgentSetup { agent, workspace } = site;
         raise_file_limit();
         let server = bind(settings).await?;
@@ -246,6 +246,7 @@ impl Running {
             Some(file) => app.with_history(Ledger::start(file).context("cannot start a thread")?),
             None => app,
         };
+        app.spent_earlier(spent_today(&app).await);
         let app = Arc::new(app);
         Ok(Self { server, app })
     }
@@ -285,6 +286,27 @@ fn limits(running: usize, settings: &ServeSettings) -> AdmissionLimits {
         running,
         queued: settings.max_queued,
         wait: settings.queue_timeout,
+    }
+}
+
+/// What turns of this day cost so far, as the history tells.
+async fn spent_today(app: &App) -> Vec<(Option<String>, f64)> {
+    let Some(path) = app.history().map(|history| history.path().to_owned()) else {
+        return Vec::new();
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let today = now.unwrap_or_default().as_secs() / 86_400 * 86_400_000;
+    let read = tokio::task::spawn_blocking(move || {
+        let since = i64::try_from(today).unwrap_or(i64::MAX);
+        LedgerReader::open(&path)?.map_or(Ok(Vec::new()), |reader| reader.spent(since))
+    });
+    match read.await {
+        Ok(Ok(spent)) => spent,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "what was spent today is not known: budgets begin anew");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
     }
 }
 
@@ -406,17 +428,17 @@ async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
             .and_then(ApiKey::new),
     };
     let has_callers = settings.credentials == Credentials::Client;
-    if key.is_some() && has_callers {
+    if has_callers && (key.is_some() || settings.keys_file.is_some()) {
         return Err(render::usage(
             "--credentials client: each request brings its caller's own Cursor API key, in the place of \
-             this server's; leave --api-key-file and CURSOR_ACP_API_KEY out",
+             this server's; leave --api-key-file, --keys-file and CURSOR_ACP_API_KEY out",
         ));
     }
-    let demands_key = key.is_some() || has_callers;
+    let demands_key = key.is_some() || settings.keys_file.is_some() || has_callers;
     if !demands_key && settings.socket.is_none() && !settings.host.is_loopback() {
         return Err(render::usage(format_args!(
             "--host {}: other machines reach this address, so clients must send a key; \
-             set one with --api-key-file or CURSOR_ACP_API_KEY",
+             set one with --api-key-file, --keys-file or CURSOR_ACP_API_KEY",
             settings.host
         )));
     }
@@ -431,12 +453,30 @@ fn dumps(settings: &ServeSettings) -> anyhow::Result<Option<Dumps>> {
     dumps.transpose()
 }
 
-fn http_config(
+/// The keys of clients.
+async fn keys(settings: &ServeSettings) -> anyhow::Result<KeyRing> {
+    let Some(file) = &settings.keys_file else {
+        return Ok(KeyRing::default());
+    };
+    let wrong = |why: &dyn std::fmt::Display| {
+        render::usage(format_args!("--keys-file {}: {why}", file.display()))
+    };
+    let text = tokio::fs::read_to_string(file).await;
+    let text = text.map_err(|error| wrong(&error))?;
+    let keys = KeyRing::parse(&text).map_err(|error| wrong(&error))?;
+    match keys.is_empty() {
+        true => Err(wrong(&"the file has no [[key]]")),
+        false => Ok(keys),
+    }
+}
+
+async fn http_config(
     resolved: &Resolved,
     api_key: Option<ApiKey>,
     dumps: Option<Dumps>,
 ) -> anyhow::Result<http::HttpConfig> {
     let settings = &resolved.settings;
+    let keys = keys(settings).await?;
     let origins = settings.allow_origin.0.iter();
     let origins = origins.map(|origin| http::parse_origin(origin));
     Ok(http::HttpConfig {
@@ -445,9 +485,13 @@ fn http_config(
         max_body_memory: settings.max_body_memory.get() << 20,
         allowed_users: users::allowed(
             settings,
-            api_key.is_some() || settings.credentials == Credentials::Client,
+            api_key.is_some() || !keys.is_empty() || settings.credentials == Credentials::Client,
         )?,
         api_key,
+        keys,
+        daily_budget: settings.daily_budget.map(Dollars::amount),
+        max_tokens_per_turn: settings.max_tokens_per_turn.map(|most| most.get() as u64),
+        fallback_models: settings.fallback_models.0.clone(),
         allowed_hosts: settings.allow_host.0.clone(),
         allowed_origins: origins
             .collect::<Result<_, _>>()
@@ -493,7 +537,7 @@ async fn reloaded(
     };
     // The file's content may be new where its name is not.
     let api_key = api_key(&new.settings).await?;
-    let config = http_config(&new, api_key, dumps)?;
+    let config = http_config(&new, api_key, dumps).await?;
     app.configure(http::HttpConfig {
         bound: app.config().bound,
         settings: current.digest(),

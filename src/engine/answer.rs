@@ -34,8 +34,8 @@ use crate::{
     dump::{Dump, DumpPart},
     models, prompt,
     turn::{
-        Activity, CallerKey, Delta, FinishReason, Message, ToolCall, ToolChoice, Turn, TurnEnd,
-        TurnError, TurnEvent, Usage,
+        Activity, CallerKey, Delta, ErrorKind, FinishReason, Message, ToolCall, ToolChoice, Turn,
+        TurnEnd, TurnError, TurnEvent, Usage,
     },
 };
 
@@ -150,10 +150,10 @@ async fn story(
                     Some(permit) => permit,
                     None => shared.admit(caller.as_ref()).await?,
                 };
-                if served || answer.may_repeat() {
+                if served || answer.may_repeat() || !turn.fallback_models.is_empty() {
                     kept = Some(turn.clone());
                 }
-                let turn = std::mem::take(&mut turn);
+                let asked = std::mem::take(&mut turn);
                 let beginning = Beginning {
                     workspace: workspace.clone(),
                     served,
@@ -162,8 +162,16 @@ async fn story(
                     permit,
                     progress: sender.progress(),
                 };
-                let started = start(shared, turn, beginning).await;
-                started.map_err(|error| hidden(key.as_ref(), error))?
+                match start(shared, asked, beginning).await {
+                    Ok(run) => run,
+                    Err(error) => match answer.fall_back(&error, &mut kept, sender.progress()) {
+                        Some(again) => {
+                            turn = again;
+                            continue;
+                        }
+                        None => return Err(hidden(key.as_ref(), error)),
+                    },
+                }
             }
         };
         match run
@@ -276,6 +284,12 @@ async fn story(
                 turn = again;
             }
             Pause::Failed(error) => {
+                drop(run);
+                if let Some(again) = answer.fall_back(&error, &mut kept, sender.progress()) {
+                    answer.restart(&again);
+                    turn = again;
+                    continue;
+                }
                 shared.runs.forget(feed);
                 answer.end(Err(hidden(key.as_ref(), error)), None);
                 answer.flush().await;
@@ -382,6 +396,11 @@ async fn start(
     Ok(run)
 }
 
+/// Whether a client could not unsee it.
+fn is_shown(event: &TurnEvent) -> bool {
+    matches!(event, TurnEvent::Delta(Delta::Text(_) | Delta::ToolCall(_)))
+}
+
 /// What lives as long as the request: the rules of its output, its meter, and where it goes.
 pub(super) struct Answer<'a> {
     counters: &'a Counters,
@@ -393,6 +412,8 @@ pub(super) struct Answer<'a> {
     batch: Vec<TurnEvent>,
     /// What the model wrote since the run began, or since its last calls that were executed here.
     said: String,
+    /// Whether the client has text or calls of it.
+    shown: bool,
     /// Whether the answer's text ends within a paragraph.
     open: bool,
     /// Whether what comes next is a new one.
@@ -422,6 +443,7 @@ impl<'a> Answer<'a> {
             deltas: Vec::new(),
             batch: Vec::new(),
             said: String::new(),
+            shown: false,
             open: false,
             paragraph: false,
             spent: None,
@@ -433,6 +455,30 @@ impl<'a> Answer<'a> {
     /// Whether another run may be needed.
     fn may_repeat(&self) -> bool {
         self.shaper.may_repeat()
+    }
+
+    /// The turn for the next of its fallback models, if the last one's limit is reached and the client
+    /// has seen nothing of it.
+    fn fall_back(
+        &self,
+        error: &TurnError,
+        kept: &mut Option<Turn>,
+        progress: &TurnProgress,
+    ) -> Option<Turn> {
+        if error.kind != ErrorKind::UsageLimit || self.shown || !progress.may_change() {
+            return None;
+        }
+        let mut turn = kept
+            .take()
+            .filter(|turn| !turn.fallback_models.is_empty())?;
+        let next = turn.fallback_models.remove(0);
+        tracing::warn!(
+            limited = progress.model(),
+            next,
+            "the limit of a model is reached: the turn goes on with another"
+        );
+        turn.cursor_model = Some(next);
+        Some(turn)
     }
 
     /// Another run begins, on this turn.
@@ -543,6 +589,7 @@ impl<'a> Answer<'a> {
 
     /// Sends what is there. False if nobody listens any more.
     pub async fn flush(&mut self) -> bool {
+        self.shown |= self.batch.iter().any(is_shown);
         self.batch.is_empty() || self.feed.send(std::mem::take(&mut self.batch)).await
     }
 

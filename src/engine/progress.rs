@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        OnceLock,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -44,11 +44,19 @@ pub enum Phase {
     Spawned,
 }
 
+/// Cursor's id of the model that answers.
+#[derive(Debug, Default)]
+struct TurnModel {
+    name: Option<String>,
+    /// Whether the client was told; then it stays.
+    told: bool,
+}
+
 /// What is known of one turn so far. Of a turn that takes several runs, the first counts.
 #[derive(Debug, Default)]
 pub struct TurnProgress {
     origin: OnceLock<RunOrigin>,
-    model: OnceLock<String>,
+    model: Mutex<TurnModel>,
     workspace: OnceLock<PathBuf>,
     phases: [OnceLock<Instant>; 3],
     parked: OnceLock<Duration>,
@@ -61,7 +69,19 @@ impl TurnProgress {
     }
 
     pub(super) fn asks_for(&self, model: &str) {
-        self.model.get_or_init(|| model.to_owned());
+        let mut known = self.lock();
+        if !known.told {
+            known.name = Some(model.to_owned());
+        }
+    }
+
+    /// Whether another model may still answer: the client was not told of one.
+    pub(super) fn may_change(&self) -> bool {
+        !self.lock().told
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TurnModel> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn works_in(&self, workspace: &Path) {
@@ -88,8 +108,16 @@ impl TurnProgress {
 
     /// Cursor's id of the model.
     #[must_use]
-    pub fn model(&self) -> Option<&str> {
-        self.model.get().map(String::as_str)
+    pub fn model(&self) -> Option<String> {
+        self.lock().name.clone()
+    }
+
+    /// The same, to tell the client: from now on it stays.
+    #[must_use]
+    pub fn tell_model(&self) -> Option<String> {
+        let mut model = self.lock();
+        model.told = true;
+        model.name.clone()
     }
 
     /// The directory that the agent works in, if it is one of the client's.

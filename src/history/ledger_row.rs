@@ -30,6 +30,8 @@ pub struct LedgerRow {
     pub workspace: Option<String>,
     /// The client's name for the conversation.
     pub conversation: Option<String>,
+    /// The name of the client's key, where it has one.
+    pub key: Option<String>,
     /// The kind of agent.
     pub agent: String,
     /// `fresh`, `resumed`, `replayed` or `none`.
@@ -89,7 +91,7 @@ pub struct PhaseTimes {
 }
 
 /// The columns, in the order of [`values`] and [`LedgerRow::read`], `seq` aside.
-const COLUMNS: &str = "at, id, client, dialect, model, cursor_model, workspace, conversation, agent, \
+const COLUMNS: &str = "at, id, client, dialect, model, cursor_model, workspace, conversation, key, agent, \
      run, status, outcome, error, queued, slot, spawn, first_event, first_delta, tools_at, total, \
      parked, deltas, tools, input, output, cache_read, cache_write, estimated, cost, cache_saved, \
      bytes_in, bytes_out";
@@ -99,7 +101,7 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE turn (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         at INTEGER NOT NULL, id TEXT NOT NULL, client TEXT NOT NULL, dialect TEXT NOT NULL,
-        model TEXT NOT NULL, cursor_model TEXT, workspace TEXT, conversation TEXT,
+        model TEXT NOT NULL, cursor_model TEXT, workspace TEXT, conversation TEXT, key TEXT,
         agent TEXT NOT NULL, run TEXT NOT NULL, status INTEGER, outcome TEXT NOT NULL, error TEXT,
         queued INTEGER, slot INTEGER, spawn INTEGER, first_event INTEGER, first_delta INTEGER,
         tools_at INTEGER, total INTEGER NOT NULL, parked INTEGER,
@@ -128,7 +130,7 @@ impl LedgerRow {
         let number = |value: Option<u64>| value.map(stored);
         let tools = (!self.tools.is_empty()).then(|| serde_json::json!(self.tools).to_string());
         let times = &self.times;
-        let values: [&dyn ToSql; 32] = [
+        let values: [&dyn ToSql; 33] = [
             &self.at,
             &self.id,
             &self.client,
@@ -137,6 +139,7 @@ impl LedgerRow {
             &self.cursor_model,
             &self.workspace,
             &self.conversation,
+            &self.key,
             &self.agent,
             &self.run,
             &self.status,
@@ -181,6 +184,7 @@ impl LedgerRow {
             cursor_model: row.get("cursor_model")?,
             workspace: row.get("workspace")?,
             conversation: row.get("conversation")?,
+            key: row.get("key")?,
             agent: row.get("agent")?,
             run: row.get("run")?,
             status: row.get("status")?,

@@ -21,7 +21,7 @@ mod writer;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub use ledger_row::{LedgerRow, PhaseTimes, ToolCounts};
@@ -109,9 +109,19 @@ impl Ledger {
     /// Waits until all rows that were appended before are written, or for the given time. Blocking.
     pub fn flush(&self, most: Duration) {
         let (done, written) = mpsc::channel();
-        if self.queue.try_send(WriterMessage::Flush(done)).is_ok() {
-            let _ = written.recv_timeout(most);
+        let until = Instant::now() + most;
+        // The queue may be full for a moment.
+        while self
+            .queue
+            .try_send(WriterMessage::Flush(done.clone()))
+            .is_err()
+        {
+            if Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
+        let _ = written.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     /// Where the database is.

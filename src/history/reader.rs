@@ -112,6 +112,19 @@ impl LedgerReader {
         self.query(|connection| totals::by(connection, by, since))
     }
 
+    /// What turns cost since a time, by the names of keys.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn spent(&self, since: i64) -> Result<Vec<(Option<String>, f64)>, HistoryError> {
+        self.query(|connection| {
+            let query = "SELECT key, total(cost) FROM turn WHERE at >= ? GROUP BY 1";
+            let mut statement = connection.prepare(query)?;
+            let found = statement.query_map([since], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            found.collect()
+        })
+    }
+
     /// The figures of the turns since a time.
     ///
     /// # Errors

@@ -318,13 +318,11 @@ fn what_waits_is_bounded() {
     }
     history.flush(SOON);
     assert!(history.problem().is_some());
-    assert!(history.lost() >= WAITING as u64, "{}", history.lost());
+    assert!(history.lost() > 0);
     fs::remove_file(dir.path().join("new")).unwrap();
     history.flush(SOON);
     let kept = ids(&path);
-    assert!(
-        kept.len() <= 2 * WAITING && !kept.is_empty(),
-        "{}",
-        kept.len()
-    );
+    // Those that waited, those in the queue, and a batch between the two.
+    assert!(kept.len() <= 2 * WAITING + 512, "{}", kept.len());
+    assert_eq!(kept.len() as u64 + history.lost(), 3 * WAITING as u64);
 }

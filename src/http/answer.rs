@@ -14,12 +14,16 @@ use super::{
     auth::Requester,
     body::{self, Budget, Reserved},
     choices::Choices,
+    keys::ClientKey,
+    limits,
     record::Record,
     reply, sse,
 };
 use crate::{
     dialect::{Compute, Dialect, PathTarget, Stamp},
     dump::{Dump, DumpPart},
+    engine::unknown_model,
+    models::ModelRequest,
     turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
 };
 
@@ -35,6 +39,9 @@ pub async fn answer<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<Response, TurnError> {
+    if let Some(key) = &identity.client {
+        record.of_key(&key.name);
+    }
     body::check_headers(headers)?;
     let (body, reserved) = body::read(headers, body, app.bodies()).await?;
     record.received(body.len());
@@ -88,7 +95,14 @@ async fn run(
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect();
-    let Requester { owner, key } = identity;
+    let Requester { owner, key, client } = identity;
+    let client = client.as_deref();
+    let mut request = request;
+    let turns = request.others.len() + 1;
+    for turn in std::iter::once(&mut request.turn).chain(&mut request.others) {
+        limit(app, client, turn).await?;
+    }
+    let left = app.spending().begin(&app.config(), client, turns)?;
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);
@@ -128,11 +142,38 @@ async fn run(
     if let Ok(value) = HeaderValue::from_str(&affinity) {
         response.headers_mut().insert(affinity::HEADER, value);
     }
+    left.tell(response.headers_mut());
+    if let Some(Ok(model)) = progress.tell_model().map(HeaderValue::try_from) {
+        response.headers_mut().insert("x-open-cursor-model", model);
+    }
     if let Some(origin) = progress.origin() {
         let name = HeaderValue::from_static(origin.name());
         response.headers_mut().insert("x-open-cursor-run", name);
     }
     Ok(response)
+}
+
+/// Applies the limits of the server and of the client's key to a turn.
+async fn limit(app: &App, client: Option<&ClientKey>, turn: &mut Turn) -> Result<(), TurnError> {
+    let config = app.config();
+    turn.fallback_models.clone_from(&config.fallback_models);
+    if let Some(key) = client.filter(|key| key.models.is_some()) {
+        let requested = ModelRequest {
+            model: Some(&turn.model),
+            cursor_model: turn.cursor_model.as_deref(),
+            reasoning_effort: turn.reasoning_effort.as_deref(),
+        };
+        let model = app.engine().models().resolve(requested).await;
+        let model = model.map_err(unknown_model)?;
+        limits::check_model(key, &model)?;
+        // What was checked is what is asked for.
+        turn.cursor_model = Some(model);
+        turn.fallback_models.retain(|model| key.allows(model));
+    }
+    match config.max_tokens_per_turn {
+        Some(most) => limits::bound_tokens(turn, most),
+        None => Ok(()),
+    }
 }
 
 /// Answers a request that needs no model.

@@ -1,10 +1,11 @@
 //! Who may use the server, and who asks: the server's own API key, or the callers' keys of Cursor's.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 use warp::http::{HeaderMap, header};
 
+use super::{HttpConfig, keys::ClientKey};
 use crate::{
     dialect::parameters_of,
     turn::{CallerKey, ErrorKind, TurnError},
@@ -22,23 +23,9 @@ impl ApiKey {
         (!key.is_empty()).then(|| Self(key.to_owned()))
     }
 
-    /// Checks `Authorization: Bearer …`, `x-api-key`, or as Google's clients send it:
-    /// `x-goog-api-key` or `?key=`. The time it takes reveals no more than the key's length.
-    ///
-    /// # Errors
-    /// `Unauthorized`.
-    pub fn check(&self, headers: &HeaderMap, query: &str) -> Result<(), TurnError> {
-        let wrong = match given(headers, query) {
-            Some(given) if self.0.as_bytes().ct_eq(&given).into() => return Ok(()),
-            Some(_) => "the API key is not the one of this server",
-            None => "this server needs its API key",
-        };
-        Err(TurnError::new(
-            ErrorKind::Unauthorized,
-            format!(
-                "{wrong}; send what it was started with as `Authorization: Bearer …` or `x-api-key`"
-            ),
-        ))
+    /// The time it takes reveals no more than the key's length.
+    fn is(&self, given: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(given).into()
     }
 }
 
@@ -55,33 +42,62 @@ pub(super) struct Requester {
     pub owner: Option<String>,
     /// The key itself, where runs use the callers' own.
     pub key: Option<CallerKey>,
+    /// Whose key it is, if it is one of `keys.toml`; none for the server's own.
+    pub client: Option<Arc<ClientKey>>,
 }
 
 impl Requester {
-    /// As far as the request tells. `callers` is whether it must bring a key of Cursor's.
+    /// Reads the key from `Authorization: Bearer …`, `x-api-key`, or as Google's clients send it:
+    /// `x-goog-api-key` or `?key=`. `callers` is whether it must be one of Cursor's, of the caller's
+    /// own.
     ///
     /// # Errors
-    /// `Unauthorized`, if it must and does not.
-    pub fn of(headers: &HeaderMap, query: &str, callers: bool) -> Result<Self, TurnError> {
+    /// `Unauthorized`.
+    pub fn of(
+        config: &HttpConfig,
+        callers: bool,
+        headers: &HeaderMap,
+        query: &str,
+    ) -> Result<Self, TurnError> {
         let given = given(headers, query);
         let digest = |given: &Vec<u8>| format!("{:032x}", xxhash_rust::xxh3::xxh3_128(given));
-        let owner = given.as_ref().map(digest);
-        if !callers {
-            return Ok(Self { owner, key: None });
+        let mut asks = Self {
+            owner: given.as_ref().map(digest),
+            ..Self::default()
+        };
+        if callers {
+            let key = given.and_then(|given| CallerKey::new(&given));
+            asks.key = Some(key.ok_or_else(|| {
+                unauthorized(
+                    "this server works with each caller's own Cursor API key; send yours as \
+                     `Authorization: Bearer …` or `x-api-key`",
+                )
+            })?);
+            return Ok(asks);
         }
-        let key = given.and_then(|given| CallerKey::new(&given));
-        let key = key.ok_or_else(|| {
-            TurnError::new(
-                ErrorKind::Unauthorized,
-                "this server works with each caller's own Cursor API key; send yours as \
-                 `Authorization: Bearer …` or `x-api-key`",
-            )
-        })?;
-        Ok(Self {
-            owner,
-            key: Some(key),
-        })
+        let own = config.api_key.as_ref();
+        if own.is_none() && config.keys.is_empty() {
+            return Ok(asks);
+        }
+        let wrong = match given {
+            Some(given) if own.is_some_and(|own| own.is(&given)) => return Ok(asks),
+            Some(given) => match config.keys.find(&given) {
+                Some(key) => {
+                    asks.client = Some(key);
+                    return Ok(asks);
+                }
+                None => "the API key is not the one of this server",
+            },
+            None => "this server needs its API key",
+        };
+        Err(unauthorized(format!(
+            "{wrong}; send what it was started with as `Authorization: Bearer …` or `x-api-key`"
+        )))
     }
+}
+
+fn unauthorized(message: impl Into<String>) -> TurnError {
+    TurnError::new(ErrorKind::Unauthorized, message)
 }
 
 /// The key that a request carries, wherever its dialect has it.
@@ -112,11 +128,13 @@ mod tests {
 
     #[test]
     fn one_key_in_any_place() {
-        let key = ApiKey::new(" s3cret\n").unwrap();
+        let mut config = HttpConfig::new(std::net::Ipv4Addr::LOCALHOST.into());
+        config.api_key = ApiKey::new(" s3cret\n");
+        let config = config;
         let allowed = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            key.check(&headers, "").is_ok()
+            Requester::of(&config, false, &headers, "").is_ok()
         };
         for (name, value) in [
             ("authorization", "Bearer s3cret"),
@@ -138,12 +156,13 @@ mod tests {
         ] {
             assert!(!allowed(name, value), "{name}: {value}");
         }
-        let by_query = |query: &str| key.check(&HeaderMap::new(), query).is_ok();
+        let by_query =
+            |query: &str| Requester::of(&config, false, &HeaderMap::new(), query).is_ok();
         assert!(by_query("alt=sse&key=s3cret") && by_query("key=s3%63ret"));
         for query in ["", "key=", "key=s3cre", "keys=s3cret", "a=s3cret"] {
             assert!(!by_query(query), "{query}");
         }
         assert!(ApiKey::new(" \n").is_none());
-        assert!(!format!("{key:?}").contains("s3cret"));
+        assert!(!format!("{:?}", config.api_key).contains("s3cret"));
     }
 }

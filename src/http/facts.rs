@@ -28,6 +28,10 @@ pub(super) struct Facts {
     pub dialect: Option<&'static str>,
     pub model: String,
     pub conversation: Option<String>,
+    /// The name of the client's key, where it has one.
+    pub key: Option<String>,
+    /// About how many tokens its request has.
+    pub asked: u64,
     /// How far the turn is.
     pub progress: Arc<TurnProgress>,
     /// `None`: the client was gone before there was one.
@@ -178,7 +182,7 @@ impl Facts {
     pub fn cost(&self) -> Option<f64> {
         let usage = self.usage?;
         let by_price = || {
-            let price = price_of(self.progress.model()?)?;
+            let price = price_of(&self.progress.model()?)?;
             let (read, write) = (usage.cache_read, usage.cache_write);
             Some(price.cost(
                 usage.input,
@@ -188,6 +192,16 @@ impl Facts {
             ))
         };
         usage.cost.or_else(by_price)
+    }
+
+    /// What is counted against budgets: of a turn that nobody waited for, what its request costs.
+    pub fn spent(&self) -> f64 {
+        let started = self.progress.reached(Phase::Spawned).is_some();
+        let asked = || {
+            let price = price_of(&self.progress.model()?)?;
+            (started && self.usage.is_none()).then(|| price.cost(self.asked, 0, 0, 0))
+        };
+        self.cost().or_else(asked).unwrap_or(0.0)
     }
 
     /// The run of the agent that answered: `fresh`, `resumed`, `replayed` or `none`.
@@ -215,11 +229,11 @@ impl Facts {
         let usage = self.usage;
         let error = self.outcome.as_ref().and_then(|it| it.as_ref().err());
         let cached = usage.and_then(|usage| usage.cache_read);
-        let price = || price_of(self.progress.model()?);
+        let price = || price_of(&self.progress.model()?);
         let workspace = self.progress.workspace();
         LedgerRow {
             dialect: self.dialect.unwrap_or_default().to_owned(),
-            cursor_model: self.progress.model().map(str::to_owned),
+            cursor_model: self.progress.model(),
             workspace: workspace.map(|dir| dir.to_string_lossy().into_owned()),
             run: self.run().to_owned(),
             status: self.status.map(|status| status.as_u16()),
@@ -236,6 +250,7 @@ impl Facts {
             cache_saved: cached.and_then(|cached| Some(price()?.cache_saving(cached))),
             model: self.model,
             conversation: self.conversation,
+            key: self.key,
             tools: self.tools,
             ..LedgerRow::default()
         }

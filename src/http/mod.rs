@@ -20,6 +20,8 @@ pub mod client;
 mod cors;
 mod edge;
 mod facts;
+mod keys;
+mod limits;
 mod listen;
 mod live;
 mod metrics;
@@ -37,6 +39,7 @@ mod status;
 mod unserved;
 
 pub use auth::ApiKey;
+pub use keys::{ClientKey, KeyRing, KeysError};
 pub use listen::{Address, ServerError};
 pub use origin::{InvalidOrigin, parse_origin};
 pub use page::Recipe;

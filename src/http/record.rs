@@ -16,6 +16,7 @@ use warp::http::{HeaderMap, Method, StatusCode, header};
 
 use super::{
     facts::{Facts, millis},
+    limits::Spending,
     live::{Live, LiveTurn},
     metrics::Metrics,
 };
@@ -23,7 +24,7 @@ use crate::{
     dialect::Stamp,
     engine::TurnProgress,
     history::{Ledger, LedgerRow},
-    turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent},
+    turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent, estimate_tokens},
 };
 
 /// The header with a request's id, in requests and answers.
@@ -58,6 +59,7 @@ pub(super) struct RecordShared {
 pub(super) struct Listeners {
     pub metrics: Metrics,
     pub live: Live,
+    pub spending: Spending,
     pub history: Option<Ledger>,
     /// The kind of agent that answers.
     pub agent: &'static str,
@@ -146,7 +148,13 @@ impl Record {
         let mut facts = self.facts();
         facts.model = model;
         facts.conversation = conversation;
+        facts.asked = estimate_tokens(turn);
         facts.brings(turn);
+    }
+
+    /// Records whose key it has.
+    pub fn of_key(&self, name: &str) {
+        self.facts().key = Some(name.to_owned());
     }
 
     /// Records where it will be told how far the turn is.
@@ -206,6 +214,8 @@ impl Drop for RecordShared {
         let facts = std::mem::take(facts);
         self.listeners.metrics.count(&facts);
         if facts.dialect.is_some() {
+            let spending = &self.listeners.spending;
+            spending.spend(facts.key.as_deref(), facts.spent());
             self.listeners.live.leave(self.number);
         }
         if !facts.quiet {
@@ -225,7 +235,10 @@ impl RecordShared {
             id: self.id.clone(),
             since: self.since(),
             client: self.client.clone(),
-            model: facts.progress.model().unwrap_or(&facts.model).to_owned(),
+            model: facts
+                .progress
+                .model()
+                .unwrap_or_else(|| facts.model.clone()),
             phase: facts.step(),
         }
     }
@@ -343,6 +356,7 @@ impl Listeners {
         Arc::new(Self {
             metrics: Metrics::default(),
             live: Live::default(),
+            spending: Spending::default(),
             history: None,
             agent: "",
         })

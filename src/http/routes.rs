@@ -22,6 +22,8 @@ use super::{
     auth::Requester,
     body::Budget,
     cors,
+    keys::KeyRing,
+    limits::Spending,
     live::Live,
     metrics::Metrics,
     models, origin,
@@ -65,6 +67,14 @@ pub struct HttpConfig {
     pub max_body_memory: usize,
     /// The key that clients must send, if any.
     pub api_key: Option<ApiKey>,
+    /// The keys of clients, with less rights.
+    pub keys: KeyRing,
+    /// What turns may cost on a day, in US dollars.
+    pub daily_budget: Option<f64>,
+    /// How many tokens a turn may have.
+    pub max_tokens_per_turn: Option<u64>,
+    /// The models to go on with when Cursor says that a model's limit is reached.
+    pub fallback_models: Vec<String>,
     /// The users of this machine that may connect, beside the administrator; `None` is all.
     pub allowed_users: Option<Vec<u32>>,
     /// Names of this server beyond those of this machine, as they stand in `Host`, without a port.
@@ -91,6 +101,10 @@ impl HttpConfig {
             max_connections: 512,
             max_body_memory: 256 << 20,
             api_key: None,
+            keys: KeyRing::default(),
+            daily_budget: None,
+            max_tokens_per_turn: None,
+            fallback_models: Vec::new(),
             allowed_users: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
@@ -108,6 +122,7 @@ impl App {
         let listeners = Listeners {
             metrics: Metrics::default(),
             live: Live::default(),
+            spending: Spending::default(),
             history: None,
             agent: engine.agent().kind(),
         };
@@ -127,6 +142,7 @@ impl App {
         self.listeners = Arc::new(Listeners {
             metrics: Metrics::default(),
             live: Live::default(),
+            spending: Spending::default(),
             history: Some(history),
             agent: self.listeners.agent,
         });
@@ -164,6 +180,15 @@ impl App {
 
     pub(super) fn login(&self) -> &LoginAnswer {
         &self.login
+    }
+
+    /// Counts what was spent on this day before the server's start, by the names of keys.
+    pub fn spent_earlier(&self, spent: Vec<(Option<String>, f64)>) {
+        self.spending().earlier(spent);
+    }
+
+    pub(super) fn spending(&self) -> &Spending {
+        &self.listeners.spending
     }
 
     pub(super) fn live(&self) -> &Live {
@@ -376,22 +401,31 @@ async fn handle<B: Buf>(
         // A browser sends no key with it, and it leads to nothing.
         return Ok(response);
     }
-    // Any text may be a caller's key, so whoever sends one is told nothing of the server itself.
+    // Any text may be a caller's key, so whoever sends one learns nothing of the server itself.
     let has_callers = app.engine().has_callers();
-    let authorized = head.admitted.clone().and_then(|()| match &config.api_key {
-        Some(key) => key.check(headers, query),
-        None => Ok(()),
-    });
-    let authorized = authorized.and_then(|()| Requester::of(headers, query, has_callers));
-    let trusted = authorized.is_ok() && !has_callers;
-    let identity = match (&route, authorized) {
-        (Some(route), Err(_)) if route.is_public() => Requester::default(),
+    let asks = head.admitted.clone();
+    let asks = asks.and_then(|()| Requester::of(config, has_callers, headers, query));
+    let trusted = asks.as_ref().is_ok_and(|asks| asks.client.is_none()) && !has_callers;
+    let identity = match (&route, asks) {
+        (Some(route), asks) if route.is_public() => asks.unwrap_or_default(),
         // A browser can't send the key for them.
-        (Some(Route::Page(part)), Err(_)) if part.is_file() => {
+        (Some(Route::Page(part)), _) if part.is_file() => {
             head.admitted.clone()?;
             Requester::default()
         }
-        (_, authorized) => authorized?,
+        (route, asks) => {
+            let asks = asks?;
+            if let (Some(Route::Page(_) | Route::Metrics), Some(key)) = (route, &asks.client) {
+                return Err(TurnError::new(
+                    ErrorKind::Forbidden,
+                    format!(
+                        "the key `{}` is for requests to models; {path} needs the server's own key",
+                        key.name
+                    ),
+                ));
+            }
+            asks
+        }
     };
     let Some(route) = route else {
         return Err(unserved::error(path, &app.dialects));

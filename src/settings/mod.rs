@@ -26,7 +26,7 @@ use value::FromText;
 pub use file::ConfigFile;
 pub use rows::{ROWS, ServeSettings};
 pub use table::Row;
-pub use value::{Dirs, WordList};
+pub use value::{Dirs, Dollars, WordList};
 
 /// A value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,6 +154,10 @@ const ELSEWHERE: &[&str] = &[
 const RELOADABLE: &[&str] = &[
     "stall-timeout",
     "api-key-file",
+    "keys-file",
+    "daily-budget",
+    "max-tokens-per-turn",
+    "fallback-models",
     "allow-users",
     "allow-host",
     "allow-origin",

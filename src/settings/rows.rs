@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     table::settings,
-    value::{Dirs, WordList},
+    value::{Dirs, Dollars, WordList},
 };
 use crate::{
     boundary::{Mode, TextCalls},
@@ -77,6 +77,16 @@ settings! {
     /// Seconds a request may wait
     queue_timeout "queue-timeout" "SECS": Duration = "300";
 
+    /// US dollars that turns may cost on a day of UTC, by list price; then they get a 402
+    daily_budget "daily-budget" "USD": Option<Dollars>;
+
+    /// Tokens that a turn may have, request and answer; longer requests get a 402, longer answers end
+    max_tokens_per_turn "max-tokens-per-turn" "N": Option<NonZeroUsize>;
+
+    /// Models to go on with, in this order, when Cursor says that a model's limit is reached; separated
+    /// by commas
+    fallback_models "fallback-models" "MODELS": WordList;
+
     /// Connections open at once; more wait to be accepted
     max_connections "max-connections" "N": NonZeroUsize = "512";
 
@@ -92,6 +102,9 @@ settings! {
 
     /// With --credentials client: requests of one caller answered at once; more of the caller's wait
     max_per_caller "max-per-caller" "N": NonZeroUsize = "3";
+
+    /// File with the keys of several clients (keys.toml), each with its models, rate and budget
+    keys_file "keys-file" "FILE": Option<PathBuf>;
 
     /// Users of this machine that may connect beside yourself and root, by name or number, separated
     /// by commas; `all` is everybody, as it is where clients must send a key

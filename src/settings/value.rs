@@ -55,6 +55,7 @@ by_from_str! {
     NonZeroUsize: "use a whole number, 1 or more";
     String;
     PathBuf;
+    Dollars;
     FenceMode;
     Credentials;
     EstimateUsage;
@@ -119,6 +120,29 @@ impl FromText for bool {
 impl FromText for Duration {
     fn parse(text: Option<&str>) -> Result<Self, String> {
         seconds(text).map(Self::from_secs)
+    }
+}
+
+/// An amount of US dollars above nothing, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dollars(u64);
+
+impl Dollars {
+    /// In dollars.
+    #[must_use]
+    pub fn amount(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+impl FromStr for Dollars {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let amount: Option<f64> = text.trim().trim_start_matches('$').parse().ok();
+        let amount = amount.filter(|amount| (1e-6..1e9).contains(amount));
+        let amount = amount.ok_or("use an amount of dollars above 0, as in 5 or 2.50")?;
+        Ok(Self((amount * 1e6).round() as u64))
     }
 }
 

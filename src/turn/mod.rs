@@ -32,6 +32,8 @@ pub struct Turn {
     /// Cursor's own id of the model, where the client names it beside the model; it wins, and no
     /// effort changes it.
     pub cursor_model: Option<String>,
+    /// The models to go on with, in this order, when Cursor says that the limit of one is reached.
+    pub fallback_models: Vec<String>,
     /// The directory that the request names, as the client wrote it.
     pub workspace: Option<String>,
     /// The client's name for the conversation, where it sends one.

@@ -4,9 +4,10 @@
 //! agent, `bench-floor` a bare server that relays the agent's bytes, and anything else the load
 //! client, which runs open-cursor and the floor side by side and prints a table.
 //!
-//! Arguments: `--rounds N` (default 7), `--self-test` (the floor against itself: all ratios should
-//! be near 1, what differs is noise), `--history` (open-cursor with its history against one without: the
-//! ratios should be near 1, too), and words that select measures by name.
+//! Arguments: `--rounds N` (default 7), `--fence MODE` of open-cursor (default `off`), `--self-test`
+//! (the floor against itself: all ratios should be near 1, what differs is noise), `--history`
+//! (open-cursor with its history against one without: the ratios should be near 1, too), and words
+//! that select measures by name.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 struct Options {
     rounds: usize,
     self_test: bool,
+    fence: String,
     history: bool,
     only: Vec<String>,
 }
@@ -33,12 +35,14 @@ impl Options {
         let mut options = Self {
             rounds: 7,
             self_test: false,
+            fence: "off".to_owned(),
             history: false,
             only: Vec::new(),
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--bench" => {} // cargo's own
+                "--fence" => options.fence = args.next().unwrap_or_default(),
                 "--self-test" => options.self_test = true,
                 "--history" => options.history = true,
                 "--rounds" => options.rounds = args.next().unwrap_or_default().parse()?,

@@ -21,7 +21,7 @@ pub fn main(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn run(options: &Options) -> anyhow::Result<()> {
-    let stage = Stage::new()?;
+    let stage = Stage::new(&options.fence)?;
     let kinds = match (options.self_test, options.history) {
         (true, _) => [Kind::Floor, Kind::Floor],
         (_, true) => [Kind::OpenCursor, Kind::NoHistory],

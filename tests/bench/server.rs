@@ -36,16 +36,21 @@ impl Kind {
 /// The directory with this binary under the names of its other roles.
 pub struct Stage {
     directory: tempfile::TempDir,
+    /// `--fence` of open-cursor.
+    fence: String,
 }
 
 impl Stage {
     /// Copies this binary; a link might be followed and lose its name.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new(fence: &str) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         for name in ["cursor-agent", "bench-floor"] {
             std::fs::copy(std::env::current_exe()?, directory.path().join(name))?;
         }
-        Ok(Self { directory })
+        Ok(Self {
+            directory,
+            fence: fence.to_owned(),
+        })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -73,7 +78,7 @@ impl Stage {
                     .arg(info);
                 command.arg("--agent").arg(self.path("cursor-agent"));
                 command.arg("--workspace").arg(self.directory.path());
-                command.args(["--max-running", "64", "--fence", "off"]);
+                command.args(["--max-running", "64", "--fence", &self.fence]);
                 if kind == Kind::NoHistory {
                     command.args(["--history", "false"]);
                 }

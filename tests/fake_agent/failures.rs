@@ -66,6 +66,12 @@ pub fn usage_limit(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     Ok(1)
 }
 
+pub fn usage_limit_at_once(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
+    let mut out = begin(run)?;
+    out.raw(b"ActionRequiredError: You've hit your usage limit for Fake.\n")?;
+    Ok(1)
+}
+
 pub fn rate_limit(run: &mut ReplayRun<'_>, _: &str) -> io::Result<u8> {
     begin(run)?;
     fail(run, "w: [resource_exhausted] Error")

@@ -87,6 +87,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-truncated", "", "breaks off in the middle of a line, exit 1", failures::truncated),
     ("fake-login", "", "not logged in: stderr, exit 1", failures::login),
     ("fake-usage-limit", "", "usage limit: init, a thought, a plain line, exit 1", failures::usage_limit),
+    ("fake-usage-limit-at-once", "", "usage limit: init, a plain line, exit 1", failures::usage_limit_at_once),
     ("fake-rate-limit", "", "rate limit: init, then stderr, exit 1", failures::rate_limit),
     ("fake-unknown-model", "", "refuses the model that it listed, exit 1", failures::unknown_model),
     ("fake-untrusted", "", "refuses the workspace, exit 1", failures::untrusted),

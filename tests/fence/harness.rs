@@ -12,7 +12,7 @@ use open_cursor::sandbox::fence::changes::{Change, Changes, ReadLimits};
 use open_cursor::sandbox::fence::launcher::{Failure, Stage};
 use open_cursor::sandbox::fence::{Enclosure, Fence, FenceConfig, FenceMode, ResourceLimits};
 use open_cursor::sandbox::process::SpawnSpec;
-use open_cursor::sandbox::slot::{Places, Slot};
+use open_cursor::sandbox::slot::{Places, Slot, Slots};
 use tempfile::TempDir;
 
 pub const LAUNCHER: &str = env!("CARGO_BIN_EXE_open-cursor");
@@ -23,7 +23,19 @@ pub type Tree = BTreeMap<PathBuf, String>;
 pub struct Scene {
     pub root: TempDir,
     pub fence: Fence,
-    pub slot: Slot,
+    pub slots: Slots,
+    pub slot: Held,
+}
+
+/// A slot that can be given back.
+pub struct Held(Option<Slot>);
+
+impl std::ops::Deref for Held {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        self.0.as_ref().unwrap()
+    }
 }
 
 impl Scene {
@@ -44,7 +56,31 @@ impl Scene {
         let places = places(root.path(), slots);
         let (fence, slots) = Fence::start(&config, &places, 1, None).await.unwrap();
         let slot = slots.acquire().await.unwrap();
-        Self { root, fence, slot }
+        let slot = Held(Some(slot));
+        Self {
+            root,
+            fence,
+            slots,
+            slot,
+        }
+    }
+
+    /// Gives the slot back after a run, and takes it again.
+    pub async fn next_run(&mut self, run: &Enclosure) {
+        let mut slot = self.slot.0.take().unwrap();
+        let place = slot.dirs().tmp();
+        slot.when_clean(self.fence.warming(run));
+        drop(slot);
+        self.slots.drained().await;
+        let mut others = Vec::new();
+        while self.slot.0.is_none() {
+            let slot = self.slots.acquire().await.unwrap();
+            if slot.dirs().tmp() == place {
+                self.slot = Held(Some(slot));
+            } else {
+                others.push(slot);
+            }
+        }
     }
 
     pub fn path(&self, path: &str) -> PathBuf {

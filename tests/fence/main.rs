@@ -18,4 +18,5 @@ mod matrix;
 mod places;
 mod probe;
 mod unprivileged;
+mod warm;
 mod without_namespaces;

@@ -11,7 +11,7 @@ use open_cursor::sandbox::fence::{Enclosure, FenceMode};
 use crate::harness::{Scene, Tree, differing, execute as execute_spec, sh, snapshot, stdout, told};
 
 /// What a run would change without a fence. Nothing here stops at a failure.
-const WRITES: &str = r#"
+pub const WRITES: &str = r#"
 printf new > new.txt
 printf changed > overwrite.txt
 printf more >> append.txt
@@ -83,7 +83,7 @@ const EXPECTED: [&str; 31] = [
     "Created unmounted.txt",
 ];
 
-fn workspace(scene: &Scene) -> PathBuf {
+pub fn workspace(scene: &Scene) -> PathBuf {
     for name in [
         "overwrite",
         "append",
@@ -124,7 +124,7 @@ fn workspace(scene: &Scene) -> PathBuf {
 }
 
 /// Runs the matrix and returns the real tree before and after it.
-fn run(scene: &Scene, run: &Enclosure, script: &str) -> [Tree; 2] {
+pub fn run(scene: &Scene, run: &Enclosure, script: &str) -> [Tree; 2] {
     let before = snapshot(&scene.path("ws"));
     let script = format!("{script}\nprintf done > \"$TMPDIR/ran\"");
     let output = scene.agent(run, run.workspace(), &script);
@@ -133,7 +133,7 @@ fn run(scene: &Scene, run: &Enclosure, script: &str) -> [Tree; 2] {
     [before, snapshot(&scene.path("ws"))]
 }
 
-fn assert_outside_untouched(scene: &Scene) {
+pub fn assert_outside_untouched(scene: &Scene) {
     let outside = snapshot(&scene.path("outside"));
     let names: Vec<_> = outside.keys().map(|path| path.to_str().unwrap()).collect();
     assert_eq!(names, ["gone", "old"]);

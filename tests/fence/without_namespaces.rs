@@ -1,15 +1,22 @@
-//! What is left on a machine that refuses namespaces: Landlock, and a process that cleans up.
+//! What is left on a machine that refuses namespaces, as some containers do, or mounts in them, as
+//! Ubuntu's AppArmor does: Landlock, and a process that cleans up.
 
-use std::{fs, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::{Command, Output},
+};
 
 use open_cursor::sandbox::fence::{Fence, FenceError, FenceMode};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::{
     escapes::{wait_until, with_mark},
-    harness::{Scene, config, places, skip, stdout},
+    harness::{Scene, config, differing, places, skip, stdout},
+    matrix,
 };
 
-/// Set where the machine refuses them.
+/// Set where the machine refuses them, to the reason that is to be found.
 const REFUSED: &str = "FENCE_TEST_NAMESPACES_REFUSED";
 
 #[test]
@@ -25,22 +32,49 @@ fn with_namespaces_refused() {
         .args(["--user", "--map-root-user", "sh", "-c", refuse])
         .arg(tests)
         .args(["--nocapture", "without_namespaces"])
-        .env(REFUSED, "1")
+        .env(REFUSED, "user_namespaces_off")
         .current_dir("/")
         .output();
-    let Ok(output) = output else {
-        return skip("no unshare here");
-    };
-    let (out, err) = (stdout(&output), String::from_utf8_lossy(&output.stderr));
+    match output {
+        Ok(output) => assert_all_passed(&output),
+        Err(_) => skip("no unshare here"),
+    }
+}
+
+/// A user namespace can be made, but nothing can be mounted in it.
+#[test]
+fn with_mounts_refused() {
+    if std::env::var_os(REFUSED).is_some() {
+        return;
+    }
+    let deny = SeccompFilter::new(
+        [(nix::libc::SYS_mount, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(nix::libc::EACCES.cast_unsigned()),
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = deny.unwrap().try_into().unwrap();
+    // For this thread, and what it starts.
+    seccompiler::apply_filter(&program).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--nocapture", "without_namespaces"])
+        .env(REFUSED, "seccomp")
+        .current_dir("/")
+        .output();
+    assert_all_passed(&output.unwrap());
+}
+
+fn assert_all_passed(output: &Output) {
+    let (out, err) = (stdout(output), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("test result: ok. 3 passed"), "{out}\n{err}");
+    assert!(out.contains("test result: ok. 5 passed"), "{out}\n{err}");
 }
 
 #[tokio::test]
 async fn every_gap_is_reported_and_require_refuses() {
-    if std::env::var_os(REFUSED).is_none() {
+    let Ok(reason) = std::env::var(REFUSED) else {
         return;
-    }
+    };
     let scene = Scene::new(FenceMode::Auto).await;
     let status = serde_json::to_value(scene.fence.status()).unwrap();
     for (layer, state) in [
@@ -52,12 +86,16 @@ async fn every_gap_is_reported_and_require_refuses() {
         assert_eq!(status[layer]["state"], state, "{status}");
     }
     for layer in ["view", "writes", "processes"] {
-        assert_eq!(status[layer]["reason"], "user_namespaces_off", "{status}");
+        assert_eq!(status[layer]["reason"], reason, "{status}");
     }
     let places = places(scene.root.path(), "slots");
     let started = Fence::start(&config(FenceMode::Require), &places, 1, None).await;
     let error = started.unwrap_err().to_string();
-    assert!(error.contains("max_user_namespaces"), "{error}");
+    let words = match reason.as_str() {
+        "seccomp" => "unshare and mount",
+        _ => "max_user_namespaces",
+    };
+    assert!(error.contains(words), "{error}");
     let Err(FenceError::NotEnforced { .. }) = Fence::probe(
         &config(FenceMode::Require),
         &places.state,
@@ -68,6 +106,20 @@ async fn every_gap_is_reported_and_require_refuses() {
     else {
         panic!("it must be refused");
     };
+}
+
+#[tokio::test]
+async fn the_matrix_holds() {
+    if std::env::var_os(REFUSED).is_none() {
+        return;
+    }
+    let scene = Scene::new(FenceMode::Auto).await;
+    let ws = matrix::workspace(&scene);
+    let run = scene.prepare(&ws).await;
+    assert!(!run.has_view());
+    let [before, after] = matrix::run(&scene, &run, matrix::WRITES);
+    assert_eq!(differing(&before, &after), BTreeSet::new());
+    matrix::assert_outside_untouched(&scene);
 }
 
 #[tokio::test]

@@ -232,7 +232,7 @@ async fn a_stored_response_is_its_owners() {
         .send("/v1/responses", &[("x-api-key", "a")], Some(&first))
         .await;
     let events = frames(&answer.body);
-    let last: Value = serde_json::from_str(&events.last().unwrap().1).unwrap();
+    let last: Value = serde_json::from_str(events.last().unwrap().1).unwrap();
     let response = &last["response"];
     let id = response["id"].as_str().unwrap();
     // Nobody can guess it: the time, and 96 random bits.

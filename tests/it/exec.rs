@@ -10,7 +10,9 @@ use open_cursor::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Setup, TestServer, process_exists, user, wait_until};
+use crate::support::{
+    Answer, Setup, TestServer, fake_bridge, golden, process_exists, user, wait_until,
+};
 
 /// A server that executes tools, and the home of these.
 struct Executing {
@@ -716,4 +718,62 @@ async fn calls_that_only_read_run_side_by_side() {
         .map(|a| a["tool"].as_str().unwrap())
         .collect();
     assert_eq!(tools, ["read", "read", "bash"]);
+}
+
+#[tokio::test]
+async fn the_bridge_is_given_results_too() {
+    let it = Executing::with(PARKED, |setup| {
+        setup.program = "bridge".into();
+        setup.key = "key_good";
+        setup.agent.bridge = Some(fake_bridge().into());
+    })
+    .await;
+    fs::write(it.file("a.txt"), "alpha\n").unwrap();
+    let said = it
+        .calls(&[
+            ("bash", json!({"command": "cat a.txt"})),
+            ("write", json!({"filePath": "b.txt", "content": "beta"})),
+        ])
+        .await;
+    assert!(
+        said.contains("alpha") && said.contains("Wrote 4 bytes to b.txt."),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(it.file("b.txt")).unwrap(), "beta");
+}
+
+/// What a model is told, and what a client sees, byte for byte.
+#[tokio::test]
+async fn prompt_and_stream_are_as_recorded() {
+    let it = Executing::start(Choice {
+        tools: "read,ls",
+        ..ALL
+    })
+    .await;
+    let workspace = it.server.workspace.path().canonicalize().unwrap();
+    let prompt = text(
+        &it.server
+            .whole(&user("fake-echo", "Which files are here?"))
+            .await,
+    );
+    golden(
+        "exec-prompt.txt",
+        &prompt.replace(workspace.to_str().unwrap(), "/workspace"),
+    );
+
+    let it = Executing::start(PARKED).await;
+    fs::write(it.file("a.txt"), "alpha\n").unwrap();
+    let mut request = script(&[("ls", json!({})), ("read", json!({"filePath": "none"}))]);
+    request["x_cursor"] = json!({"activity": true});
+    let body = it.server.stream_status(&request).await.body;
+    let lines = body.lines().map(|line| {
+        let Some(json) = line.strip_prefix("data: {") else {
+            return format!("{line}\n");
+        };
+        let mut chunk: Value = serde_json::from_str(&format!("{{{json}")).unwrap();
+        chunk["id"] = "chatcmpl-1".into();
+        chunk["created"] = 1.into();
+        format!("data: {chunk}\n")
+    });
+    golden("exec-stream.sse", &lines.collect::<String>());
 }

@@ -53,6 +53,7 @@ mod http;
 /// `install`, `uninstall` and `status`.
 mod install;
 /// The endpoint for agents, and an agent that uses it.
+mod limits;
 mod mcp;
 /// MCP servers whose tools the server executes.
 mod mcp_servers;

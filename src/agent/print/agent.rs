@@ -244,6 +244,7 @@ impl PrintAgent {
     pub async fn reaped(&self) {
         self.shared.reaper.close();
         self.shared.reaper.wait().await;
+        self.shared.fence.close().await;
         self.shared.slots.drained().await;
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     sandbox::{
         fence::launcher::Line,
-        process::{Exit, Frames, Process, SpawnSpec, Tail},
+        process::{Exit, Frames, Process, Start, Tail},
         redact::redact,
     },
 };
@@ -34,14 +34,16 @@ impl ChildOutput {
     /// # Errors
     /// [`AgentError::Spawn`] if it can't be started.
     pub fn start(
-        spec: &SpawnSpec,
+        mut start: Start,
         prompt: Arc<str>,
         tracker: &TaskTracker,
     ) -> Result<Self, AgentError> {
-        let process = Process::start(spec, prompt, tracker).map_err(|error| AgentError::Spawn {
-            program: spec.program.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        let program = start.spec().program.display().to_string();
+        let process =
+            Process::begin(start, prompt, tracker).map_err(|error| AgentError::Spawn {
+                program,
+                reason: error.to_string(),
+            })?;
         Ok(Self {
             process,
             frames: Frames::default(),

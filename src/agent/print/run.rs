@@ -255,9 +255,10 @@ impl Drop for PrintRun {
     fn drop(&mut self) {
         // Calls that the child waits for are answered with an error first.
         self.served = None;
-        let Some(Inside { output, slot }) = self.inside.take() else {
+        let Some(Inside { output, mut slot }) = self.inside.take() else {
             return;
         };
+        slot.when_clean(self.agent.fencing().warming(&self.enclosure));
         self.agent.reaper().spawn(async move {
             output.end().await;
             drop(slot);
@@ -277,7 +278,7 @@ async fn enter(
         true => fence.prepare_with(dirs, workspace, served::RULES).await,
         false => fence.prepare(dirs, workspace).await,
     };
-    let enclosure = enclosure.map_err(refused)?;
+    let mut enclosure = enclosure.map_err(refused)?;
     // It was without symlinks when it was allowed.
     if enclosure.workspace() != command.workspace {
         return Err(AgentError::Refused {
@@ -301,13 +302,14 @@ async fn enter(
     }
     let args = args::args(&command.model, workspace, &extra);
     let spec = agent.program().spec(args, env, workspace);
-    let mut spec = enclosure.wrap(spec);
+    let mut start = enclosure.start(spec);
     if agent.shares_config() {
         let users = agent.env().iter().find(|(n, _)| n == "CURSOR_CONFIG_DIR");
-        spec.env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
-        spec.env.extend(users.cloned());
+        let env = &mut start.spec().env;
+        env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
+        env.extend(users.cloned());
     }
-    let mut output = ChildOutput::start(&spec, Arc::clone(&command.prompt), agent.reaper())?;
+    let mut output = ChildOutput::start(start, Arc::clone(&command.prompt), agent.reaper())?;
     output.tap(command.tap.clone());
     Ok((output, enclosure))
 }

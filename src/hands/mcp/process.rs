@@ -20,7 +20,7 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::sandbox::{
     fence::attended,
@@ -33,11 +33,16 @@ pub(super) const LONGEST: usize = 16 << 20;
 /// How long a process may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long the last words of a process that has closed its stdout may take to arrive.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// A running server. Dropping it ends it with all that it started, in the background.
 #[derive(Debug)]
 pub(super) struct ServerProcess {
     child: Option<Child>,
     stderr: Arc<Mutex<Tail>>,
+    /// Cancelled when it has closed its stderr.
+    silent: CancellationToken,
     too_long: Arc<AtomicBool>,
     reaper: TaskTracker,
 }
@@ -64,8 +69,14 @@ impl ServerProcess {
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (stdin, stdout) = stdin.zip(stdout).ok_or_else(lost)?;
         let stderr = Arc::new(Mutex::new(Tail::default()));
+        let silent = CancellationToken::new();
         if let Some(pipe) = child.stderr.take() {
-            reaper.spawn(keep_end(pipe, Arc::clone(&stderr)));
+            let kept = keep_end(pipe, Arc::clone(&stderr));
+            let closed = silent.clone().drop_guard();
+            reaper.spawn(async move {
+                kept.await;
+                drop(closed);
+            });
         }
         let too_long = Arc::new(AtomicBool::new(false));
         let lines = BoundedLines {
@@ -76,6 +87,7 @@ impl ServerProcess {
         let process = Self {
             child: Some(child),
             stderr,
+            silent,
             too_long,
             reaper,
         };
@@ -83,10 +95,12 @@ impl ServerProcess {
     }
 
     /// What is known of why it does not answer: its own last words, or what we object to.
-    pub fn last_words(&self) -> String {
+    pub async fn last_words(&self) -> String {
         if self.too_long.load(Ordering::Relaxed) {
             return format!("it sent a message of more than {} MiB", LONGEST >> 20);
         }
+        // Its stdout may be seen to close before its stderr is read.
+        let _ = timeout(LAST_WORDS, self.silent.cancelled()).await;
         let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         stderr.text().lines().last().unwrap_or_default().to_owned()
     }

@@ -187,7 +187,10 @@ impl SupervisedServer {
             Err(error) if peer.is_transport_closed() => {
                 let mut state = self.state.lock().await;
                 let words = state.live.as_ref().and_then(|live| live.process.as_ref());
-                let words = words.map(ServerProcess::last_words).unwrap_or_default();
+                let words = match words {
+                    Some(process) => process.last_words().await,
+                    None => String::new(),
+                };
                 let error = joined(&error, &words);
                 if state
                     .live
@@ -282,8 +285,10 @@ impl SupervisedServer {
                     Ok::<_, String>((service, tools))
                 });
                 let greeted = greeted.await.map_err(late).and_then(|greeted| greeted);
-                let (service, tools) =
-                    greeted.map_err(|error| joined(&error, &process.last_words()))?;
+                let (service, tools) = match greeted {
+                    Ok(greeted) => greeted,
+                    Err(error) => return Err(joined(&error, &process.last_words().await)),
+                };
                 Ok(LiveServer {
                     service,
                     tools,

@@ -32,7 +32,12 @@ export function table(columns, rows) {
     if (at === 0) made.scope = "row";
     return made;
   })));
-  return el("table", el("thead", el("tr", ...heads)), el("tbody", ...lines));
+  // On a small screen it scrolls, also by the keyboard.
+  const scroll = el("div.scroll", el("table", el("thead", el("tr", ...heads)), el("tbody", ...lines)));
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "group");
+  scroll.setAttribute("aria-label", `Table by ${columns[0]}`);
+  return scroll;
 }
 
 export function tile(name, value, more) {

@@ -14,7 +14,7 @@ use super::{
     seatbelt,
 };
 use crate::sandbox::{
-    process::SpawnSpec,
+    process::{SpawnSpec, Start, WaitingChild},
     slot::{Rules, SlotDirs},
 };
 
@@ -58,16 +58,26 @@ const PERSISTENT: [&str; 10] = [
 ];
 
 /// One run behind the fence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Enclosure {
-    /// As it was asked for.
-    named: PathBuf,
-    workspace: PathBuf,
+    plan: RunPlan,
     config: PathBuf,
     tmp: PathBuf,
     wall: Wall,
-    fenced: bool,
     warning: Option<String>,
+    /// A launcher that has set this up already.
+    waiting: Option<WaitingChild>,
+}
+
+/// What a run's fence follows from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RunPlan {
+    /// As it was asked for.
+    named: PathBuf,
+    workspace: PathBuf,
+    /// Whether it may have a view.
+    view: bool,
+    fenced: bool,
 }
 
 /// What stands between the agent and the system.
@@ -97,26 +107,33 @@ impl Enclosure {
             let path = path.to_owned();
             |source| FenceError::Prepare { path, source }
         };
-        let workspace = named.canonicalize().map_err(failed(named))?;
         let mode = inner.status.mode;
-        let root = inner.exposure(&workspace)?;
+        let plan = RunPlan {
+            workspace: named.canonicalize().map_err(failed(named))?,
+            named: named.to_owned(),
+            view: rules.is_none(),
+            fenced: mode != FenceMode::Off,
+        };
+        let root = inner.exposure(&plan.workspace)?;
         let warning = root
             .filter(|_| mode == FenceMode::Auto)
-            .map(|root| exposed(&workspace, root));
-
-        slot.clear_layers().map_err(failed(&slot.config()))?;
-        let mut run = Self {
-            named: named.to_owned(),
+            .map(|root| exposed(&plan.workspace, root));
+        let wall = plan.wall(inner, slot).map_err(failed(&plan.workspace))?;
+        let waiting = match &wall {
+            Wall::Launcher { launch, .. } => inner.warm.take(slot.root(), launch),
+            _ => None,
+        };
+        if waiting.is_none() {
+            wall.make_layers(slot).map_err(failed(&plan.workspace))?;
+        }
+        let run = Self {
             config: slot.config(),
             tmp: slot.tmp(),
-            wall: Wall::Open,
-            fenced: mode != FenceMode::Off,
+            plan,
+            wall,
             warning,
-            workspace,
+            waiting,
         };
-        run.wall = run
-            .wall(inner, slot, rules.is_none())
-            .map_err(failed(&run.workspace))?;
         let rules = match (rules, mode) {
             (Some(rules), _) => rules,
             (None, FenceMode::Off) => Rules::default(),
@@ -126,64 +143,25 @@ impl Enclosure {
         Ok(run)
     }
 
-    fn wall(&self, inner: &PolicyInner, slot: &SlotDirs, view: bool) -> io::Result<Wall> {
-        let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
-        let writable: Vec<PathBuf> = inner.state.iter().cloned().chain(own).collect();
-        if !cfg!(target_os = "linux") {
-            let limited = self.fenced && inner.status.writes.holds();
-            let profile = seatbelt::profile(&writable);
-            return Ok(if limited {
-                Wall::Seatbelt { profile }
-            } else {
-                Wall::Open
-            });
-        }
-        let mut launch = Launch::default();
-        if self.fenced {
-            if view && self.can_have_view(inner) {
-                launch = self::view(&self.workspace, slot, &writable)?.unwrap_or_default();
-            }
-            let kept = inner.state.iter().flat_map(|state| persistent(state));
-            launch.read_only.extend(kept);
-            launch.writable = writable;
-            launch.disk_bytes = inner.limits.disk;
-            launch.measured = Some(slot.root().to_owned());
-            if let (Some(cgroups), Some(memory)) = (&inner.cgroups, inner.limits.memory) {
-                launch.cgroup = Some(cgroups.of_slot(slot.root(), memory)?);
-            }
-            inner.strength.apply(&mut launch);
-        }
-        Ok(Wall::Launcher {
-            program: inner.launcher.clone(),
-            launch: Box::new(launch),
-        })
+    /// The plan of another run like this one.
+    pub(super) fn again(&self) -> RunPlan {
+        self.plan.clone()
     }
 
-    fn can_have_view(&self, inner: &PolicyInner) -> bool {
-        let no_view = inner.no_view();
-        let root = self.workspace.parent().is_none();
-        inner.strength.mounts
-            && inner.status.view.holds()
-            && !root
-            && !no_view.contains_key(&self.workspace)
+    /// How the program is started behind the fence, with the slot's directories in its environment.
+    #[must_use]
+    pub fn start(&mut self, spec: SpawnSpec) -> Start {
+        match self.waiting.take() {
+            Some(waiting) => Start::Waiting(waiting, self.inner_spec(spec)),
+            None => Start::New(self.wrap(spec)),
+        }
     }
 
     /// The same program behind the fence, with the slot's directories in its environment. To be
     /// started by this process: the run ends with it.
     #[must_use]
-    pub fn wrap(&self, mut spec: SpawnSpec) -> SpawnSpec {
-        let own = [("CURSOR_CONFIG_DIR", &self.config), ("TMPDIR", &self.tmp)];
-        let dropped = |name: &OsString| {
-            own.iter().any(|(own, _)| name == own)
-                || self.fenced && REACH_AROUND.iter().any(|reach| name == reach)
-        };
-        spec.env.retain(|(name, _)| !dropped(name));
-        spec.env
-            .extend(own.map(|(name, path)| (name.into(), path.as_os_str().to_owned())));
-        // What the name led to was looked up once, when the run was prepared.
-        if spec.cwd == self.named {
-            spec.cwd.clone_from(&self.workspace);
-        }
+    pub fn wrap(&self, spec: SpawnSpec) -> SpawnSpec {
+        let spec = self.inner_spec(spec);
         match &self.wall {
             Wall::Open => spec,
             Wall::Launcher { program, launch } => launched(program, launch, spec),
@@ -198,10 +176,27 @@ impl Enclosure {
         }
     }
 
+    /// The program as it is started inside of the fence.
+    fn inner_spec(&self, mut spec: SpawnSpec) -> SpawnSpec {
+        let own = [("CURSOR_CONFIG_DIR", &self.config), ("TMPDIR", &self.tmp)];
+        let dropped = |name: &OsString| {
+            own.iter().any(|(own, _)| name == own)
+                || self.plan.fenced && REACH_AROUND.iter().any(|reach| name == reach)
+        };
+        spec.env.retain(|(name, _)| !dropped(name));
+        spec.env
+            .extend(own.map(|(name, path)| (name.into(), path.as_os_str().to_owned())));
+        // What the name led to was looked up once, when the run was prepared.
+        if spec.cwd == self.plan.named {
+            spec.cwd.clone_from(&self.plan.workspace);
+        }
+        spec
+    }
+
     /// The workspace, without symlinks in its path.
     #[must_use]
     pub fn workspace(&self) -> &Path {
-        &self.workspace
+        &self.plan.workspace
     }
 
     /// Whether the agent's changes go to a view.
@@ -254,6 +249,86 @@ impl Enclosure {
     }
 }
 
+impl RunPlan {
+    /// What stands between the agent and the system. Changes nothing in the slot.
+    fn wall(&self, inner: &PolicyInner, slot: &SlotDirs) -> io::Result<Wall> {
+        let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
+        let writable: Vec<PathBuf> = inner.state.iter().cloned().chain(own).collect();
+        if !cfg!(target_os = "linux") {
+            let limited = self.fenced && inner.status.writes.holds();
+            let profile = seatbelt::profile(&writable);
+            return Ok(if limited {
+                Wall::Seatbelt { profile }
+            } else {
+                Wall::Open
+            });
+        }
+        let mut launch = Launch::default();
+        if self.fenced {
+            if self.can_have_view(inner) {
+                launch = view(&self.workspace, slot, &writable)?.unwrap_or_default();
+            }
+            let kept = inner.state.iter().flat_map(|state| persistent(state));
+            launch.read_only.extend(kept);
+            launch.writable = writable;
+            launch.disk_bytes = inner.limits.disk;
+            launch.measured = Some(slot.root().to_owned());
+            if let (Some(cgroups), Some(memory)) = (&inner.cgroups, inner.limits.memory) {
+                launch.cgroup = Some(cgroups.of_slot(slot.root(), memory)?);
+            }
+            inner.strength.apply(&mut launch);
+        }
+        launch.server = std::process::id();
+        launch.cwd.clone_from(&self.workspace);
+        Ok(Wall::Launcher {
+            program: inner.launcher.clone(),
+            launch: Box::new(launch),
+        })
+    }
+
+    fn can_have_view(&self, inner: &PolicyInner) -> bool {
+        let no_view = inner.no_view();
+        let root = self.workspace.parent().is_none();
+        self.view
+            && inner.strength.mounts
+            && inner.status.view.holds()
+            && !root
+            && !no_view.contains_key(&self.workspace)
+    }
+
+    /// What a launcher can set up ahead for a run like this in a clean slot, with its layers made.
+    /// Blocking.
+    pub(super) fn launch_in(&self, inner: &PolicyInner, slot: &SlotDirs) -> Option<Launch> {
+        let wall = self.wall(inner, slot);
+        let made = wall.and_then(|wall| wall.make_layers(slot).map(|()| wall));
+        match made {
+            Ok(Wall::Launcher { launch, .. }) => Some(*launch),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(%error, "no launcher can wait for the next run");
+                None
+            }
+        }
+    }
+}
+
+impl Wall {
+    /// Makes fresh layers for the view. Blocking.
+    fn make_layers(&self, slot: &SlotDirs) -> io::Result<()> {
+        slot.clear_layers()?;
+        let Self::Launcher { launch, .. } = self else {
+            return Ok(());
+        };
+        for Overlay { at, upper, work } in &launch.overlays {
+            fs::create_dir_all(upper)?;
+            fs::create_dir_all(work)?;
+            // The upper directory's permissions are what the view shows.
+            fs::set_permissions(upper, fs::metadata(at)?.permissions())?;
+        }
+        Ok(())
+    }
+}
+
 /// A program of the user's own, which nothing limits: it leaves the terminal, and it and all that it
 /// starts end with this process, however that ends (Linux).
 #[must_use]
@@ -289,24 +364,19 @@ fn persistent(directory: &Path) -> impl Iterator<Item = PathBuf> {
     paths.into_iter().filter(|path| path.exists())
 }
 
-/// The mounts of a view, with their layers made. `None` if there are too many.
+/// The mounts of a view. `None` if there are too many.
 #[cfg(target_os = "linux")]
 fn view(workspace: &Path, slot: &SlotDirs, writable: &[PathBuf]) -> io::Result<Option<Launch>> {
     let mut launch = Launch::default();
-    let mut add = |at: &Path, meta: &fs::Metadata| {
+    let mut add = |at: &Path| {
         let (upper, work) = slot.layer(launch.overlays.len());
-        fs::create_dir_all(&upper)?;
-        fs::create_dir_all(&work)?;
-        // The upper directory's permissions are what the view shows.
-        fs::set_permissions(&upper, meta.permissions())?;
         launch.overlays.push(Overlay {
             at: at.to_owned(),
             upper,
             work,
         });
-        io::Result::Ok(())
     };
-    add(workspace, &fs::metadata(workspace)?)?;
+    add(workspace);
     let nested: Vec<PathBuf> = super::mounts::below(workspace)?
         .into_iter()
         .filter(|mount| !writable.iter().any(|root| mount.starts_with(root)))
@@ -317,7 +387,7 @@ fn view(workspace: &Path, slot: &SlotDirs, writable: &[PathBuf]) -> io::Result<O
     let mut read_only = Vec::new();
     for mount in nested {
         match fs::metadata(&mount) {
-            Ok(meta) if meta.is_dir() => add(&mount, &meta)?,
+            Ok(meta) if meta.is_dir() => add(&mount),
             Ok(_) => read_only.push(mount),
             // Covered by another mount, or not readable for us: nor for the agent.
             Err(_) => {}

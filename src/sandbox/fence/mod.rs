@@ -7,7 +7,8 @@
 //!
 //! Three layers, each useful alone: the view (Linux: a copy-on-write overlay at the workspace's own
 //! path), the write limit (Landlock; `sandbox-exec` on macOS) and deny rules in the agent's
-//! configuration. [`launcher`] sets the first two up between `fork` and the agent. Knows nothing of
+//! configuration. A launcher may wait in a free slot, with the next run's fence set up (`warm.rs`).
+//! [`launcher`] sets the first two up between `fork` and the agent. Knows nothing of
 //! what the agent says or what the client wants.
 
 mod cgroup;
@@ -22,6 +23,7 @@ mod reason;
 mod seatbelt;
 mod start;
 mod status;
+mod warm;
 
 #[cfg(target_os = "linux")]
 mod mounts;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use super::{
     FenceStatus, Reason, ResourceLimits,
@@ -17,10 +18,11 @@ use super::{
     launcher::{Failure, Launch, Stage},
     probe,
     reason::explain,
+    warm::WarmLaunchers,
 };
 use crate::sandbox::{
     process::SpawnSpec,
-    slot::{Rules, SlotDirs},
+    slot::{Rules, SlotDirs, WhenClean},
 };
 
 /// Workspaces remembered as having no view; beyond that the memory starts anew.
@@ -130,6 +132,8 @@ pub(super) struct PolicyInner {
     pub(super) limits: ResourceLimits,
     /// Where the cgroups of runs are, if memory is limited.
     pub(super) cgroups: Option<Arc<Cgroups>>,
+    /// Launchers that wait for the next run.
+    pub(super) warm: WarmLaunchers,
     /// Workspaces that cannot have a view.
     pub(super) no_view: Mutex<HashMap<PathBuf, Reason>>,
 }
@@ -217,6 +221,26 @@ impl Fence {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
+    }
+
+    /// What to do in a slot when this run is over and the slot is clean: the next run there, of the
+    /// same workspace, will start sooner. To be called within the runtime.
+    #[must_use]
+    pub fn warming(&self, run: &Enclosure) -> Option<WhenClean> {
+        let runtime = Handle::try_current().ok()?;
+        let (inner, again) = (Arc::clone(&self.inner), run.again());
+        Some(WhenClean::new(move |slot| {
+            if inner.warm.has_room()
+                && let Some(launch) = again.launch_in(&inner, slot)
+            {
+                WarmLaunchers::keep(&inner, slot.root(), launch, &runtime);
+            }
+        }))
+    }
+
+    /// Ends the launchers that wait for runs; none will come.
+    pub async fn close(&self) {
+        self.inner.warm.close().await;
     }
 
     /// A program of ours behind the same fence, such as a tool's executor: it can write below

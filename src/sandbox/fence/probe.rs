@@ -14,6 +14,7 @@ use super::{
     launcher::{Failure, Line, Report, Stage},
     policy::{Fence, FenceConfig, FenceError, FenceMode, PolicyInner, Strength},
     reason::explain,
+    warm::WarmLaunchers,
 };
 use crate::sandbox::{process::SpawnSpec, slot::SlotDirs};
 
@@ -111,6 +112,7 @@ impl Probe {
                 launcher: self.config.launcher.clone(),
                 limits: self.config.limits,
                 cgroups: self.cgroups.clone(),
+                warm: WarmLaunchers::default(),
                 state: self.state.clone(),
                 status: self.status.clone(),
                 strength: self.strength,

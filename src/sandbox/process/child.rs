@@ -3,14 +3,19 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use tokio::{io::AsyncReadExt, process::ChildStdout, sync::oneshot, time::timeout};
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, ChildStdout},
+    sync::oneshot,
+    time::timeout,
+};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 
 use super::{
-    Exit, SpawnSpec, StderrTap,
+    Exit, SpawnSpec, Start, StderrTap,
     group::Group,
     supervise::{feed, supervise},
 };
@@ -65,7 +70,30 @@ impl Process {
         tracker: &TaskTracker,
         tap: Option<StderrTap>,
     ) -> io::Result<Self> {
-        let mut child = spec.spawn()?;
+        Self::attend(spec.spawn()?, Vec::new(), stdin, tracker, tap)
+    }
+
+    /// The same with a child that may be there already.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn begin(start: Start, stdin: Arc<str>, tracker: &TaskTracker) -> io::Result<Self> {
+        match start {
+            Start::New(spec) => Self::start(&spec, stdin, tracker),
+            Start::Waiting(waiting, spec) => {
+                Self::attend(waiting.child, spec.to_order()?, stdin, tracker, None)
+            }
+        }
+    }
+
+    /// Looks after a child. `order` goes to its stdin before the rest.
+    fn attend(
+        mut child: Child,
+        order: Vec<u8>,
+        stdin: Arc<str>,
+        tracker: &TaskTracker,
+        tap: Option<StderrTap>,
+    ) -> io::Result<Self> {
         let lost = || io::Error::other("the new process has no id or pipe");
         let group = Group::of(child.id()).ok_or_else(lost)?;
         let pid = child.id().ok_or_else(lost)?;
@@ -74,7 +102,7 @@ impl Process {
         let stdout = child.stdout.take().ok_or_else(lost)?;
         let (reporter, report) = oneshot::channel();
         let stop = CancellationToken::new();
-        tracker.spawn(feed(pipe, stdin, stop.clone()));
+        tracker.spawn(feed(pipe, order, stdin, stop.clone()));
         tracker.spawn(supervise(child.into(), group, stop.clone(), reporter, tap));
         Ok(Self {
             pid,

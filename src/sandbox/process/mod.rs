@@ -10,12 +10,14 @@ mod group;
 mod spawn;
 mod supervise;
 mod tail;
+mod waiting;
 
 pub use child::Process;
 pub use frames::Frames;
 pub use spawn::SpawnSpec;
 pub use supervise::Exit;
 pub use tail::Tail;
+pub use waiting::{Start, WaitingChild};
 
 /// Gets chunks of a child's stderr, unredacted.
 pub type StderrTap = Box<dyn FnMut(&[u8]) + Send>;

@@ -22,7 +22,12 @@ pub struct SpawnSpec {
 impl SpawnSpec {
     /// Starts the command as the leader of a new process group, all its streams piped.
     pub(super) fn spawn(&self) -> io::Result<Child> {
-        Command::new(&self.program)
+        self.command().spawn()
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.args)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -30,7 +35,7 @@ impl SpawnSpec {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::piped());
+        command
     }
 }

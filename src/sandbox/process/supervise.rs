@@ -23,10 +23,20 @@ pub struct Exit {
     pub stderr: String,
 }
 
-/// Writes all of stdin. A child that does not read it to the end is not an error by itself.
-pub(super) async fn feed(mut pipe: ChildStdin, input: Arc<str>, stop: CancellationToken) {
+/// Writes all of stdin, the order first. A child that does not read it to the end is
+/// not an error by itself.
+pub(super) async fn feed(
+    mut pipe: ChildStdin,
+    order: Vec<u8>,
+    input: Arc<str>,
+    stop: CancellationToken,
+) {
+    let write = async {
+        pipe.write_all(&order).await?;
+        pipe.write_all(input.as_bytes()).await
+    };
     tokio::select! {
-        written = pipe.write_all(input.as_bytes()) => {
+        written = write => {
             if let Err(error) = written {
                 tracing::debug!(%error, "the child did not read all of its input");
             }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use seed::Seed;
 
 pub use places::Places;
-pub use pool::{Slot, SlotError, Slots};
+pub use pool::{Slot, SlotError, Slots, WhenClean};
 pub use seed::Rules;
 
 /// What the name of a slot's directory that was moved aside continues with, before a number.

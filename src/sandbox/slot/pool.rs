@@ -1,5 +1,6 @@
 //! The bounded set of slots of one server.
 
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,6 +92,23 @@ pub struct Slot {
     idle: Option<Idle>,
     pool: Arc<Pool>,
     permit: Option<OwnedSemaphorePermit>,
+    when_clean: Option<WhenClean>,
+}
+
+/// What is to be done in a slot when it is clean again, before anybody can take it. Blocking.
+pub struct WhenClean(Box<dyn FnOnce(&SlotDirs) + Send + Sync>);
+
+impl WhenClean {
+    /// Does this.
+    pub fn new(then: impl FnOnce(&SlotDirs) + Send + Sync + 'static) -> Self {
+        Self(Box::new(then))
+    }
+}
+
+impl fmt::Debug for WhenClean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WhenClean")
+    }
 }
 
 impl Slots {
@@ -153,6 +171,7 @@ impl Slots {
             idle: Some(idle),
             pool: Arc::clone(&self.pool),
             permit,
+            when_clean: None,
         };
         if clean {
             return Ok(slot);
@@ -222,6 +241,11 @@ impl Slot {
     pub fn dirs(&self) -> &SlotDirs {
         &self.dirs
     }
+
+    /// Has something done when the slot was given back and is clean.
+    pub fn when_clean(&mut self, then: Option<WhenClean>) {
+        self.when_clean = then;
+    }
 }
 
 impl Drop for Slot {
@@ -230,12 +254,16 @@ impl Drop for Slot {
             return;
         };
         let (pool, permit) = (Arc::clone(&self.pool), self.permit.take());
+        let when_clean = self.when_clean.take();
         let finish = move || {
             let cleaned = idle.dirs.clean();
             if let Err(error) = &cleaned {
                 tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
             }
             idle.clean = cleaned.is_ok();
+            if let Some(WhenClean(then)) = when_clean.filter(|_| idle.clean) {
+                then(&idle.dirs);
+            }
             let mut slots = pool.idle();
             slots.push(idle);
             slots.sort_by_key(|idle| std::cmp::Reverse(idle.index));

@@ -6,6 +6,7 @@ use rustix::process::{Pid, test_kill_process, test_kill_process_group};
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::sandbox::process::SpawnSpec;
 
 const DELTA: &str = r#"{"type":"assistant","message":{"content":[{"text":"x"}]},"timestamp_ms":1}"#;
 const RESULT: &str = r#"{"type":"result","subtype":"success","is_error":false,"result":"x"}"#;
@@ -27,7 +28,7 @@ fn spec(script: &str) -> SpawnSpec {
 }
 
 fn start(script: &str, prompt: &str, tracker: &TaskTracker) -> ChildOutput {
-    ChildOutput::start(&spec(script), prompt.into(), tracker).unwrap()
+    ChildOutput::start(Start::New(spec(script)), prompt.into(), tracker).unwrap()
 }
 
 /// All events of a run, and how it ended.
@@ -287,6 +288,6 @@ async fn next_can_be_cancelled() {
 async fn missing_program_is_told() {
     let mut spec = spec("");
     spec.program = "/nonexistent/agent".into();
-    let error = ChildOutput::start(&spec, "".into(), &TaskTracker::new()).unwrap_err();
+    let error = ChildOutput::start(Start::New(spec), "".into(), &TaskTracker::new()).unwrap_err();
     assert!(matches!(error, AgentError::Spawn { program, .. } if program == "/nonexistent/agent"));
 }

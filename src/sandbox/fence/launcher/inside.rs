@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::fd::AsFd as _,
     process::{Command, ExitCode},
 };
 
@@ -16,8 +17,9 @@ use nix::{
 
 use super::{
     EXIT_FAILED, Failure, Launch, Line, Report, Stage, devices, filter, landlock, privileges,
-    read_only, sockets, view,
+    read_only, sockets::SocketCovers, view,
 };
+use crate::sandbox::process::SpawnSpec;
 
 /// Builds the fence and runs the agent to its end. Returns its exit code.
 pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
@@ -43,6 +45,7 @@ pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
         fs::write(cgroup.join("cgroup.procs"), "0")
             .map_err(|error| Failure::new(Stage::Privileges, cgroup.display(), error))?;
     }
+    let mut covers = None;
     if launch.mounts {
         let null = devices::null()?;
         report.read_only = view::enter(launch)?;
@@ -51,30 +54,69 @@ pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
         if launch.processes {
             report.pid_limit |= devices::own_proc()?;
         }
-        sockets::cover(launch, &null)?;
+        covers = Some(SocketCovers::new(null));
+    }
+    privileges::limit(launch)?;
+    let landlock = match launch.landlock {
+        true => {
+            let views = launch.overlays.first().map(|overlay| &overlay.at);
+            Some(landlock::ruleset(launch.writable.iter().chain(views))?)
+        }
+        false => None,
+    };
+    let mut order = None;
+    if launch.waits {
+        if let Some(covers) = &mut covers {
+            covers.cover(launch)?;
+        }
+        let Some(received) = wait_for_order()? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        order = Some(received);
+    }
+    // Once more after a wait: sockets that were made meanwhile.
+    if let Some(covers) = &mut covers {
+        covers.cover(launch)?;
     }
     // Looked up in the view: the inherited directory is the real one.
-    view::enter_directory(&launch.cwd)?;
-    privileges::limit(launch)?;
+    view::enter_directory(order.as_ref().map_or(&launch.cwd, |order| &order.cwd))?;
     if launch.unprivileged {
         privileges::drop_all()?;
     }
-    if launch.landlock {
-        let views = launch.overlays.first().map(|overlay| &overlay.at);
-        report.landlock_abi = Some(landlock::restrict(launch.writable.iter().chain(views))?);
+    if let Some(ruleset) = landlock {
+        report.landlock_abi = Some(landlock::restrict(ruleset)?);
     }
     filter::apply(launch)?;
     if launch.report {
         Line::Ready(report).write();
     }
-    let agent = Command::new(&launch.program)
-        .args(&launch.args)
+    let mut agent = match &order {
+        Some(order) => {
+            let mut agent = Command::new(&order.program);
+            let env = order.env.iter().map(|(name, value)| (name, value));
+            agent.args(&order.args).env_clear().envs(env);
+            agent
+        }
+        None => {
+            let mut agent = Command::new(&launch.program);
+            agent.args(&launch.args);
+            agent
+        }
+    };
+    let agent = agent
         .spawn()
-        .map_err(|error| Failure::new(Stage::Exec, launch.program.display(), error))?;
+        .map_err(|error| Failure::new(Stage::Exec, agent.get_program().display(), error))?;
     let_go_of_pipes();
     Ok(ExitCode::from(reap(Pid::from_raw(
         agent.id().cast_signed(),
     ))))
+}
+
+/// Reads an order, unbuffered: the agent's input follows it. `None` if the server wants nothing.
+fn wait_for_order() -> Result<Option<SpawnSpec>, Failure> {
+    let failure = |error| Failure::new(Stage::Arguments, "the order", error);
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+    SpawnSpec::from_order(File::from(stdin.map_err(failure)?)).map_err(failure)
 }
 
 /// Closes this process's ends of the agent's stdin and stdout: the server must see when the agent

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use landlock::{
-    ABI, AccessFs, CompatLevel, Compatible, LandlockStatus, Ruleset, RulesetAttr,
+    ABI, AccessFs, CompatLevel, Compatible, LandlockStatus, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
@@ -16,15 +16,19 @@ use super::{Failure, Stage, devices};
 /// and abstract sockets inside, ABI 9 (Linux 7.1) also closes UNIX sockets on the file system.
 const NEWEST: ABI = ABI::V9;
 
-/// Denies writing everywhere but under `writable` and on the harmless devices. Paths that do not
-/// exist are left out. Returns the ABI in force.
-pub(super) fn restrict<'a>(writable: impl Iterator<Item = &'a PathBuf>) -> Result<u32, Failure> {
-    let failure = |message: String| Failure {
-        stage: Stage::Landlock,
-        errno: None,
-        message,
-    };
-    let status = apply(writable).map_err(|error| failure(error.to_string()))?;
+/// Rules that deny writing everywhere but under `writable` and on the harmless devices. Paths that do
+/// not exist are left out.
+pub(super) fn ruleset<'a>(
+    writable: impl Iterator<Item = &'a PathBuf>,
+) -> Result<RulesetCreated, Failure> {
+    rules(writable).map_err(|error| failure(error.to_string()))
+}
+
+/// Enforces the rules from here on. Returns the ABI in force.
+pub(super) fn restrict(ruleset: RulesetCreated) -> Result<u32, Failure> {
+    let status = ruleset
+        .restrict_self()
+        .map_err(|error| failure(error.to_string()))?;
     match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => Err(failure(
             "Landlock is built into this kernel but not enabled (boot with lsm=landlock,…)".into(),
@@ -37,9 +41,15 @@ pub(super) fn restrict<'a>(writable: impl Iterator<Item = &'a PathBuf>) -> Resul
     }
 }
 
-fn apply<'a>(
-    writable: impl Iterator<Item = &'a PathBuf>,
-) -> Result<landlock::RestrictionStatus, RulesetError> {
+fn failure(message: String) -> Failure {
+    Failure {
+        stage: Stage::Landlock,
+        errno: None,
+        message,
+    }
+}
+
+fn rules<'a>(writable: impl Iterator<Item = &'a PathBuf>) -> Result<RulesetCreated, RulesetError> {
     let rights = AccessFs::from_write(NEWEST);
     // Root could make the disk anew under a name that it may write.
     let given = rights & !(AccessFs::MakeBlock | AccessFs::MakeChar);
@@ -49,6 +59,5 @@ fn apply<'a>(
         .scope(Scope::AbstractUnixSocket | Scope::Signal)?
         .create()?
         .add_rules(path_beneath_rules(writable, given))?
-        .add_rules(path_beneath_rules(devices::HARMLESS, given))?
-        .restrict_self()
+        .add_rules(path_beneath_rules(devices::HARMLESS, given))
 }

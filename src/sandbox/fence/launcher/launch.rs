@@ -49,6 +49,9 @@ pub(in crate::sandbox) struct Launch {
     pub cgroup: Option<PathBuf>,
     /// Write what was set up to stderr. For the probe.
     pub report: bool,
+    /// Get the program, its arguments, its environment and its working directory as an order on
+    /// stdin, when all is set up.
+    pub waits: bool,
     /// The program's working directory, entered when the view stands.
     pub cwd: PathBuf,
     /// The program.
@@ -94,7 +97,7 @@ impl Launch {
         args
     }
 
-    fn switches(&self) -> [(&'static str, bool); 7] {
+    fn switches(&self) -> [(&'static str, bool); 8] {
         [
             ("--mounts", self.mounts),
             ("--processes", self.processes),
@@ -103,6 +106,7 @@ impl Launch {
             ("--no-unix-sockets", self.no_unix_sockets),
             ("--no-network", self.no_network),
             ("--report", self.report),
+            ("--waits", self.waits),
         ]
     }
 
@@ -125,6 +129,7 @@ impl Launch {
                 "--no-unix-sockets" => launch.no_unix_sockets = true,
                 "--no-network" => launch.no_network = true,
                 "--report" => launch.report = true,
+                "--waits" => launch.waits = true,
                 "--view" => launch.overlays.push(Overlay {
                     at: path()?,
                     upper: path()?,
@@ -163,7 +168,7 @@ mod tests {
         fn the_arguments_survive(
             numbers in (0u32.., 0u64..),
             paths in (prop::option::of(path()), prop::option::of(path())),
-            switches: [bool; 7],
+            switches: [bool; 8],
             overlays in prop::collection::vec((path(), path(), path()), 0..3),
             read_only in prop::collection::vec(path(), 0..3),
             writable in prop::collection::vec(path(), 0..3),
@@ -177,11 +182,12 @@ mod tests {
                 .collect();
             let (server, disk_bytes) = numbers;
             let (measured, cgroup) = paths;
-            let [mounts, processes, landlock, unprivileged, no_unix_sockets, no_network, report] =
-                switches;
+            let [
+                mounts, processes, landlock, unprivileged, no_unix_sockets, no_network, report, waits,
+            ] = switches;
             let launch = Launch {
                 server, disk_bytes, measured, cgroup, mounts, processes, landlock, unprivileged, no_unix_sockets,
-                no_network, report, overlays, read_only, writable, cwd, program, args,
+                no_network, report, waits, overlays, read_only, writable, cwd, program, args,
             };
             let rendered = launch.to_args();
             prop_assert_eq!(rendered[0].as_os_str(), SUBCOMMAND);

@@ -9,8 +9,8 @@
 //! Namespaces, mounts and Landlock apply to the thread that asks for them, so they must be set up
 //! in a process that has one thread and nothing else to do. The `warden` creates the namespaces
 //! and stays outside of them: when the server ends, however that happens, it ends the run. `inside`
-//! leaves the session and with it the terminal, mounts, drops privileges, and starts the agent. It
-//! knows no policy: the server decides what to show and what to allow.
+//! leaves the session and with it the terminal, mounts, waits for an order if it was started ahead of
+//! the run, drops privileges, and starts the agent. It knows no policy: the server decides what to show and what to allow.
 
 mod launch;
 mod line;

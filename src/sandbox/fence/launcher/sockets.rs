@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -30,36 +30,67 @@ const PLACES: [&str; 9] = [
     "/tmp/tmux-UID",
 ];
 
-/// Covers what exists.
-pub(super) fn cover(launch: &Launch, null: &File) -> Result<(), Failure> {
-    let user = nix::unistd::geteuid().to_string();
-    for place in PLACES {
-        let place = PathBuf::from(place.replace("UID", &user));
-        let needed = || {
-            let views = launch.overlays.iter().map(|overlay| &overlay.at);
-            let mut used = views.chain(&launch.writable).chain([&launch.cwd]);
-            used.any(|path| path.starts_with(&place))
-        };
-        if fs::symlink_metadata(&place).is_ok_and(|meta| meta.is_dir()) && !needed() {
-            empty(&place)?;
+/// What is covered so far.
+pub(super) struct SocketCovers {
+    null: File,
+    /// The covered places with the devices of their covers: one that was made anew has lost its own.
+    places: Vec<(PathBuf, u64)>,
+}
+
+impl SocketCovers {
+    /// Nothing yet; `null` is what stands for a covered socket.
+    pub fn new(null: File) -> Self {
+        Self {
+            null,
+            places: Vec::new(),
         }
     }
-    let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
-    for socket in named(&table) {
-        let writable = launch
-            .writable
-            .iter()
-            .any(|place| socket.starts_with(place));
-        let exists = fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket());
-        if exists && !writable {
-            match view::bind(null, socket, Stage::Socket) {
-                // Its program has removed it just now.
-                Err(failure) if failure.errno == Some(Errno::ENOENT as i32) => {}
-                covered => covered?,
+
+    /// Covers what exists and is not covered yet.
+    pub fn cover(&mut self, launch: &Launch) -> Result<(), Failure> {
+        let user = nix::unistd::geteuid().to_string();
+        for place in PLACES {
+            let place = PathBuf::from(place.replace("UID", &user));
+            let needed = || {
+                let views = launch.overlays.iter().map(|overlay| &overlay.at);
+                let mut used = views.chain(&launch.writable).chain([&launch.cwd]);
+                used.any(|path| path.starts_with(&place))
+            };
+            let directory = || {
+                fs::symlink_metadata(&place)
+                    .ok()
+                    .filter(|meta| meta.is_dir())
+            };
+            let Some(meta) = directory().filter(|_| !needed()) else {
+                continue;
+            };
+            let covered =
+                |(covered, device): &(PathBuf, u64)| *covered == place && *device == meta.dev();
+            if !self.places.iter().any(covered) {
+                empty(&place)?;
+                if let Some(cover) = directory() {
+                    self.places.push((place.clone(), cover.dev()));
+                }
             }
         }
+        let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        for socket in named(&table) {
+            let writable = launch
+                .writable
+                .iter()
+                .any(|place| socket.starts_with(place));
+            let exists =
+                fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket());
+            if exists && !writable {
+                match view::bind(&self.null, socket, Stage::Socket) {
+                    // Its program has removed it just now.
+                    Err(failure) if failure.errno == Some(Errno::ENOENT as i32) => {}
+                    covered => covered?,
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn empty(directory: &Path) -> Result<(), Failure> {
