@@ -72,7 +72,12 @@ async fn text_is_the_results_text() {
             "{file:?}"
         );
         if !is_edited(&file) {
-            assert_eq!(stream.text, result["result"].as_str().unwrap(), "{file:?}");
+            // This client has no tools, so it learns of changes in words.
+            let (text, _) = stream
+                .text
+                .split_once("\n\n[open-cursor: ")
+                .unwrap_or((&stream.text, ""));
+            assert_eq!(text, result["result"].as_str().unwrap(), "{file:?}");
         }
     }
 }
