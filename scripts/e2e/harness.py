@@ -124,12 +124,16 @@ class Server:
                     self.process.send_signal(signal.SIGTERM)
                     code = self.process.wait()
                     check(code == 0, f"it exited {code}")
-                    self.check_no_agent_left()
+                    self.check_none_left(self.children)
         finally:
             self._kill()
 
     def agents(self):
-        """The running agents: they get the workspace or a directory of theirs as an argument."""
+        """The running agents, without launchers that wait for a next run."""
+        return [line for line in self.children() if " agent-launcher " not in line or " --waits " not in line]
+
+    def children(self):
+        """The agents and their launchers: they get the workspace or a directory of theirs as an argument."""
         listing = subprocess.check_output(["ps", "-axww", "-o", "pid=,args="], text=True)
         ours = (str(self.workspace), str(self.home))
         lines = [line.strip() for line in listing.splitlines() if any(path in line for path in ours)]
@@ -140,8 +144,12 @@ class Server:
         return list((self.home / "dumps").glob("turn-*"))
 
     def check_no_agent_left(self, seconds=10):
+        self.check_none_left(self.agents, seconds)
+
+    @staticmethod
+    def check_none_left(processes, seconds=10):
         deadline = time.monotonic() + seconds
-        while left := self.agents():
+        while left := processes():
             check(time.monotonic() < deadline, f"still running after {seconds} s: {left}")
             time.sleep(0.05)
 
