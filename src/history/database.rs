@@ -15,8 +15,17 @@ use super::{HistoryError, ledger_row::SCHEMA};
 /// Marks the file as ours: `ochl`.
 const APPLICATION: i64 = 0x6f63_686c;
 
-/// The version of the schema.
-const VERSION: i64 = 1;
+/// The version of the schema. The first one had no column `key` at its beginning.
+const VERSION: i64 = 2;
+
+/// What is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Nothing,
+    /// A schema of ours that is brought up to date.
+    Older,
+    Current,
+}
 
 /// How long another writer is waited for.
 const BUSY: Duration = Duration::from_secs(2);
@@ -44,11 +53,15 @@ pub(super) fn open(path: &Path, largest: u64) -> Result<(Connection, Identity), 
 /// Opens the database to read; `None` if there is none.
 pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryError> {
     let read = || {
-        let connection = connect(path)?;
-        connection.pragma_update(None, "query_only", true)?;
+        let mut connection = connect(path)?;
         // One that is just being made is as good as none.
-        let is_made = known(&connection, path)?;
-        Ok(is_made.then_some(connection))
+        match contents(&connection, path)? {
+            Contents::Nothing => return Ok(None),
+            Contents::Older => bring_up_to_date(&mut connection, path)?,
+            Contents::Current => {}
+        }
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Some(connection))
     };
     match fs::metadata(path) {
         Ok(found) if found.is_file() => checked(path, read()),
@@ -122,8 +135,8 @@ fn connect(path: &Path) -> Result<Connection, HistoryError> {
 }
 
 fn set_up(connection: &mut Connection, path: &Path, largest: u64) -> Result<(), HistoryError> {
-    let is_new = !known(connection, path)?;
-    if is_new {
+    let found = contents(connection, path)?;
+    if found == Contents::Nothing {
         connection.pragma_update(None, "page_size", PAGE)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
@@ -133,10 +146,10 @@ fn set_up(connection: &mut Connection, path: &Path, largest: u64) -> Result<(), 
     connection.pragma_update_and_check(None, "journal_size_limit", 4 << 20, |_| Ok(()))?;
     let pages = i64::try_from(largest / u64::from(PAGE)).unwrap_or(i64::MAX);
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
-    if is_new {
+    if found == Contents::Nothing {
         let making = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another server may have been faster.
-        if !known(&making, path)? {
+        if contents(&making, path)? == Contents::Nothing {
             making.execute_batch(SCHEMA)?;
             making.pragma_update(None, "application_id", APPLICATION)?;
             making.pragma_update(None, "user_version", VERSION)?;
@@ -145,14 +158,30 @@ fn set_up(connection: &mut Connection, path: &Path, largest: u64) -> Result<(), 
         return Ok(());
     }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    match verdict.as_str() {
-        "ok" => Ok(()),
-        _ => Err(HistoryError::Damaged(path.to_owned())),
+    if verdict != "ok" {
+        return Err(HistoryError::Damaged(path.to_owned()));
+    }
+    match found {
+        Contents::Older => bring_up_to_date(connection, path),
+        _ => Ok(()),
     }
 }
 
-/// Whether the database is ours; false if it is empty.
-fn known(connection: &Connection, path: &Path) -> Result<bool, HistoryError> {
+/// Gives an older table the columns that it lacks.
+fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), HistoryError> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another program may have been faster.
+    if contents(&change, path)? == Contents::Older {
+        if !change.column_exists(None, "turn", "key")? {
+            change.execute_batch("ALTER TABLE turn ADD COLUMN key TEXT")?;
+        }
+        change.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(change.commit()?)
+}
+
+/// What is in a database, if it is ours.
+fn contents(connection: &Connection, path: &Path) -> Result<Contents, HistoryError> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let foreign = |reason: String| HistoryError::Foreign {
         path: path.to_owned(),
@@ -161,13 +190,14 @@ fn known(connection: &Connection, path: &Path) -> Result<bool, HistoryError> {
     let tables = "SELECT count(*) FROM sqlite_schema";
     let tables: i64 = connection.query_row(tables, [], |row| row.get(0))?;
     if tables == 0 {
-        return Ok(false);
+        return Ok(Contents::Nothing);
     }
     if number("application_id")? != APPLICATION {
         return Err(foreign("this is a database of another program".to_owned()));
     }
     match number("user_version")? {
-        VERSION => Ok(true),
+        VERSION => Ok(Contents::Current),
+        1 => Ok(Contents::Older),
         other => Err(foreign(format!(
             "it was made by another version of open-cursor (schema {other}, not {VERSION})"
         ))),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Ledger::append ─> queue (bounded) ─> one thread: batches ─> history.db (SQLite, WAL)
-//!                                                                  └─> LedgerReader: rows, totals
+//!                                                                  └─> LedgerReader: rows, sums
 //! ```
 //!
 //! A row says who asked for what, when, how long each phase took and what it cost. It holds no
@@ -13,8 +13,10 @@
 //! This module knows nothing of the rest of the crate.
 
 mod database;
+mod figures;
 mod ledger_row;
 mod reader;
+mod tally;
 mod totals;
 mod writer;
 
@@ -24,8 +26,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use figures::{Figures, Latency, Percentiles, Savings};
 pub use ledger_row::{LedgerRow, PhaseTimes, ToolCounts};
-pub use reader::{Figures, Latency, LedgerReader, Percentiles, Savings};
+pub use reader::LedgerReader;
+pub use tally::Tally;
 pub use totals::{GroupBy, Totals};
 
 use writer::{WriterMessage, WriterState};

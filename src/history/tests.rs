@@ -121,7 +121,11 @@ fn sums_and_times() {
     });
     history.flush(SOON);
     let reader = LedgerReader::open(&path).unwrap().unwrap();
-    let figures = reader.figures(month_ago + 1).unwrap();
+    let tally = |by, since| {
+        let [tally] = reader.tally([(by, since)]).unwrap();
+        tally
+    };
+    let figures = tally(GroupBy::Model, month_ago + 1).figures();
     assert_eq!((figures.all.turns, figures.all.errors), (100, 10));
     assert_eq!((figures.all.input, figures.all.unpriced), (10_000, 10));
     assert!((figures.all.cost - 45.0).abs() < 1e-9);
@@ -136,13 +140,13 @@ fn sums_and_times() {
         (GroupBy::Client, "client"),
         (GroupBy::Workspace, "/home/a/project"),
     ] {
-        let groups = reader.totals(by, month_ago + 1).unwrap();
+        let groups = tally(by, month_ago + 1).groups();
         assert_eq!(groups.len(), 1, "{by:?}");
         assert_eq!((groups[0].name.as_str(), groups[0].turns), (name, 100));
     }
-    let days = reader.totals(GroupBy::Day, month_ago).unwrap();
+    let days = tally(GroupBy::Day, month_ago).groups();
     assert!(days.len() >= 2 && days[0].name < days[1].name, "{days:?}");
-    let none = reader.figures(i64::MAX).unwrap();
+    let none = tally(GroupBy::Model, i64::MAX).figures();
     assert_eq!((none.all.turns, none.latency.total), (0, None));
 }
 
@@ -188,6 +192,45 @@ fn a_file_that_is_damaged_inside_is_moved_aside_when_it_shows() {
     history.flush(SOON);
     assert_eq!(ids(&path), ["after"]);
     assert!(path.with_extension("db.damaged").exists());
+}
+
+/// As the first version made it, and with the column that it got later without another number.
+#[test]
+fn a_file_of_an_earlier_version_goes_on() {
+    for has_key in [false, true] {
+        let (_dir, path) = ledger();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let earlier = rusqlite::Connection::open(&path).unwrap();
+        let schema = ledger_row::SCHEMA.replacen("key TEXT,", "", usize::from(!has_key));
+        earlier.execute_batch(&schema).unwrap();
+        earlier
+            .execute_batch(
+                "PRAGMA application_id = 1868785772; PRAGMA user_version = 1;
+                 INSERT INTO turn (at, id, client, dialect, model, agent, run, outcome, total, deltas,
+                     estimated, bytes_in, bytes_out)
+                 VALUES (unixepoch() * 1000, 'before', 'c', 'd', 'm', 'print', 'fresh', 'stop', 5, 1, 0, 2, 3)",
+            )
+            .unwrap();
+        drop(earlier);
+        // Whoever comes first, a server or `open-cursor usage`.
+        let is_read_first = has_key;
+        if is_read_first {
+            assert_eq!(ids(&path), ["before"]);
+        }
+        let history = Ledger::start(path.clone()).unwrap();
+        let key = Some("ci".to_owned());
+        history.append(LedgerRow {
+            key: key.clone(),
+            ..row("after")
+        });
+        history.flush(SOON);
+        assert_eq!(history.problem(), None);
+        let reader = LedgerReader::open(&path).unwrap().unwrap();
+        let rows = reader.after(0, 10).unwrap();
+        let told: Vec<_> = rows.iter().map(|row| (row.id.as_str(), &row.key)).collect();
+        assert_eq!(told, [("before", &None), ("after", &key)]);
+        assert!(!path.with_extension("db.damaged").exists());
+    }
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! Sums over turns, by what they have in common.
 
-use rusqlite::{Connection, Row};
 use serde::Serialize;
-
-use super::ledger_row::read;
 
 /// What turns are summed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +17,7 @@ pub enum GroupBy {
 
 impl GroupBy {
     /// An SQL expression.
-    fn expression(self) -> &'static str {
+    pub(super) fn expression(self) -> &'static str {
         match self {
             Self::Model => "coalesce(cursor_model, model)",
             Self::Client => {
@@ -28,13 +25,6 @@ impl GroupBy {
             }
             Self::Workspace => "coalesce(workspace, '')",
             Self::Day => "date(at / 1000, 'unixepoch')",
-        }
-    }
-
-    fn order(self) -> &'static str {
-        match self {
-            Self::Day => "1",
-            _ => "coalesce(sum(cost), 0) DESC, count(*) DESC, 1",
         }
     }
 }
@@ -65,44 +55,22 @@ pub struct Totals {
     pub unpriced: u64,
 }
 
-const SUMS: &str = "count(*), count(error), total(input), total(output), total(cache_read), \
-     total(cache_write), total(estimated), total(cost), \
-     count(CASE WHEN cost IS NULL AND input IS NOT NULL THEN 1 END)";
-
-/// The turns since then, in groups.
-pub(super) fn by(
-    connection: &Connection,
-    group: GroupBy,
-    since: i64,
-) -> rusqlite::Result<Vec<Totals>> {
-    let (name, order) = (group.expression(), group.order());
-    let query =
-        format!("SELECT {name}, {SUMS} FROM turn WHERE at >= ? GROUP BY 1 ORDER BY {order}");
-    let mut statement = connection.prepare(&query)?;
-    let found = statement.query_map([since], totals)?;
-    found.collect()
-}
-
-/// All turns since then.
-pub(super) fn all(connection: &Connection, since: i64) -> rusqlite::Result<Totals> {
-    let query = format!("SELECT '', {SUMS} FROM turn WHERE at >= ?");
-    connection.query_row(&query, [since], totals)
-}
-
-fn totals(row: &Row<'_>) -> rusqlite::Result<Totals> {
-    let count = |at: usize| row.get(at).map(read);
-    // `total` gives a real number, and never overflows.
-    let sum = |at: usize| row.get::<_, f64>(at).map(|sum| sum as u64);
-    Ok(Totals {
-        name: row.get(0)?,
-        turns: count(1)?,
-        errors: count(2)?,
-        input: sum(3)?,
-        output: sum(4)?,
-        cache_read: sum(5)?,
-        cache_write: sum(6)?,
-        estimated: sum(7)?,
-        cost: row.get(8)?,
-        unpriced: count(9)?,
-    })
+impl Totals {
+    /// Takes another group's turns into this one.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.turns, other.turns),
+            (&mut self.errors, other.errors),
+            (&mut self.input, other.input),
+            (&mut self.output, other.output),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.estimated, other.estimated),
+            (&mut self.unpriced, other.unpriced),
+        ] {
+            // The numbers are what an agent said, and may be nonsense.
+            *sum = sum.saturating_add(more);
+        }
+        self.cost += other.cost;
+    }
 }

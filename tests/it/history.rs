@@ -253,3 +253,72 @@ async fn a_stopped_server_has_written_all() {
     served.exit_code().await;
     assert_eq!(rows(&path).len(), 1);
 }
+
+/// Set where the test's own file system is mounted.
+const SMALL_DISK: &str = "HISTORY_TEST_SMALL_DISK";
+
+/// A file system can be full only where one can be mounted: this test starts itself again there.
+#[test]
+fn a_full_disk_keeps_rows_for_later() {
+    if let Some(disk) = std::env::var_os(SMALL_DISK) {
+        return fill_and_free(Path::new(&disk));
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let mount = format!("mount -t tmpfs -o size=512k none \"${SMALL_DISK}\" && exec \"$0\" \"$@\"");
+    let again = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "history::a_full_disk_keeps_rows_for_later"])
+        .env(SMALL_DISK, disk.path())
+        .output();
+    let said = match again {
+        Ok(done) if done.status.success() => return,
+        Ok(done) => format!("{done:?}"),
+        Err(error) => error.to_string(),
+    };
+    // Some machines let nobody mount.
+    assert!(!said.contains("running 1 test"), "{said}");
+    eprintln!("SKIPPED: {said}");
+}
+
+fn fill_and_free(disk: &Path) {
+    let path = disk.join("history.db");
+    let history = Ledger::start(path.clone()).unwrap();
+    let row = |id: String| LedgerRow {
+        at: i64::MAX / 2,
+        id,
+        ..LedgerRow::default()
+    };
+    history.append(row("before".to_owned()));
+    history.flush(SOON);
+    let fill = disk.join("fill");
+    let full = std::fs::write(&fill, vec![0; 1 << 20]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    for n in 0..2000 {
+        history.append(row(n.to_string()));
+    }
+    history.flush(SOON);
+    assert!(history.problem().unwrap().contains("full"));
+    // What was written can be read.
+    assert_eq!(rows(&path)[0].id, "before");
+    // Another server begins while the disk is full.
+    let other = Ledger::start(disk.join("other/history.db")).unwrap();
+    other.append(row("other".to_owned()));
+    other.flush(SOON);
+    assert!(other.problem().is_some());
+
+    std::fs::remove_file(fill).unwrap();
+    history.flush(SOON);
+    other.flush(SOON);
+    assert_eq!((history.problem(), history.lost()), (None, 0));
+    assert_eq!((other.problem(), other.lost()), (None, 0));
+    let reader = LedgerReader::open(&path).unwrap().unwrap();
+    let ids: Vec<String> = reader
+        .after(1, 9999)
+        .unwrap()
+        .into_iter()
+        .map(|row| row.id)
+        .collect();
+    let expected: Vec<String> = (0..2000).map(|n| n.to_string()).collect();
+    assert_eq!(ids, expected);
+}

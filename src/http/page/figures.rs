@@ -9,7 +9,7 @@ use warp::reply::Response;
 use super::{super::App, json_of};
 use crate::{
     dialect::parameters_of,
-    history::{Figures, GroupBy, HistoryError, LedgerReader, Totals},
+    history::{Figures, GroupBy, HistoryError, LedgerReader, Tally, Totals},
     turn::{ErrorKind, TurnError},
 };
 
@@ -50,14 +50,20 @@ pub async fn figures(app: &App) -> Result<Response, TurnError> {
     let today = now - now.rem_euclid(DAY_MS);
     let month = today - (DAYS - 1) * DAY_MS;
     let found = read(app, move |reader| {
-        let span = |since| -> Result<Value, HistoryError> {
-            let models = reader.totals(GroupBy::Model, since)?;
-            Ok(shown(&reader.figures(since)?, &models))
+        let spans = [
+            (GroupBy::Model, today),
+            (GroupBy::Model, month),
+            (GroupBy::Day, month),
+        ];
+        let [today, month, days] = reader.tally(spans)?;
+        let span = |tally: Tally| {
+            let models = tally.groups();
+            shown(&tally.figures(), &models)
         };
         Ok(Some(json!({
-            "today": span(today)?,
-            "month": span(month)?,
-            "days": reader.totals(GroupBy::Day, month)?,
+            "today": span(today),
+            "month": span(month),
+            "days": days.groups(),
         })))
     });
     let nothing = || shown(&Figures::default(), &[]);
