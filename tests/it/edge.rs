@@ -22,11 +22,11 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn raw(addr: SocketAddr, request: &str) -> String {
+pub async fn raw(addr: SocketAddr, request: &str) -> String {
     exchange(TcpStream::connect(addr).await.unwrap(), request).await
 }
 
-fn status(answer: &str) -> &str {
+pub fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
 }
 

@@ -6,7 +6,10 @@ use open_cursor::{
 };
 use serde_json::json;
 
-use crate::support::{TestServer, user, wait_until};
+use crate::{
+    edge::{raw, status},
+    support::{Served, TestServer, open_cursor, user, wait_until},
+};
 
 fn keys(rest: &str) -> KeyRing {
     let digest = digest("client-key");
@@ -160,4 +163,50 @@ async fn another_model_answers_when_the_limit_of_one_is_reached() {
     let refused = none.whole(&user("fake-usage-limit-at-once", "hi")).await;
     assert_eq!(refused.status, 402, "{}", refused.body);
     assert_eq!(none.app.engine().starts(), 2);
+}
+
+#[tokio::test]
+async fn a_reload_takes_new_keys_and_keeps_them_where_the_file_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, log) = (dir.path().join("keys.toml"), dir.path().join("log"));
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let only = |key: &str| {
+        let digest = digest(key);
+        write(&format!("[[key]]\nname = \"of\"\nsha256 = \"{digest}\"\n"));
+    };
+    only("first");
+    let args = ["--keys-file", file.to_str().unwrap()];
+    let args = [&args[..], &["--log-file", log.to_str().unwrap()]].concat();
+    let served = Served::start(&args).await;
+    let addr = ([127, 0, 0, 1], served.port()).into();
+    let answer = async |key: &str| {
+        let get = format!(
+            "GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Authorization: Bearer {key}\r\n\r\n"
+        );
+        status(&raw(addr, &get).await).to_owned()
+    };
+    let pid = served.pid().to_string();
+    let reload = async |said: &str| {
+        let done = open_cursor(&["reload", "--pid", &pid]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let logged = || std::fs::read_to_string(&log).unwrap_or_default();
+        wait_until(said, || logged().contains(said)).await;
+    };
+    assert_eq!(
+        (answer("first").await, answer("second").await),
+        ("200".into(), "401".into())
+    );
+    only("second");
+    reload("settings were reloaded").await;
+    assert_eq!(
+        (answer("first").await, answer("second").await),
+        ("401".into(), "200".into())
+    );
+    write("[[key]]\nname = \"of\"\n");
+    reload("settings were not reloaded").await;
+    assert_eq!(
+        (answer("first").await, answer("second").await),
+        ("401".into(), "200".into())
+    );
 }

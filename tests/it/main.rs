@@ -57,6 +57,7 @@ mod limits;
 mod mcp;
 /// MCP servers whose tools the server executes.
 mod mcp_servers;
+mod mcp_tls;
 /// The `models` command as a process, and `scripts/check-pricing`.
 mod models;
 mod network;

@@ -188,12 +188,12 @@ async fn servers_that_do_not_start_keep_nobody() {
         }),
         ..config("missing", "")
     };
-    let https = McpServerConfig {
+    let odd = McpServerConfig {
         transport: Ok(McpTransport::Http {
-            url: "https://example.com/mcp".to_owned(),
+            url: "ftp://127.0.0.1/mcp".to_owned(),
             headers: Vec::new(),
         }),
-        ..config("https", "")
+        ..config("odd", "")
     };
     let closed = McpServerConfig {
         transport: Ok(McpTransport::Http {
@@ -215,7 +215,7 @@ async fn servers_that_do_not_start_keep_nobody() {
         config("mute", "mute"),
         config("line", "endless-line"),
         missing,
-        https,
+        odd,
         closed,
         unset,
         config("good", "good"),
@@ -239,7 +239,7 @@ async fn servers_that_do_not_start_keep_nobody() {
         "not ready within 2 s",
         "16 MiB",
         "no program `no-such-program`",
-        "https:// is not spoken",
+        "does not begin with https://",
         "",
         "TOKEN is not set",
     ];

@@ -1,4 +1,5 @@
-//! A server behind streamable HTTP: rmcp's transport, over hyper. A connection for each request.
+//! A server behind streamable HTTP: rmcp's transport, over hyper, with TLS where the address asks for
+//! it. A connection for each request.
 
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
@@ -18,11 +19,15 @@ use rmcp::{
     },
 };
 use sse_stream::{Error as SseError, Sse, SseStream};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 
-use super::process::LONGEST;
+use super::{process::LONGEST, tls};
 
-/// How long a connection may take.
+/// How long a connection may take, with TLS.
 const CONNECT: Duration = Duration::from_secs(10);
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -32,6 +37,11 @@ const JSON: &str = "application/json";
 
 type HttpResult<T> = Result<T, StreamableHttpError<io::Error>>;
 type Headers = HashMap<HeaderName, HeaderValue>;
+
+/// A connection, with or without TLS.
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// Makes requests.
 #[derive(Debug, Clone, Copy)]
@@ -43,12 +53,8 @@ pub(super) fn problem(url: &str) -> Option<String> {
         return Some(format!("`{url}` is no address"));
     };
     match uri.scheme_str() {
-        Some("http") if uri.authority().is_some() => None,
-        Some("https") => Some(
-            "https:// is not spoken; put a command such as `npx mcp-remote URL` in its place"
-                .to_owned(),
-        ),
-        _ => Some(format!("`{url}` does not begin with http://")),
+        Some("http" | "https") if uri.authority().is_some() => None,
+        _ => Some(format!("`{url}` does not begin with https:// or http://")),
     }
 }
 
@@ -69,11 +75,19 @@ async fn send(
         .authority()
         .ok_or_else(|| failed("the address has no host"))?;
     let host = authority.host().trim_matches(['[', ']']);
-    let connect = TcpStream::connect((host, authority.port_u16().unwrap_or(80)));
-    let stream = timeout(CONNECT, connect)
-        .await
-        .map_err(failed)?
-        .map_err(failed)?;
+    let is_secure = uri.scheme_str() == Some("https");
+    let port = authority.port_u16();
+    let port = port.unwrap_or(if is_secure { 443 } else { 80 });
+    let connect = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        let stream: Box<dyn ByteStream> = match is_secure {
+            true => Box::new(tls::secure(host, stream).await?),
+            false => Box::new(stream),
+        };
+        io::Result::Ok(stream)
+    };
+    let connected = timeout(CONNECT, connect).await;
+    let stream = connected.map_err(failed)?.map_err(failed)?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = Request::new(Full::new(Bytes::from(body)));
     *request.method_mut() = method;

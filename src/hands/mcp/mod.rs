@@ -3,7 +3,7 @@
 //! ```text
 //! sources (files) ─> McpServerConfig ─> SupervisedServer ── started on first use, started again if it dies
 //!                                          ├─ process: a command, JSON lines on its pipes
-//!                                          └─ http: streamable HTTP
+//!                                          └─ http: streamable HTTP, with or without TLS
 //! McpServers ── tools() ──> OwnTool, named `server_tool`
 //!            └─ call(name, arguments) ──> ToolAnswer
 //! ```
@@ -18,6 +18,7 @@ mod http;
 mod process;
 mod server;
 mod servers;
+mod tls;
 
 pub use config::{
     McpConfigError, McpForm, McpFrom, McpServerConfig, McpSource, McpTransport, read,

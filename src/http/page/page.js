@@ -8,6 +8,8 @@ let figures = null;
 let oldest = null;
 let ended = null;
 let refresh = 0;
+// The history is written in batches, and a long one takes a while to add up: pages are no load.
+let pause = 500;
 
 class NoKey extends Error {}
 
@@ -67,7 +69,9 @@ async function loadFigures() {
 async function update() {
   const reading = document.querySelector("#turn-list details[open]") ||
     document.querySelectorAll("#turn-list details").length > 50;
+  const begun = performance.now();
   await Promise.all([loadFigures(), reading ? null : loadTurns()]);
+  pause = Math.max(500, 10 * (performance.now() - begun));
 }
 
 function happened(now) {
@@ -75,11 +79,10 @@ function happened(now) {
   live(now.status === "ok" ? "on" : "off", now.status === "ok" ? "live" : now.status);
   const first = ended === null;
   if (!first && now.ended !== ended && !refresh) {
-    // The history is written in batches.
     refresh = setTimeout(() => {
       refresh = 0;
       update().then(() => problem(null), failed);
-    }, 500);
+    }, pause);
   }
   ended = now.ended;
 }

@@ -114,7 +114,7 @@ export function usage(figures, span) {
       about(it, it.input), about(it, it.output), sum(it), part("div.meter", (100 * (it.input + it.output)) / most)]))
     : empty("No turns."));
   const line = (name, it) => [name, ...(it ? [it.p50, it.p90, it.p99].map(millis) : ["–", "–", "–"])];
-  fill("latency", table(["to", "#half", "#90%", "#99%"], [
+  fill("latency", table(["to", "#p50", "#p90", "#p99"], [
     line("the agent's first event", latency.firstEvent), line("the first words", latency.firstDelta), line("the end", latency.total)]));
   fill("errors", errors.length ? table(["class", "#turns"], errors.map(([name, times]) => [name, count(times)])) : el("p.faint", "None."));
   days(figures.days, figures.month.all);

@@ -7,7 +7,7 @@ mod server;
 mod sse;
 pub mod wire;
 
-pub use cli::{Home, ended, golden};
+pub use cli::{Ended, Home, ended, golden};
 pub use fake_agent::fake_bridge;
 pub use served::{Served, open_cursor};
 pub use server::{Answer, Setup, TestServer, call_count, process_exists, user, wait_until};
