@@ -259,6 +259,7 @@ const SMALL_DISK: &str = "HISTORY_TEST_SMALL_DISK";
 
 /// A file system can be full only where one can be mounted: this test starts itself again there.
 #[test]
+#[allow(clippy::print_stderr, reason = "a test that cannot run says so")]
 fn a_full_disk_keeps_rows_for_later() {
     if let Some(disk) = std::env::var_os(SMALL_DISK) {
         return fill_and_free(Path::new(&disk));
@@ -272,13 +273,15 @@ fn a_full_disk_keeps_rows_for_later() {
         .env(SMALL_DISK, disk.path())
         .output();
     let said = match again {
-        Ok(done) if done.status.success() => return,
         Ok(done) => format!("{done:?}"),
         Err(error) => error.to_string(),
     };
-    // Some machines let nobody mount.
-    assert!(!said.contains("running 1 test"), "{said}");
-    eprintln!("SKIPPED: {said}");
+    // Some machines let nobody mount: there, it has not begun.
+    let has_begun = said.contains("running ");
+    assert!(!has_begun || said.contains("1 passed"), "{said}");
+    if !has_begun {
+        eprintln!("SKIPPED: {said}");
+    }
 }
 
 fn fill_and_free(disk: &Path) {
