@@ -102,8 +102,8 @@ pub async fn run(args: UsageArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let since = now - now.rem_euclid(DAY_MS) - (i64::from(args.days) - 1) * DAY_MS;
     let group = args.by.group();
     let found = read(&path, move |reader| {
-        let [tally] = reader.tally([(group, since)])?;
-        Ok(vec![(tally.groups(), tally.figures())])
+        let [sums] = reader.sums([(group, since)])?;
+        Ok(vec![(sums.groups(), sums.figures())])
     });
     let (groups, figures) = found.await?.pop().unwrap_or_default();
     let cursor = match args.from_cursor {

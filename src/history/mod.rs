@@ -16,7 +16,7 @@ mod database;
 mod figures;
 mod ledger_row;
 mod reader;
-mod tally;
+mod sums;
 mod totals;
 mod writer;
 
@@ -29,7 +29,7 @@ use std::{
 pub use figures::{Figures, Latency, Percentiles, Savings};
 pub use ledger_row::{LedgerRow, PhaseTimes, ToolCounts};
 pub use reader::LedgerReader;
-pub use tally::Tally;
+pub use sums::Sums;
 pub use totals::{GroupBy, Totals};
 
 use writer::{WriterMessage, WriterState};

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::{
-    GroupBy, HistoryError, LedgerRow, Tally,
+    GroupBy, HistoryError, LedgerRow, Sums,
     database::{self, checked},
     ledger_row::select,
-    tally,
+    sums,
 };
 
 /// Reads a ledger that others may be writing. All of it blocks.
@@ -59,11 +59,11 @@ impl LedgerReader {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn tally<const N: usize>(
+    pub fn sums<const N: usize>(
         &self,
         spans: [(GroupBy, i64); N],
-    ) -> Result<[Tally; N], HistoryError> {
-        self.query(|connection| tally::count(connection, spans))
+    ) -> Result<[Sums; N], HistoryError> {
+        self.query(|connection| sums::count(connection, spans))
     }
 
     /// What turns cost since a time, by the names of keys.

@@ -121,11 +121,11 @@ fn sums_and_times() {
     });
     history.flush(SOON);
     let reader = LedgerReader::open(&path).unwrap().unwrap();
-    let tally = |by, since| {
-        let [tally] = reader.tally([(by, since)]).unwrap();
-        tally
+    let sums = |by, since| {
+        let [sums] = reader.sums([(by, since)]).unwrap();
+        sums
     };
-    let figures = tally(GroupBy::Model, month_ago + 1).figures();
+    let figures = sums(GroupBy::Model, month_ago + 1).figures();
     assert_eq!((figures.all.turns, figures.all.errors), (100, 10));
     assert_eq!((figures.all.input, figures.all.unpriced), (10_000, 10));
     assert!((figures.all.cost - 45.0).abs() < 1e-9);
@@ -140,13 +140,13 @@ fn sums_and_times() {
         (GroupBy::Client, "client"),
         (GroupBy::Workspace, "/home/a/project"),
     ] {
-        let groups = tally(by, month_ago + 1).groups();
+        let groups = sums(by, month_ago + 1).groups();
         assert_eq!(groups.len(), 1, "{by:?}");
         assert_eq!((groups[0].name.as_str(), groups[0].turns), (name, 100));
     }
-    let days = tally(GroupBy::Day, month_ago).groups();
+    let days = sums(GroupBy::Day, month_ago).groups();
     assert!(days.len() >= 2 && days[0].name < days[1].name, "{days:?}");
-    let none = tally(GroupBy::Model, i64::MAX).figures();
+    let none = sums(GroupBy::Model, i64::MAX).figures();
     assert_eq!((none.all.turns, none.latency.total), (0, None));
 }
 

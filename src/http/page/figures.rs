@@ -9,7 +9,7 @@ use warp::reply::Response;
 use super::{super::App, json_of};
 use crate::{
     dialect::parameters_of,
-    history::{Figures, GroupBy, HistoryError, LedgerReader, Tally, Totals},
+    history::{Figures, GroupBy, HistoryError, LedgerReader, Sums, Totals},
     turn::{ErrorKind, TurnError},
 };
 
@@ -55,10 +55,10 @@ pub async fn figures(app: &App) -> Result<Response, TurnError> {
             (GroupBy::Model, month),
             (GroupBy::Day, month),
         ];
-        let [today, month, days] = reader.tally(spans)?;
-        let span = |tally: Tally| {
-            let models = tally.groups();
-            shown(&tally.figures(), &models)
+        let [today, month, days] = reader.sums(spans)?;
+        let span = |sums: Sums| {
+            let models = sums.groups();
+            shown(&sums.figures(), &models)
         };
         Ok(Some(json!({
             "today": span(today),

@@ -14,7 +14,7 @@ const COUNTED: &str = "at, error, run, queued, first_event, first_delta, total, 
 
 /// The turns since a moment, in groups.
 #[derive(Debug)]
-pub struct Tally {
+pub struct Sums {
     by: GroupBy,
     since: i64,
     groups: HashMap<String, Totals>,
@@ -37,7 +37,7 @@ struct Counted<'a> {
     first_event: Option<u64>,
     first_delta: Option<u64>,
     total: u64,
-    sums: Totals,
+    totals: Totals,
     cache_saved: f64,
 }
 
@@ -45,23 +45,23 @@ struct Counted<'a> {
 pub(super) fn count<const N: usize>(
     connection: &Connection,
     spans: [(GroupBy, i64); N],
-) -> rusqlite::Result<[Tally; N]> {
+) -> rusqlite::Result<[Sums; N]> {
     let names = spans.map(|(by, _)| by.expression()).join(", ");
     let query = format!("SELECT {COUNTED}, {names} FROM turn WHERE at >= ?");
     let first = spans.iter().map(|&(_, since)| since).min();
-    let mut tallies = spans.map(Tally::new);
+    let mut all = spans.map(Sums::new);
     let columns = COUNTED.split(',').count();
     let mut statement = connection.prepare(&query)?;
     let mut rows = statement.query([first])?;
     while let Some(row) = rows.next()? {
         let turn = Counted::read(row)?;
-        for (tally, column) in tallies.iter_mut().zip(columns..) {
-            if turn.at >= tally.since {
-                tally.add(&turn, row.get_ref(column)?.as_str()?);
+        for (sums, column) in all.iter_mut().zip(columns..) {
+            if turn.at >= sums.since {
+                sums.add(&turn, row.get_ref(column)?.as_str()?);
             }
         }
     }
-    Ok(tallies)
+    Ok(all)
 }
 
 impl<'a> Counted<'a> {
@@ -78,7 +78,7 @@ impl<'a> Counted<'a> {
             first_event: number(4)?,
             first_delta: number(5)?,
             total: number(6)?.unwrap_or_default(),
-            sums: Totals {
+            totals: Totals {
                 turns: 1,
                 errors: error.is_some().into(),
                 input: input.unwrap_or_default(),
@@ -95,7 +95,7 @@ impl<'a> Counted<'a> {
     }
 }
 
-impl Tally {
+impl Sums {
     fn new((by, since): (GroupBy, i64)) -> Self {
         Self {
             by,
@@ -113,7 +113,7 @@ impl Tally {
 
     fn add(&mut self, turn: &Counted<'_>, group: &str) {
         let groups = self.groups.entry(group.to_owned());
-        groups.or_default().add(&turn.sums);
+        groups.or_default().add(&turn.totals);
         if let Some(class) = turn.error {
             *self.errors.entry(class.to_owned()).or_default() += 1;
         }
@@ -134,9 +134,9 @@ impl Tally {
     /// The groups: days in their order, others with the most expensive first.
     #[must_use]
     pub fn groups(&self) -> Vec<Totals> {
-        let named = self.groups.iter().map(|(name, sums)| Totals {
+        let named = self.groups.iter().map(|(name, totals)| Totals {
             name: name.clone(),
-            ..sums.clone()
+            ..totals.clone()
         });
         let mut groups: Vec<Totals> = named.collect();
         groups.sort_by(|a, b| {
