@@ -15,9 +15,23 @@ use nix::fcntl::OFlag;
 /// The longest configuration file that is read. Cursor's own have some kilobytes.
 const LONGEST: u64 = 8 << 20;
 
-/// Opens a file to read it. Neither follows a link nor waits for a pipe; whether it is a file at
-/// all, and how long, only the result can tell.
+/// Opens a file to read it. Neither waits for a pipe nor follows a link, not even one in place of a
+/// directory on the way there (but on macOS and before Linux 5.6); whether it is a file at all, and how
+/// long, only the result can tell.
 pub(super) fn open(path: &Path) -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::{
+            fs::{CWD, Mode, OFlags, ResolveFlags, openat2},
+            io::Errno,
+        };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            // An old kernel, or a filter that was made for one.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            opened => return Ok(opened?.into()),
+        }
+    }
     open_with(path, OFlag::O_NOFOLLOW)
 }
 
@@ -82,6 +96,11 @@ mod tests {
             assert_eq!(read_to_string(&path(name)).unwrap(), "text", "{name}");
         }
         assert!(open(&path("file")).is_ok() && open(&path("link")).is_err());
+        fs::create_dir(path("real")).unwrap();
+        fs::write(path("real/file"), "text").unwrap();
+        symlink("real", path("way")).unwrap();
+        let through = open(&path("way/file"));
+        assert_eq!(through.is_err(), cfg!(target_os = "linux"), "{through:?}");
 
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         symlink("/dev/zero", path("endless")).unwrap();

@@ -230,12 +230,17 @@ pub fn differing<'a>(before: &'a Tree, after: &'a Tree) -> BTreeSet<&'a Path> {
     paths.filter(differs).map(PathBuf::as_path).collect()
 }
 
-/// `Kind path` of every change outside of `.git`.
+/// `Created`, `Modified` or `Deleted`, and the path, of every change outside of `.git`.
 pub fn told(changes: &Changes, workspace: &Path) -> Vec<String> {
     assert!(changes.complete);
     let line = |change: &Change| {
         let path = change.path.strip_prefix(workspace).unwrap();
-        (!path.starts_with(".git")).then(|| format!("{:?} {}", change.kind, path.display()))
+        let kind = match (&change.before, &change.after) {
+            (None, _) => "Created",
+            (_, None) => "Deleted",
+            _ => "Modified",
+        };
+        (!path.starts_with(".git")).then(|| format!("{kind} {}", path.display()))
     };
     changes.list.iter().filter_map(line).collect()
 }

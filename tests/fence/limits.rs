@@ -45,6 +45,16 @@ for n in range(100):
     kept.append(open(os.environ[\"TMPDIR\"] + \"/f\", \"wb\")); os.unlink(kept[-1].name)
     kept[-1].write(bytes(2 << 20)); kept[-1].flush(); time.sleep(0.02)
 time.sleep(60)'";
+    // A process that must not be traced does not show what it has open.
+    let hidden = format!(
+        "exec {}",
+        nameless
+            .replace(
+                "import os, time",
+                "import ctypes, os, time\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)"
+            )
+            .replace("range(100)", "range(400)")
+    );
     let reserved = "python3 -c 'import os, time
 for n in range(100):
     os.posix_fallocate(os.open(os.environ[\"TMPDIR\"] + f\"/{n}\", os.O_CREAT | os.O_RDWR), 0, 2 << 20)
@@ -58,6 +68,9 @@ time.sleep(60)'";
         (true, files("$CURSOR_CONFIG_DIR")),
         (false, nameless.to_owned()),
         (true, nameless.to_owned()),
+        (true, hidden),
+        (true, files("$HOME")),
+        (false, files("$CURSOR_CONFIG_DIR/chats")),
         (true, reserved.to_owned()),
         (true, empty.to_owned()),
     ] {

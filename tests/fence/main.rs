@@ -11,6 +11,7 @@
     clippy::print_stderr
 )]
 
+mod attacks;
 mod escapes;
 mod harness;
 mod limits;

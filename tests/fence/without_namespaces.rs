@@ -67,7 +67,7 @@ fn with_mounts_refused() {
 fn assert_all_passed(output: &Output) {
     let (out, err) = (stdout(output), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("test result: ok. 5 passed"), "{out}\n{err}");
+    assert!(out.contains("test result: ok. 6 passed"), "{out}\n{err}");
 }
 
 #[tokio::test]
@@ -150,4 +150,19 @@ async fn landlock_and_the_clean_up_hold() {
     }
     assert!(!scene.path("outside/new").exists());
     assert!(scene.slot.dirs().tmp().join("t").exists());
+}
+
+/// Without a PID namespace the agent can stop its launcher.
+#[tokio::test]
+async fn a_run_that_stops_its_launcher_ends() {
+    if std::env::var_os(REFUSED).is_none() {
+        return;
+    }
+    let scene = Scene::new(FenceMode::Auto).await;
+    let run = scene.prepare(&scene.path("ws")).await;
+    let mark = format!("4715.{}", std::process::id());
+    let script = format!("kill -STOP $PPID; exec sleep {mark}");
+    let output = scene.agent(&run, run.workspace(), &script);
+    assert!(!output.status.success(), "{output:?}");
+    wait_until("the end of the run", || with_mark(&mark) == 0);
 }

@@ -15,7 +15,7 @@ use crate::{
     sandbox::{
         fence::{
             Enclosure,
-            changes::{Change, Content, Node, ReadLimits},
+            changes::{Change, Content, ReadLimits},
             launcher::{self, Line},
         },
         slot::Slot,
@@ -320,9 +320,9 @@ fn not_served(why: &dyn std::fmt::Display) -> AgentError {
     }
 }
 
-/// A change in our terms; nothing if only permissions differ.
+/// A change in our terms; nothing if the real file has become the same meanwhile.
 fn view_change(change: Change) -> Option<ViewChange> {
-    let text = |node: Option<Node>| match node.map(|node| node.content) {
+    let text = |content: Option<Content>| match content {
         None => Some(None),
         Some(Content::Text(text)) => Some(Some(text)),
         Some(_) => None,

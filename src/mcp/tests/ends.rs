@@ -121,32 +121,37 @@ async fn ten_thousand_pieces_of_junk() {
     assert_eq!(said(&held.messages().await[0]).0, "alive");
 }
 
+fn head(agent: &Client, length: usize) -> String {
+    format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\nContent-Length: {length}\r\n\r\n",
+        agent.authorization
+    )
+}
+
 #[tokio::test]
-async fn bodies_are_bounded_and_must_come_in_time() {
-    let (_endpoint, offer) = endpoint(QUICK).await;
+async fn bodies_are_bounded() {
+    // Not `QUICK`: on a busy machine so much takes longer than that allows.
+    let (_endpoint, offer) = endpoint(WaitLimits::default()).await;
     let agent = Client::of(&offer);
     let large = vec![b' '; 32 * 1024 * 1024 + 1];
     let mut stream = TcpStream::connect(agent.addr()).await.unwrap();
-    let head = |length: usize| {
-        format!(
-            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\nContent-Length: {length}\r\n\r\n",
-            agent.authorization
-        )
-    };
-    stream
-        .write_all(head(large.len()).as_bytes())
-        .await
-        .unwrap();
-    let _ = stream.write_all(&large).await;
+    let head = head(&agent, large.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&large).await.unwrap();
     let mut answer = vec![0; 12];
-    timeout(SOON, stream.read_exact(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
+    stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, b"HTTP/1.1 413");
+}
 
+#[tokio::test]
+async fn bodies_must_come_in_time() {
+    let (_endpoint, offer) = endpoint(QUICK).await;
+    let agent = Client::of(&offer);
     // One that announces a body and sends none of it, and one that never ends its head.
-    for start in [head(10), "POST /mcp HTTP/1.1\r\nHost: loc".to_owned()] {
+    for start in [
+        head(&agent, 10),
+        "POST /mcp HTTP/1.1\r\nHost: loc".to_owned(),
+    ] {
         let mut stream = TcpStream::connect(agent.addr()).await.unwrap();
         stream.write_all(start.as_bytes()).await.unwrap();
         let mut answer = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -10,6 +10,7 @@ use super::{
     changes::{self, Changes, ReadLimits},
     deny,
     launcher::{Launch, Overlay},
+    plan::{RunPlan, Wall},
     policy::{FenceError, FenceMode, PolicyInner, exposed},
     seatbelt,
 };
@@ -17,10 +18,6 @@ use crate::sandbox::{
     process::{SpawnSpec, Start, WaitingChild},
     slot::{Rules, SlotDirs},
 };
-
-/// More mounts than this below a workspace, and it gets no view.
-#[cfg(target_os = "linux")]
-const MOST_NESTED: usize = 16;
 
 /// Where a program finds helpers that act for the user outside of any fence, and the user's keys.
 const REACH_AROUND: [&str; 16] = [
@@ -42,21 +39,6 @@ const REACH_AROUND: [&str; 16] = [
     "VSCODE_GIT_IPC_HANDLE",
 ];
 
-/// What makes an agent of tomorrow do something (FACTS 1.5, 1.7). In Cursor's writable state these
-/// stay as they are.
-const PERSISTENT: [&str; 10] = [
-    "argv.json",
-    "cli-config.json",
-    "commands",
-    "extensions",
-    "hooks.json",
-    "mcp.json",
-    "plugins",
-    "rules",
-    "sandbox.json",
-    "skills",
-];
-
 /// One run behind the fence.
 #[derive(Debug)]
 pub struct Enclosure {
@@ -67,32 +49,6 @@ pub struct Enclosure {
     warning: Option<String>,
     /// A launcher that has set this up already.
     waiting: Option<WaitingChild>,
-}
-
-/// What a run's fence follows from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RunPlan {
-    /// As it was asked for.
-    named: PathBuf,
-    workspace: PathBuf,
-    /// Whether it may have a view.
-    view: bool,
-    fenced: bool,
-}
-
-/// What stands between the agent and the system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Wall {
-    /// Nothing.
-    Open,
-    /// Our launcher; the template lacks the agent. On Linux always, since even without a fence the
-    /// agent must leave the terminal and end with the server.
-    Launcher {
-        program: PathBuf,
-        launch: Box<Launch>,
-    },
-    /// macOS.
-    Seatbelt { profile: String },
 }
 
 impl Enclosure {
@@ -249,86 +205,6 @@ impl Enclosure {
     }
 }
 
-impl RunPlan {
-    /// What stands between the agent and the system. Changes nothing in the slot.
-    fn wall(&self, inner: &PolicyInner, slot: &SlotDirs) -> io::Result<Wall> {
-        let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
-        let writable: Vec<PathBuf> = inner.state.iter().cloned().chain(own).collect();
-        if !cfg!(target_os = "linux") {
-            let limited = self.fenced && inner.status.writes.holds();
-            let profile = seatbelt::profile(&writable);
-            return Ok(if limited {
-                Wall::Seatbelt { profile }
-            } else {
-                Wall::Open
-            });
-        }
-        let mut launch = Launch::default();
-        if self.fenced {
-            if self.can_have_view(inner) {
-                launch = view(&self.workspace, slot, &writable)?.unwrap_or_default();
-            }
-            let kept = inner.state.iter().flat_map(|state| persistent(state));
-            launch.read_only.extend(kept);
-            launch.writable = writable;
-            launch.disk_bytes = inner.limits.disk;
-            launch.measured = Some(slot.root().to_owned());
-            if let (Some(cgroups), Some(memory)) = (&inner.cgroups, inner.limits.memory) {
-                launch.cgroup = Some(cgroups.of_slot(slot.root(), memory)?);
-            }
-            inner.strength.apply(&mut launch);
-        }
-        launch.server = std::process::id();
-        launch.cwd.clone_from(&self.workspace);
-        Ok(Wall::Launcher {
-            program: inner.launcher.clone(),
-            launch: Box::new(launch),
-        })
-    }
-
-    fn can_have_view(&self, inner: &PolicyInner) -> bool {
-        let no_view = inner.no_view();
-        let root = self.workspace.parent().is_none();
-        self.view
-            && inner.strength.mounts
-            && inner.status.view.holds()
-            && !root
-            && !no_view.contains_key(&self.workspace)
-    }
-
-    /// What a launcher can set up ahead for a run like this in a clean slot, with its layers made.
-    /// Blocking.
-    pub(super) fn launch_in(&self, inner: &PolicyInner, slot: &SlotDirs) -> Option<Launch> {
-        let wall = self.wall(inner, slot);
-        let made = wall.and_then(|wall| wall.make_layers(slot).map(|()| wall));
-        match made {
-            Ok(Wall::Launcher { launch, .. }) => Some(*launch),
-            Ok(_) => None,
-            Err(error) => {
-                tracing::debug!(%error, "no launcher can wait for the next run");
-                None
-            }
-        }
-    }
-}
-
-impl Wall {
-    /// Makes fresh layers for the view. Blocking.
-    fn make_layers(&self, slot: &SlotDirs) -> io::Result<()> {
-        slot.clear_layers()?;
-        let Self::Launcher { launch, .. } = self else {
-            return Ok(());
-        };
-        for Overlay { at, upper, work } in &launch.overlays {
-            fs::create_dir_all(upper)?;
-            fs::create_dir_all(work)?;
-            // The upper directory's permissions are what the view shows.
-            fs::set_permissions(upper, fs::metadata(at)?.permissions())?;
-        }
-        Ok(())
-    }
-}
-
 /// A program of the user's own, which nothing limits: it leaves the terminal, and it and all that it
 /// starts end with this process, however that ends (Linux).
 #[must_use]
@@ -356,50 +232,4 @@ pub(super) fn launched(launcher: &Path, launch: &Launch, spec: SpawnSpec) -> Spa
         // The launcher enters the view before it enters the directory.
         cwd: PathBuf::from("/"),
     }
-}
-
-/// What of [`PERSISTENT`] is in a directory.
-fn persistent(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    let paths = PERSISTENT.map(|name| directory.join(name));
-    paths.into_iter().filter(|path| path.exists())
-}
-
-/// The mounts of a view. `None` if there are too many.
-#[cfg(target_os = "linux")]
-fn view(workspace: &Path, slot: &SlotDirs, writable: &[PathBuf]) -> io::Result<Option<Launch>> {
-    let mut launch = Launch::default();
-    let mut add = |at: &Path| {
-        let (upper, work) = slot.layer(launch.overlays.len());
-        launch.overlays.push(Overlay {
-            at: at.to_owned(),
-            upper,
-            work,
-        });
-    };
-    add(workspace);
-    let nested: Vec<PathBuf> = super::mounts::below(workspace)?
-        .into_iter()
-        .filter(|mount| !writable.iter().any(|root| mount.starts_with(root)))
-        .collect();
-    if nested.len() > MOST_NESTED {
-        return Ok(None);
-    }
-    let mut read_only = Vec::new();
-    for mount in nested {
-        match fs::metadata(&mount) {
-            Ok(meta) if meta.is_dir() => add(&mount),
-            Ok(_) => read_only.push(mount),
-            // Covered by another mount, or not readable for us: nor for the agent.
-            Err(_) => {}
-        }
-    }
-    Ok(Some(Launch {
-        read_only,
-        ..launch
-    }))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn view(_: &Path, _: &SlotDirs, _: &[PathBuf]) -> io::Result<Option<Launch>> {
-    Ok(None)
 }

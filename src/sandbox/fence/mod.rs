@@ -17,6 +17,7 @@ mod deny;
 mod enclosure;
 pub mod launcher;
 mod limits;
+mod plan;
 mod policy;
 mod probe;
 mod reason;

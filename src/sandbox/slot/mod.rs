@@ -78,15 +78,6 @@ impl SlotDirs {
         &self.chats
     }
 
-    /// Whether Cursor keeps a chat of this id; among the `users` own, or among the slots'. Blocking.
-    pub fn has_chat(&self, id: &str, users: bool) -> bool {
-        if users {
-            chats::has(&self.user_config.join("chats"), id)
-        } else {
-            chats::has(&self.chats, id)
-        }
-    }
-
     /// The directory that holds all others of this slot. The agent may not write it itself.
     pub(super) fn root(&self) -> &Path {
         &self.slot

@@ -65,6 +65,15 @@ pub(super) fn remove(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
+/// Removes a directory of a directory, with everything in it.
+///
+/// # Errors
+/// As [`empty`].
+pub(super) fn remove_in(parent: &OwnedFd, name: &CStr) -> io::Result<()> {
+    remove_entries(&open(parent, name)?, &[])?;
+    Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
 /// Empties a directory in passes, until one finds nothing more that it can remove.
 fn remove_entries(top: &OwnedFd, kept: &[&str]) -> Result<(), Errno> {
     let mut moved = 0;
@@ -147,7 +156,10 @@ fn move_up(from: &OwnedFd, name: &CStr, top: &OwnedFd, moved: &mut u64) -> Resul
 
 /// A handle of a directory, which becomes ours to read and change. Overlayfs leaves one of mode
 /// 000, and an agent may leave some too.
-fn open(parent: impl AsFd, name: impl rustix::path::Arg + Copy) -> Result<OwnedFd, Errno> {
+pub(super) fn open(
+    parent: impl AsFd,
+    name: impl rustix::path::Arg + Copy,
+) -> Result<OwnedFd, Errno> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let open = || openat(&parent, name, flags, Mode::empty());
     let directory = match open() {

@@ -2,11 +2,15 @@
 //!
 //! The upper layer is the ground truth: it holds every file the agent wrote, a 0:0 character device
 //! ("whiteout") for every one it deleted, and marks a directory that it made in place of another as
-//! opaque. Each entry is compared with the real file, so what was only touched is not a change. A
-//! renamed directory is a deletion and a creation of its files. Blocking; nothing is modified here.
+//! opaque. Each entry is compared with the real file, so what was only touched, or got another mode, is
+//! not a change. A renamed directory is a deletion and a creation of its files. Blocking; nothing is
+//! modified here.
+//!
+//! All of it is made by the agent, which may still be at work: no number, name or depth of what it made
+//! costs more than a bounded amount, and nothing is reached through a link.
 
+mod content;
 mod ignore;
-mod node;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,12 +20,15 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::launcher::Overlay;
+pub use content::Content;
+use content::{Reader, same};
 use ignore::is_bookkeeping;
-pub use node::{Content, Node};
-use node::{Reader, same};
 
 /// Directories in each other; deeper ones are not looked into. No project has so many.
 const DEEPEST: usize = 128;
+
+/// Names in upper layers that are looked at in all. More are a flood, not an edit.
+const MOST_NAMES: usize = 100_000;
 
 /// How much is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,25 +65,10 @@ pub struct Changes {
 pub struct Change {
     /// The absolute path, as the workspace names it.
     pub path: PathBuf,
-    /// What happened to it.
-    pub kind: ChangeKind,
     /// What is really there.
-    pub before: Option<Node>,
+    pub before: Option<Content>,
     /// What the agent left in its view.
-    pub after: Option<Node>,
-}
-
-/// What happened to a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// It was not there.
-    Created,
-    /// It holds something else.
-    Modified,
-    /// It is not there any more.
-    Deleted,
-    /// Only its permissions differ.
-    Mode,
+    pub after: Option<Content>,
 }
 
 /// Reads the changes of a view.
@@ -86,6 +78,8 @@ pub(super) fn read(overlays: &[Overlay], limits: &ReadLimits) -> io::Result<Chan
     let mut walk = Walk {
         limit: limits.changes,
         depth: 0,
+        names: MOST_NAMES,
+        unseen: false,
         reader: Reader::new(limits),
         changes: Changes {
             list: Vec::new(),
@@ -93,15 +87,20 @@ pub(super) fn read(overlays: &[Overlay], limits: &ReadLimits) -> io::Result<Chan
         },
     };
     for overlay in overlays {
-        let entries = list(&overlay.upper)?;
+        let entries = walk.made(&overlay.upper)?;
         walk.entries(entries, &overlay.upper, &overlay.at, true);
     }
+    walk.changes.complete &= !walk.unseen;
     Ok(walk.changes)
 }
 
 struct Walk {
     limit: usize,
     depth: usize,
+    /// How many names may still be looked at.
+    names: usize,
+    /// Whether something in an upper layer was not looked at.
+    unseen: bool,
     reader: Reader,
     changes: Changes,
 }
@@ -118,6 +117,20 @@ impl Walk {
         self.depth -= 1;
     }
 
+    /// The names in an upper directory, sorted: overlayfs promises no order.
+    fn made(&mut self, upper: &Path) -> io::Result<BTreeSet<OsString>> {
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(upper)? {
+            if self.names == 0 {
+                self.unseen = true;
+                break;
+            }
+            self.names -= 1;
+            names.insert(entry?.file_name());
+        }
+        Ok(names)
+    }
+
     /// Compares the entries of one upper directory with the real one. `real` is false below a
     /// directory that the agent made where there was none.
     fn entries(&mut self, entries: BTreeSet<OsString>, upper: &Path, at: &Path, real: bool) {
@@ -129,8 +142,13 @@ impl Walk {
             if is_bookkeeping(&at) {
                 continue;
             }
-            let Ok(meta) = fs::symlink_metadata(&upper) else {
-                continue; // gone in the meantime
+            let meta = match fs::symlink_metadata(&upper) {
+                Ok(meta) => meta,
+                Err(error) => {
+                    // Gone in the meantime, or its path is too long.
+                    self.unseen |= error.kind() != io::ErrorKind::NotFound;
+                    continue;
+                }
             };
             let before = real.then(|| fs::symlink_metadata(&at).ok()).flatten();
             if is_whiteout(&meta) {
@@ -138,18 +156,22 @@ impl Walk {
                     self.deleted(&at, &before);
                 }
             } else if meta.is_dir() {
-                self.deeper(|walk| walk.directory(&upper, &at, &meta, before));
+                self.deeper(|walk| walk.directory(&upper, &at, before));
             } else {
                 self.file(&upper, &at, &meta, before);
             }
         }
     }
 
-    fn directory(&mut self, upper: &Path, at: &Path, meta: &Metadata, before: Option<Metadata>) {
-        let entries = list(upper).unwrap_or_default();
+    fn directory(&mut self, upper: &Path, at: &Path, before: Option<Metadata>) {
+        let entries = self.made(upper).unwrap_or_else(|_| {
+            self.unseen = true;
+            BTreeSet::new()
+        });
         match before {
             Some(before) if before.is_dir() => {
-                if is_opaque(upper) {
+                // What was not looked at was not deleted.
+                if is_opaque(upper) && !self.unseen {
                     for name in list(at).unwrap_or_default().difference(&entries) {
                         let at = at.join(name);
                         if let Ok(before) = fs::symlink_metadata(&at) {
@@ -157,16 +179,11 @@ impl Walk {
                         }
                     }
                 }
-                if Node::mode_of(&before) != Node::mode_of(meta) {
-                    let (before, after) = (Node::directory(&before), Node::directory(meta));
-                    self.push(at, ChangeKind::Mode, Some(before), Some(after));
-                }
                 self.entries(entries, upper, at, true);
             }
             Some(before) => {
-                let before = self.reader.node(at, &before);
-                let after = Node::directory(meta);
-                self.push(at, ChangeKind::Modified, Some(before), Some(after));
+                let before = self.reader.content(at, &before);
+                self.push(at, Some(before), Some(Content::Directory));
                 self.entries(entries, upper, at, false);
             }
             None => {
@@ -174,7 +191,7 @@ impl Walk {
                 self.entries(entries, upper, at, false);
                 // A directory shows in the files in it; only an empty one needs telling.
                 if self.changes.list.len() == so_far && self.changes.complete {
-                    self.push(at, ChangeKind::Created, None, Some(Node::directory(meta)));
+                    self.push(at, None, Some(Content::Directory));
                 }
             }
         }
@@ -182,20 +199,18 @@ impl Walk {
 
     fn file(&mut self, upper: &Path, at: &Path, meta: &Metadata, before: Option<Metadata>) {
         let Some(before) = before else {
-            let after = self.reader.node(upper, meta);
-            return self.push(at, ChangeKind::Created, None, Some(after));
+            let after = self.reader.content(upper, meta);
+            return self.push(at, None, Some(after));
         };
         if before.is_dir() {
             self.contents_deleted(at);
         }
-        let same_content = same((at, &before), (upper, meta));
-        let kind = match (same_content, Node::mode_of(&before) == Node::mode_of(meta)) {
-            (true, true) => return, // opened for writing, or touched
-            (true, false) => ChangeKind::Mode,
-            (false, _) => ChangeKind::Modified,
-        };
-        let (before, after) = (self.reader.node(at, &before), self.reader.node(upper, meta));
-        self.push(at, kind, Some(before), Some(after));
+        // Else it was opened for writing, or touched.
+        if !same((at, &before), (upper, meta)) {
+            let before = self.reader.content(at, &before);
+            let after = self.reader.content(upper, meta);
+            self.push(at, Some(before), Some(after));
+        }
     }
 
     /// A deleted directory is reported file by file, and then itself.
@@ -206,8 +221,8 @@ impl Walk {
         if before.is_dir() {
             self.deeper(|walk| walk.contents_deleted(at));
         }
-        let node = self.reader.node(at, before);
-        self.push(at, ChangeKind::Deleted, Some(node), None);
+        let content = self.reader.content(at, before);
+        self.push(at, Some(content), None);
     }
 
     fn contents_deleted(&mut self, directory: &Path) {
@@ -222,12 +237,11 @@ impl Walk {
         }
     }
 
-    fn push(&mut self, at: &Path, kind: ChangeKind, before: Option<Node>, after: Option<Node>) {
+    fn push(&mut self, at: &Path, before: Option<Content>, after: Option<Content>) {
         if self.changes.list.len() < self.limit {
             let path = at.to_owned();
             self.changes.list.push(Change {
                 path,
-                kind,
                 before,
                 after,
             });
@@ -237,7 +251,7 @@ impl Walk {
     }
 }
 
-/// The names in a directory, sorted: overlayfs promises no order.
+/// The names in a real directory, sorted.
 fn list(directory: &Path) -> io::Result<BTreeSet<OsString>> {
     fs::read_dir(directory)?
         .map(|entry| entry.map(|entry| entry.file_name()))

@@ -1,8 +1,12 @@
-//! The system call filter: which sockets the run may create.
+//! The system call filter: what reaches beyond the run and nothing else covers.
 //!
-//! A filter sees numbers, not paths: it can deny a whole family of sockets, and does where nothing
-//! finer holds (Landlock does from ABI 9 on). Unnamed pairs stay, since Node talks to its children
-//! through them; a datagram end could be connected to a path, so only stream ends do.
+//! Always: the kernel's keyrings, in which the user's tickets and disk keys may be; leases, by which who
+//! may only read a file holds up its writers; and io_uring, which makes calls that no filter sees. Where
+//! asked for: sockets. A filter sees numbers, not paths: it can deny a whole family of them, and does
+//! where nothing finer holds (Landlock does from ABI 9 on). Unnamed pairs stay, since Node talks to its
+//! children through them; a datagram end could be connected to a path, so only stream ends do.
+//!
+//! A program for another architecture, whose calls have other numbers, is killed.
 
 use std::collections::BTreeMap;
 
@@ -20,22 +24,36 @@ const X32: i64 = 0x4000_0000;
 /// The type of a socket without its flags.
 const TYPE: u64 = 0xf;
 
-/// Applies the filter, if the launch asks for one.
-pub(super) fn apply(launch: &Launch) -> Result<(), Failure> {
-    if !launch.no_unix_sockets && !launch.no_network {
-        return Ok(());
+/// Applies the filter. Whether it is in force: a kernel without filters is an error only where sockets
+/// are to be denied.
+pub(super) fn apply(launch: &Launch) -> Result<bool, Failure> {
+    let sockets = launch.no_unix_sockets || launch.no_network;
+    if !launch.unprivileged && !sockets {
+        return Ok(false);
     }
-    let failure = |message: String| Failure {
-        stage: Stage::Filter,
-        errno: None,
-        message: format!("the system call filter: {message}"),
-    };
-    let program = program(launch).map_err(|error| failure(error.to_string()))?;
-    seccompiler::apply_filter(&program).map_err(|error| failure(error.to_string()))
+    let applied = program(launch)
+        .map_err(seccompiler::Error::from)
+        .and_then(|program| seccompiler::apply_filter(&program));
+    match applied {
+        Err(error) if sockets => Err(Failure {
+            stage: Stage::Filter,
+            errno: None,
+            message: format!("the system call filter: {error}"),
+        }),
+        applied => Ok(applied.is_ok()),
+    }
 }
 
 fn program(launch: &Launch) -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut rules = Vec::new();
+    let lease = u64::from(libc::F_SETLEASE.cast_unsigned());
+    let lease = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, lease)?;
+    let mut rules = vec![
+        (libc::SYS_add_key, Vec::new()),
+        (libc::SYS_keyctl, Vec::new()),
+        (libc::SYS_request_key, Vec::new()),
+        (libc::SYS_io_uring_setup, Vec::new()),
+        (libc::SYS_fcntl, vec![SeccompRule::new(vec![lease])?]),
+    ];
     if launch.no_unix_sockets {
         let unix = family(SeccompCmpOp::Eq)?;
         rules.push((libc::SYS_socket, vec![SeccompRule::new(vec![unix])?]));
@@ -56,8 +74,6 @@ fn program(launch: &Launch) -> Result<BpfProgram, seccompiler::BackendError> {
             None => rules.push((libc::SYS_socket, vec![other])),
         }
     }
-    // It makes sockets without a system call that a filter could see.
-    rules.push((libc::SYS_io_uring_setup, Vec::new()));
     if cfg!(target_arch = "x86_64") {
         let again: Vec<_> = rules
             .iter()

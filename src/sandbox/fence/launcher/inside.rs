@@ -35,6 +35,10 @@ pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
         .thread_block()
         .map_err(failure("signal mask"))?;
 
+    if launch.unprivileged {
+        privileges::die_first();
+    }
+
     let mut report = Report {
         pid_namespace: launch.processes && getpid() == Pid::from_raw(1),
         pid_limit: launch.cgroup.is_some(),
@@ -86,9 +90,12 @@ pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
     if let Some(ruleset) = landlock {
         report.landlock_abi = Some(landlock::restrict(ruleset)?);
     }
-    filter::apply(launch)?;
+    report.filter = filter::apply(launch)?;
     if launch.report {
         Line::Ready(report).write();
+    }
+    if launch.unprivileged {
+        privileges::hide()?;
     }
     let mut agent = match &order {
         Some(order) => {

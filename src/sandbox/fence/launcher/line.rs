@@ -82,6 +82,8 @@ pub struct Report {
     pub read_only: Vec<PathBuf>,
     /// Whether the run has a PID namespace of its own.
     pub pid_namespace: bool,
+    /// Whether its system calls are filtered.
+    pub filter: bool,
     /// Whether the number of its processes is limited.
     pub pid_limit: bool,
 }

@@ -11,11 +11,13 @@ use rustix::thread::{capabilities, configure_capability_in_ambient_set, set_capa
 
 use super::{Failure, Stage};
 
-/// Enters a mount namespace, and has the next child start a PID namespace if `processes`: with the
-/// privilege for it if there is one, otherwise in a user namespace that maps us to ourselves.
+/// Enters a mount namespace, and if `processes` has the next child start a PID namespace, apart from the
+/// shared memory and queues of other programs: with the privilege for it if there is one, otherwise in
+/// a user namespace that maps us to ourselves.
 pub(super) fn enter(processes: bool) -> Result<(), Failure> {
     let mut namespaces = CloneFlags::CLONE_NEWNS;
-    namespaces.set(CloneFlags::CLONE_NEWPID, processes);
+    let apart = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+    namespaces.set(apart, processes);
     match unshare(namespaces) {
         Ok(()) => {}
         Err(Errno::EPERM) => {

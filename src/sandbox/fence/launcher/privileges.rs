@@ -17,6 +17,9 @@ use super::{Failure, Launch, MOST_PROCESSES, Stage};
 /// limit of the whole machine.
 const OWN_PID_MAX: (u32, u32) = (6, 14);
 
+/// Of 1000, which is before everything else.
+const FIRST_TO_DIE: &str = "500";
+
 /// Empties every capability set, and gives up what could fill one again: no program that is started
 /// from here on gains anything, whatever its mode bits and file capabilities are.
 pub(super) fn drop_all() -> Result<(), Failure> {
@@ -42,6 +45,19 @@ pub(super) fn drop_all() -> Result<(), Failure> {
         inheritable: CapabilitySet::empty(),
     };
     set_capabilities(None, none).map_err(failure("capabilities"))
+}
+
+/// Has the kernel end the run rather than the server when memory is short.
+pub(super) fn die_first() {
+    // Refused only if the server is to die even sooner.
+    let _ = fs::write("/proc/self/oom_score_adj", FIRST_TO_DIE);
+}
+
+/// Keeps the agent, which is the same user, from this process: by ptrace it could stop it, and speak and
+/// exit in its name. From here on this process cannot look at itself in `/proc` either.
+pub(super) fn hide() -> Result<(), Failure> {
+    prctl::set_dumpable(false)
+        .map_err(|error| Failure::new(Stage::Privileges, "the dumpable flag", error))
 }
 
 /// Bounds what the run can use up.

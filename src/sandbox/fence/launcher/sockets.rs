@@ -74,14 +74,14 @@ impl SocketCovers {
             }
         }
         let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        // Those of other runs lead to nobody outside, and a run could make a flood of them.
+        let runs = launch.measured.as_deref().and_then(Path::parent);
         for socket in named(&table) {
-            let writable = launch
-                .writable
-                .iter()
-                .any(|place| socket.starts_with(place));
-            let exists =
-                fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket());
-            if exists && !writable {
+            let mut left = launch.writable.iter().map(PathBuf::as_path).chain(runs);
+            let is_left = left.any(|place| socket.starts_with(place));
+            let is_socket =
+                || fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket());
+            if !is_left && is_socket() {
                 match view::bind(&self.null, socket, Stage::Socket) {
                     // Its program has removed it just now.
                     Err(failure) if failure.errno == Some(Errno::ENOENT as i32) => {}

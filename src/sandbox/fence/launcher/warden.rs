@@ -6,8 +6,8 @@
 
 use std::{
     ffi::OsString,
-    fs,
-    os::fd::{AsFd, OwnedFd},
+    fs, io,
+    os::fd::{AsFd, OwnedFd, RawFd},
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
@@ -21,7 +21,7 @@ use nix::{
         signalfd::{SfdFlags, SignalFd},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::{Pid, getppid},
+    unistd::{Pid, close, getppid},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -46,6 +46,7 @@ const END: [Signal; 4] = [
 /// Starts the run and waits for its end. Returns its exit code.
 pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failure> {
     let failure = |what: &'static str| move |error: Errno| Failure::new(Stage::Exec, what, error);
+    close_inherited();
     let signals = blocked(&[&END[..], &[Signal::SIGCHLD]].concat()).map_err(failure("signals"))?;
     let server = server(launch.server)?;
     if launch.mounts {
@@ -82,6 +83,17 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
         Line::Stopped(why).write();
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// Closes what whoever started the server had open: the agent would have it open too.
+fn close_inherited() {
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let open: Vec<RawFd> = entries.filter_map(number).collect();
+    // The directory itself is among them, and closed by now.
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        let _ = close(descriptor);
+    }
 }
 
 /// Why the run is over.
@@ -129,8 +141,11 @@ fn watch(
 ) -> RunEnd {
     let mut end: Option<Instant> = None;
     loop {
-        if let Some(status) = reap(child) {
-            return RunEnd::Itself(status);
+        match reap(child) {
+            // Without a PID namespace the agent can stop it, and nobody would notice the run's end.
+            Some(WaitStatus::Stopped(..)) => return RunEnd::Wanted,
+            Some(status) => return RunEnd::Itself(status),
+            None => {}
         }
         if let Some(why) = bounds.look(child) {
             return RunEnd::Limit(why);
@@ -163,17 +178,14 @@ fn watch(
     }
 }
 
-/// Reaps every child that has exited. Returns the status of `child` if it is among them.
+/// Reaps every child that has exited. Returns the status of `child` if it has exited or is stopped.
 fn reap(child: Pid) -> Option<WaitStatus> {
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)))
-                if pid == child =>
-            {
-                return Some(status);
-            }
-            Ok(WaitStatus::StillAlive) | Err(_) => return None,
+        match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+            Ok(WaitStatus::StillAlive) => return None,
+            Ok(status) if status.pid() == Some(child) => return Some(status),
             Ok(_) => {}
+            Err(_) => return None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One side of a change: what is at a path, read within limits.
+//! One side of a change: what a path holds, read within limits.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -10,15 +10,6 @@ use crate::sandbox::untrusted::open;
 
 /// Two files of the same length above this are called different without looking.
 const COMPARED_BYTES: u64 = 1 << 30;
-
-/// What is at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// The permission bits (`0o7777`).
-    pub mode: u32,
-    /// What it holds.
-    pub content: Content,
-}
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,20 +36,7 @@ pub enum Content {
     Special,
 }
 
-impl Node {
-    pub(super) fn mode_of(meta: &Metadata) -> u32 {
-        meta.mode() & 0o7777
-    }
-
-    pub(super) fn directory(meta: &Metadata) -> Self {
-        Self {
-            mode: Self::mode_of(meta),
-            content: Content::Directory,
-        }
-    }
-}
-
-/// Reads nodes until the budget is spent.
+/// Reads until the budget is spent.
 pub(super) struct Reader {
     file_bytes: u64,
     left: u64,
@@ -72,8 +50,8 @@ impl Reader {
         }
     }
 
-    pub(super) fn node(&mut self, path: &Path, meta: &Metadata) -> Node {
-        let content = if meta.is_dir() {
+    pub(super) fn content(&mut self, path: &Path, meta: &Metadata) -> Content {
+        if meta.is_dir() {
             Content::Directory
         } else if meta.is_symlink() {
             std::fs::read_link(path).map_or(Content::Unreadable, Content::Symlink)
@@ -81,10 +59,6 @@ impl Reader {
             self.file(path).unwrap_or(Content::Unreadable)
         } else {
             Content::Special
-        };
-        Node {
-            mode: Node::mode_of(meta),
-            content,
         }
     }
 
