@@ -41,8 +41,6 @@ pub enum Reason {
     OperatingSystem,
     /// It seemed to be set up but did not stop a write.
     Ineffective,
-    /// The workspace lies where Cursor must be able to write.
-    WritableWorkspace,
     /// Something else; the sentence has the system's words.
     Other,
 }
@@ -94,9 +92,6 @@ impl Reason {
             Self::NoProcessLimit => "a run has a limit of its own from Linux 6.14 on",
             Self::OperatingSystem => "this operating system has no such mechanism",
             Self::Ineffective => "it was set up, but a forbidden write went through",
-            Self::WritableWorkspace => {
-                "the workspace lies in a directory that Cursor must be able to write"
-            }
             Self::Other => "the system refused it",
         }
     }

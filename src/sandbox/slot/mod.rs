@@ -177,6 +177,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Makes a directory that only we can change, or finds it: who owns it could put another one in the place
+/// of what we keep there. A link to it must be ours too.
+fn own_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)?;
+    let us = nix::unistd::geteuid().as_raw();
+    let (meta, link) = (std::fs::metadata(path)?, std::fs::symlink_metadata(path)?);
+    if meta.uid() == us && link.uid() == us && meta.mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    let message = format!("{} belongs to others", path.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+}
+
 /// Makes a directory that only we can enter, or finds it. One that is not ours alone is refused:
 /// in a shared temporary directory somebody else may have made it.
 pub(super) fn private_directory(path: &Path) -> io::Result<()> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::chats;
-use super::{SlotDirs, lock, private_directory};
+use super::{SlotDirs, lock, own_directory, private_directory};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
 const MOST_SLOTS: usize = 256;
@@ -123,7 +123,7 @@ impl Slots {
             |source| SlotError::Root { path, source }
         };
         if let Some(parent) = root.parent() {
-            std::fs::create_dir_all(parent).map_err(failed(parent))?;
+            own_directory(parent).map_err(failed(root))?;
         }
         private_directory(root).map_err(failed(root))?;
         // The fence compares paths, so they must be free of symlinks.

@@ -248,6 +248,31 @@ fn a_directory_of_others_is_refused() {
     assert!(error.to_string().contains("ours alone"), "{error}");
 }
 
+/// `/var/tmp/open-cursor-UID` may have been made by somebody else, who could replace what is in it.
+#[test]
+fn a_place_below_a_directory_of_others_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let refused = |parent: &Path| {
+        let error = Slots::open(&parent.join("slots"), 1, root.path()).unwrap_err();
+        assert!(error.to_string().contains("belongs to others"), "{error}");
+        assert!(!parent.join("slots").exists());
+    };
+    let shared = root.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    refused(&shared);
+    if nix::unistd::geteuid().is_root() {
+        let others = root.path().join("others");
+        fs::create_dir(&others).unwrap();
+        std::os::unix::fs::chown(&others, Some(65534), None).unwrap();
+        refused(&others);
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(root.path(), &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+        refused(&link);
+    }
+}
+
 /// Sets or clears the attribute that keeps even root from removing a file. False where there is
 /// none.
 fn immutable(path: &Path, sign: &str) -> bool {
