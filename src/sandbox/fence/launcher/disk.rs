@@ -39,21 +39,21 @@ pub(super) struct Unmeasurable;
 /// Where a run writes, opened before the run covers it: this process shares its mounts.
 pub(super) struct RunFiles {
     /// Its own directory.
-    own: Place,
+    own: WatchedPlace,
     /// What it may write besides, and others may too.
-    shared: Vec<Place>,
+    shared: Vec<WatchedPlace>,
     proc: OwnedFd,
     /// When the run began, in seconds of the system's clock.
     begun: i64,
 }
 
 /// A directory, and what its file system had free when the run began: bytes and inodes.
-struct Place {
+struct WatchedPlace {
     directory: OwnedFd,
     free: [u64; 2],
 }
 
-impl Place {
+impl WatchedPlace {
     fn open(path: &Path) -> Result<Self, Errno> {
         let directory = handle(path)?;
         let free = free(&directory)?;
@@ -75,9 +75,11 @@ impl RunFiles {
         let shared = writable.iter().filter(|path| !path.starts_with(own_path));
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
-            own: Place::open(own).map_err(|error| failure(own, error))?,
+            own: WatchedPlace::open(own).map_err(|error| failure(own, error))?,
             // What does not exist is not written to either.
-            shared: shared.filter_map(|path| Place::open(path).ok()).collect(),
+            shared: shared
+                .filter_map(|path| WatchedPlace::open(path).ok())
+                .collect(),
             proc: handle(proc).map_err(|error| failure(proc, error))?,
             begun: now.map_or(0, |now| now.as_secs().cast_signed()),
         })
@@ -101,7 +103,7 @@ impl RunFiles {
         if hidden && bytes > limit {
             tally.bytes = tally.bytes.max(bytes);
         }
-        let may_exceed = |place: &Place| {
+        let may_exceed = |place: &WatchedPlace| {
             let [bytes, inodes] = place.used();
             bytes.saturating_add(inodes.saturating_mul(ENTRY)) > limit
         };
