@@ -13,6 +13,7 @@
 
 mod attacks;
 mod escapes;
+mod executor;
 mod harness;
 mod limits;
 mod matrix;
