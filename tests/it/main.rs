@@ -56,6 +56,7 @@ mod install;
 mod limits;
 mod mcp;
 /// MCP servers whose tools the server executes.
+mod mcp_http;
 mod mcp_servers;
 mod mcp_tls;
 /// The `models` command as a process, and `scripts/check-pricing`.

@@ -19,12 +19,12 @@ use crate::support::{
     Home, TestServer, ended, fake_agent::fake_mcp, process_exists, user, wait_until,
 };
 
-const LIMITS: McpLimits = McpLimits {
+pub const LIMITS: McpLimits = McpLimits {
     start: Duration::from_secs(10),
     call: Duration::from_secs(10),
 };
 
-fn config(name: &str, mode: &str) -> McpServerConfig {
+pub fn config(name: &str, mode: &str) -> McpServerConfig {
     McpServerConfig {
         name: name.to_owned(),
         source: "own",
@@ -37,7 +37,7 @@ fn config(name: &str, mode: &str) -> McpServerConfig {
     }
 }
 
-fn servers(configs: Vec<McpServerConfig>, limits: McpLimits) -> McpServers {
+pub fn servers(configs: Vec<McpServerConfig>, limits: McpLimits) -> McpServers {
     let env = command_environment(std::env::vars_os());
     McpServers::new(
         configs,
