@@ -14,7 +14,10 @@ CLIENTS = {
     "qwen": ["--yolo"],
     "cn": ["--auto", "-p"],
     "pi": ["-p"],
+    "cline": [],
 }
+# Cline takes one word for a mistyped command.
+PROMPT = "say hello"
 
 
 def files(directory):
@@ -41,7 +44,7 @@ def main():
 
     def ask(name, model, directory):
         directory.mkdir()
-        argv = [binary, "run", "--model", model, "--", str(programs / name), *CLIENTS[name], "hello"]
+        argv = [binary, "run", "--model", model, "--", str(programs / name), *CLIENTS[name], PROMPT]
         status, out, err = run(argv, directory, environment, SECONDS)
         check(status == 0, f"{name} exited {status}: {out}{err}")
         return out

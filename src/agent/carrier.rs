@@ -8,13 +8,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 /// How long what was found holds.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -31,7 +32,7 @@ pub(super) struct Carrier {
     state: Mutex<KnownCarrier>,
     /// Whether the CLI's help names the option that lets it load our server; nothing if it was not
     /// asked yet.
-    has_option: OnceLock<bool>,
+    has_option: OnceCell<bool>,
     /// How many runs in a row finished without a look at the tools.
     unlisted: AtomicU32,
 }
@@ -60,7 +61,7 @@ impl Carrier {
             file,
             version,
             state: Mutex::new(known.filter(is_fresh).unwrap_or_default()),
-            has_option: OnceLock::new(),
+            has_option: OnceCell::new(),
             unlisted: AtomicU32::new(0),
         }
     }
@@ -74,9 +75,10 @@ impl Carrier {
         }
     }
 
-    /// Reads what the CLI prints as its help.
-    pub fn read_help(&self, help: &str) {
-        let _ = self.has_option.set(help.contains("--approve-mcps"));
+    /// Reads what the CLI prints as its help, if nobody has. Who comes meanwhile waits for that.
+    pub async fn read_help(&self, help: impl Future<Output = String>) {
+        let has_option = async { help.await.contains("--approve-mcps") };
+        self.has_option.get_or_init(|| has_option).await;
     }
 
     /// Whether `--allowed-tools` may be given.
@@ -169,7 +171,16 @@ fn write(file: &Path, all: &BTreeMap<String, KnownCarrier>) -> std::io::Result<(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::future::ready;
+
+    use futures::FutureExt as _;
+
     use super::*;
+
+    fn asked(carrier: &Carrier, help: &str) {
+        let asked = carrier.read_help(ready(help.to_owned()));
+        asked.now_or_never().unwrap();
+    }
 
     #[test]
     fn what_was_found_is_kept_for_a_week_and_for_one_version() {
@@ -180,7 +191,10 @@ mod tests {
         let open = || {
             let carrier = Carrier::open(Some(file.clone()), &program);
             assert!(carrier.refusal().is_some(), "nothing was asked");
-            carrier.read_help("  --approve-mcps   Automatically approve all MCP servers");
+            asked(
+                &carrier,
+                "  --approve-mcps   Automatically approve all MCP servers",
+            );
             carrier
         };
         assert_eq!(open().refusal(), None);
@@ -193,10 +207,10 @@ mod tests {
         let other = dir.path().join("other");
         fs::write(&other, "1").unwrap();
         let other = Carrier::open(Some(file.clone()), &other);
-        other.read_help("--approve-mcps");
+        asked(&other, "--approve-mcps");
         assert_eq!(other.refusal(), None);
         let older = Carrier::open(None, &program);
-        older.read_help("--print");
+        asked(&older, "--print");
         assert!(older.refusal().is_some());
 
         let mut all = read(&file).unwrap();

@@ -112,7 +112,8 @@ impl Program {
                 "`{} {}` gave no answer within {} s",
                 self.path.display(),
                 args.join(" "),
-                limit.as_secs_f32()
+                // What is left of a limit for several steps has many digits.
+                (limit.as_secs_f64() * 100.0).round() / 100.0
             ),
         })?;
         let output = String::from_utf8_lossy(&output);

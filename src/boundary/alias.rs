@@ -21,12 +21,12 @@ pub(super) fn families(folded: &str) -> impl Iterator<Item = &'static str> + use
     let bare = ["oc", "developer"]
         .iter()
         .find_map(|prefix| bare.strip_prefix(prefix))
-        .filter(|rest| TABLE.iter().any(|(_, names)| names.contains(rest)))
+        .filter(|rest| TABLE.iter().any(|(_, names)| has(names, rest)))
         .unwrap_or(bare)
         .to_owned();
     TABLE
         .iter()
-        .filter(move |(_, names)| names.contains(&bare.as_str()))
+        .filter(move |(_, names)| has(names, &bare))
         .map(|(family, _)| *family)
 }
 
@@ -37,310 +37,119 @@ pub fn is_same_tool(a: &str, b: &str) -> bool {
     a == b || families(&a).any(|family| families(&b).any(|other| other == family))
 }
 
+fn has(names: &str, folded: &str) -> bool {
+    names.split_whitespace().any(|name| name == folded)
+}
+
 /// Family, and its members' folded names, its own first.
-const TABLE: &[(&str, &[&str])] = &[
+const TABLE: &[(&str, &str)] = &[
     (
         "bash",
-        &[
-            "bash",
-            "shell",
-            "terminal",
-            "localshell",
-            "execcommand",
-            "executecommand",
-            "execute",
-            "runcommand",
-            "runterminalcmd",
-            "runterminalcommand",
-            "runinterminal",
-            "runshellcommand",
-            "terminalcommand",
-            "shellcommand",
-            "bashcommand",
-            "runbash",
-            "runshell",
-            "executebash",
-            "executeshell",
-            "pibash",
-            "runcommands",
-        ],
+        "\
+        bash shell terminal localshell execcommand executecommand execute runcommand \
+        runterminalcmd runterminalcommand runinterminal runshellcommand terminalcommand \
+        shellcommand bashcommand runbash runshell executebash executeshell pibash \
+        runcommands",
     ),
     (
         "read",
-        &[
-            "read",
-            "readfile",
-            "viewfile",
-            "view",
-            "openfile",
-            "catfile",
-            "getfilecontents",
-            "piread",
-            "strreplacebasededittool",
-            "strreplaceeditor",
-            "texteditor",
-            "readfiles",
-        ],
+        "\
+        read readfile viewfile view openfile catfile getfilecontents piread \
+        strreplacebasededittool strreplaceeditor texteditor readfiles",
     ),
     (
         "write",
-        &[
-            "write",
-            "writefile",
-            "writetofile",
-            "createfile",
-            "createnewfile",
-            "newfile",
-            "savefile",
-            "overwritefile",
-            "putfile",
-            "piwrite",
-            "strreplacebasededittool",
-            "strreplaceeditor",
-            "texteditor",
-            "save",
-            "create",
-        ],
+        "\
+        write writefile writetofile createfile createnewfile newfile savefile overwritefile \
+        putfile piwrite strreplacebasededittool strreplaceeditor texteditor save create",
     ),
     (
         "edit",
-        &[
-            "edit",
-            "editfile",
-            "strreplace",
-            "stringreplace",
-            "searchreplace",
-            "searchandreplace",
-            "replace",
-            "replaceinfile",
-            "replacestringinfile",
-            "modifyfile",
-            "updatefile",
-            "piedit",
-            "strreplacebasededittool",
-            "strreplaceeditor",
-            "texteditor",
-            "editor",
-            "singlefindandreplace",
-        ],
+        "\
+        edit editfile strreplace stringreplace searchreplace searchandreplace replace \
+        replaceinfile replacestringinfile modifyfile updatefile piedit \
+        strreplacebasededittool strreplaceeditor texteditor editor singlefindandreplace",
     ),
     (
         "multiedit",
-        &[
-            "multiedit",
-            "multistrreplace",
-            "multireplacestringinfile",
-            "multieditfile",
-        ],
+        "multiedit multistrreplace multireplacestringinfile multieditfile",
     ),
     (
         "apply_patch",
-        &[
-            "applypatch",
-            "patch",
-            "patchfile",
-            "applydiff",
-            "applyagentdiff",
-        ],
+        "applypatch patch patchfile applydiff applyagentdiff",
     ),
     (
         "delete",
-        &[
-            "delete",
-            "deletefile",
-            "deletefiles",
-            "deletepath",
-            "deletedirectory",
-            "remove",
-            "removefile",
-            "removepath",
-            "rm",
-            "unlink",
-            "rmdir",
-        ],
+        "\
+        delete deletefile deletefiles deletepath deletedirectory remove removefile \
+        removepath rm unlink rmdir",
     ),
     (
         "list",
-        &[
-            "list",
-            "ls",
-            "listdir",
-            "listdirectory",
-            "listfiles",
-            "readdir",
-            "readdirectory",
-            "pils",
-            "tree",
-        ],
+        "list ls listdir listdirectory listfiles readdir readdirectory pils tree",
     ),
     (
         "glob",
-        &[
-            "glob",
-            "globfiles",
-            "globfilesearch",
-            "fileglob",
-            "filesearch",
-            "findfiles",
-            "find",
-            "findpath",
-            "searchfiles",
-            "matchfiles",
-            "pifind",
-            "fileglobsearch",
-        ],
+        "\
+        glob globfiles globfilesearch fileglob filesearch findfiles find findpath \
+        searchfiles matchfiles pifind fileglobsearch",
     ),
     (
         "grep",
-        &[
-            "grep",
-            "grepsearch",
-            "grepfiles",
-            "ripgrep",
-            "rg",
-            "searchfiles",
-            "searchfilecontent",
-            "searchtext",
-            "searchincode",
-            "contentsearch",
-            "pigrep",
-            "searchcodebase",
-        ],
+        "\
+        grep grepsearch grepfiles ripgrep rg searchfiles searchfilecontent searchtext \
+        searchincode contentsearch pigrep searchcodebase",
     ),
     (
         "codesearch",
-        &[
-            "codesearch",
-            "codebasesearch",
-            "codebase",
-            "semsearch",
-            "semanticsearch",
-            "searchcodebase",
-        ],
+        "codesearch codebasesearch codebase semsearch semanticsearch searchcodebase",
     ),
     (
         "lints",
-        &[
-            "lints",
-            "readlints",
-            "diagnostics",
-            "geterrors",
-            "getdiagnostics",
-            "lspdiagnostics",
-        ],
+        "lints readlints diagnostics geterrors getdiagnostics lspdiagnostics",
     ),
     (
         "todowrite",
-        &[
-            "todowrite",
-            "updatetodos",
-            "writetodos",
-            "todowritefn",
-            "updatetodolist",
-            "managetodolist",
-            "updateplan",
-            "todos",
-            "checklist",
-        ],
+        "\
+        todowrite updatetodos writetodos todowritefn updatetodolist managetodolist \
+        updateplan todos checklist",
     ),
-    (
-        "todoread",
-        &["todoread", "readtodos", "todolist", "gettodos"],
-    ),
+    ("todoread", "todoread readtodos todolist gettodos"),
     (
         "task",
-        &[
-            "task",
-            "delegatetask",
-            "delegate",
-            "runtask",
-            "subagent",
-            "runsubagent",
-            "spawnagent",
-            "agent",
-            "newtask",
-            "launchagent",
-        ],
+        "\
+        task delegatetask delegate runtask subagent runsubagent spawnagent agent newtask \
+        launchagent",
     ),
-    (
-        "call_omo_agent",
-        &["callomoagent", "callagent", "invokeagent"],
-    ),
-    (
-        "skill",
-        &["skill", "useskill", "invokeskill", "runskill", "skills"],
-    ),
+    ("call_omo_agent", "callomoagent callagent invokeagent"),
+    ("skill", "skill useskill invokeskill runskill skills"),
     (
         "skill_mcp",
-        &[
-            "skillmcp",
-            "runmcpskill",
-            "invokeskillmcp",
-            "mcpskill",
-            "useskillmcp",
-        ],
+        "skillmcp runmcpskill invokeskillmcp mcpskill useskillmcp",
     ),
     (
         "question",
-        &[
-            "question",
-            "askquestion",
-            "askquestions",
-            "askuser",
-            "askuserquestion",
-            "askfollowupquestion",
-            "requestuserinput",
-            "promptuser",
-        ],
+        "\
+        question askquestion askquestions askuser askuserquestion askfollowupquestion \
+        requestuserinput promptuser",
     ),
     (
         "webfetch",
-        &[
-            "webfetch",
-            "fetch",
-            "fetchurl",
-            "fetchwebpage",
-            "urlfetch",
-            "readurl",
-            "browse",
-            "httpget",
-            "webfetchtool",
-            "fetchwebcontent",
-            "fetchurlcontent",
-        ],
+        "\
+        webfetch fetch fetchurl fetchwebpage urlfetch readurl browse httpget webfetchtool \
+        fetchwebcontent fetchurlcontent",
     ),
     (
         "websearch",
-        &[
-            "websearch",
-            "searchweb",
-            "googlewebsearch",
-            "internetsearch",
-            "websearchexa",
-            "exasearch",
-        ],
+        "websearch searchweb googlewebsearch internetsearch websearchexa exasearch",
     ),
-    ("plan", &["plan", "createplan", "exitplanmode", "planexit"]),
+    ("plan", "plan createplan exitplanmode planexit"),
     (
         "mkdir",
-        &[
-            "mkdir",
-            "createdirectory",
-            "makedirectory",
-            "mkdirp",
-            "createdir",
-            "makefolder",
-            "createfolder",
-        ],
+        "mkdir createdirectory makedirectory mkdirp createdir makefolder createfolder",
     ),
-    (
-        "stat",
-        &["stat", "getfileinfo", "fileinfo", "filestat", "pathinfo"],
-    ),
-    (
-        "generate_image",
-        &["generateimage", "imagegen", "createimage"],
-    ),
+    ("stat", "stat getfileinfo fileinfo filestat pathinfo"),
+    ("generate_image", "generateimage imagegen createimage"),
 ];
 
 #[cfg(test)]

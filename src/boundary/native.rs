@@ -38,137 +38,74 @@ pub(super) struct Intent {
 
 /// Cursor's kinds, and which of their arguments say what is wanted. Kinds that are not here are
 /// looked up by their own name, with all their arguments.
-const KINDS: &[(&str, Effect, &[&str])] = &[
+const KINDS: &[(&str, Effect, &str)] = &[
     (
         "shell",
         Effect::Act,
-        &[
-            "command",
-            "workingDirectory",
-            "timeout",
-            "description",
-            "isBackground",
-        ],
+        "command workingDirectory timeout description isBackground",
     ),
-    ("piBash", Effect::Act, &["command", "timeout"]),
-    ("read", Effect::Read, &["path", "offset", "limit"]),
-    ("piRead", Effect::Read, &["path", "offset", "limit"]),
+    ("piBash", Effect::Act, "command timeout"),
+    ("read", Effect::Read, "path offset limit"),
+    ("piRead", Effect::Read, "path offset limit"),
     (
         "grep",
         Effect::Read,
-        &[
-            "pattern",
-            "path",
-            "glob",
-            "outputMode",
-            "contextBefore",
-            "contextAfter",
-            "context",
-            "caseInsensitive",
-            "type",
-            "headLimit",
-            "multiline",
-        ],
+        "\
+        pattern path glob outputMode contextBefore contextAfter context caseInsensitive \
+        type headLimit multiline",
     ),
-    ("piGrep", Effect::Read, &["pattern", "path", "glob"]),
-    ("glob", Effect::Read, &["globPattern", "targetDirectory"]),
-    ("piFind", Effect::Read, &["pattern", "path"]),
-    ("ls", Effect::Read, &["path", "ignore"]),
-    ("piLs", Effect::Read, &["path"]),
-    ("semSearch", Effect::Read, &["query", "targetDirectories"]),
-    ("readLints", Effect::Read, &["paths"]),
-    ("readTodos", Effect::Act, &[]),
-    ("updateTodos", Effect::Act, &["todos", "merge"]),
+    ("piGrep", Effect::Read, "pattern path glob"),
+    ("glob", Effect::Read, "globPattern targetDirectory"),
+    ("piFind", Effect::Read, "pattern path"),
+    ("ls", Effect::Read, "path ignore"),
+    ("piLs", Effect::Read, "path"),
+    ("semSearch", Effect::Read, "query targetDirectories"),
+    ("readLints", Effect::Read, "paths"),
+    ("readTodos", Effect::Act, ""),
+    ("updateTodos", Effect::Act, "todos merge"),
+    // `content`: older versions, the whole file.
     (
         "edit",
         Effect::Edit,
-        &[
-            "path",
-            "streamContent",
-            "strReplace",
-            "multiStrReplace",
-            "applyPatch",
-            // Older versions: the whole file.
-            "content",
-        ],
+        "path streamContent strReplace multiStrReplace applyPatch content",
     ),
-    (
-        "piEdit",
-        Effect::Edit,
-        &["path", "oldText", "newText", "edits"],
-    ),
-    ("write", Effect::Edit, &["path", "fileText", "content"]),
-    ("piWrite", Effect::Edit, &["path", "content"]),
-    ("delete", Effect::Edit, &["path"]),
+    ("piEdit", Effect::Edit, "path oldText newText edits"),
+    ("write", Effect::Edit, "path fileText content"),
+    ("piWrite", Effect::Edit, "path content"),
+    ("delete", Effect::Edit, "path"),
     (
         "task",
         Effect::Act,
-        &["description", "prompt", "subagentType", "resume"],
+        "description prompt subagentType resume",
     ),
-    ("webSearch", Effect::Act, &["searchTerm"]),
-    ("webFetch", Effect::Act, &["url"]),
-    ("fetch", Effect::Act, &["url"]),
-    ("askQuestion", Effect::Act, &["title", "questions"]),
-    ("createPlan", Effect::Act, &["plan", "name", "overview"]),
+    ("webSearch", Effect::Act, "searchTerm"),
+    ("webFetch", Effect::Act, "url"),
+    ("fetch", Effect::Act, "url"),
+    ("askQuestion", Effect::Act, "title questions"),
+    ("createPlan", Effect::Act, "plan name overview"),
     (
         "generateImage",
         Effect::Act,
-        &["description", "filePath", "referenceImagePaths"],
+        "description filePath referenceImagePaths",
     ),
 ];
 
 /// Kinds that belong to Cursor's editor, cloud and bookkeeping.
-const INTERNAL: &[&str] = &[
-    "adopt",
-    "aiAttribution",
-    "applyAgentDiff",
-    "await",
-    "blameByFilePath",
-    "communicateUpdate",
-    "computerUse",
-    "connectScm",
-    "createAgent",
-    "createGoal",
-    "editPrLabels",
-    "fetchCloudAgentData",
-    "getAgentStatus",
-    "getMcpTools",
-    "getPrCodeTour",
-    "listMcpResources",
-    "mcpAuth",
-    "prManagement",
-    "readAgentTranscript",
-    "readCanvas",
-    "readMcpResource",
-    "recordCiInvestigationFindings",
-    "recordScreen",
-    "reflect",
-    "replaceEnv",
-    "reportBug",
-    "reportBugfixResults",
-    "searchConversations",
-    "sendFinalSummary",
-    "sendMessage",
-    "sendToAgent",
-    "sendToUser",
-    "setActiveBranch",
-    "setupVmEnvironment",
-    "startGrindExecution",
-    "startGrindPlanning",
-    "stopAgent",
-    "switchMode",
-    "truncated",
-    "updateGoal",
-    "updatePrCodeTour",
-    "writeCanvas",
-    "writeShellStdin",
-];
+const INTERNAL: &str = "\
+    adopt aiAttribution applyAgentDiff await blameByFilePath communicateUpdate computerUse \
+    connectScm createAgent createGoal editPrLabels fetchCloudAgentData getAgentStatus \
+    getMcpTools getPrCodeTour listMcpResources mcpAuth prManagement readAgentTranscript \
+    readCanvas readMcpResource recordCiInvestigationFindings recordScreen reflect \
+    replaceEnv reportBug reportBugfixResults searchConversations sendFinalSummary \
+    sendMessage sendToAgent sendToUser setActiveBranch setupVmEnvironment \
+    startGrindExecution startGrindPlanning stopAgent switchMode truncated updateGoal \
+    updatePrCodeTour writeCanvas writeShellStdin";
 
 /// What a call of this kind does.
 pub(super) fn effect(kind: &str) -> Effect {
     if let Some((_, effect, _)) = KINDS.iter().find(|(name, ..)| *name == kind) {
         *effect
-    } else if INTERNAL.contains(&kind) {
+    } else if INTERNAL.split_whitespace().any(|name| name == kind) {
         Effect::Internal
     } else {
         Effect::Act
@@ -198,8 +135,8 @@ pub(super) fn asked(call: &NativeCall) -> Option<Intent> {
     let wanted = KINDS.iter().find(|(name, ..)| *name == call.kind);
     let args = match wanted {
         Some((_, _, keys)) => keys
-            .iter()
-            .filter_map(|key| Some(((*key).to_owned(), args.get(*key)?.clone())))
+            .split_whitespace()
+            .filter_map(|key| Some((key.to_owned(), args.get(key)?.clone())))
             .filter(|(_, value)| !is_unset(value))
             .collect(),
         None => args

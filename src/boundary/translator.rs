@@ -4,27 +4,19 @@
 //! [`Translator::begin`] tells it about each. It looks nothing up itself. Where it has to know more
 //! than events tell, it asks by [`Verdict::Need`] and continues when it is given the [`Fact`].
 
+mod calls;
+mod text;
+
 use std::{collections::HashSet, path::Path};
 
-use serde_json::{Map, Value};
-
 use super::{
-    BoundaryOptions, Fact, Mode, Need, OpenTool, ReadyCall, Source, Verdict,
-    batch::{Batch, CallOrigin, Ready},
-    catalog::{ClientCall, ToolCatalog},
-    change::FileChange,
-    decide::{Decider, Decision},
-    guard,
-    history::History,
-    ids,
-    in_flight::InFlight,
-    native,
-    segments::Segments,
-    text_calls::{Piece, Recognizer},
+    BoundaryOptions, Fact, Need, OpenTool, Verdict, batch::Batch, catalog::ToolCatalog,
+    decide::Decider, history::History, in_flight::InFlight, segments::Segments,
+    text_calls::Recognizer,
 };
 use crate::{
-    agent::{AgentEvent, CallKey, NativeCall},
-    turn::{Activity, Delta, FinishReason, ToolCall, Turn},
+    agent::AgentEvent,
+    turn::{Delta, FinishReason, Turn},
 };
 
 /// Turns one run's events into what the client sees.
@@ -267,138 +259,6 @@ impl Translator {
         }
     }
 
-    /// New answer text, which may hold calls.
-    fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
-        if text.is_empty() {
-            return self.standing();
-        }
-        let pieces = self.recognizer.push(text, &self.decider);
-        self.pieces(pieces, out)
-    }
-
-    /// What the recognizer made of the text.
-    fn pieces(&mut self, pieces: impl IntoIterator<Item = Piece>, out: &mut Vec<Delta>) -> Verdict {
-        for piece in pieces {
-            match piece {
-                // White space between two calls.
-                Piece::Text(text) if self.batch.is_ready() && text.trim().is_empty() => {}
-                Piece::Text(text) => {
-                    let verdict = self.close(out);
-                    if verdict.is_end() {
-                        return verdict;
-                    }
-                    self.spoke |= !text.is_empty();
-                    push_text(text, out);
-                }
-                Piece::Call(made) if self.refuses(&made) => {
-                    return self.refuse(&made, out);
-                }
-                Piece::Call(made) => self.batch.push(CallOrigin::Text, made, None),
-            }
-        }
-        self.standing()
-    }
-
-    /// New reasoning: the model's next word after a batch, which is then complete.
-    fn thought(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
-        if text.is_empty() {
-            return self.standing();
-        }
-        match self.close(out) {
-            end if end.is_end() => end,
-            _ => {
-                out.push(Delta::Reasoning(text));
-                self.standing()
-            }
-        }
-    }
-
-    /// A tool event: the text before it is complete.
-    fn tool_event(&mut self, out: &mut Vec<Delta>) -> Verdict {
-        self.segments.tool_event();
-        self.thoughts.tool_event();
-        let last = self.recognizer.interrupt(&self.decider);
-        self.pieces(last, out)
-    }
-
-    /// A call that the agent waits for. Even one that the client will refuse goes to the client:
-    /// the agent needs an answer.
-    fn requested(&mut self, key: CallKey, name: &str, args: &Map<String, Value>) -> Verdict {
-        let made = self.decider.served(name, args);
-        self.batch.push(CallOrigin::Held(key), made, None);
-        self.standing()
-    }
-
-    fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
-        let verdict = self.consider(&call, out);
-        self.in_flight.announce(call);
-        verdict
-    }
-
-    fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
-        self.in_flight.complete(&mut call);
-        if self.edited(&call) {
-            return self.standing();
-        }
-        let verdict = self.consider(&call, out);
-        if self.edited(&call) {
-            return self.standing();
-        }
-        self.batch.break_off();
-        if !verdict.is_end() && !self.taken.contains(&call.call_id) {
-            let outcome = call.outcome.map(|outcome| outcome.name);
-            out.push(Delta::Activity(Activity {
-                tool: call.kind,
-                outcome: outcome.unwrap_or_else(|| "unknown".to_owned()),
-            }));
-        }
-        verdict
-    }
-
-    /// Takes the end of an edit that the batch waits for.
-    fn edited(&mut self, call: &NativeCall) -> bool {
-        let waited = self.batch.is_waiting_for(&call.call_id);
-        if waited {
-            self.changes_due |= call.outcome.as_ref().is_some_and(|o| o.is_success());
-            self.batch.complete(&call.call_id, FileChange::of(call));
-        }
-        waited
-    }
-
-    /// Gives a call that carries arguments its place in the batch, if the client executes it.
-    fn consider(&mut self, call: &NativeCall, out: &mut Vec<Delta>) -> Verdict {
-        let known = !call.call_id.is_empty() && self.taken.contains(&call.call_id);
-        if call.args.is_none() || known {
-            return self.standing();
-        }
-        let decision = self.decider.native(call);
-        // Even a call that is left to the agent shows that the model has been asked again.
-        if !self.batch.admits(call.model_call_id.as_deref()) {
-            let verdict = self.close(out);
-            if verdict.is_end() {
-                return verdict;
-            }
-        }
-        match decision {
-            Decision::LeaveToAgent => {}
-            Decision::AwaitChange => {
-                self.taken.insert(call.call_id.clone());
-                self.batch.await_change(&call.call_id);
-            }
-            Decision::Call(calls) => {
-                if let Some(refused) = calls.iter().find(|made| self.refuses(made)) {
-                    return self.refuse(refused, out);
-                }
-                self.taken.insert(call.call_id.clone());
-                for made in calls {
-                    let origin = CallOrigin::Native(call.call_id.clone());
-                    self.batch.push(origin, made, native::edited_file(call));
-                }
-            }
-        }
-        self.standing()
-    }
-
     /// What the state asks of the engine.
     fn standing(&self) -> Verdict {
         if self.batch.is_settling() {
@@ -408,91 +268,9 @@ impl Translator {
         }
     }
 
-    /// The batch is complete: if it holds anything, it goes out.
-    fn close(&mut self, out: &mut Vec<Delta>) -> Verdict {
-        if !self.batch.is_ready() {
-            return Verdict::Continue;
-        }
-        let mut calls = Vec::new();
-        let mut changes = Vec::new();
-        let mut place = 0;
-        for ready in self.batch.take() {
-            match ready {
-                Ready::Call(origin, made) => calls.push((origin.source(), made)),
-                Ready::Change(change) => {
-                    if changes.is_empty() {
-                        place = calls.len();
-                    }
-                    changes.push(change);
-                }
-            }
-        }
-        let (made, lost) = self.decider.changes(&changes);
-        self.lost.extend(lost);
-        let made = made.into_iter().map(|made| (Source::Native, made));
-        calls.splice(place..place, made);
-        // The agent waits for the others: they go out later.
-        let held = |(source, _): &(Source, ClientCall)| matches!(source, Source::Held(_));
-        if !self.parallel && !calls.iter().all(held) {
-            calls.truncate(1);
-        }
-        if calls.is_empty() {
-            return Verdict::Continue;
-        }
-        if self.options.mode == Mode::V1 {
-            let made: Vec<&ClientCall> = calls.iter().map(|(_, made)| made).collect();
-            let limit = self.options.max_repeat;
-            if let Some(reason) = guard::stop(self.decider.history(), &made, limit) {
-                self.explain(&reason, out);
-                return self.stop(FinishReason::Stop);
-            }
-        }
-        let ready = calls.into_iter().map(|(source, made)| ReadyCall {
-            source,
-            call: ToolCall {
-                id: ids::next(),
-                name: made.name,
-                arguments: Value::Object(made.arguments).to_string(),
-            },
-        });
-        Verdict::Calls(ready.collect())
-    }
-
-    /// Whether a call is not even passed on for the client to refuse.
-    fn refuses(&self, made: &ClientCall) -> bool {
-        !made.problems.is_empty() && !self.options.auto_fallback
-    }
-
-    /// Stops over a call that can't be made valid; the valid ones beside it go out.
-    fn refuse(&mut self, made: &ClientCall, out: &mut Vec<Delta>) -> Verdict {
-        let reason = format!(
-            "Stopped: the call of `{}` does not fit the tool's schema ({}).",
-            made.name,
-            made.problems.join("; ")
-        );
-        self.explain(&reason, out);
-        match self.close(out) {
-            end if end.is_end() => end,
-            _ => self.stop(FinishReason::Stop),
-        }
-    }
-
-    /// Says why the run is stopped, in a paragraph of its own.
-    fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
-        self.explained = true;
-        let space = if self.spoke { "\n\n" } else { "" };
-        push_text(format!("{space}{reason}"), out);
-    }
-
     fn stop(&mut self, reason: FinishReason) -> Verdict {
         self.stopped = true;
         Verdict::Stop(reason)
-    }
-}
-
-fn push_text(text: String, out: &mut Vec<Delta>) {
-    if !text.is_empty() {
-        out.push(Delta::Text(text));
     }
 }
 

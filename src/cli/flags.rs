@@ -14,14 +14,12 @@ pub struct RunFlags(pub Flags);
 
 /// The headings of help, each with the settings below it.
 const HEADINGS: &[(&str, &[&str])] = &[
-    (
-        "Address",
-        &["host", "port", "socket", "max-connections", "reuse"],
-    ),
+    ("Address", &["host", "port", "socket", "reuse"]),
     (
         "Agent and directory",
         &[
             "agent",
+            "bridge",
             "workspace",
             "workspace-base",
             "workspace-from-prompt",
@@ -38,6 +36,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "allow-users",
             "allow-host",
             "allow-origin",
+            "credentials",
         ],
     ),
     (
@@ -49,6 +48,8 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "stall-timeout",
             "max-running",
             "max-queued",
+            "max-per-caller",
+            "max-connections",
             "queue-timeout",
             "max-body-memory",
             "daily-budget",
@@ -137,6 +138,8 @@ fn arg(row: &'static Row) -> Arg {
         .value_name(row.value_name)
         .num_args(values..=1)
         .default_missing_value("true")
+        // What is wrong with it, the setting's own check says.
+        .allow_negative_numbers(true)
         .help(help)
         .value_parser(check)
 }
@@ -150,6 +153,17 @@ fn collect(matches: &ArgMatches, has: fn(&Row) -> bool) -> Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_numbers_are_answered_in_the_settings_words() {
+        let command = ServeFlags::augment_args(Command::new("serve"));
+        for number in ["-5", "1.5", "x", "99999999999999999999"] {
+            let args = ["serve", "--stall-timeout", number];
+            let error = command.clone().try_get_matches_from(args).map(|_| ());
+            let error = error.map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(error.contains("use a whole number of seconds"), "{error}");
+        }
+    }
 
     #[test]
     fn headings_list_settings_that_exist() {

@@ -51,7 +51,10 @@ pub fn say(running: &Running) {
                 "Claude Code",
                 format_args!("ANTHROPIC_BASE_URL={url} claude"),
             );
-            row("others", "open-cursor run -- COMMAND");
+            row(
+                "Codex, others",
+                "open-cursor run -- codex, or any other client",
+            );
             row("page", format_args!("{url}/"));
         }
         Address::Unix(path) => row(
@@ -108,16 +111,18 @@ fn who(app: &App, address: &Address) -> String {
     }
 }
 
-/// Login and models, which the agent takes seconds to tell.
+/// Login, models and how the agent takes tools, which it takes seconds to tell.
 pub async fn say_account(app: Arc<App>) {
     let engine = app.engine();
     if engine.has_callers() {
         return;
     }
-    let (listing, login, ()) = tokio::join!(
+    let agent = engine.agent();
+    let (listing, login, (), ()) = tokio::join!(
         engine.models().list(),
-        engine.agent().logged_in(),
-        engine.agent().verify_login()
+        agent.logged_in(),
+        agent.verify_login(),
+        agent.learn_serving()
     );
     match login {
         Some(true) => row("login", "logged in"),
@@ -125,8 +130,18 @@ pub async fn say_account(app: Arc<App>) {
         None => row("login", "unknown; run `open-cursor auth status`"),
     }
     row("models", listing.entries().count());
+    match agent.serving_problem() {
+        None => row(
+            "client tools",
+            "are served to the agent, whose run waits for their results",
+        ),
+        Some(problem) => row(
+            "client tools",
+            format_args!("are asked for in text, with a new run for each round: {problem}"),
+        ),
+    }
 }
 
 fn row(name: &str, value: impl std::fmt::Display) {
-    render::note(format_args!("  {name:<12} {value}"));
+    render::note(format_args!("  {name:<13} {value}"));
 }

@@ -51,6 +51,9 @@ fn written_out(client: &Client, setup: &ClientSetup) -> String {
                 command.push(name.to_owned());
                 command.push(format!("{directory}/{}", config.name));
             }
+            Passed::Variable(name) => {
+                lines.push(format!("export {name}={directory}/{}", config.name));
+            }
             Passed::Directory(variable, _) => lines.push(format!("export {variable}={directory}")),
         }
     }

@@ -49,7 +49,7 @@ Examples:
   open-cursor run -- python my_openai_script.py
   open-cursor run --agent replay -- env
 
-The exit code is that of the command: 128 plus the signal's number if one ended it, 127 if the command does
+The exit code is that of the command: 128 plus the signal's number if one ended it, 127 if the command does \
 not exist, 126 if it cannot be started. CURSOR_ACP_REUSE_EXISTING_PROXY=false always starts a server.")]
 pub struct RunArgs {
     /// First model; the client may choose others [default: the client's, else auto]
@@ -164,6 +164,9 @@ fn configure(
     match config.passed {
         Passed::Argument(name) => {
             command.arg(name).arg(file);
+        }
+        Passed::Variable(name) => {
+            command.env(name, file);
         }
         Passed::Directory(variable, users) => {
             let others = users.and_then(|users| std::fs::read_dir(users).ok());

@@ -5,6 +5,7 @@
 
 mod aider;
 mod claude_code;
+mod cline;
 mod codex;
 mod continue_cli;
 mod crush;
@@ -49,6 +50,7 @@ pub const CLIENTS: &[Client] = &[
     gemini::CLIENT,
     continue_cli::CLIENT,
     pi::CLIENT,
+    cline::CLIENT,
     crush::CLIENT,
     goose::CLIENT,
     gptme::CLIENT,
@@ -118,6 +120,8 @@ pub struct TemporaryFile {
 pub enum Passed {
     /// By its path, after this argument.
     Argument(&'static str),
+    /// By its path, in this variable.
+    Variable(&'static str),
     /// By its directory, in this variable. The other files of the user's own directory are linked
     /// there, so that sessions and settings stay.
     Directory(&'static str, Option<PathBuf>),

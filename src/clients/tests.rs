@@ -46,7 +46,7 @@ fn what_each_client_is_given() {
         let args = (!setup.args.is_empty()).then(|| setup.args.join(" "));
         let config = setup.config.map(|config| {
             let how = match config.passed {
-                Passed::Argument(name) => name.to_owned(),
+                Passed::Argument(name) | Passed::Variable(name) => name.to_owned(),
                 Passed::Directory(name, users) => format!("{name} {:?}", users.unwrap_or_default()),
             };
             format!("{how} {}: {}", config.name, config.content)
@@ -96,6 +96,14 @@ fn what_each_client_is_given() {
          PI_CODING_AGENT_DIR \"/h/.pi/agent\" models.json: {\"providers\":{\"open-cursor\":{\
          \"baseUrl\":\"http://127.0.0.1:5/v1\",\"api\":\"openai-completions\",\
          \"apiKey\":\"OPEN_CURSOR_API_KEY\",\"models\":[{\"id\":\"m\"}]}}}"
+    );
+    assert_eq!(
+        given(&cline::CLIENT),
+        "CLINE_SESSION_BACKEND_MODE=local\nCLINE_PROVIDER_SETTINGS_PATH providers.json: {\
+         \"version\":1,\"lastUsedProvider\":\"openai-compatible\",\"modes\":{},\"providers\":{\
+         \"openai-compatible\":{\"settings\":{\"provider\":\"openai-compatible\",\
+         \"apiKey\":\"k\",\"model\":\"m\",\"baseUrl\":\"http://127.0.0.1:5/v1\"},\
+         \"updatedAt\":\"1970-01-01T00:00:00.000Z\",\"tokenSource\":\"manual\"}}}"
     );
     assert!(given(&continue_cli::CLIENT).starts_with("--config config.yaml: {"));
 }

@@ -10,6 +10,8 @@
 //! can't occur inside, nothing in the content has to be escaped, and the same content always gives
 //! the same block.
 
+use xxhash_rust::xxh3::Xxh3;
+
 /// Appends one block. `header` is the kind and its attributes (`TOOL_RESULT (call_id: c1)`).
 pub fn block(header: &str, content: &str, out: &mut String) {
     let tag = tag(header, content);
@@ -27,34 +29,19 @@ pub fn block(header: &str, content: &str, out: &mut String) {
     out.push_str(" ===\n");
 }
 
+/// A fast hash that is the same on every run and build, which std's hashers do not promise.
 fn tag(header: &str, content: &str) -> String {
-    let mut hash = fnv1a(FNV_OFFSET, header.as_bytes());
-    hash = fnv1a(hash, content.as_bytes());
+    let mut salt = 0;
     loop {
-        let folded = (hash >> 32) as u32 ^ hash as u32;
-        let tag = format!("{folded:08x}");
+        let mut hash = Xxh3::with_seed(salt);
+        hash.update(header.as_bytes());
+        hash.update(content.as_bytes());
+        let tag = format!("{:08x}", hash.digest() as u32);
         if memchr::memmem::find(content.as_bytes(), tag.as_bytes()).is_none() {
             return tag;
         }
-        hash = fnv1a(hash, b"salt");
+        salt += 1;
     }
-}
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
-
-/// FNV-1a: the tag must be the same on every run and build, which std's hashers don't promise.
-/// Eight bytes at a time, since prompts can be megabytes.
-fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FNV_PRIME);
-        hash ^= hash >> 29;
-    }
-    for byte in rest {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
-    }
-    hash
 }
 
 /// A value for a block's header: one line, without the characters that delimit attributes.

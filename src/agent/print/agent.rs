@@ -116,11 +116,11 @@ impl PrintAgent {
     pub(in crate::agent) async fn learn_serving(&self) {
         if self.shared.endpoint.is_some() {
             let PrintShared { program, env, .. } = &*self.shared;
-            let reply = program
-                .query(&["--help"], env, Path::new("/"), STATUS)
-                .await;
-            let help = reply.map(|reply| reply.stdout).unwrap_or_default();
-            self.shared.carrier.read_help(&help);
+            let help = async {
+                let reply = program.query(&["--help"], env, Path::new("/"), STATUS);
+                reply.await.map(|reply| reply.stdout).unwrap_or_default()
+            };
+            self.shared.carrier.read_help(help).await;
         }
     }
 

@@ -182,10 +182,7 @@ fn mixes_endings(before: &str, after: &str) -> bool {
 
 /// A word as the shell reads it back.
 pub(in crate::boundary) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+    // A null byte has no form that a shell takes.
+    let quoted = shlex::Quoter::new().allow_nul(true).quote(word);
+    quoted.map_or_else(|_| word.to_owned(), Into::into)
 }

@@ -1,21 +1,10 @@
-//! The forms in which models write calls: how each begins, and when it is complete.
+//! The forms in which models write calls: when each is complete, and what it then means.
 
 use super::json::{self, Scanner};
+use super::opening::CALL;
 use super::xml::{self, Parsed};
-use crate::boundary::TextCalls;
 use crate::boundary::catalog::ClientCall;
 use crate::boundary::decide::Decider;
-
-/// Names longer than this are not a tool's, and tags longer than this not a call's.
-const MAX_NAME: usize = 128;
-
-/// What a line begins with.
-pub(super) enum Opening {
-    Block(CallBlock),
-    /// It may begin a block: more text will tell.
-    Maybe,
-    No,
-}
 
 /// How far a block has come.
 pub(super) enum Progress {
@@ -57,7 +46,7 @@ enum CallForm {
 
 /// When a JSON value is a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallRule {
+pub(super) enum CallRule {
     /// Always: it is the protocol that the prompt asks for. Even arguments that don't fit go to the
     /// client, which tells the model what is wrong.
     AskedFor,
@@ -70,7 +59,8 @@ enum CallRule {
 }
 
 impl CallBlock {
-    fn json(close: &str, rule: CallRule, start: usize) -> Self {
+    /// A JSON value, and `close` behind it.
+    pub(super) fn json(close: &str, rule: CallRule, start: usize) -> Self {
         let form = CallForm::Json {
             scanner: Scanner::default(),
             close: close.to_owned(),
@@ -78,6 +68,21 @@ impl CallBlock {
             made: Vec::new(),
         };
         Self::new(form, start)
+    }
+
+    /// `[Called tool: name(` stands before `start`.
+    pub(super) fn echo(name: &str, start: usize) -> Self {
+        let form = CallForm::Echo {
+            scanner: Scanner::default(),
+            name: name.to_owned(),
+        };
+        Self::new(form, start)
+    }
+
+    /// `<name>` stands before `start`.
+    pub(super) fn element(name: &str, start: usize) -> Self {
+        let name = name.to_owned();
+        Self::new(CallForm::Element { name }, start)
     }
 
     fn new(form: CallForm, start: usize) -> Self {
@@ -224,163 +229,4 @@ fn whole(json: &str, len: usize, decider: &Decider) -> Progress {
         }
         found => found,
     }
-}
-
-const CALL: &str = "<tool_call>";
-const CLOSE: &str = "</tool_call>";
-
-/// What a line outside code begins with. `silent` says that nothing stands before it.
-pub(super) fn opening(line: &str, mode: TextCalls, silent: bool, decider: &Decider) -> Opening {
-    if CALL.starts_with(line) && !line.is_empty() {
-        return Opening::Maybe;
-    }
-    if let Some(rest) = line.strip_prefix(CALL) {
-        let content = rest.trim_start();
-        return match content.chars().next() {
-            None => Opening::Maybe,
-            Some('{' | '[') => {
-                let start = line.len() - content.len();
-                Opening::Block(CallBlock::json(CLOSE, CallRule::AskedFor, start))
-            }
-            Some(_) => Opening::No,
-        };
-    }
-    match mode {
-        TextCalls::Lenient if silent && line.starts_with('{') => {
-            match may_be_whole(line, decider) {
-                Some(true) => Opening::Block(CallBlock::json("", CallRule::FitsAlone, 0)),
-                Some(false) => Opening::Maybe,
-                None => Opening::No,
-            }
-        }
-        TextCalls::Lenient if line.starts_with('<') => element(line, decider),
-        TextCalls::Lenient if line.starts_with('[') => echo(line, decider),
-        _ => Opening::No,
-    }
-}
-
-/// A call behind text on its line, from its `<` on.
-pub(super) fn inside(text: &str) -> Opening {
-    if CALL.starts_with(text) {
-        return Opening::Maybe;
-    }
-    let Some(content) = text.strip_prefix(CALL).map(str::trim_start) else {
-        return Opening::No;
-    };
-    match content.chars().next() {
-        None => Opening::Maybe,
-        Some('{' | '[') => {
-            let start = text.len() - content.len();
-            Opening::Block(CallBlock::json(CLOSE, CallRule::FitsAtTheEnd, start))
-        }
-        Some(_) => Opening::No,
-    }
-}
-
-/// Whether an answer that begins with this JSON may be a call as a whole: `Some(true)` if it begins
-/// like one, `Some(false)` if more text will tell.
-fn may_be_whole(json: &str, decider: &Decider) -> Option<bool> {
-    if decider.forced().is_some() {
-        return Some(true);
-    }
-    json::may_be_call(json).then(|| json.contains(':'))
-}
-
-/// `<name>` of an offered tool, or one of Claude's wrappers, with an element inside.
-fn element(line: &str, decider: &Decider) -> Opening {
-    let tag = line[1..].split(['>', '\n']).next().unwrap_or_default();
-    let plain = |c: char| c.is_alphanumeric() || "_-:. =\"'".contains(c);
-    if tag.len() > MAX_NAME || !tag.chars().all(plain) {
-        return Opening::No;
-    }
-    let end = 1 + tag.len();
-    match line[end..].chars().next() {
-        None => return Opening::Maybe,
-        Some('>') => {}
-        Some(_) => return Opening::No,
-    }
-    let name = tag.split_whitespace().next().unwrap_or_default();
-    let wrapper = xml::is_wrapper(name);
-    let whole = name.len() == tag.len();
-    if !(wrapper || whole && (xml::is_plain_text(name) || is_name(name) && decider.offers(name))) {
-        return Opening::No;
-    }
-    let content = line[end + 1..].trim_start();
-    match content.chars().next() {
-        None => Opening::Maybe,
-        Some('<') => {
-            let form = CallForm::Element {
-                name: name.to_owned(),
-            };
-            // A lone `<invoke name="…">` is read with its own tag.
-            let start = if whole { end + 1 } else { 0 };
-            Opening::Block(CallBlock::new(form, start))
-        }
-        Some(_) => Opening::No,
-    }
-}
-
-/// `[Called tool: name({…})]`, the way transcripts put it.
-fn echo(line: &str, decider: &Decider) -> Opening {
-    const ECHO: &str = "[Called tool: ";
-    if ECHO.starts_with(line) {
-        return Opening::Maybe;
-    }
-    let Some(rest) = line.strip_prefix(ECHO) else {
-        return Opening::No;
-    };
-    let name = rest.split('(').next().unwrap_or_default();
-    if name.len() > MAX_NAME || !is_name(name) {
-        return Opening::No;
-    }
-    if name.len() == rest.len() {
-        return Opening::Maybe;
-    }
-    if !decider.offers(name) {
-        return Opening::No;
-    }
-    let form = CallForm::Echo {
-        scanner: Scanner::default(),
-        name: name.to_owned(),
-    };
-    Opening::Block(CallBlock::new(form, ECHO.len() + name.len() + 1))
-}
-
-/// A fenced block, from its first line's end on: a call if its info text says so, or if it is the
-/// whole answer and holds a call's JSON.
-pub(super) fn fenced(
-    content: &str,
-    info: &str,
-    silent: bool,
-    (mark, len): (char, usize),
-    decider: &Decider,
-) -> Opening {
-    let start = content.len() - content.trim_start().len();
-    let json = &content[start..];
-    let rule = match info {
-        "tool_call" => CallRule::Fits,
-        "" | "json" if silent => CallRule::FitsAlone,
-        _ => return Opening::No,
-    };
-    let begins = match rule {
-        _ if json.is_empty() => Some(false),
-        _ if !json.starts_with('{') => None,
-        CallRule::FitsAlone => may_be_whole(json, decider),
-        _ => json::may_be_call(json).then(|| json.contains(':')),
-    };
-    match begins {
-        Some(true) => {
-            let close = mark.to_string().repeat(len);
-            Opening::Block(CallBlock::json(&close, rule, start))
-        }
-        Some(false) => Opening::Maybe,
-        None => Opening::No,
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_alphanumeric() || "_-.".contains(c))
 }

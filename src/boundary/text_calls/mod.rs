@@ -11,10 +11,12 @@
 mod form;
 mod json;
 mod line;
+mod opening;
 mod xml;
 
-use form::{CallBlock, Opening};
+use form::CallBlock;
 use line::LinePlace;
+use opening::Opening;
 
 use super::TextCalls;
 use super::catalog::ClientCall;
@@ -175,7 +177,7 @@ impl Recognizer {
             return Step::Pass(line_end(held));
         }
         let start = prefix(line, MAX_OPENING);
-        match form::opening(start, self.mode, self.silent, decider) {
+        match opening::opening(start, self.mode, self.silent, decider) {
             Opening::Block(block) => {
                 self.block = Some(block.at(indent));
                 self.step(held, decider, complete, last)
@@ -209,7 +211,7 @@ impl Recognizer {
                 continue;
             }
             let start = prefix(&held[at..], MAX_OPENING);
-            match form::inside(start) {
+            match opening::inside(start) {
                 Opening::Block(block) if at == 0 => {
                     self.block = Some(block);
                     return self.step(held, decider, complete, last);
@@ -247,7 +249,7 @@ impl Recognizer {
         if self.fence.is_none() && self.mode == TextCalls::Lenient {
             let content = &held[end + 1..];
             let start = prefix(content, MAX_OPENING);
-            match form::fenced(start, info, self.silent, (mark, len), decider) {
+            match opening::fenced(start, info, self.silent, (mark, len), decider) {
                 Opening::Block(block) => {
                     self.block = Some(block.at(end + 1));
                     return self.step(held, decider, complete, last);

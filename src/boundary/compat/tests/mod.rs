@@ -226,7 +226,7 @@ fn edits_in_every_form() {
     );
     assert_eq!(
         calls(opencode(), "delete", json!({"path": "/it's"})),
-        [("bash".to_owned(), json!({"command": "rm -- '/it'\\''s'"}))]
+        [("bash".to_owned(), json!({"command": "rm -- \"/it's\""}))]
     );
 }
 

@@ -4,14 +4,14 @@ mod texts;
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::agent::RunResult;
+use crate::agent::{NativeCall, RunResult};
 use crate::boundary::testing::{
     WORKSPACE, calls, done, finished, map, native, opencode, run, tool, turn,
 };
-use crate::boundary::{Mode, OpenTool};
+use crate::boundary::{FileChange, Mode, OpenTool, ReadyCall};
 use crate::turn::{ToolChoice, ToolSpec};
 
 fn text(text: &str) -> AgentEvent {

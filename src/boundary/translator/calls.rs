@@ -1,0 +1,172 @@
+//! What the agent does becomes calls of the client's: each gets its place in the batch, and the batch
+//! goes out when it is complete.
+
+use serde_json::{Map, Value};
+
+use super::Translator;
+use crate::{
+    agent::{CallKey, NativeCall},
+    boundary::{
+        Mode, ReadyCall, Source, Verdict,
+        batch::{CallOrigin, Ready},
+        catalog::ClientCall,
+        change::FileChange,
+        decide::Decision,
+        guard, ids, native,
+    },
+    turn::{Activity, Delta, FinishReason, ToolCall},
+};
+
+impl Translator {
+    /// A call that the agent waits for. Even one that the client will refuse goes to the client:
+    /// the agent needs an answer.
+    pub(super) fn requested(
+        &mut self,
+        key: CallKey,
+        name: &str,
+        args: &Map<String, Value>,
+    ) -> Verdict {
+        let made = self.decider.served(name, args);
+        self.batch.push(CallOrigin::Held(key), made, None);
+        self.standing()
+    }
+
+    pub(super) fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
+        let verdict = self.consider(&call, out);
+        self.in_flight.announce(call);
+        verdict
+    }
+
+    pub(super) fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
+        self.in_flight.complete(&mut call);
+        if self.edited(&call) {
+            return self.standing();
+        }
+        let verdict = self.consider(&call, out);
+        if self.edited(&call) {
+            return self.standing();
+        }
+        self.batch.break_off();
+        if !verdict.is_end() && !self.taken.contains(&call.call_id) {
+            let outcome = call.outcome.map(|outcome| outcome.name);
+            out.push(Delta::Activity(Activity {
+                tool: call.kind,
+                outcome: outcome.unwrap_or_else(|| "unknown".to_owned()),
+            }));
+        }
+        verdict
+    }
+
+    /// Takes the end of an edit that the batch waits for.
+    pub(super) fn edited(&mut self, call: &NativeCall) -> bool {
+        let waited = self.batch.is_waiting_for(&call.call_id);
+        if waited {
+            self.changes_due |= call.outcome.as_ref().is_some_and(|o| o.is_success());
+            self.batch.complete(&call.call_id, FileChange::of(call));
+        }
+        waited
+    }
+
+    /// Gives a call that carries arguments its place in the batch, if the client executes it.
+    pub(super) fn consider(&mut self, call: &NativeCall, out: &mut Vec<Delta>) -> Verdict {
+        let known = !call.call_id.is_empty() && self.taken.contains(&call.call_id);
+        if call.args.is_none() || known {
+            return self.standing();
+        }
+        let decision = self.decider.native(call);
+        // Even a call that is left to the agent shows that the model has been asked again.
+        if !self.batch.admits(call.model_call_id.as_deref()) {
+            let verdict = self.close(out);
+            if verdict.is_end() {
+                return verdict;
+            }
+        }
+        match decision {
+            Decision::LeaveToAgent => {}
+            Decision::AwaitChange => {
+                self.taken.insert(call.call_id.clone());
+                self.batch.await_change(&call.call_id);
+            }
+            Decision::Call(calls) => {
+                if let Some(refused) = calls.iter().find(|made| self.refuses(made)) {
+                    return self.refuse(refused, out);
+                }
+                self.taken.insert(call.call_id.clone());
+                for made in calls {
+                    let origin = CallOrigin::Native(call.call_id.clone());
+                    self.batch.push(origin, made, native::edited_file(call));
+                }
+            }
+        }
+        self.standing()
+    }
+
+    /// The batch is complete: if it holds anything, it goes out.
+    pub(super) fn close(&mut self, out: &mut Vec<Delta>) -> Verdict {
+        if !self.batch.is_ready() {
+            return Verdict::Continue;
+        }
+        let mut calls = Vec::new();
+        let mut changes = Vec::new();
+        let mut place = 0;
+        for ready in self.batch.take() {
+            match ready {
+                Ready::Call(origin, made) => calls.push((origin.source(), made)),
+                Ready::Change(change) => {
+                    if changes.is_empty() {
+                        place = calls.len();
+                    }
+                    changes.push(change);
+                }
+            }
+        }
+        let (made, lost) = self.decider.changes(&changes);
+        self.lost.extend(lost);
+        let made = made.into_iter().map(|made| (Source::Native, made));
+        calls.splice(place..place, made);
+        // The agent waits for the others: they go out later.
+        let held = |(source, _): &(Source, ClientCall)| matches!(source, Source::Held(_));
+        if !self.parallel && !calls.iter().all(held) {
+            calls.truncate(1);
+        }
+        if calls.is_empty() {
+            return Verdict::Continue;
+        }
+        if self.options.mode == Mode::V1 {
+            let made: Vec<&ClientCall> = calls.iter().map(|(_, made)| made).collect();
+            let limit = self.options.max_repeat;
+            if let Some(reason) = guard::stop(self.decider.history(), &made, limit) {
+                self.explain(&reason, out);
+                return self.stop(FinishReason::Stop);
+            }
+        }
+        let ready = calls.into_iter().map(|(source, made)| ReadyCall {
+            source,
+            call: ToolCall {
+                id: ids::next(),
+                name: made.name,
+                arguments: Value::Object(made.arguments).to_string(),
+            },
+        });
+        Verdict::Calls(ready.collect())
+    }
+
+    /// Whether a call is not even passed on for the client to refuse.
+    pub(super) fn refuses(&self, made: &ClientCall) -> bool {
+        !made.problems.is_empty() && !self.options.auto_fallback
+    }
+
+    /// Stops over a call that can't be made valid; the valid ones beside it go out.
+    pub(super) fn refuse(&mut self, made: &ClientCall, out: &mut Vec<Delta>) -> Verdict {
+        let reason = format!(
+            "Stopped: the call of `{}` does not fit the tool's schema ({}).",
+            made.name,
+            made.problems.join("; ")
+        );
+        self.explain(&reason, out);
+        match self.close(out) {
+            end if end.is_end() => end,
+            _ => self.stop(FinishReason::Stop),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What the agent says and thinks becomes deltas, and the calls in its text become calls.
+
+use super::Translator;
+use crate::{
+    boundary::{Verdict, batch::CallOrigin, text_calls::Piece},
+    turn::Delta,
+};
+
+impl Translator {
+    /// New answer text, which may hold calls.
+    pub(super) fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
+        if text.is_empty() {
+            return self.standing();
+        }
+        let pieces = self.recognizer.push(text, &self.decider);
+        self.pieces(pieces, out)
+    }
+
+    /// What the recognizer made of the text.
+    pub(super) fn pieces(
+        &mut self,
+        pieces: impl IntoIterator<Item = Piece>,
+        out: &mut Vec<Delta>,
+    ) -> Verdict {
+        for piece in pieces {
+            match piece {
+                // White space between two calls.
+                Piece::Text(text) if self.batch.is_ready() && text.trim().is_empty() => {}
+                Piece::Text(text) => {
+                    let verdict = self.close(out);
+                    if verdict.is_end() {
+                        return verdict;
+                    }
+                    self.spoke |= !text.is_empty();
+                    push_text(text, out);
+                }
+                Piece::Call(made) if self.refuses(&made) => {
+                    return self.refuse(&made, out);
+                }
+                Piece::Call(made) => self.batch.push(CallOrigin::Text, made, None),
+            }
+        }
+        self.standing()
+    }
+
+    /// New reasoning: the model's next word after a batch, which is then complete.
+    pub(super) fn thought(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
+        if text.is_empty() {
+            return self.standing();
+        }
+        match self.close(out) {
+            end if end.is_end() => end,
+            _ => {
+                out.push(Delta::Reasoning(text));
+                self.standing()
+            }
+        }
+    }
+
+    /// A tool event: the text before it is complete.
+    pub(super) fn tool_event(&mut self, out: &mut Vec<Delta>) -> Verdict {
+        self.segments.tool_event();
+        self.thoughts.tool_event();
+        let last = self.recognizer.interrupt(&self.decider);
+        self.pieces(last, out)
+    }
+
+    /// Says why the run is stopped, in a paragraph of its own.
+    pub(super) fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
+        self.explained = true;
+        let space = if self.spoke { "\n\n" } else { "" };
+        push_text(format!("{space}{reason}"), out);
+    }
+}
+
+fn push_text(text: String, out: &mut Vec<Delta>) {
+    if !text.is_empty() {
+        out.push(Delta::Text(text));
+    }
+}
