@@ -152,6 +152,8 @@ fn collect(matches: &ArgMatches, has: fn(&Row) -> bool) -> Flags {
 
 #[cfg(test)]
 mod tests {
+    use clap::Args as _;
+
     use super::*;
 
     #[test]
