@@ -9,7 +9,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::chats;
 use super::{SlotDirs, lock, own_directory, private_directory};
@@ -19,6 +22,9 @@ const MOST_SLOTS: usize = 256;
 
 /// How often old chats are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often it is looked how many slots there are, while all are waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why there is no slot.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +61,8 @@ pub enum SlotError {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Slots, each used by one agent at a time and by this server only. More are made as they are needed:
-/// how many agents run is not decided here.
+/// Slots, each used by one agent at a time and by this server only. More are made as they are needed,
+/// and given up when they are not: how many agents run is not decided here.
 #[derive(Debug, Clone)]
 pub struct Slots {
     pool: Arc<Pool>,
@@ -68,6 +74,8 @@ struct Pool {
     user_config: PathBuf,
     /// How many there are by now.
     count: AtomicU32,
+    /// How many stay when nobody uses them. Where agents leave much to clean up, more are in use.
+    kept: usize,
     cleaner: mpsc::Sender<Job>,
     permits: Arc<Semaphore>,
     /// One for each free permit; the lowest number last, so that it is taken first.
@@ -132,6 +140,7 @@ impl Slots {
             root: root.clone(),
             user_config: user_config.to_owned(),
             count: AtomicU32::new(0),
+            kept: count.max(1),
             cleaner: cleaner(root.clone()).map_err(failed(root))?,
             permits: Arc::new(Semaphore::new(0)),
             idle: Mutex::default(),
@@ -192,9 +201,15 @@ impl Slots {
 
     /// Waits until every slot is back and clean, for the end of the server.
     pub async fn drained(&self) {
-        // An error would mean a closed semaphore, which is as drained as can be.
-        let count = self.pool.count.load(Ordering::Relaxed);
-        let _ = self.pool.permits.acquire_many(count).await;
+        loop {
+            let count = self.pool.count.load(Ordering::Relaxed);
+            // An error would mean a closed semaphore, which is as drained as can be.
+            let all = timeout(LOOK_AGAIN, self.pool.permits.acquire_many(count));
+            // A slot that is given up meanwhile takes its permit along.
+            if all.await.is_ok() {
+                return;
+            }
+        }
     }
 }
 
@@ -261,6 +276,13 @@ impl Drop for Slot {
                 tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
             }
             idle.clean = cleaned.is_ok();
+            if idle.clean && pool.idle().len() >= pool.kept {
+                pool.count.fetch_sub(1, Ordering::Relaxed);
+                if let Some(permit) = permit {
+                    permit.forget();
+                }
+                return;
+            }
             if let Some(WhenClean(then)) = when_clean.filter(|_| idle.clean) {
                 then(&idle.dirs);
             }

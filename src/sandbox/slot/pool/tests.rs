@@ -190,6 +190,37 @@ async fn more_are_made_and_servers_do_not_share() {
     end(other, theirs).await;
 }
 
+/// As after agents that left so much to clean up that others needed slots meanwhile.
+#[tokio::test]
+async fn slots_beyond_those_of_the_start_are_given_up() {
+    let root = tempfile::tempdir().unwrap();
+    let slots = open(root.path(), 2);
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(slots.acquire().await.unwrap());
+    }
+    let locks = || {
+        let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let to = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+        to.filter(|to| to.starts_with(root.path()) && to.extension().is_some())
+            .count()
+    };
+    if cfg!(target_os = "linux") {
+        assert_eq!(locks(), 10);
+    }
+    drop(held);
+    slots.drained().await;
+    if cfg!(target_os = "linux") {
+        assert_eq!(locks(), 2);
+    }
+    // There can be as many again.
+    let other = open(root.path(), 10);
+    let slot = other.acquire().await.unwrap();
+    end(other, slot).await;
+    let slot = slots.acquire().await.unwrap();
+    end(slots, slot).await;
+}
+
 #[tokio::test]
 async fn the_users_configuration_is_only_read() {
     let root = tempfile::tempdir().unwrap();
