@@ -54,7 +54,7 @@ impl Scene {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
         let places = places(root.path(), slots);
-        let (fence, slots) = Fence::start(&config, &places, 1, None).await.unwrap();
+        let (fence, slots) = Fence::start(&config, &places, 8, None).await.unwrap();
         let slot = slots.acquire().await.unwrap();
         let slot = Held(Some(slot));
         Self {
