@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+import loops
 from harness import check, main, run, step
 
 SECONDS = 60
@@ -51,7 +52,7 @@ def blocks(messages, kind):
     return [block for block in found if block["type"] == kind]
 
 
-def result(messages):
+def result_of(messages):
     last = messages[-1]
     check(last["type"] == "result" and not last["is_error"], f"the last message is {last}")
     return last["result"]
@@ -79,7 +80,7 @@ def thinking(claude):
     messages = claude.messages("replay-thinking", "think")
     thoughts = [block["thinking"] for block in blocks(messages, "thinking")]
     check(any(thought.strip() for thought in thoughts), f"no thinking: {messages}")
-    check(not any(thought in result(messages) for thought in thoughts), "thoughts in the answer")
+    check(not any(thought in result_of(messages) for thought in thoughts), "thoughts in the answer")
 
 
 def files(claude):
@@ -89,7 +90,7 @@ def files(claude):
     _, read = executed(messages, ["Write", "Read"])
     line = file.read_text().splitlines()[0]
     check(line in read, f"Read did not return {line!r}: {read}")
-    check(line in result(messages), f"the answer does not quote {line!r}: {result(messages)!r}")
+    check(line in result_of(messages), f"the answer does not quote {line!r}: {result_of(messages)!r}")
 
 
 def edit(claude):
@@ -114,13 +115,46 @@ def shell(claude):
 def continued(claude):
     """A second prompt in the same conversation sends thinking, calls and results back."""
     messages = claude.messages("auto", "once more", "--continue")
-    check("once more" in result(messages), f"the answer is {result(messages)!r}")
+    check("once more" in result_of(messages), f"the answer is {result_of(messages)!r}")
 
 
 def error(claude, model, expected):
     status, out, err = claude.run(model, "say hello")
     check(status != 0, f"claude took the error for an answer: {out!r}")
     check(expected in (out + err).lower(), f"no {expected!r} error was shown: {out!r} {err!r}")
+
+
+def loop(claude, server):
+    """Ten calls of eight tools, a subagent's among them, which makes a call of its own meanwhile."""
+    file, other = claude.workspace / "loop.txt", claude.workspace / "loop-2.txt"
+    file.write_text("one\ntwo\n")
+    tool = loops.client_tool
+
+    def shell(command):
+        return {"shell": {"command": command, "description": "Run it"}}
+
+    inner = loops.script({"read": {"path": str(file)}})
+    task = {"description": "Read a file", "prompt": inner, "subagent_type": "general-purpose"}
+    calls = [
+        (shell("ls loop*"), "Bash", "loop.txt"),
+        ({"read": {"path": str(file)}}, "Read", "two"),
+        (shell("grep -n two loop.txt"), "Bash", "2:two"),
+        ({"edit": {"path": str(file), "old": "two", "new": "2\n3"}}, "Edit", str(file)),
+        (shell("wc -l loop.txt"), "Bash", "3 loop.txt"),
+        ({"write": {"path": str(other), "text": "done\n"}}, "Write", str(other)),
+        ({"read": {"path": str(other)}}, "Read", "done"),
+        (tool("TaskCreate", {"subject": "Look", "description": "Look again"}), "TaskCreate", "Look"),
+        (tool("TaskList", {}), "TaskList", "Look"),
+        (tool("Agent", task), "Agent", loops.END),
+    ]
+    # The subagent's prompt and its one result besides.
+    with loops.starts(server, 2, len(calls) + 1):
+        messages = claude.messages(loops.MODEL, loops.script(*(call for call, _, _ in calls)))
+    own = [message for message in messages if not message.get("parent_tool_use_id")]
+    results = executed(own, [name for _, name, _ in calls])
+    for (_, name, wanted), result in zip(calls, results):
+        check(wanted in result, f"{name} returned {result}, not {wanted!r}")
+    check(result_of(messages).endswith(loops.END), f"the answer is {result_of(messages)!r}")
 
 
 def proof(server, scratch):
@@ -137,6 +171,8 @@ def proof(server, scratch):
         shell(claude)
     with step("edit: the call is the exact replacement", SECONDS):
         edit(claude)
+    with step(f"ten calls, the last of a subagent that makes one: {loops.ONE_START}", SECONDS):
+        loop(claude, server)
     with step("not logged in: an error that says so", SECONDS):
         error(claude, "replay-error-login", "log")
     with step("usage limit: an error that says so, not retried", 30):
@@ -145,4 +181,5 @@ def proof(server, scratch):
 
 if __name__ == "__main__":
     CLAUDE, BINARY = sys.argv[1:]
-    main(BINARY, proof)
+    # A run that waits takes no place: the subagent has one.
+    main(BINARY, proof, "--max-running", "1")

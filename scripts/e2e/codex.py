@@ -1,16 +1,26 @@
 """The real Codex CLI as a client of open-cursor with the replay agent."""
 
+import base64
 import json
 import os
 import sys
 import time
 
+import loops
 from harness import Server, check, main, run, step
 
 SECONDS = 60
 
+# An image of one pixel.
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
+)
+
 # A model of Codex's own catalogue whose tools are pieces of code.
 CODE_MODE = "gpt-6-sol"
+
+# What `replay-files` writes.
+PATCHED = "hello-open-cursor.txt"
 
 # The replay agent, with that model, which is its `replay-files`.
 AGENT = """\
@@ -116,7 +126,7 @@ def shell(codex):
 
 
 def patch(codex, model="replay-files"):
-    file = codex.workspace / "hello-open-cursor.txt"
+    file = codex.workspace / PATCHED
     check(not file.exists(), f"{file} is there before the test")
     items = codex.items(model, "write a file")
     changes = [item for item in items if item["type"] == "file_change"]
@@ -175,6 +185,42 @@ def own_provider(codex, server):
     check(not again, f"it tried again for {time.monotonic() - started:.1f} s: {again}")
 
 
+def loop(codex, server):
+    """Ten calls of four tools: commands, patches in their own grammar, an image, a question about the goal."""
+    (codex.workspace / "loop.txt").write_text("one\ntwo\n")
+    (codex.workspace / "dot.png").write_bytes(base64.b64decode(DOT))
+    tool = loops.client_tool
+
+    def shell(command):
+        return {"shell": {"command": command, "description": "Run it"}}
+
+    def patched(*lines):
+        return tool("apply_patch", {"input": "\n".join(["*** Begin Patch", *lines, "*** End Patch"])})
+
+    calls = [
+        shell("ls loop*"),
+        shell("cat loop.txt"),
+        shell("grep -n two loop.txt"),
+        patched("*** Update File: loop.txt", "@@", " one", "-two", "+2", "+3"),
+        shell("wc -l loop.txt"),
+        patched("*** Add File: loop-2.txt", "+done"),
+        tool("view_image", {"path": str(codex.workspace / "dot.png")}),
+        tool("get_goal", {}),
+        shell("cat loop.txt loop-2.txt"),
+        patched("*** Delete File: loop.txt"),
+    ]
+    with loops.starts(server, 1, len(calls)):
+        items = codex.items(loops.MODEL, loops.script(*calls))
+    commands = [item["aggregated_output"].split() for item in items if item["type"] == "command_execution"]
+    wanted = [["loop.txt"], ["one", "two"], ["2:two"], ["3", "loop.txt"], ["one", "2", "3", "done"]]
+    check(commands == wanted, f"the commands printed {commands}")
+    changes = [item["status"] for item in items if item["type"] == "file_change"]
+    check(changes == ["completed"] * 3, f"the patches ended so: {changes}")
+    left = sorted(path.name for path in codex.workspace.glob("loop*"))
+    check(left == ["loop-2.txt"], f"left are {left}")
+    check(texts(items)[-1].endswith(loops.END), f"the answer is {texts(items)}")
+
+
 def proof(server, scratch):
     codex = Codex(server, scratch)
     with step("chat: the agent's answer arrives, once", SECONDS):
@@ -185,8 +231,8 @@ def proof(server, scratch):
         shell(codex)
     with step("the conversation goes on", SECONDS):
         resumed(codex)
-    with step("patch: codex applies its own tool's grammar", SECONDS):
-        patch(codex)
+    with step(f"ten calls: {loops.ONE_START}", SECONDS):
+        loop(codex, server)
     with step("open-cursor run -- codex: nothing to set up", SECONDS):
         started(codex)
     with step("not logged in: an error that says so", SECONDS):
@@ -203,9 +249,14 @@ def proof(server, scratch):
     agent = scratch / "agent"
     agent.write_text(AGENT.format(binary=BINARY, model=CODE_MODE))
     agent.chmod(0o755)
-    with Server(BINARY, scratch, agent=agent) as server:
+    # The agent writes by a tool of its own, which a run that is served Codex's tools has not.
+    with Server(BINARY, scratch, agent=agent, turns="respawn") as server:
+        codex = Codex(server, scratch)
+        with step("patch: a new file becomes codex's own grammar", SECONDS):
+            patch(codex)
         with step("patch: also by a model for which codex has other tools", SECONDS):
-            other_tools(Codex(server, scratch))
+            (codex.workspace / PATCHED).unlink()
+            other_tools(codex)
 
 
 if __name__ == "__main__":

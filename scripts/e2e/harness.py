@@ -17,6 +17,10 @@ import traceback
 import urllib.request
 
 
+# The servers' `--turns`: whether runs wait for the results of the client's tools.
+TURNS = os.environ.get("E2E_TURNS", "auto")
+
+
 class Failed(Exception):
     """A check did not hold; the message says which and what was seen instead."""
 
@@ -72,7 +76,6 @@ def main(binary, body, *options):
         with contextlib.suppress(Fatal), server:
             body(server, scratch)
         if failures:
-            server.show_log()
             sys.exit(f"{len(failures)} failed: " + "; ".join(failures))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -81,21 +84,24 @@ def main(binary, body, *options):
 class Server:
     """`open-cursor serve` with the replay agent, or another, on a free port, in an empty workspace and home."""
 
-    def __init__(self, binary, scratch, options=(), agent="replay", environment=None):
+    def __init__(self, binary, scratch, options=(), agent="replay", environment=None, turns=TURNS):
         self.binary = binary
         self.options = options
         self.environment = environment or {}
         self.agent = agent
+        self.turns = turns
         self.workspace = scratch / "workspace"
         self.home = scratch / "server-home"
         self.log = scratch / "server.log"
         self.info = scratch / "server.json"
 
     def __enter__(self):
+        self.failed_before = len(failures)
         self.workspace.mkdir()
         self.home.mkdir()
         argv = [self.binary, "serve", "--port", "0", "--server-info", str(self.info)]
-        argv += ["--agent", str(self.agent), "--workspace", str(self.workspace), *self.options]
+        argv += ["--agent", str(self.agent), "--workspace", str(self.workspace)]
+        argv += ["--turns", self.turns, *self.options]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment}
         with step("start open-cursor", 20, fatal=True), self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -107,6 +113,7 @@ class Server:
                 check(health.get("status") == "ok", f"/health says {health}")
             except BaseException:
                 self._kill()
+                self.show_log()
                 raise
         return self
 
@@ -127,6 +134,8 @@ class Server:
                     self.check_none_left(self.children)
         finally:
             self._kill()
+            if len(failures) > self.failed_before:
+                self.show_log()
 
     def agents(self):
         """The running agents, without launchers that wait for a next run."""

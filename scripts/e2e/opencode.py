@@ -2,10 +2,11 @@
 
 import sys
 
+import opencode_loop
 import opencode_run
 import opencode_tools
 import opencode_variants
-from harness import check, main, step
+from harness import Server, check, main, step
 from opencode_client import SECONDS, OpenCode
 
 
@@ -99,7 +100,7 @@ def proof(server, scratch):
         edit(opencode)
     with step("two tools at once: both run", SECONDS):
         parallel(opencode)
-    opencode_tools.proof(opencode, server)
+    opencode_loop.proof(opencode, server)
     opencode_run.proof(opencode, BINARY, scratch)
     opencode_variants.proof(opencode, BINARY, scratch)
     with step("not logged in: an error that says so, no answer", SECONDS):
@@ -108,8 +109,15 @@ def proof(server, scratch):
         error(opencode, "replay-error-usage-limit", "limit")
     with step("the agent breaks off: an error", 30):
         broken(opencode)
+    # They are called by the agent's own tools, which a run that is served OpenCode's has not.
+    scratch /= "tools"
+    scratch.mkdir()
+    with Server(BINARY, scratch, turns="respawn") as server:
+        opencode.use(server)
+        opencode_tools.proof(opencode, server)
 
 
 if __name__ == "__main__":
     OPENCODE, RIPGREP, BINARY = sys.argv[1:]
-    main(BINARY, proof)
+    # A run that waits takes no place: the subagent has one.
+    main(BINARY, proof, "--max-running", "1")

@@ -19,6 +19,31 @@ class OpenCode:
 
     def __init__(self, program, ripgrep, server, scratch):
         self.program = program
+        self.home = scratch / "opencode"
+        self.home.mkdir()
+        self.log = self.home / "serve.log"
+        self.environment = {
+            # glob and grep run ripgrep, which OpenCode would download.
+            "PATH": os.pathsep.join([ripgrep, os.environ["PATH"]]),
+            "HOME": str(self.home),
+            "TMPDIR": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_DATA_HOME": str(self.home / "data"),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            # What no option stops (it fetches its plugin types in the background) ends here.
+            "HTTP_PROXY": "http://127.0.0.1:9",
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "NO_PROXY": "127.0.0.1",
+        }
+        self.use(server)
+
+    def use(self, server):
+        """Makes it a client of this server, in its workspace."""
         self.workspace = server.workspace
         models = [model["id"] for model in server.get("/v1/models")["data"]]
         check("replay-files" in models, f"the replay agent's models are missing: {models}")
@@ -35,29 +60,9 @@ class OpenCode:
             "share": "disabled",
             "autoupdate": False,
         }
-        home = scratch / "opencode"
-        home.mkdir()
-        (home / "opencode.json").write_text(json.dumps(config))
-        self.log = home / "serve.log"
-        self.environment = {
-            # glob and grep run ripgrep, which OpenCode would download.
-            "PATH": os.pathsep.join([ripgrep, os.environ["PATH"]]),
-            "HOME": str(home),
-            "TMPDIR": str(home),
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "XDG_DATA_HOME": str(home / "data"),
-            "XDG_STATE_HOME": str(home / "state"),
-            "XDG_CACHE_HOME": str(home / "cache"),
-            "OPENCODE_CONFIG": str(home / "opencode.json"),
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_MODELS_FETCH": "1",
-            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
-            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-            # What no option stops (it fetches its plugin types in the background) ends here.
-            "HTTP_PROXY": "http://127.0.0.1:9",
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1",
-        }
+        file = self.home / "opencode.json"
+        file.write_text(json.dumps(config))
+        self.environment["OPENCODE_CONFIG"] = str(file)
 
     def version(self, scratch):
         status, out, err = run([self.program, "--version"], scratch, self.environment, SECONDS)

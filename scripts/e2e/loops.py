@@ -1,0 +1,63 @@
+"""Loops of tool calls that take one start of the agent: its run waits for the results of each.
+
+With `E2E_TURNS=respawn` no run waits, and each result starts the agent again. What is true is told by
+the server's own counts. The model `replay-script` plays what a prompt spells out (src/replay/script.rs).
+"""
+
+import contextlib
+import json
+import re
+import time
+import urllib.request
+
+from harness import TURNS, check
+
+RESPAWN = TURNS == "respawn"
+ONE_START = "a start for each request" if RESPAWN else "one start"
+MODEL = "replay-script"
+END = "That was all."
+
+
+def script(*calls):
+    """A prompt that makes these calls one after the other, and then says the last word."""
+    steps = [[{"say": f"Call {n}."}, {"tools": [call]}] for n, call in enumerate(calls, 1)]
+    return json.dumps([*steps, [{"say": END}]])
+
+
+def client_tool(name, arguments):
+    """A call of a tool that Cursor has no equivalent of."""
+    return {"mcp": {"server": "client", "tool": name, "args": arguments}}
+
+
+def counts(server):
+    """(starts of the agent, {how a request was served: number})."""
+    with urllib.request.urlopen(server.url + "/metrics", timeout=10) as response:
+        text = response.read().decode()
+    runs = {}
+    for run, number in re.findall(r'^open_cursor_turns_total\{.*run="(\w+)".*\} (\d+)$', text, re.M):
+        runs[run] = runs.get(run, 0) + int(number)
+    starts = re.search(r"^open_cursor_agent_starts_total (\d+)$", text, re.M)
+    return int(starts[1]), runs
+
+
+@contextlib.contextmanager
+def starts(server, prompts, results):
+    """Checks how often what is done meanwhile starts the agent: `prompts`, and then `results` in as many requests."""
+    started, before = counts(server)
+    wanted = {"fresh": prompts + results} if RESPAWN else {"fresh": prompts, "resumed": results}
+    yield
+
+    def seen():
+        now, after = counts(server)
+        served = {run: number - before.get(run, 0) for run, number in after.items()}
+        parked = server.get("/health")["parked"]
+        return {run: number for run, number in served.items() if number}, now - started, parked
+
+    # A client may know of the end of its answer before the server has counted it.
+    deadline = time.monotonic() + 10
+    while seen() != (wanted, wanted["fresh"], 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    served, new, parked = seen()
+    check(served == wanted, f"expected requests served by {wanted}, got {served}")
+    check(new == wanted["fresh"], f"{new} starts of the agent for {served}")
+    check(parked == 0, f"{parked} runs still wait")
