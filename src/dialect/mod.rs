@@ -23,6 +23,7 @@ mod openai_error;
 mod openai_responses;
 mod openai_usage;
 mod parameters;
+mod posted;
 mod route;
 mod status;
 mod tools;
@@ -31,6 +32,7 @@ mod x_cursor;
 
 pub use openai_responses::{InvalidAddress, RedisAddress, Responses};
 pub use parameters::{Parameter, Treatment};
+pub use posted::PostedResults;
 pub use route::{
     Ask, Compute, PathTarget, Sign, Streaming, parameters_of, percent_decode, unversioned,
 };
@@ -161,6 +163,10 @@ pub struct Request {
 ///
 /// `end` takes the reply by value, so an answer can't have two ends.
 pub trait Reply: Send + Sync {
+    /// A reply in the same form to another request, which has one choice. Called before anything is
+    /// written.
+    fn another(&self, stamp: &Stamp) -> Box<dyn Reply>;
+
     /// What follows belongs to this choice; the first one if never called.
     fn choose(&mut self, _choice: usize) {}
 

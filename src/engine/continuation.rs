@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::turn::{Attachment, Message, Part, Role, ToolResult, Turn};
 
 /// The results at the end of a conversation, and what the user says beside them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Continuation {
     /// In order; of several for one call only the last.
     pub results: Vec<Delivery>,
@@ -34,9 +34,16 @@ impl Continuation {
             .iter()
             .rposition(|message| message.role == Role::Assistant)?
             + 1;
+        let found = Self::from(&turn.messages[from..])?;
+        (!found.results.is_empty()).then_some(found)
+    }
+
+    /// The results and words of these messages; `None` if they bring what no running agent can be
+    /// given.
+    pub fn from(messages: &[Message]) -> Option<Self> {
         let mut results: Vec<Delivery> = Vec::new();
         let mut words = Vec::new();
-        for message in &turn.messages[from..] {
+        for message in messages {
             for part in &message.parts {
                 match part {
                     Part::ToolResult(result) => {
@@ -56,7 +63,7 @@ impl Continuation {
                 }
             }
         }
-        (!results.is_empty()).then_some(Self { results, words })
+        Some(Self { results, words })
     }
 
     /// The same for the same results and words, and for nothing else.
@@ -95,6 +102,11 @@ impl Fingerprint {
         }
     }
 
+    /// Whether the conversation has a name.
+    pub fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// Whether the turn continues from here, with more said. A request that says the same again may
     /// be another conversation that opens alike.
     pub fn is_begin_of(&self, turn: &Turn) -> bool {
@@ -103,6 +115,17 @@ impl Fingerprint {
             && turn.messages.len() > self.messages
             && digest(&turn.messages[..self.messages]) == self.digest
     }
+}
+
+/// The ids of the last calls of a conversation, if nothing follows them but results.
+pub(super) fn last_calls(turn: &Turn) -> HashSet<&str> {
+    let mut last = turn.messages.iter().rev();
+    let last = last.find(|message| message.role != Role::Tool);
+    let last = last.filter(|message| message.role == Role::Assistant);
+    last.into_iter()
+        .flat_map(Message::tool_calls)
+        .map(|call| call.id.as_str())
+        .collect()
 }
 
 /// The ids of all calls and results in a conversation.

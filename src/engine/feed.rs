@@ -51,25 +51,54 @@ impl Feed {
 }
 
 /// An answer that several requests may get.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recording {
     state: Mutex<FeedState>,
-    joined: Notify,
+    /// Somebody joined, or it was given up.
+    changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct FeedState {
     events: Vec<TurnEvent>,
     bytes: usize,
     listeners: Vec<Sender>,
+    /// How long it continues without a listener.
+    patience: Duration,
 }
 
 impl Recording {
     /// A recording for its first listener.
     pub fn new(listener: Sender) -> Self {
-        let recording = Self::default();
-        recording.lock().listeners.push(listener);
-        recording
+        Self::with(vec![listener], GRACE)
+    }
+
+    /// A recording whose first listener comes within this time.
+    pub fn unread(patience: Duration) -> Self {
+        Self::with(Vec::new(), patience)
+    }
+
+    fn with(listeners: Vec<Sender>, patience: Duration) -> Self {
+        Self {
+            state: Mutex::new(FeedState {
+                events: Vec::new(),
+                bytes: 0,
+                listeners,
+                patience,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Nobody will come for it.
+    pub fn give_up(&self) {
+        self.lock().patience = Duration::ZERO;
+        self.changed.notify_waiters();
+    }
+
+    /// Whether it ended with an error.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.lock().events.last(), Some(TurnEvent::End(end)) if end.outcome.is_err())
     }
 
     /// Whether another listener can get all of it.
@@ -80,6 +109,7 @@ impl Recording {
     /// Gives a listener all that there is, and all that follows.
     pub fn join(&self, listener: Sender) {
         let mut state = self.lock();
+        state.patience = state.patience.min(GRACE);
         if !state.events.is_empty() {
             listener.begin(state.events.clone());
         }
@@ -87,13 +117,15 @@ impl Recording {
             state.listeners.push(listener);
         }
         drop(state);
-        self.joined.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     async fn send(&self, batch: Vec<TurnEvent>) {
+        let size = batch.iter().map(size).sum::<usize>();
+        self.has_room(size).await;
         let listeners = {
             let mut state = self.lock();
-            state.bytes += batch.iter().map(size).sum::<usize>();
+            state.bytes += size;
             if state.bytes <= MOST {
                 state.events.extend(batch.iter().cloned());
             } else {
@@ -108,13 +140,31 @@ impl Recording {
         }
     }
 
+    /// Waits until there is room for this: what nobody has read yet is not dropped.
+    async fn has_room(&self, size: usize) {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let state = self.lock();
+                if state.bytes + size <= MOST || state.patience <= GRACE {
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
     async fn closed(&self) {
         loop {
-            let listeners = self.lock().listeners.clone();
+            let changed = self.changed.notified();
+            let (listeners, patience) = {
+                let state = self.lock();
+                (state.listeners.clone(), state.patience)
+            };
             join_all(listeners.iter().map(Sender::closed)).await;
             tokio::select! {
-                () = self.joined.notified() => {}
-                () = sleep(GRACE) => {
+                () = changed => {}
+                () = sleep(patience) => {
                     if self.lock().listeners.iter().all(Sender::is_closed) {
                         return;
                     }

@@ -8,7 +8,7 @@
 //!
 //! | | lives as long as | owner |
 //! |---|---|---|
-//! | `Answer` (`answer.rs`) | one request of the client | the task that [`Engine::start`] spawns; it ends when the [`TurnStream`] is dropped |
+//! | `Answer` (`answering.rs`, `answer.rs`) | one request of the client | the task that [`Engine::start`] spawns; it ends when the [`TurnStream`] is dropped |
 //! | `Run` (`run.rs`) | one prompt that the agent works on | the answer that borrows it; between two answers, a task of `runs.rs` |
 //! | the child, its directories and its fence | its run, or longer | [`AgentRun`](crate::agent::AgentRun): the engine never sees it |
 //!
@@ -18,6 +18,7 @@
 
 mod admission;
 mod answer;
+mod answering;
 mod attachments;
 mod budget;
 mod callers;
@@ -27,10 +28,13 @@ mod feed;
 mod hands;
 mod losses;
 mod output;
+mod posted;
 mod progress;
+mod replays;
 mod run;
 mod runs;
 mod source;
+mod start;
 mod stream;
 mod usage;
 mod workspace;
@@ -40,6 +44,7 @@ pub use budget::Budgets;
 pub use callers::Credentials;
 pub use failure::{turn_error, unknown_model};
 pub use hands::{Exec, ExecTools, ToolLoop};
+pub use posted::PostedAnswer;
 pub use progress::{Phase, RunOrigin, TurnProgress};
 pub use runs::ParkedRun;
 pub use stream::TurnStream;
@@ -236,7 +241,7 @@ impl Engine {
     pub fn start(&self, turn: Turn, dump: Option<Dump>) -> TurnStream {
         let (sender, stream) = TurnStream::channel();
         let shared = Arc::clone(&self.shared);
-        let turn = answer::answer(shared, turn, dump, sender);
+        let turn = answering::answer(shared, turn, dump, sender);
         self.shared.turns.spawn(turn.in_current_span());
         stream
     }

@@ -188,6 +188,11 @@ impl<S: RunSource> Run<S> {
         self.deliver(results, notes);
     }
 
+    /// Gives the agent results while it waits for others.
+    pub fn give(&mut self, results: Vec<Delivery>) {
+        self.deliver(results, &[]);
+    }
+
     fn deliver(&mut self, results: Vec<Delivery>, notes: &[String]) {
         let last = results.len().saturating_sub(1);
         for (at, delivery) in results.into_iter().enumerate() {

@@ -21,15 +21,15 @@ use std::{
 };
 
 use tokio::{
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
-    continuation::{Continuation, Fingerprint, call_ids},
+    continuation::{Continuation, Delivery, Fingerprint, call_ids, last_calls},
     feed::{Feed, Recording},
-    progress::RunOrigin,
+    replays::Replays,
     run::Run,
     stream::Sender,
 };
@@ -41,41 +41,48 @@ const MOST: usize = 64;
 /// How many of one owner do.
 const MOST_OF_OWNER: usize = 8;
 
-/// How long an answer to a request with results can be given again.
-const REPLAY: Duration = Duration::from_secs(600);
-
-/// How many such answers are kept.
-const MOST_REPLAYS: usize = 64;
-
 /// All runs that wait, and the answers that can be given again.
 pub(super) struct Runs {
     state: Mutex<RunState>,
     /// How long a run waits.
-    timeout: Duration,
+    pub(super) timeout: Duration,
     tasks: TaskTracker,
     next: AtomicU64,
 }
 
 #[derive(Default)]
-struct RunState {
+pub(super) struct RunState {
     /// The longest waiting first.
-    parked: Vec<Parked>,
-    /// The oldest first.
-    replays: Vec<RecordedAnswer>,
+    pub parked: Vec<Parked>,
+    pub replays: Replays,
 }
 
 /// What is known of a run that waits; the run itself is kept by a task.
-struct Parked {
-    id: u64,
-    terms: Terms,
-    fingerprint: Fingerprint,
+pub(super) struct Parked {
+    pub id: u64,
+    pub terms: Terms,
+    /// Of the request that was answered with the open calls.
+    pub fingerprint: Fingerprint,
+    /// The conversation up to the open calls and what was posted of their results; `None` if it is
+    /// too long to be kept.
+    pub turn: Option<Turn>,
     since: SystemTime,
     /// The calls that the client was given and has not answered.
-    open: HashSet<String>,
+    pub open: HashSet<String>,
+    /// Those of its calls whose results came without a request.
+    pub posted: HashSet<String>,
     /// All calls that the client was given.
     known: HashSet<String>,
-    /// Hands the run over; dropping it ends the run.
-    take: oneshot::Sender<oneshot::Sender<Run>>,
+    /// To the task that keeps the run; dropping it ends the run.
+    pub orders: mpsc::UnboundedSender<Order>,
+}
+
+/// What the task that keeps a run is told.
+pub(super) enum Order {
+    /// To hand it over.
+    Take(oneshot::Sender<Run>),
+    /// To give it these results, and keep it.
+    Give(Vec<Delivery>),
 }
 
 /// A run that waits, for those who watch.
@@ -114,20 +121,38 @@ impl Terms {
 
     /// Whether a run on these terms serves a request on others. Descriptions may change and tools
     /// may be added; the run keeps those that it began with.
-    fn serve(&self, request: &Self) -> bool {
+    pub fn serve(&self, request: &Self) -> bool {
         self.owner == request.owner
             && self.model == request.model
             && self.tool_choice == request.tool_choice
             && self.tool_loop == request.tool_loop
             && self.tools.is_subset(&request.tools)
     }
+
+    /// Who asked.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
 }
 
-struct RecordedAnswer {
-    owner: Option<String>,
-    digest: u128,
-    since: Instant,
-    recording: Arc<Recording>,
+impl Parked {
+    /// Whether the run waits for what a request brings: results of open calls, beside such that it
+    /// has already.
+    fn waits_for(&self, turn: &Turn, brings: Option<&Continuation>) -> bool {
+        let Some(brings) = brings else {
+            // Some results were posted, and the request wants to know what is still open.
+            let last = last_calls(turn);
+            return !self.posted.is_empty() && last.iter().any(|id| self.open.contains(*id));
+        };
+        let all = |ids: &HashSet<String>| {
+            let mut results = brings.results.iter();
+            results.all(|it| ids.contains(&it.result.call_id))
+        };
+        let mut results = brings.results.iter();
+        // What the user says goes to the agent with a result.
+        let is_new = results.any(|it| self.open.contains(&it.result.call_id));
+        is_new && all(&self.known) || brings.words.is_empty() && all(&self.posted)
+    }
 }
 
 /// How a request is to be answered.
@@ -172,41 +197,22 @@ impl Runs {
         let continuation = Continuation::of(turn);
         let terms = Terms::of(turn);
         let mut state = self.lock();
-        state
-            .replays
-            .retain(|replay| replay.since.elapsed() < REPLAY);
-        let digest = continuation.as_ref().map(Continuation::digest);
-        let known = state.replays.iter().find(|replay| {
-            Some(replay.digest) == digest
-                && replay.owner == terms.owner
-                && replay.recording.is_whole()
-        });
-        if let Some(replay) = known {
-            sender.origin(RunOrigin::Replayed);
-            replay.recording.join(sender);
+        if state.replays.join(turn, &terms, &sender) {
             return Claim::Replayed;
         }
-        let found = continuation.and_then(|continuation| {
-            let fits = |parked: &&Parked| {
-                let mut results = continuation.results.iter();
-                parked.terms.serve(&terms)
-                    && results.all(|r| parked.open.contains(&r.result.call_id))
-            };
-            let id = state.parked.iter().find(fits)?.id;
-            Some((id, continuation))
-        });
-        if let Some((id, continuation)) = found {
+        let fits = |parked: &&Parked| {
+            parked.terms.serve(&terms) && parked.waits_for(turn, continuation.as_ref())
+        };
+        if let Some(parked) = state.parked.iter().find(fits) {
+            let id = parked.id;
+            let mut brings = continuation.unwrap_or_default();
             let recording = Arc::new(Recording::new(sender));
-            if state.replays.len() >= MOST_REPLAYS {
-                state.replays.remove(0);
-            }
-            state.replays.push(RecordedAnswer {
-                owner: terms.owner,
-                digest: continuation.digest(),
-                since: Instant::now(),
-                recording: Arc::clone(&recording),
-            });
-            return Claim::Resume(id, continuation, Feed::Recorded(recording));
+            let digest = brings.digest();
+            brings
+                .results
+                .retain(|it| parked.open.contains(&it.result.call_id));
+            state.replays.keep(terms, digest, &recording);
+            return Claim::Resume(id, brings, Feed::Recorded(recording));
         }
         if !state.parked.is_empty() {
             let ids = call_ids(turn);
@@ -228,30 +234,32 @@ impl Runs {
 
     /// Takes a run that was claimed; `None` if it has ended meanwhile.
     pub async fn take(&self, id: u64) -> Option<Run> {
-        let take = {
+        let orders = {
             let mut state = self.lock();
             let at = state.parked.iter().position(|parked| parked.id == id)?;
-            state.parked.remove(at).take
+            state.parked.remove(at).orders
         };
         let (back, run) = oneshot::channel();
-        take.send(back).ok()?;
+        orders.send(Order::Take(back)).ok()?;
         run.await.ok()
     }
 
     /// An answer that failed is not given again: a retry deserves a new attempt.
     pub fn forget(&self, feed: &Feed) {
-        if let Feed::Recorded(recording) = feed {
-            let mut state = self.lock();
-            state
-                .replays
-                .retain(|replay| !Arc::ptr_eq(&replay.recording, recording));
-        }
+        self.lock().replays.forget(feed);
     }
 
-    /// Keeps a run until its client comes back, or the deadline. `turn` is what the request said.
-    pub fn park(self: &Arc<Self>, mut run: Run, terms: Terms, fingerprint: Fingerprint) {
+    /// Keeps a run until its client comes back, or the deadline. `fingerprint` is that of the request,
+    /// `turn` the conversation with the answer to it.
+    pub fn park(
+        self: &Arc<Self>,
+        mut run: Run,
+        terms: Terms,
+        fingerprint: Fingerprint,
+        turn: Option<Turn>,
+    ) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (take, taken) = oneshot::channel();
+        let (orders, taken) = mpsc::unbounded_channel();
         let mut state = self.lock();
         let of_owner = |parked: &&Parked| parked.terms.owner == terms.owner;
         let oldest = if state.parked.iter().filter(of_owner).count() >= MOST_OF_OWNER {
@@ -267,10 +275,12 @@ impl Runs {
             id,
             terms,
             fingerprint,
+            turn,
             since: SystemTime::now(),
             open: run.open_calls().map(str::to_owned).collect(),
+            posted: HashSet::new(),
             known: run.known_calls().clone(),
-            take,
+            orders,
         });
         drop(state);
         run.release_permit();
@@ -287,9 +297,11 @@ impl Runs {
         });
     }
 
-    /// Ends all runs that wait.
+    /// Ends all runs that wait, and those whose answer nobody has asked for.
     pub fn end_all(&self) {
-        self.lock().parked.clear();
+        let mut state = self.lock();
+        state.parked.clear();
+        state.replays.end_unread();
     }
 
     /// Waits until no run is kept any more.
@@ -298,7 +310,7 @@ impl Runs {
         self.tasks.wait().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, RunState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, RunState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -306,17 +318,19 @@ impl Runs {
 /// Keeps the run until it is taken; `None` once it has ended.
 async fn keep(
     mut run: Run,
-    mut taken: oneshot::Receiver<oneshot::Sender<Run>>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
     deadline: Instant,
 ) -> Option<(Run, oneshot::Sender<Run>)> {
-    let reason = tokio::select! {
-        biased;
-        back = &mut taken => match back {
-            Ok(back) => return Some((run, back)),
-            Err(_) => return None,
-        },
-        reason = run.wait() => reason,
-        () = sleep_until(deadline) => "its client did not come back in time",
+    let reason = loop {
+        tokio::select! {
+            biased;
+            order = orders.recv() => match order? {
+                Order::Take(back) => return Some((run, back)),
+                Order::Give(results) => run.give(results),
+            },
+            reason = run.wait() => break reason,
+            () = sleep_until(deadline) => break "its client did not come back in time",
+        }
     };
     tracing::info!(reason, "a parked run is ended");
     None

@@ -24,7 +24,7 @@ use crate::{
     dump::{Dump, DumpPart},
     engine::unknown_model,
     models::ModelRequest,
-    turn::{Collected, ErrorKind, Turn, TurnError, TurnEvent},
+    turn::{AnswerForm, Collected, ErrorKind, Turn, TurnError, TurnEvent},
 };
 
 /// Bodies above this are decoded off the runtime's threads.
@@ -117,6 +117,10 @@ async fn run(
         record.span().in_scope(|| app.engine().start(turn, dump))
     };
     let affinity = affinity::of(&request.turn, owner.as_deref());
+    if request.turn.allows_tools() && request.others.is_empty() {
+        let form = request.reply.another(&record.stamp());
+        request.turn.form = Some(AnswerForm::new(form));
+    }
     let first = start(request.turn, dump.cloned());
     let progress = first.progress();
     record.follow(Arc::clone(&progress));
@@ -143,13 +147,7 @@ async fn run(
         response.headers_mut().insert(affinity::HEADER, value);
     }
     left.tell(response.headers_mut());
-    if let Some(Ok(model)) = progress.tell_model().map(HeaderValue::try_from) {
-        response.headers_mut().insert("x-open-cursor-model", model);
-    }
-    if let Some(origin) = progress.origin() {
-        let name = HeaderValue::from_static(origin.name());
-        response.headers_mut().insert("x-open-cursor-run", name);
-    }
+    reply::say_run(&mut response, &progress);
     Ok(response)
 }
 
@@ -190,7 +188,7 @@ pub async fn compute<B: Buf>(
 }
 
 /// Does the work of a request of `len` bytes.
-async fn off_runtime<T: Send + 'static>(
+pub(super) async fn off_runtime<T: Send + 'static>(
     len: usize,
     work: impl FnOnce() -> Result<T, TurnError> + Send + 'static,
 ) -> Result<T, TurnError> {
@@ -201,7 +199,7 @@ async fn off_runtime<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(internal()))
 }
 
-fn internal() -> TurnError {
+pub(super) fn internal() -> TurnError {
     TurnError::new(
         ErrorKind::Internal,
         "open-cursor failed while it handled this request; its log says more",

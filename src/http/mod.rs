@@ -36,6 +36,7 @@ mod routes;
 mod server;
 mod sse;
 mod status;
+mod tool_results;
 mod unserved;
 
 pub use auth::ApiKey;

@@ -172,6 +172,12 @@ impl Record {
         self.0.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// No model answers the request, whatever its path promised.
+    pub fn has_no_turn(&self) {
+        self.facts().dialect = None;
+        self.0.listeners.live.leave(self.0.number);
+    }
+
     /// Leaves the request out of the log.
     pub fn quiet(&self) {
         self.facts().quiet = true;

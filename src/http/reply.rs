@@ -7,6 +7,7 @@ use warp::{
 
 use crate::{
     dialect::{self, Dialect},
+    engine::TurnProgress,
     turn::{ErrorKind, TurnError},
 };
 
@@ -48,6 +49,17 @@ pub fn say_lost(response: &mut Response, count: usize) {
     if count > 0 {
         let headers = response.headers_mut();
         headers.insert("x-open-cursor-lost-changes", HeaderValue::from(count));
+    }
+}
+
+/// Says in headers which model answers, and whether its run was started for this request.
+pub fn say_run(response: &mut Response, progress: &TurnProgress) {
+    if let Some(Ok(model)) = progress.tell_model().map(HeaderValue::try_from) {
+        response.headers_mut().insert("x-open-cursor-model", model);
+    }
+    if let Some(origin) = progress.origin() {
+        let name = HeaderValue::from_static(origin.name());
+        response.headers_mut().insert("x-open-cursor-run", name);
     }
 }
 

@@ -32,7 +32,7 @@ use super::{
     record::{ID_HEADER, Listeners, Record},
     reply,
     status::{self, LoginAnswer},
-    unserved,
+    tool_results, unserved,
 };
 use crate::{
     dialect::{
@@ -207,6 +207,7 @@ enum Route {
     Models,
     Model(String),
     Tools,
+    ToolResults,
     Parameters,
     Health,
     Alive,
@@ -235,6 +236,7 @@ impl Route {
         match unversioned(path) {
             "/models" => Some(Self::Models),
             "/tools" => Some(Self::Tools),
+            "/tool_results" => Some(Self::ToolResults),
             "/parameters" => Some(Self::Parameters),
             "/health" => Some(Self::Health),
             "/healthz" => Some(Self::Alive),
@@ -249,7 +251,7 @@ impl Route {
 
     fn method(&self) -> Method {
         match self {
-            Self::Answer(..) | Self::Compute(_) => Method::POST,
+            Self::Answer(..) | Self::Compute(_) | Self::ToolResults => Method::POST,
             _ => Method::GET,
         }
     }
@@ -265,6 +267,7 @@ impl Route {
                     | Self::Models
                     | Self::Model(_)
                     | Self::Tools
+                    | Self::ToolResults
                     | Self::Parameters
                     | Self::Metrics
             )
@@ -331,7 +334,11 @@ async fn dispatch<B: Buf>(
     let path = path.as_str();
     let route = Route::find(path, &query, &app.dialects);
     let dialect = spoken(path, &query, &headers, &app.dialects);
-    let turns = matches!(route, Some(Route::Answer(..))).then(|| dialect.name());
+    let turns = match route {
+        Some(Route::Answer(..)) => Some(dialect.name()),
+        Some(Route::ToolResults) => Some("tool_results"),
+        _ => None,
+    };
     let record = Record::new(&method, path, &headers, turns, Arc::clone(&app.listeners));
     if route
         .as_ref()
@@ -461,6 +468,7 @@ async fn handle<B: Buf>(
         Route::Answer(dialect, target) => {
             answer::answer(app, dialect, target, (headers, identity), body, record).await
         }
+        Route::ToolResults => tool_results::answer(app, headers, identity, body, record).await,
         Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
         Route::Models => Ok(models::list(app, dialect, &identity).await),
         Route::Model(id) => models::one(app, dialect, &id, &identity).await,

@@ -64,6 +64,18 @@ impl fmt::Debug for Attachment {
 }
 
 impl Message {
+    /// About how much memory it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.len(),
+            Part::ToolCall(call) => call.arguments.len(),
+            Part::ToolResult(result) => result.content.len(),
+            Part::Attachment(file) => file.bytes.len(),
+        });
+        parts.sum()
+    }
+
     /// A message that holds one text.
     #[must_use]
     pub fn text(role: Role, text: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@
 //! boundary produces those events from what the agent did. This module depends on nothing else in
 //! the crate: it knows no wire format, no process and no HTTP.
 
+mod answer_form;
 mod caller_key;
 mod collected;
 mod error;
@@ -14,6 +15,7 @@ mod output_rules;
 mod results;
 mod tool;
 
+pub use answer_form::AnswerForm;
 pub use caller_key::CallerKey;
 pub use collected::Collected;
 pub use error::{ErrorKind, TurnError};
@@ -60,6 +62,8 @@ pub struct Turn {
     pub reasoning_effort: Option<String>,
     /// The form that the answer's text must have.
     pub output: OutputRules,
+    /// How the client wants its answers written, for one that it asks for by posted results.
+    pub form: Option<AnswerForm>,
 }
 
 impl Turn {

@@ -84,6 +84,7 @@ mod sync_models;
 /// Calls that the model writes out in its answer.
 mod text_calls;
 /// Tool calls.
+mod tool_results;
 mod tools;
 mod usage;
 /// Which directory a turn is about.

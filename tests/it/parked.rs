@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A server whose runs wait.
-async fn parking() -> TestServer {
+pub async fn parking() -> TestServer {
     parking_with(|_| {}).await
 }
 
@@ -81,42 +81,46 @@ for_both! {
 }
 
 /// A client's conversation with a server.
-struct Talk<'a> {
-    server: &'a TestServer,
-    body: Value,
-    key: &'static str,
+pub struct Talk<'a> {
+    pub server: &'a TestServer,
+    pub body: Value,
+    pub key: &'static str,
+    /// The client's name for it.
+    pub name: Option<&'static str>,
 }
 
 /// One answer of it.
 #[derive(Debug, Clone, PartialEq)]
-struct Said {
+pub struct Said {
     /// The response header: where the answer comes from.
-    run: String,
-    text: String,
+    pub run: String,
+    pub text: String,
     /// Ids of the calls.
-    calls: Vec<String>,
-    finish: String,
-    usage: Value,
+    pub calls: Vec<String>,
+    pub finish: String,
+    pub usage: Value,
 }
 
 impl<'a> Talk<'a> {
-    fn new(server: &'a TestServer, model: &str) -> Self {
+    pub fn new(server: &'a TestServer, model: &str) -> Self {
         let mut body = user(model, "go");
         body["tools"] = opencode_tools();
         Self {
             server,
             body,
             key: "Bearer me",
+            name: None,
         }
     }
 
-    async fn send(&self) -> Answer {
-        let headers = [("authorization", self.key)];
+    pub async fn send(&self) -> Answer {
+        let mut headers = vec![("authorization", self.key)];
+        headers.extend(self.name.map(|name| ("x-session-id", name)));
         self.server.whole_with(&headers, &self.body).await
     }
 
     /// Sends the conversation and adds the answer to it.
-    async fn ask(&mut self) -> Said {
+    pub async fn ask(&mut self) -> Said {
         let said = said(&self.send().await);
         let calls = said.calls.iter().map(|id| {
             json!({"id": id, "type": "function", "function": {"name": "bash", "arguments": "{}"}})
@@ -130,16 +134,16 @@ impl<'a> Talk<'a> {
         said
     }
 
-    fn push(&mut self, message: Value) {
+    pub fn push(&mut self, message: Value) {
         self.body["messages"].as_array_mut().unwrap().push(message);
     }
 
-    fn result(&mut self, id: &str, content: &str) {
+    pub fn result(&mut self, id: &str, content: &str) {
         self.push(json!({"role": "tool", "tool_call_id": id, "content": content}));
     }
 }
 
-fn said(answer: &Answer) -> Said {
+pub fn said(answer: &Answer) -> Said {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let body = answer.json();
     let message = &body["choices"][0]["message"];
@@ -162,7 +166,7 @@ fn said(answer: &Answer) -> Said {
 }
 
 /// Waits until no run is parked and no process of one is left.
-async fn nothing_left(server: &TestServer) {
+pub async fn nothing_left(server: &TestServer) {
     let engine = server.app.engine();
     wait_until("the end of all runs", || {
         engine.parked() == 0 && engine.running() == 0

@@ -39,13 +39,17 @@ enum Block {
     Thinking,
 }
 
+fn message_id(stamp: &Stamp) -> String {
+    format!("msg_{}", stamp.id)
+}
+
 const PING: &[u8] = b"event: ping\ndata: {\"type\":\"ping\"}\n\n";
 
 impl MessagesReply {
     /// A reply to a request for `turn`.
     pub fn new(stamp: &Stamp, turn: &Turn, shows_thinking: bool) -> Self {
         Self {
-            id: format!("msg_{}", stamp.id),
+            id: message_id(stamp),
             model: turn.model.clone(),
             shows_thinking,
             estimated_input: estimate_tokens(turn),
@@ -176,6 +180,14 @@ impl Block {
 }
 
 impl Reply for MessagesReply {
+    fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
+        Box::new(Self {
+            id: message_id(stamp),
+            model: self.model.clone(),
+            ..*self
+        })
+    }
+
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => self.grow(Block::Text, text, out),

@@ -133,6 +133,16 @@ fn usage_metadata(usage: &Usage) -> Value {
 }
 
 impl Reply for GeminiReply {
+    fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
+        Box::new(Self {
+            id: stamp.id.clone(),
+            model: self.model.clone(),
+            begun: false,
+            current: 0,
+            ..*self
+        })
+    }
+
     fn choose(&mut self, choice: usize) {
         self.current = choice;
     }

@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// Writes the calls of one answer.
+#[derive(Clone)]
 pub struct CallEncoder {
     /// The request offered `functions`, so that there is one call at most, as `function_call`.
     pub legacy: bool,

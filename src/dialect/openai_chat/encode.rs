@@ -185,6 +185,12 @@ impl Choice {
 }
 
 impl Reply for ChatReply {
+    fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
+        let calls = self.calls.clone();
+        let reply = Self::new(stamp, &self.model, 1, self.include_usage, calls);
+        Box::new(reply.telling(self.telling))
+    }
+
     fn choose(&mut self, choice: usize) {
         self.current = choice;
     }

@@ -51,6 +51,10 @@ fn choice(index: usize, text: &str, reason: Option<&FinishReason>) -> Value {
 }
 
 impl Reply for CompletionReply {
+    fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
+        Box::new(Self::new(stamp, &self.model, self.include_usage))
+    }
+
     fn choose(&mut self, choice: usize) {
         self.current = choice;
     }

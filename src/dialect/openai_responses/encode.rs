@@ -18,7 +18,7 @@ use super::{
     store::Keep,
 };
 use crate::{
-    dialect::{Reply, escape::write_json_str, frame, is_worth_a_retry, tools::Forms},
+    dialect::{Reply, Stamp, escape::write_json_str, frame, is_worth_a_retry, tools::Forms},
     turn::{Collected, Delta, FinishReason, ToolCall, TurnEnd, TurnError},
 };
 
@@ -265,6 +265,16 @@ fn status(end: &TurnEnd) -> &'static str {
 }
 
 impl Reply for ResponsesReply {
+    /// It is not stored: what it continues is known to the engine alone.
+    fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
+        let head = self.head.another(stamp);
+        let reply = Self::new(head, self.shows_reasoning, self.forms.clone(), None);
+        Box::new(Self {
+            for_codex: self.for_codex,
+            ..reply
+        })
+    }
+
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => self.grow(ItemKind::Message, text, out),

@@ -60,6 +60,17 @@ impl ResponseHead {
         })
     }
 
+    /// The head of another response, which is not stored, to a request of the same form.
+    pub fn another(&self, stamp: &Stamp) -> Self {
+        Self {
+            id: stamp.id.clone(),
+            created: stamp.created,
+            model: self.model.clone(),
+            stored: false,
+            echo: self.echo.clone(),
+        }
+    }
+
     /// What the response is called.
     pub fn response_id(&self) -> String {
         format!("resp_{}", self.id)

@@ -38,7 +38,7 @@ impl Rounds {
         for message in &mut messages {
             message.parts.retain(|part| !matches!(part, Part::Text(_)));
         }
-        let bytes = messages.iter().map(size).sum();
+        let bytes = messages.iter().map(Message::size).sum();
         if messages.is_empty() || bytes > MOST_BYTES {
             return;
         }
@@ -78,19 +78,6 @@ impl Rounds {
             at += 1;
         }
     }
-}
-
-/// About what a message takes.
-pub fn size(message: &Message) -> usize {
-    let parts = message.parts.iter();
-    parts
-        .map(|part| match part {
-            Part::Text(text) => text.len(),
-            Part::ToolCall(call) => call.arguments.len(),
-            Part::ToolResult(result) => result.content.len(),
-            Part::Attachment(file) => file.bytes.len(),
-        })
-        .sum()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::PathBuf};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 
-use super::{Exec, rounds::size};
+use super::Exec;
 use crate::{
     boundary,
     engine::{EngineConfig, answer::Answer, continuation::Delivery},
@@ -199,7 +199,7 @@ impl<'a> Work<'a> {
             role: Role::Tool,
             parts: results.collect(),
         };
-        self.bytes += size(&asks) + size(&answers);
+        self.bytes += asks.size() + answers.size();
         self.turn.messages.extend([asks, answers]);
         // A tool was called, which is what it demands.
         if matches!(

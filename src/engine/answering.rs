@@ -1,0 +1,432 @@
+//! One request: from the turn to the end of its answer.
+//!
+//! This is the whole story. A request resumes a run that waits for what it brings, or starts one;
+//! it borrows the run until that asks for the client's tools, and then either executes them here
+//! ([`Hands::Server`](super::Hands)) or ends and leaves the run to wait for the client.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Shared,
+    admission::Permit,
+    answer::Answer,
+    attachments,
+    callers::Caller,
+    continuation::{Continuation, Fingerprint},
+    failure::{over_time, shutting_down},
+    feed::Feed,
+    hands::Hands,
+    progress::{Phase, RunOrigin},
+    run::{Pause, Run},
+    runs::{Claim, Terms},
+    start::{Beginning, start},
+    stream::Sender,
+    usage,
+};
+use crate::{
+    boundary::{self, ReadyCall, Source},
+    dump::Dump,
+    prompt,
+    turn::{
+        CallerKey, FinishReason, Message, Part, Role, ToolCall, Turn, TurnEnd, TurnError, TurnEvent,
+    },
+};
+
+/// How long a run has for its last word when the server stops.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// How long a conversation may be to be kept with a parked run, in bytes.
+const LONGEST_KEPT: usize = 4 << 20;
+
+/// Answers the turn, unless the client hangs up or the server stops meanwhile.
+pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, sender: Sender) {
+    let (feed, resume) = match shared.runs.claim(&turn, sender.clone()) {
+        Claim::Replayed => return,
+        Claim::Resume(id, continuation, feed) => (feed, Some((id, continuation))),
+        Claim::Fresh(feed) => (feed, None),
+    };
+    answer_to(shared, turn, resume, dump, feed, sender).await;
+}
+
+/// The same for a turn that is known to resume a run, or not to. The answer goes to `feed`, and what
+/// becomes known of it to `sender`.
+pub(super) async fn answer_to(
+    shared: Arc<Shared>,
+    turn: Turn,
+    resume: Option<(u64, Continuation)>,
+    dump: Option<Dump>,
+    feed: Feed,
+    sender: Sender,
+) {
+    let answered = async {
+        let (mut answering, mut step) =
+            Answering::begin(&shared, turn, resume, dump, &feed, &sender).await?;
+        loop {
+            step = match step {
+                Step::Start(turn) => answering.start(turn).await?,
+                Step::Borrow(run) => answering.borrow(run).await,
+                Step::End => return Ok(()),
+            };
+        }
+    };
+    tokio::select! {
+        biased;
+        () = feed.closed() => tracing::debug!("the client hung up"),
+        () = stopped(&shared) => {
+            // The client gets what is left of the grace to take this.
+            fail(&shared, &feed, shutting_down()).await;
+        }
+        answered = answered => {
+            if let Err(error) = answered {
+                fail(&shared, &feed, error).await;
+            }
+        }
+    }
+}
+
+/// Waits until the server stops, and a moment longer: a run that is being relayed ends its answer
+/// with what it still has.
+async fn stopped(shared: &Shared) {
+    shared.stop.cancelled().await;
+    tokio::time::sleep(LAST_WORD).await;
+}
+
+async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
+    shared.runs.forget(feed);
+    feed.send(vec![TurnEvent::End(TurnEnd::failed(error))])
+        .await;
+}
+
+/// What is done next for an answer.
+enum Step {
+    /// A run is started for this.
+    Start(Turn),
+    /// A run is relayed until it pauses.
+    Borrow(Box<Run>),
+    /// Nothing: all of the answer was sent.
+    End,
+}
+
+/// A request that is being answered.
+struct Answering<'a> {
+    shared: &'a Arc<Shared>,
+    feed: &'a Feed,
+    sender: &'a Sender,
+    dump: Option<Dump>,
+    begun: Instant,
+    terms: Terms,
+    fingerprint: Fingerprint,
+    /// The request, where ours were added to its tools and rounds.
+    asked: Option<Turn>,
+    key: Option<CallerKey>,
+    workspace: Option<PathBuf>,
+    parallel: bool,
+    caller: Option<Arc<Caller>>,
+    hands: Hands<'a>,
+    answer: Answer<'a>,
+    /// Until a run has it.
+    permit: Option<Permit>,
+    /// Whether runs are served the client's tools.
+    served: bool,
+    /// What another run would need; else a request of megabytes would be kept for nothing.
+    kept: Option<Turn>,
+}
+
+impl<'a> Answering<'a> {
+    /// Waits for the right to run, and finds out what the answer begins with.
+    ///
+    /// # Errors
+    /// A request that can't be answered.
+    async fn begin(
+        shared: &'a Arc<Shared>,
+        mut turn: Turn,
+        resume: Option<(u64, Continuation)>,
+        dump: Option<Dump>,
+        feed: &'a Feed,
+        sender: &'a Sender,
+    ) -> Result<(Self, Step), TurnError> {
+        let config = &shared.config;
+        attachments::check(&turn)?;
+        let workspace = config.workspaces.of(&turn).await?;
+        if let Some(workspace) = &workspace {
+            sender.progress().works_in(workspace);
+        }
+        let terms = Terms::of(&turn);
+        let fingerprint = Fingerprint::of(&turn);
+        let asked = config.exec.is_some().then(|| turn.clone());
+        shared
+            .rounds
+            .restore(turn.owner.as_deref(), &mut turn.messages);
+        let hands = Hands::of(config, &mut turn, workspace.clone()).await?;
+        let caller = shared.caller(turn.key.as_ref());
+        let permit = Some(shared.admit(caller.as_ref()).await?);
+        sender.progress().reach(Phase::Admitted);
+        let mut answering = Self {
+            answer: Answer::new(&shared.counters, &shared.estimates, &turn, feed)?,
+            served: shared.serves(&turn),
+            parallel: turn.parallel_tool_calls,
+            begun: Instant::now(),
+            kept: None,
+            key: turn.key.clone(),
+            asked,
+            shared,
+            feed,
+            sender,
+            dump,
+            terms,
+            fingerprint,
+            workspace,
+            caller,
+            hands,
+            permit,
+        };
+        if let Some((id, continuation)) = resume
+            && let Some(run) = shared.runs.take(id).await
+            && let Some(permit) = answering.permit.take()
+        {
+            let step = answering.resume(run, turn, continuation, permit).await;
+            return Ok((answering, step));
+        }
+        sender.origin(RunOrigin::Fresh);
+        Ok((answering, Step::Start(turn)))
+    }
+
+    /// Continues a run that waited for what the request brings.
+    async fn resume(
+        &mut self,
+        mut run: Run,
+        turn: Turn,
+        continuation: Continuation,
+        permit: Permit,
+    ) -> Step {
+        self.sender.origin(RunOrigin::Resumed);
+        self.sender.progress().asks_for(run.model());
+        self.sender.progress().was_parked(run.parked());
+        let hint = boundary::hint(&turn, self.shared.config.boundary.max_repeat);
+        let words = continuation.words.iter();
+        let words = words.map(|words| prompt::beside_results(words));
+        let notes: Vec<String> = hint.into_iter().chain(words).collect();
+        run.resume(&turn, continuation.results, &notes, permit);
+        self.kept = Some(turn);
+        let due = run.calls_due(self.parallel);
+        if due.is_empty() {
+            return Step::Borrow(Box::new(run));
+        }
+        self.answer.started();
+        self.answer.calls(due.clone());
+        self.answer.end(Ok(FinishReason::ToolCalls), None);
+        self.park(run, due).await
+    }
+
+    /// Starts a run.
+    ///
+    /// # Errors
+    /// Why it did not even start; nothing was sent.
+    async fn start(&mut self, turn: Turn) -> Result<Step, TurnError> {
+        let permit = match self.permit.take() {
+            Some(permit) => permit,
+            None => self.shared.admit(self.caller.as_ref()).await?,
+        };
+        if self.served || self.answer.may_repeat() || !turn.fallback_models.is_empty() {
+            self.kept = Some(turn.clone());
+        }
+        let beginning = Beginning {
+            workspace: self.workspace.clone(),
+            served: self.served,
+            note: self.hands.note(),
+            dump: self.dump.as_ref(),
+            permit,
+            progress: self.sender.progress(),
+        };
+        match start(self.shared, turn, beginning).await {
+            Ok(run) => Ok(Step::Borrow(Box::new(run))),
+            Err(error) => match self.fall_back(&error) {
+                Some(again) => Ok(Step::Start(again)),
+                None => Err(self.hidden(error)),
+            },
+        }
+    }
+
+    /// Relays the run until it pauses, and does what the pause asks for.
+    async fn borrow(&mut self, mut run: Box<Run>) -> Step {
+        let config = &self.shared.config;
+        let pause = run
+            .drive(
+                &mut self.answer,
+                config.budgets,
+                self.begun,
+                &self.shared.stop,
+            )
+            .await;
+        match pause {
+            Pause::Calls(calls) => self.calls(*run, calls).await,
+            Pause::Finished => self.finished(*run).await,
+            Pause::Cut(reason) => {
+                self.answer.end(Ok(reason), None);
+                self.sent().await
+            }
+            Pause::NotServed => {
+                self.served = false;
+                self.kept.take().map_or(Step::End, Step::Start)
+            }
+            Pause::Failed(error) => {
+                drop(run);
+                if let Some(again) = self.fall_back(&error) {
+                    self.answer.restart(&again);
+                    return Step::Start(again);
+                }
+                self.failed(error).await
+            }
+            Pause::Gone => Step::End,
+        }
+    }
+
+    /// The run asks for calls: ours are executed, the client's end the answer.
+    async fn calls(&mut self, mut run: Run, calls: Vec<ReadyCall>) -> Step {
+        let recovered = calls.iter().filter(|call| call.source == Source::Text);
+        let recovered = recovered.count() as u64;
+        let counter = &self.shared.counters.recovered;
+        counter.fetch_add(recovered, Ordering::Relaxed);
+        let waits = run.waits_for(&calls);
+        let calls = match waits {
+            true => run.new_calls(),
+            false => calls.into_iter().map(|ready| ready.call).collect(),
+        };
+        let (ours, theirs) = self.hands.split(calls);
+        if ours.is_empty() {
+            return self.give(Some(run), waits, theirs).await;
+        }
+        let mut run = Some(run);
+        if !waits {
+            // Nothing of it continues, so its agent need not live on either.
+            self.permit = run.take().and_then(|mut run| run.release_permit());
+        }
+        let Hands::Server(work) = &mut self.hands else {
+            return Step::End;
+        };
+        if let Some(why) = work.limit() {
+            self.answer.explain(&why);
+            self.answer.end(Ok(FinishReason::Stop), None);
+            return self.sent().await;
+        }
+        let deadline = self.shared.config.budgets.deadline(self.begun);
+        let done = match timeout_at(deadline, work.execute(ours, &mut self.answer)).await {
+            Ok(Some(done)) => done,
+            Ok(None) => return Step::End,
+            Err(_) => return self.failed(over_time(self.begun.elapsed())).await,
+        };
+        if let Some(run) = &mut run {
+            run.answer(work.turn(), done, work.hint().as_slice());
+        }
+        if !theirs.is_empty() {
+            let owner = self.terms.owner().map(str::to_owned);
+            self.shared.rounds.keep(owner, &theirs, work.rounds());
+            return self.give(run, waits, theirs).await;
+        }
+        match run {
+            Some(run) => Step::Borrow(Box::new(run)),
+            None => {
+                let turn = work.turn().clone();
+                self.answer.another_run(&turn);
+                Step::Start(turn)
+            }
+        }
+    }
+
+    /// Ends the answer with calls of the client's tools. The run is parked if it waits for them.
+    async fn give(&mut self, run: Option<Run>, waits: bool, calls: Vec<ToolCall>) -> Step {
+        let usage = run
+            .as_ref()
+            .and_then(|run| usage::rest(run.usage(), run.reported));
+        let Some(mut run) = run.filter(|_| waits) else {
+            self.answer.calls(calls);
+            self.answer.end(Ok(FinishReason::ToolCalls), usage);
+            return self.sent().await;
+        };
+        let due = run.calls_due(self.parallel);
+        self.answer.calls(due.clone());
+        self.answer.end(Ok(FinishReason::ToolCalls), usage);
+        self.park(run, due).await
+    }
+
+    /// Lets the run wait for the results of these calls, before the client can come back.
+    async fn park(&mut self, mut run: Run, calls: Vec<ToolCall>) -> Step {
+        run.report(self.answer.usage());
+        let said = self.answer.take_said();
+        let turn = self.asked.take().or_else(|| self.kept.take());
+        let turn = turn
+            .filter(|turn| turn.messages.iter().map(Message::size).sum::<usize>() <= LONGEST_KEPT);
+        let turn = turn.map(|mut turn| {
+            let text = (!said.is_empty()).then_some(Part::Text(said));
+            let calls = calls.into_iter().map(Part::ToolCall);
+            let parts = text.into_iter().chain(calls).collect();
+            turn.messages.push(Message::of(Role::Assistant, parts));
+            turn
+        });
+        let (terms, fingerprint) = (self.terms.clone(), self.fingerprint.clone());
+        self.shared.runs.park(run, terms, fingerprint, turn);
+        self.sent().await
+    }
+
+    /// The run came to its end; its answer may need another one.
+    async fn finished(&mut self, run: Run) -> Step {
+        let usage = usage::rest(run.usage(), run.reported);
+        if run.stopped_by_guard() {
+            let counter = &self.shared.counters.guard_stops;
+            counter.fetch_add(1, Ordering::Relaxed);
+            self.sender.progress().guard_stopped();
+        }
+        drop(run);
+        let again = self.answer.end(Ok(FinishReason::Stop), usage);
+        self.answer.flush().await;
+        let so_far = match &self.hands {
+            _ if again.is_none() => None,
+            Hands::Server(work) => Some(work.turn().clone()),
+            Hands::Client => self.kept.take(),
+        };
+        let Some((messages, mut turn)) = again.zip(so_far) else {
+            return Step::End;
+        };
+        turn.messages.extend(messages);
+        self.answer.restart(&turn);
+        Step::Start(turn)
+    }
+
+    /// Ends the answer with an error.
+    async fn failed(&mut self, error: TurnError) -> Step {
+        self.shared.runs.forget(self.feed);
+        let error = self.hidden(error);
+        self.answer.end(Err(error), None);
+        self.sent().await
+    }
+
+    /// The error without the caller's key, which an agent may repeat.
+    fn hidden(&self, error: TurnError) -> TurnError {
+        match &self.key {
+            Some(key) => TurnError {
+                message: key.hidden_in(error.message),
+                ..error
+            },
+            None => error,
+        }
+    }
+
+    /// Sends what is left of the answer.
+    async fn sent(&mut self) -> Step {
+        self.answer.flush().await;
+        Step::End
+    }
+
+    /// The turn for the next of its fallback models, if the last one's limit is reached and the
+    /// client has seen nothing of it.
+    fn fall_back(&mut self, error: &TurnError) -> Option<Turn> {
+        self.answer
+            .fall_back(error, &mut self.kept, self.sender.progress())
+    }
+}
