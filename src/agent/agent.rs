@@ -149,8 +149,7 @@ impl Agent {
         }
     }
 
-    /// Finds out, beside the server, whether tools can be served to runs. Takes up to seconds; until
-    /// then none are.
+    /// Finds out whether tools can be served to runs, once. Takes up to seconds; until then none are.
     pub async fn learn_serving(&self) {
         if let AgentKind::Print(agent) = &self.kind {
             agent.learn_serving().await;

@@ -17,6 +17,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
+use super::Program;
+
 /// How long what was found holds.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -131,6 +133,20 @@ impl Carrier {
     fn lock(&self) -> MutexGuard<'_, KnownCarrier> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why tools that are served do not reach a program with this help, as far as is known and was kept
+/// in `file`.
+pub async fn carrier_problem(
+    program: &Program,
+    file: Option<PathBuf>,
+    help: &str,
+) -> Option<String> {
+    let path = program.path.clone();
+    let open = move || Carrier::open(file, &path);
+    let carrier = tokio::task::spawn_blocking(open).await.ok()?;
+    carrier.read_help(help);
+    carrier.refusal()
 }
 
 /// An update of the CLI changes where its link points to, or the program itself.

@@ -30,6 +30,7 @@ mod run;
 
 pub use crate::mcp::CallKey;
 pub use agent::{Agent, Serving, Setup};
+pub use carrier::carrier_problem;
 pub use choice::{AgentChoice, choose};
 pub use discover::{discover, find_program};
 pub use env::Env;

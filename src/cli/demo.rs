@@ -7,6 +7,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -41,8 +42,9 @@ const MAX_TURNS: usize = 8;
 
 /// Show a streamed chat with tool calls, with a built-in scripted agent if Cursor's is not installed
 ///
-/// Starts a server on a free port, asks it over HTTP to write and read a file, executes the tool
-/// calls in a temporary directory as a client would, and shows every step.
+/// Starts a server on a free port, asks it over HTTP to write, change and read a file, executes the
+/// tool calls in a temporary directory as a client would, and shows every step, with the starts of the
+/// agent.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,7 +56,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "PATH|replay")]
     agent: Option<String>,
 
-    /// Model to ask [default: auto; with the replay agent, its scenario replay-files]
+    /// Model to ask [default: auto; with the replay agent, its scenario replay-loop]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 }
@@ -85,6 +87,7 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
         now: CancellationToken::new(),
         grace: Duration::from_secs(2),
     };
+    let app = Arc::clone(&running.app);
     let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
 
     paragraph(
@@ -93,14 +96,22 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     );
     let model = args
         .model
-        .unwrap_or_else(|| if is_replay { "replay-files" } else { "auto" }.to_owned());
+        .unwrap_or_else(|| if is_replay { "replay-loop" } else { "auto" }.to_owned());
     let workspace = scratch.path().canonicalize()?;
     let result = converse(addr, &model, &workspace).await;
     shutdown.drain.cancel();
     server.await.context("the server failed")?;
-    result?;
+    let requests = result?;
 
     render::line("");
+    let starts = match app.engine().starts() {
+        1 => "1 start".to_owned(),
+        starts => format!("{starts} starts"),
+    };
+    paragraph(
+        &format!("{requests} requests, {starts} of the agent."),
+        PLAIN,
+    );
     paragraph(
         "Real: the server, the HTTP requests, the streams, the tool calls and the file.",
         PLAIN,
@@ -117,9 +128,10 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
 }
 
 /// The conversation of a client with tools: ask, execute what the model calls, send the results.
-async fn converse(addr: SocketAddr, model: &str, workspace: &Path) -> anyhow::Result<()> {
-    let ask =
-        "Write a greeting to hello-open-cursor.txt, read the file back, and tell me what it says.";
+/// Returns how many requests it took.
+async fn converse(addr: SocketAddr, model: &str, workspace: &Path) -> anyhow::Result<usize> {
+    let ask = "Write a greeting to hello-open-cursor.txt, then change its first line, read the file back, \
+         and tell me what it says.";
     let mut messages = vec![json!({"role": "user", "content": ask})];
     let begin = Instant::now();
     for turn in 1..=MAX_TURNS {
@@ -135,7 +147,7 @@ async fn converse(addr: SocketAddr, model: &str, workspace: &Path) -> anyhow::Re
         let calls = answer.tool_calls.clone();
         messages.push(answer.into_message());
         if calls.is_empty() {
-            return Ok(());
+            return Ok(turn);
         }
         for call in calls {
             let name = call["function"]["name"].as_str().unwrap_or_default();
@@ -169,10 +181,17 @@ impl Streamed {
 async fn ask_once(addr: SocketAddr, body: &Value) -> anyhow::Result<Streamed> {
     let response = client::send(addr, "/v1/chat/completions", Some(body.to_string())).await?;
     let status = response.status();
+    let run = response.headers().get("x-open-cursor-run");
+    let run = run.and_then(|run| run.to_str().ok()).map(str::to_owned);
     let mut body = response.into_body();
     if !status.is_success() {
         let body = body.collect().await?.to_bytes();
         bail!("the server answered {status}: {}", sentence(&body));
+    }
+    match run.as_deref() {
+        Some("fresh") => labelled("agent", FAINT, "was started"),
+        Some("resumed") => labelled("agent", FAINT, "got the results and continues"),
+        _ => {}
     }
     let mut answer = Streamed::default();
     let mut buffer = Vec::new();
@@ -279,6 +298,11 @@ fn tools() -> Value {
             "Writes a file.",
             json!({"filePath": path, "content": {"type": "string"}})
         ),
+        tool(
+            "edit",
+            "Replaces a text in a file.",
+            json!({"filePath": path, "oldString": {"type": "string"}, "newString": {"type": "string"}})
+        ),
         tool("read", "Reads a file.", json!({"filePath": path})),
     ])
 }
@@ -303,6 +327,18 @@ async fn execute(name: &str, arguments: &str, workspace: &Path) -> String {
             let content = arguments["content"].as_str().unwrap_or_default();
             let written = tokio::fs::write(&path, content).await;
             written.map(|()| format!("wrote {} bytes to {}", content.len(), path.display()))
+        }
+        "edit" => {
+            let old = arguments["oldString"].as_str().unwrap_or_default();
+            let new = arguments["newString"].as_str().unwrap_or_default();
+            match tokio::fs::read_to_string(&path).await {
+                Ok(text) if !old.is_empty() && text.contains(old) => {
+                    let changed = tokio::fs::write(&path, text.replacen(old, new, 1)).await;
+                    changed.map(|()| format!("changed {}", path.display()))
+                }
+                Ok(_) => return format!("error: {} does not contain oldString", path.display()),
+                Err(error) => Err(error),
+            }
         }
         "read" => tokio::fs::read_to_string(&path).await,
         _ => return format!("error: there is no tool {name}"),

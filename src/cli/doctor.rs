@@ -1,32 +1,26 @@
 //! `open-cursor doctor`.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    process::ExitCode,
-    time::Duration,
-};
+mod probes;
+
+use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context as _, bail};
-use futures::FutureExt as _;
-use http_body_util::BodyExt as _;
+use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     agent_flag::AgentFlag,
     base_url, catalog,
     dirs::UserDirs,
     render::{self, Wrapped},
-    serve::{AgentSetup, Running},
 };
 use crate::{
-    doctor::{CHECKS, ChatProbe, Context, Depth, Finding, Fix, Severity, examine},
-    http::{Shutdown, client},
+    doctor::{CHECKS, Context, Depth, Finding, Fix, Severity, examine},
     models::ListingOrigin,
     opencode::{self, ConfigTarget, DesiredProvider, ModelOptions, PROVIDER},
     settings::Resolved,
 };
+use probes::probes;
 
 const OK: Style = AnsiColor::Green.on_default();
 const WARNING: Style = AnsiColor::Yellow.on_default();
@@ -101,7 +95,8 @@ async fn look(resolved: &Resolved, dirs: &UserDirs, depth: Depth, streams: bool)
     let env = std::env::vars_os().collect();
     let places = dirs.opencode.clone();
     let progress = render::progress("looking for the agent");
-    let context = Context::new(resolved.settings.clone(), env, places, chat(resolved)).await;
+    let (settings, carriers) = (resolved.settings.clone(), dirs.carriers());
+    let context = Context::new(settings, env, places, carriers, probes(resolved)).await;
     let on_finding = |finding: &Finding| {
         if streams {
             progress.pause(|| print(finding));
@@ -208,51 +203,4 @@ async fn sync_models(
         outcome.config.display(),
         outcome.plan.edits.len()
     ))
-}
-
-/// Sends one question to `auto`, through a server started for it.
-fn chat(resolved: &Resolved) -> ChatProbe {
-    let resolved = resolved.clone();
-    Box::new(move || {
-        let resolved = resolved.clone();
-        let asked = async move { ask(resolved).await.map_err(|error| format!("{error:#}")) };
-        asked.boxed()
-    })
-}
-
-async fn ask(mut resolved: Resolved) -> anyhow::Result<String> {
-    let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
-    resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    resolved.settings.port = 0;
-    resolved.settings.socket = None;
-    resolved.settings.workspace = Some(scratch.path().to_owned());
-    let site = AgentSetup::find(&resolved.settings, None).await?;
-    let running = Running::start(&resolved, site, None, None, None).await?;
-    let addr = running.addr()?;
-    let shutdown = Shutdown {
-        drain: CancellationToken::new(),
-        now: CancellationToken::new(),
-        grace: Duration::ZERO,
-    };
-    // Also when this future is dropped.
-    let _end = shutdown.now.clone().drop_guard();
-    let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
-    let question = json!({"role": "user", "content": "Reply with the one word OK."});
-    let body = json!({"model": "auto", "messages": [question]}).to_string();
-    let response = client::send(addr, "/v1/chat/completions", Some(body)).await?;
-    let status = response.status();
-    let answer = response.into_body().collect().await?.to_bytes();
-    shutdown.now.cancel();
-    server.await?;
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    if !status.is_success() {
-        bail!(
-            "{}",
-            answer["error"]["message"]
-                .as_str()
-                .unwrap_or("the server failed")
-        );
-    }
-    let text = answer["choices"][0]["message"]["content"].as_str();
-    Ok(text.unwrap_or_default().to_owned())
 }

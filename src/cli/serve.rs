@@ -236,7 +236,7 @@ impl Running {
         };
         // Another program's models are not those of the user's account.
         let models_cache = models_cache.filter(|_| settings.agent.is_none());
-        // Beside the first requests, which start runs that don't wait.
+        // The first request needs it.
         let asked = agent.clone();
         tokio::spawn(async move { asked.learn_serving().await });
         let engine = Engine::new(agent, config, models_cache);

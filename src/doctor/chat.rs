@@ -9,7 +9,7 @@ pub(super) async fn check(context: &Context) -> CheckResult {
         return CheckResult::no_agent();
     }
     let started = Instant::now();
-    match (context.chat)().await {
+    match (context.probes.chat)().await {
         Ok(text) if !text.trim().is_empty() => CheckResult::ok(format!(
             "`auto` answered in {:.1} s",
             started.elapsed().as_secs_f32()

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -22,6 +22,32 @@ use crate::{
 /// Sends one chat request through a server started for it: the answer, or why there is none.
 pub type ChatProbe = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
+/// Offers a tool to a model through a server started for it, and answers its call.
+pub type ToolProbe = Box<dyn Fn() -> BoxFuture<'static, Result<ToolLoop, String>> + Send + Sync>;
+
+/// What was seen of a call and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolLoop {
+    /// Whether the model called the tool.
+    pub called: bool,
+    /// Whether its answer has the result.
+    pub answered: bool,
+    /// How many runs of the agent that took.
+    pub starts: u64,
+    /// How long the call took, and then the answer.
+    pub call: Duration,
+    /// See `call`.
+    pub answer: Duration,
+}
+
+/// Requests that cost something.
+pub struct Probes {
+    /// A question.
+    pub chat: ChatProbe,
+    /// A call of a tool.
+    pub tool_loop: ToolProbe,
+}
+
 /// The limit of `status`, which can take 15 s (FACTS 3.1).
 const LOGIN: Duration = Duration::from_secs(20);
 
@@ -33,7 +59,9 @@ pub struct Context {
     /// Cursor's SDK bridge, if runs use it.
     pub(super) bridge: Option<Bridge>,
     pub(super) now: SystemTime,
-    pub(super) chat: ChatProbe,
+    pub(super) probes: Probes,
+    /// The file that keeps which versions of the agent take served tools.
+    pub(super) carriers: Option<PathBuf>,
     places: OpencodePlaces,
     login: OnceCell<Result<Login, String>>,
     models: OnceCell<Result<Vec<ListedModel>, String>>,
@@ -46,7 +74,8 @@ impl Context {
         settings: ServeSettings,
         env: Env,
         places: OpencodePlaces,
-        chat: ChatProbe,
+        carriers: Option<PathBuf>,
+        probes: Probes,
     ) -> Self {
         let explicit = settings.agent.as_deref().map(OsStr::new);
         let (program, bridge) =
@@ -64,7 +93,8 @@ impl Context {
             settings,
             env,
             now: SystemTime::now(),
-            chat,
+            probes,
+            carriers,
             places,
             login: OnceCell::new(),
             models: OnceCell::new(),

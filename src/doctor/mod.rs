@@ -22,6 +22,7 @@ mod models;
 mod network;
 mod opencode;
 mod overrides;
+mod parking;
 mod path;
 mod port;
 mod processes;
@@ -36,7 +37,7 @@ use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
-pub use context::{ChatProbe, Context};
+pub use context::{ChatProbe, Context, Probes, ToolLoop, ToolProbe};
 pub use finding::{Finding, Fix, Severity};
 
 use finding::CheckResult;
@@ -75,6 +76,7 @@ pub const CHECKS: &[DoctorCheck] = &[
         config_dir::check(context).boxed()
     }),
     base("fence", 20, |context| fence::check(context).boxed()),
+    base("parking", 15, |context| parking::check(context).boxed()),
     base("path", 5, |context| path::check(context).boxed()),
     base("port", 5, |context| port::check(context).boxed()),
     base("server", 5, |context| server::check(context).boxed()),
@@ -101,6 +103,12 @@ pub const CHECKS: &[DoctorCheck] = &[
     DoctorCheck {
         depth: Depth::Chat,
         ..deep("chat", 120, |context| chat::check(context).boxed())
+    },
+    DoctorCheck {
+        depth: Depth::Chat,
+        ..deep("tool-loop", 120, |context| {
+            parking::round_trip(context).boxed()
+        })
     },
 ];
 

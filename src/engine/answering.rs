@@ -169,7 +169,7 @@ impl<'a> Answering<'a> {
         sender.progress().reach(Phase::Admitted);
         let mut answering = Self {
             answer: Answer::new(&shared.counters, &shared.estimates, &turn, feed)?,
-            served: shared.serves(&turn),
+            served: shared.serves(&turn).await,
             parallel: turn.parallel_tool_calls,
             begun: Instant::now(),
             kept: None,

@@ -79,6 +79,9 @@ use hands::Rounds;
 use runs::Runs;
 use usage::Estimates;
 
+/// How long the first turn waits until it is known whether the agent takes the client's tools.
+const ASKED: Duration = Duration::from_secs(3);
+
 /// Turns prompts into answers with one agent program.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -149,10 +152,14 @@ impl Shared {
     }
 
     /// Whether the turn's tools are served to the agent, so that the run can wait for their results.
-    fn serves(&self, turn: &Turn) -> bool {
-        self.config.turns != Turns::Respawn
-            && turn.allows_tools()
-            && self.agent.serving_problem().is_none()
+    async fn serves(&self, turn: &Turn) -> bool {
+        if self.config.turns == Turns::Respawn || !turn.allows_tools() {
+            return false;
+        }
+        // The first turn may be faster than the question. An agent that does not answer it has later
+        // ones, whose runs don't wait.
+        let _ = tokio::time::timeout(ASKED, self.agent.learn_serving()).await;
+        self.agent.serving_problem().is_none()
     }
 }
 
@@ -166,6 +173,18 @@ pub enum Turns {
     Respawn,
     /// Always; the server does not start without.
     Parked,
+}
+
+impl Turns {
+    /// As settings name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Respawn => "respawn",
+            Self::Parked => "parked",
+        }
+    }
 }
 
 impl FromStr for Turns {
@@ -256,6 +275,12 @@ impl Engine {
     #[must_use]
     pub fn workspace(&self) -> Option<&Path> {
         self.shared.config.workspaces.fixed.as_deref()
+    }
+
+    /// Whether runs wait for the results of the client's tools.
+    #[must_use]
+    pub fn turns(&self) -> Turns {
+        self.shared.config.turns
     }
 
     /// How many turns are running.

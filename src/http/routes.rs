@@ -540,6 +540,8 @@ fn health(app: &App, trusted: bool) -> Response {
         body["running"] = engine.running().into();
         body["queued"] = engine.queued().into();
         body["parked"] = engine.parked().into();
+        body["turns"] = engine.turns().name().into();
+        body["carrierProblem"] = engine.agent().serving_problem().into();
         if let Some(toolbox) = engine.toolbox() {
             body["mcp"] = json!(toolbox.mcp_health());
         }

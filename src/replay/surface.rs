@@ -20,7 +20,8 @@ const HELP: &str = "\
 Usage: agent [options] [command] [prompt...]
 
 The replay agent of open-cursor: it takes the options of Cursor's CLI and answers from a script.
-`--replay-pace MS` sets the pause between two pieces of text (default 12).
+`--replay-pace MS` sets the pause between two pieces of text (default 12). With `--approve-mcps` the
+tools of the MCP servers in .cursor/mcp.json are called.
 
 Commands: models, status --format json, create-chat, login, logout
 ";

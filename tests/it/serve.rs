@@ -316,11 +316,16 @@ fn help_and_version() {
 fn the_demo_shows_a_tool_loop() {
     let (code, stdout, stderr) = output(&mut open_cursor(&["demo", "--agent", "replay"]));
     assert_eq!(code, 0, "{stdout}{stderr}");
-    assert!(
-        stdout.contains("call  write") && stdout.contains("call  read"),
-        "{stdout}"
-    );
-    assert!(stdout.contains("result  wrote"), "{stdout}");
+    for shown in [
+        "call  write",
+        "call  edit",
+        "call  read",
+        "result  wrote",
+        "Hello from open-cursor, once more!",
+        "4 requests, 1 start of the agent.",
+    ] {
+        assert!(stdout.contains(shown), "{shown}: {stdout}");
+    }
 }
 
 #[test]
