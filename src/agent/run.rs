@@ -127,6 +127,16 @@ impl AgentRun {
         }
     }
 
+    /// The place of a call that waits among those that the model has made, as far as the agent tells:
+    /// parallel calls come in any order.
+    #[must_use]
+    pub fn place(&self, key: CallKey) -> Option<usize> {
+        match self {
+            Self::Print(run) => run.place(key),
+            Self::Bridge(run) => run.place(key),
+        }
+    }
+
     /// Whether the agent has announced more calls of served tools than it has made.
     #[must_use]
     pub fn expects_calls(&self) -> bool {

@@ -12,6 +12,7 @@ pub(super) const TOPICS: &[(&str, &str)] = &[
     ("endpoints", include_str!("topics/endpoints.md")),
     ("settings", include_str!("topics/settings.md")),
     ("fence", include_str!("topics/fence.md")),
+    ("parked", include_str!("topics/parked.md")),
     ("exec", include_str!("topics/exec.md")),
     ("troubleshooting", include_str!("topics/troubleshooting.md")),
     ("limits", include_str!("topics/limits.md")),
@@ -21,7 +22,7 @@ pub(super) const TOPICS: &[(&str, &str)] = &[
 
 /// Show the help of a command, or a page of the reference
 ///
-/// Topics: clients, endpoints, settings, fence, exec, troubleshooting, limits, deploy,
+/// Topics: clients, endpoints, settings, fence, parked, exec, troubleshooting, limits, deploy,
 /// architecture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -247,6 +247,12 @@ impl<S: RunSource> Run<S> {
             given: false,
         });
         self.pending.extend(pending);
+        // The client executes them in the order of the model.
+        let (agent, at) = (
+            &self.agent,
+            self.pending.iter().take_while(|p| p.given).count(),
+        );
+        self.pending[at..].sort_by_key(|pending| agent.place(pending.key).unwrap_or(usize::MAX));
         true
     }
 

@@ -21,6 +21,8 @@ pub(super) trait RunSource: Send {
 
     fn expects_calls(&self) -> bool;
 
+    fn place(&self, key: CallKey) -> Option<usize>;
+
     fn has_view(&self) -> bool;
 
     fn kind(&self) -> &'static str;
@@ -47,6 +49,10 @@ impl RunSource for AgentRun {
 
     fn expects_calls(&self) -> bool {
         Self::expects_calls(self)
+    }
+
+    fn place(&self, key: CallKey) -> Option<usize> {
+        Self::place(self, key)
     }
 
     fn has_view(&self) -> bool {

@@ -68,6 +68,7 @@ for_both! {
     one_start_for_a_whole_loop
     streamed_and_with_text_between
     announced_calls_go_out_together_and_scattered_ones_are_not_lost
+    parallel_calls_keep_the_order_of_the_model
     results_that_miss_are_asked_for_again
     what_the_user_says_beside_results_reaches_the_agent
     the_same_request_again_gets_the_same_answer
@@ -265,6 +266,23 @@ async fn announced_calls_go_out_together_and_scattered_ones_are_not_lost(agent: 
             );
         }
     }
+    server.app.engine().drain();
+    nothing_left(&server).await;
+}
+
+async fn parallel_calls_keep_the_order_of_the_model(agent: Kind) {
+    let server = agent.server(|_| {}).await;
+    let answer = Talk::new(&server, "fake-mcp-crossed").send().await.json();
+    let calls = answer["choices"][0]["message"]["tool_calls"].as_array();
+    let arguments = calls.unwrap().iter().map(|call| &call["function"]);
+    let arguments: Vec<_> = arguments.map(|it| it["arguments"].to_string()).collect();
+    let mut in_order = arguments.clone();
+    in_order.sort_unstable();
+    assert_eq!(
+        (arguments.len(), &arguments),
+        (3, &in_order),
+        "they came as 3, 1, 2"
+    );
     server.app.engine().drain();
     nothing_left(&server).await;
 }

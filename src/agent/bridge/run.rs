@@ -5,7 +5,7 @@
 //! deleted with all that the bridge keeps of it.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -53,8 +53,10 @@ pub struct BridgeRun {
     serves: bool,
     /// The calls that the stream has announced and that have not come.
     announced: HashSet<String>,
-    /// The ids of the calls that have come.
-    called: HashSet<String>,
+    /// The calls that have come, by their ids.
+    called: HashMap<String, u64>,
+    /// The ids of all calls that were announced, in the order of the model.
+    order: Vec<String>,
     /// Calls that came before the stream has announced them, and until when that is waited for.
     early: VecDeque<(Instant, BridgeCall)>,
     _stop: DropGuard,
@@ -136,7 +138,8 @@ impl BridgeRun {
             heard,
             serves,
             announced: HashSet::new(),
-            called: HashSet::new(),
+            called: HashMap::new(),
+            order: Vec::new(),
             early: VecDeque::new(),
             _stop: stop.drop_guard(),
         };
@@ -189,7 +192,10 @@ impl BridgeRun {
     /// Notes what was announced, and delivers the calls that have come before.
     fn announce(&mut self, ids: Vec<String>, events: &mut Vec<AgentEvent>) {
         for id in ids {
-            if self.called.contains(&id) {
+            if !self.order.contains(&id) {
+                self.order.push(id.clone());
+            }
+            if self.called.contains_key(&id) {
                 continue;
             }
             let same = |(_, call): &(Instant, BridgeCall)| call.id.as_ref() == Some(&id);
@@ -205,7 +211,7 @@ impl BridgeRun {
     fn request(&mut self, call: BridgeCall, events: &mut Vec<AgentEvent>) {
         if let Some(id) = call.id {
             self.announced.remove(&id);
-            self.called.insert(id);
+            self.called.insert(id, call.key);
         }
         events.push(AgentEvent::ToolRequested {
             key: CallKey(call.key),
@@ -222,6 +228,11 @@ impl BridgeRun {
 
     pub(in crate::agent) fn can_wait(&self) -> bool {
         self.serves
+    }
+
+    pub(in crate::agent) fn place(&self, key: CallKey) -> Option<usize> {
+        let (id, _) = self.called.iter().find(|(_, called)| **called == key.0)?;
+        self.order.iter().position(|announced| announced == id)
     }
 
     pub(in crate::agent) fn expects_calls(&self) -> bool {

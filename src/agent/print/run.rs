@@ -222,6 +222,10 @@ impl PrintRun {
         self.served.is_some()
     }
 
+    pub(in crate::agent) fn place(&self, key: CallKey) -> Option<usize> {
+        self.served.as_ref()?.place(key)
+    }
+
     pub(in crate::agent) fn expects_calls(&self) -> bool {
         self.served.as_ref().is_some_and(ServedRun::expects_calls)
     }

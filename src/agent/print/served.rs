@@ -6,7 +6,6 @@
 //! known when it asks for the list of tools, so nothing is delivered before that.
 
 use std::{
-    collections::HashSet,
     ffi::OsString,
     fs, io,
     io::Write as _,
@@ -15,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::{
@@ -41,12 +40,51 @@ pub(super) struct ServedRun {
     listed: bool,
     /// When the child must have asked for them.
     deadline: Option<Instant>,
-    /// Announced calls of ours that are not over, by Cursor's id.
-    announced: HashSet<String>,
-    /// How many calls wait for their results.
-    waiting: usize,
+    /// Announced calls of ours that are not over, in the order of the model.
+    announced: Vec<AnnouncedCall>,
+    /// The calls that wait for their results, as they came.
+    waiting: Vec<WaitingCall>,
     /// The agent's directory and the client's: paths of the one in arguments mean the other.
     places: Option<(String, String)>,
+}
+
+/// A call that the stream tells of.
+#[derive(Debug)]
+struct AnnouncedCall {
+    /// Cursor's id.
+    id: String,
+    tool: Option<Value>,
+    arguments: Option<Value>,
+}
+
+/// A call that has come by MCP, which has no id of Cursor's.
+#[derive(Debug)]
+struct WaitingCall {
+    key: CallKey,
+    tool: String,
+    arguments: Map<String, Value>,
+}
+
+impl AnnouncedCall {
+    fn of(call: NativeCall) -> Self {
+        let args = call.args.as_ref();
+        let get = |key: &str| args.and_then(|args| args.get(key)).cloned();
+        Self {
+            tool: get("toolName"),
+            arguments: get("args"),
+            id: call.call_id,
+        }
+    }
+
+    /// Whether the call that has come may be this one.
+    fn is(&self, call: &WaitingCall) -> bool {
+        self.tool.as_ref().is_none_or(|tool| *tool == call.tool)
+            && self.arguments.as_ref().is_none_or(|arguments| {
+                arguments
+                    .as_object()
+                    .is_some_and(|it| *it == call.arguments)
+            })
+    }
 }
 
 impl ServedRun {
@@ -55,8 +93,8 @@ impl ServedRun {
             offer,
             listed: false,
             deadline: None,
-            announced: HashSet::new(),
-            waiting: 0,
+            announced: Vec::new(),
+            waiting: Vec::new(),
             places: None,
         }
     }
@@ -122,7 +160,13 @@ impl ServedRun {
                 None
             }
             Event::Called(mut call) => {
-                self.waiting += 1;
+                let mut names = self.offer.names().iter();
+                let name = names.find(|(clients, _)| *clients == call.name);
+                self.waiting.push(WaitingCall {
+                    key: call.key,
+                    tool: name.map_or_else(|| call.name.clone(), |(_, agents)| agents.clone()),
+                    arguments: call.arguments.clone(),
+                });
                 if let Some((own, clients)) = &self.places {
                     let values = call.arguments.values_mut();
                     values.for_each(|value| replace(value, own, clients));
@@ -134,20 +178,36 @@ impl ServedRun {
                 })
             }
             Event::Cancelled(key) => {
-                self.waiting = self.waiting.saturating_sub(1);
+                self.waiting.retain(|call| call.key != key);
                 Some(AgentEvent::CallGivenUp(key))
             }
         }
     }
 
     pub fn reply(&mut self, key: CallKey, result: &ToolResult, files: &[Attachment]) {
-        self.waiting = self.waiting.saturating_sub(1);
+        self.waiting.retain(|call| call.key != key);
         self.offer.reply(key, result, files);
     }
 
     /// Whether more calls were announced than have come.
     pub fn expects_calls(&self) -> bool {
-        self.announced.len() > self.waiting
+        self.announced.len() > self.waiting.len()
+    }
+
+    /// The place of a waiting call among those that the model has made.
+    pub fn place(&self, key: CallKey) -> Option<usize> {
+        let mut taken = vec![false; self.announced.len()];
+        for call in &self.waiting {
+            let mut free = self.announced.iter().zip(&taken);
+            let place = free.position(|(announced, taken)| !taken && announced.is(call));
+            if call.key == key {
+                return place;
+            }
+            if let Some(place) = place {
+                taken[place] = true;
+            }
+        }
+        None
     }
 
     /// An event of the child in place of one about our own tools, whose calls come another way.
@@ -155,12 +215,14 @@ impl ServedRun {
         match event {
             AgentEvent::ToolStarted(call) if self.is_ours(&call) => {
                 if call.kind == "mcp" {
-                    self.announced.insert(call.call_id);
+                    // It may be announced more than once.
+                    self.announced.retain(|it| it.id != call.call_id);
+                    self.announced.push(AnnouncedCall::of(call));
                 }
                 AgentEvent::ServedTool
             }
             AgentEvent::ToolCompleted(call) if self.is_ours(&call) => {
-                self.announced.remove(&call.call_id);
+                self.announced.retain(|it| it.id != call.call_id);
                 let refused = ["rejected", "permissionDenied"];
                 if call
                     .outcome

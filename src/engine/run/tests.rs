@@ -44,6 +44,10 @@ impl RunSource for Script {
         false
     }
 
+    fn place(&self, _: CallKey) -> Option<usize> {
+        None
+    }
+
     fn has_view(&self) -> bool {
         false
     }

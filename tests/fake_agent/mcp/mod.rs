@@ -235,7 +235,9 @@ impl Player<'_> {
                 open.push((call, wanted.clone()));
             }
         }
-        for (number, (at, wanted)) in calls.into_iter().enumerate() {
+        let mut calls: Vec<_> = calls.into_iter().enumerate().collect();
+        calls.sort_by_key(|(_, (at, _))| *at);
+        for (number, (at, wanted)) in calls {
             thread::sleep(Duration::from_millis(at).saturating_sub(begun.elapsed()));
             if !announced {
                 let call = self.announce(&wanted)?;

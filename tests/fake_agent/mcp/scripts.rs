@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// The scenarios, for the list of models.
-pub const NAMES: &str = "one three text parallel announced late dies dies-late dies-after breach \
+pub const NAMES: &str = "one three text parallel announced crossed late dies dies-late dies-after breach \
     gives-up unknown bad-arguments loop blind init-only lists-late lists-too-late no-flag old-flag \
     script";
 
@@ -21,6 +21,10 @@ pub const SCRIPTS: &[(&str, &str)] = &[
     (
         "announced",
         r#"[{"batch": {"at": [0, 600, 1200], "announced": true}}]"#,
+    ),
+    (
+        "crossed",
+        r#"[{"batch": {"at": [200, 300, 0], "announced": true}}]"#,
     ),
     ("late", r#"[{"batch": {"at": [0, 100, 3000]}}]"#),
     (
