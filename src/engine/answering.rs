@@ -69,7 +69,7 @@ pub(super) async fn answer_to(
             Answering::begin(&shared, turn, resume, dump, &feed, &sender).await?;
         loop {
             step = match step {
-                Step::Start(turn) => answering.start(turn).await?,
+                Step::Start(turn) => answering.start(*turn).await?,
                 Step::Borrow(run) => answering.borrow(run).await,
                 Step::End => return Ok(()),
             };
@@ -106,7 +106,7 @@ async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
 /// What is done next for an answer.
 enum Step {
     /// A run is started for this.
-    Start(Turn),
+    Start(Box<Turn>),
     /// A run is relayed until it pauses.
     Borrow(Box<Run>),
     /// Nothing: all of the answer was sent.
@@ -194,7 +194,7 @@ impl<'a> Answering<'a> {
             return Ok((answering, step));
         }
         sender.origin(RunOrigin::Fresh);
-        Ok((answering, Step::Start(turn)))
+        Ok((answering, Step::Start(Box::new(turn))))
     }
 
     /// Continues a run that waited for what the request brings.
@@ -247,7 +247,7 @@ impl<'a> Answering<'a> {
         match start(self.shared, turn, beginning).await {
             Ok(run) => Ok(Step::Borrow(Box::new(run))),
             Err(error) => match self.fall_back(&error) {
-                Some(again) => Ok(Step::Start(again)),
+                Some(again) => Ok(Step::Start(Box::new(again))),
                 None => Err(self.hidden(error)),
             },
         }
@@ -273,13 +273,14 @@ impl<'a> Answering<'a> {
             }
             Pause::NotServed => {
                 self.served = false;
-                self.kept.take().map_or(Step::End, Step::Start)
+                let again = self.kept.take();
+                again.map_or(Step::End, |turn| Step::Start(Box::new(turn)))
             }
             Pause::Failed(error) => {
                 drop(run);
                 if let Some(again) = self.fall_back(&error) {
                     self.answer.restart(&again);
-                    return Step::Start(again);
+                    return Step::Start(Box::new(again));
                 }
                 self.failed(error).await
             }
@@ -334,7 +335,7 @@ impl<'a> Answering<'a> {
             None => {
                 let turn = work.turn().clone();
                 self.answer.another_run(&turn);
-                Step::Start(turn)
+                Step::Start(Box::new(turn))
             }
         }
     }
@@ -395,7 +396,7 @@ impl<'a> Answering<'a> {
         };
         turn.messages.extend(messages);
         self.answer.restart(&turn);
-        Step::Start(turn)
+        Step::Start(Box::new(turn))
     }
 
     /// Ends the answer with an error.
