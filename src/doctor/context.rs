@@ -23,11 +23,11 @@ use crate::{
 pub type ChatProbe = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// Offers a tool to a model through a server started for it, and answers its call.
-pub type ToolProbe = Box<dyn Fn() -> BoxFuture<'static, Result<ToolLoop, String>> + Send + Sync>;
+pub type ToolProbe = Box<dyn Fn() -> BoxFuture<'static, Result<ProbedLoop, String>> + Send + Sync>;
 
 /// What was seen of a call and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolLoop {
+pub struct ProbedLoop {
     /// Whether the model called the tool.
     pub called: bool,
     /// Whether its answer has the result.

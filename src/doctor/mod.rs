@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
-pub use context::{ChatProbe, Context, Probes, ToolLoop, ToolProbe};
+pub use context::{ChatProbe, Context, ProbedLoop, Probes, ToolProbe};
 pub use finding::{Finding, Fix, Severity};
 
 use finding::CheckResult;

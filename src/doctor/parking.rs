@@ -1,13 +1,13 @@
 //! Whether runs can wait for the results of a client's tools, so that a turn starts the agent once.
 
-use super::{Context, context::ToolLoop, finding::CheckResult};
-use crate::{agent::carrier_problem, engine::Turns};
+use super::{Context, context::ProbedLoop, finding::CheckResult};
+use crate::agent::carrier_problem;
 
 /// What the user loses without it.
 const ANEW: &str = "each answer with tool calls starts the agent anew";
 
 pub(super) async fn check(context: &Context) -> CheckResult {
-    if context.settings.turns == Turns::Respawn {
+    if context.settings.turns.name() == "respawn" {
         return CheckResult::info(format!("turned off by --turns respawn: {ANEW}"));
     }
     if context.bridge.is_some() {
@@ -42,7 +42,7 @@ pub(super) async fn round_trip(context: &Context) -> CheckResult {
     }
 }
 
-fn judge(seen: &ToolLoop) -> CheckResult {
+fn judge(seen: &ProbedLoop) -> CheckResult {
     let times = format!(
         "call after {:.1} s, answer {:.1} s after its result",
         seen.call.as_secs_f32(),

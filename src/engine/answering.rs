@@ -69,9 +69,9 @@ pub(super) async fn answer_to(
             Answering::begin(&shared, turn, resume, dump, &feed, &sender).await?;
         loop {
             step = match step {
-                Step::Start(turn) => answering.start(*turn).await?,
-                Step::Borrow(run) => answering.borrow(run).await,
-                Step::End => return Ok(()),
+                NextStep::Start(turn) => answering.start(*turn).await?,
+                NextStep::Borrow(run) => answering.borrow(run).await,
+                NextStep::End => return Ok(()),
             };
         }
     };
@@ -104,7 +104,7 @@ async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
 }
 
 /// What is done next for an answer.
-enum Step {
+enum NextStep {
     /// A run is started for this.
     Start(Box<Turn>),
     /// A run is relayed until it pauses.
@@ -150,7 +150,7 @@ impl<'a> Answering<'a> {
         dump: Option<Dump>,
         feed: &'a Feed,
         sender: &'a Sender,
-    ) -> Result<(Self, Step), TurnError> {
+    ) -> Result<(Self, NextStep), TurnError> {
         let config = &shared.config;
         attachments::check(&turn)?;
         let workspace = config.workspaces.of(&turn).await?;
@@ -194,7 +194,7 @@ impl<'a> Answering<'a> {
             return Ok((answering, step));
         }
         sender.origin(RunOrigin::Fresh);
-        Ok((answering, Step::Start(Box::new(turn))))
+        Ok((answering, NextStep::Start(Box::new(turn))))
     }
 
     /// Continues a run that waited for what the request brings.
@@ -204,7 +204,7 @@ impl<'a> Answering<'a> {
         turn: Turn,
         continuation: Continuation,
         permit: Permit,
-    ) -> Step {
+    ) -> NextStep {
         self.sender.origin(RunOrigin::Resumed);
         self.sender.progress().asks_for(run.model());
         self.sender.progress().was_parked(run.parked());
@@ -216,7 +216,7 @@ impl<'a> Answering<'a> {
         self.kept = Some(turn);
         let due = run.calls_due(self.parallel);
         if due.is_empty() {
-            return Step::Borrow(Box::new(run));
+            return NextStep::Borrow(Box::new(run));
         }
         self.answer.started();
         self.answer.calls(due.clone());
@@ -228,7 +228,7 @@ impl<'a> Answering<'a> {
     ///
     /// # Errors
     /// Why it did not even start; nothing was sent.
-    async fn start(&mut self, turn: Turn) -> Result<Step, TurnError> {
+    async fn start(&mut self, turn: Turn) -> Result<NextStep, TurnError> {
         let permit = match self.permit.take() {
             Some(permit) => permit,
             None => self.shared.admit(self.caller.as_ref()).await?,
@@ -245,16 +245,16 @@ impl<'a> Answering<'a> {
             progress: self.sender.progress(),
         };
         match start(self.shared, turn, beginning).await {
-            Ok(run) => Ok(Step::Borrow(Box::new(run))),
+            Ok(run) => Ok(NextStep::Borrow(Box::new(run))),
             Err(error) => match self.fall_back(&error) {
-                Some(again) => Ok(Step::Start(Box::new(again))),
+                Some(again) => Ok(NextStep::Start(Box::new(again))),
                 None => Err(self.hidden(error)),
             },
         }
     }
 
     /// Relays the run until it pauses, and does what the pause asks for.
-    async fn borrow(&mut self, mut run: Box<Run>) -> Step {
+    async fn borrow(&mut self, mut run: Box<Run>) -> NextStep {
         let config = &self.shared.config;
         let pause = run
             .drive(
@@ -274,22 +274,22 @@ impl<'a> Answering<'a> {
             Pause::NotServed => {
                 self.served = false;
                 let again = self.kept.take();
-                again.map_or(Step::End, |turn| Step::Start(Box::new(turn)))
+                again.map_or(NextStep::End, |turn| NextStep::Start(Box::new(turn)))
             }
             Pause::Failed(error) => {
                 drop(run);
                 if let Some(again) = self.fall_back(&error) {
                     self.answer.restart(&again);
-                    return Step::Start(Box::new(again));
+                    return NextStep::Start(Box::new(again));
                 }
                 self.failed(error).await
             }
-            Pause::Gone => Step::End,
+            Pause::Gone => NextStep::End,
         }
     }
 
     /// The run asks for calls: ours are executed, the client's end the answer.
-    async fn calls(&mut self, mut run: Run, calls: Vec<ReadyCall>) -> Step {
+    async fn calls(&mut self, mut run: Run, calls: Vec<ReadyCall>) -> NextStep {
         let recovered = calls.iter().filter(|call| call.source == Source::Text);
         let recovered = recovered.count() as u64;
         let counter = &self.shared.counters.recovered;
@@ -309,7 +309,7 @@ impl<'a> Answering<'a> {
             self.permit = run.take().and_then(|mut run| run.release_permit());
         }
         let Hands::Server(work) = &mut self.hands else {
-            return Step::End;
+            return NextStep::End;
         };
         if let Some(why) = work.limit() {
             self.answer.explain(&why);
@@ -319,7 +319,7 @@ impl<'a> Answering<'a> {
         let deadline = self.shared.config.budgets.deadline(self.begun);
         let done = match timeout_at(deadline, work.execute(ours, &mut self.answer)).await {
             Ok(Some(done)) => done,
-            Ok(None) => return Step::End,
+            Ok(None) => return NextStep::End,
             Err(_) => return self.failed(over_time(self.begun.elapsed())).await,
         };
         if let Some(run) = &mut run {
@@ -331,17 +331,17 @@ impl<'a> Answering<'a> {
             return self.give(run, waits, theirs).await;
         }
         match run {
-            Some(run) => Step::Borrow(Box::new(run)),
+            Some(run) => NextStep::Borrow(Box::new(run)),
             None => {
                 let turn = work.turn().clone();
                 self.answer.another_run(&turn);
-                Step::Start(Box::new(turn))
+                NextStep::Start(Box::new(turn))
             }
         }
     }
 
     /// Ends the answer with calls of the client's tools. The run is parked if it waits for them.
-    async fn give(&mut self, run: Option<Run>, waits: bool, calls: Vec<ToolCall>) -> Step {
+    async fn give(&mut self, run: Option<Run>, waits: bool, calls: Vec<ToolCall>) -> NextStep {
         let usage = run
             .as_ref()
             .and_then(|run| usage::rest(run.usage(), run.reported));
@@ -357,7 +357,7 @@ impl<'a> Answering<'a> {
     }
 
     /// Lets the run wait for the results of these calls, before the client can come back.
-    async fn park(&mut self, mut run: Run, calls: Vec<ToolCall>) -> Step {
+    async fn park(&mut self, mut run: Run, calls: Vec<ToolCall>) -> NextStep {
         run.report(self.answer.usage());
         let said = self.answer.take_said();
         let turn = self.asked.take().or_else(|| self.kept.take());
@@ -376,7 +376,7 @@ impl<'a> Answering<'a> {
     }
 
     /// The run came to its end; its answer may need another one.
-    async fn finished(&mut self, run: Run) -> Step {
+    async fn finished(&mut self, run: Run) -> NextStep {
         let usage = usage::rest(run.usage(), run.reported);
         if run.stopped_by_guard() {
             let counter = &self.shared.counters.guard_stops;
@@ -392,15 +392,15 @@ impl<'a> Answering<'a> {
             Hands::Client => self.kept.take(),
         };
         let Some((messages, mut turn)) = again.zip(so_far) else {
-            return Step::End;
+            return NextStep::End;
         };
         turn.messages.extend(messages);
         self.answer.restart(&turn);
-        Step::Start(Box::new(turn))
+        NextStep::Start(Box::new(turn))
     }
 
     /// Ends the answer with an error.
-    async fn failed(&mut self, error: TurnError) -> Step {
+    async fn failed(&mut self, error: TurnError) -> NextStep {
         self.shared.runs.forget(self.feed);
         let error = self.hidden(error);
         self.answer.end(Err(error), None);
@@ -419,9 +419,9 @@ impl<'a> Answering<'a> {
     }
 
     /// Sends what is left of the answer.
-    async fn sent(&mut self) -> Step {
+    async fn sent(&mut self) -> NextStep {
         self.answer.flush().await;
-        Step::End
+        NextStep::End
     }
 
     /// The turn for the next of its fallback models, if the last one's limit is reached and the

@@ -25,9 +25,9 @@ const MOST: usize = 64;
 
 /// The answers, the oldest first.
 #[derive(Default)]
-pub(super) struct Replays(Vec<Replay>);
+pub(super) struct Replays(Vec<KeptAnswer>);
 
-struct Replay {
+struct KeptAnswer {
     terms: Terms,
     until: Instant,
     to: Answered,
@@ -55,14 +55,14 @@ impl Replays {
         self.0.retain(|replay| Instant::now() < replay.until);
         let continuation = Continuation::of(turn);
         let fingerprint = Fingerprint::of(turn);
-        let asks = |replay: &Replay| replay.asks(turn, continuation.as_ref());
-        let fits = |replay: &Replay| replay.terms.serve(terms) && replay.recording.is_whole();
+        let asks = |replay: &KeptAnswer| replay.asks(turn, continuation.as_ref());
+        let fits = |replay: &KeptAnswer| replay.terms.serve(terms) && replay.recording.is_whole();
         let found = self
             .0
             .iter()
             .position(|replay| fits(replay) && asks(replay));
         let found = found.or_else(|| {
-            let is_next = |replay: &Replay| fits(replay) && replay.is_next_to(&fingerprint);
+            let is_next = |replay: &KeptAnswer| fits(replay) && replay.is_next_to(&fingerprint);
             self.0.iter().position(is_next)
         });
         let Some(at) = found else {
@@ -100,7 +100,7 @@ impl Replays {
 
     /// Keeps the answer to a request with these results.
     pub fn keep(&mut self, terms: Terms, digest: u128, recording: &Arc<Recording>) {
-        self.push(Replay {
+        self.push(KeptAnswer {
             terms,
             until: Instant::now() + REPLAY,
             to: Answered::Request(digest),
@@ -116,7 +116,7 @@ impl Replays {
         read: bool,
         timeout: Duration,
     ) {
-        self.push(Replay {
+        self.push(KeptAnswer {
             terms: parked.terms.clone(),
             until: Instant::now() + timeout,
             to: Answered::Posted {
@@ -128,7 +128,7 @@ impl Replays {
         });
     }
 
-    fn push(&mut self, replay: Replay) {
+    fn push(&mut self, replay: KeptAnswer) {
         if self.0.len() >= MOST {
             self.0.remove(0);
         }
@@ -155,7 +155,7 @@ impl Replays {
     }
 }
 
-impl Replay {
+impl KeptAnswer {
     /// Whether the turn asks for this answer by what it brings.
     fn asks(&self, turn: &Turn, continuation: Option<&Continuation>) -> bool {
         match (&self.to, continuation) {

@@ -43,7 +43,7 @@ pub(super) struct ServedRun {
     /// Announced calls of ours that are not over, in the order of the model.
     announced: Vec<AnnouncedCall>,
     /// The calls that wait for their results, as they came.
-    waiting: Vec<WaitingCall>,
+    waiting: Vec<UnansweredCall>,
     /// The agent's directory and the client's: paths of the one in arguments mean the other.
     places: Option<(String, String)>,
 }
@@ -59,7 +59,7 @@ struct AnnouncedCall {
 
 /// A call that has come by MCP, which has no id of Cursor's.
 #[derive(Debug)]
-struct WaitingCall {
+struct UnansweredCall {
     key: CallKey,
     tool: String,
     arguments: Map<String, Value>,
@@ -77,7 +77,7 @@ impl AnnouncedCall {
     }
 
     /// Whether the call that has come may be this one.
-    fn is(&self, call: &WaitingCall) -> bool {
+    fn is(&self, call: &UnansweredCall) -> bool {
         self.tool.as_ref().is_none_or(|tool| *tool == call.tool)
             && self.arguments.as_ref().is_none_or(|arguments| {
                 arguments
@@ -162,7 +162,7 @@ impl ServedRun {
             Event::Called(mut call) => {
                 let mut names = self.offer.names().iter();
                 let name = names.find(|(clients, _)| *clients == call.name);
-                self.waiting.push(WaitingCall {
+                self.waiting.push(UnansweredCall {
                     key: call.key,
                     tool: name.map_or_else(|| call.name.clone(), |(_, agents)| agents.clone()),
                     arguments: call.arguments.clone(),

@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     cli::serve::{AgentSetup, Running},
-    doctor::{Probes, ToolLoop},
+    doctor::{ProbedLoop, Probes},
     http::{App, Shutdown, client},
     settings::Resolved,
 };
@@ -110,7 +110,7 @@ async fn ask(resolved: Resolved) -> anyhow::Result<String> {
 /// What the tool of the probe answers.
 const WORD: &str = "tamarind";
 
-async fn ask_with_tool(resolved: Resolved) -> anyhow::Result<ToolLoop> {
+async fn ask_with_tool(resolved: Resolved) -> anyhow::Result<ProbedLoop> {
     let server = OwnServer::start(resolved).await?;
     let file = server.scratch.path().join("word.txt");
     let (model, question) = if server.app.engine().agent().kind() == "replay" {
@@ -137,7 +137,7 @@ async fn ask_with_tool(resolved: Resolved) -> anyhow::Result<ToolLoop> {
     let asked = server
         .chat(&json!({"model": model, "messages": messages, "tools": [tool]}))
         .await?;
-    let mut seen = ToolLoop {
+    let mut seen = ProbedLoop {
         called: false,
         answered: false,
         starts: 0,
