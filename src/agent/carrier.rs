@@ -145,7 +145,7 @@ pub async fn carrier_problem(
     let path = program.path.clone();
     let open = move || Carrier::open(file, &path);
     let carrier = tokio::task::spawn_blocking(open).await.ok()?;
-    carrier.read_help(help);
+    carrier.read_help(std::future::ready(help.to_owned())).await;
     carrier.refusal()
 }
 
