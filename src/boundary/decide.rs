@@ -91,6 +91,11 @@ impl Decider {
         self.view = false;
     }
 
+    /// The directory that relative paths mean, if it can be told as text.
+    pub(super) fn directory(&self) -> Option<String> {
+        self.catalog.workspace().to_str().map(str::to_owned)
+    }
+
     /// Notes a directory whose files the client does not know.
     pub(super) fn set_private(&mut self, dir: PathBuf) {
         self.private = Some(dir);

@@ -25,6 +25,7 @@ mod history;
 mod ids;
 mod in_flight;
 mod native;
+mod own_directory;
 mod schema;
 mod segments;
 #[cfg(test)]
@@ -162,6 +163,9 @@ pub enum Fact {
     /// Files below this directory came with the request. The client does not know them, so the
     /// agent reads them itself.
     PrivateDir(PathBuf),
+    /// No directory of the client's is known: the agent works in one of its own, which the client
+    /// must not be sent to. What lies in it goes to the client by its relative path.
+    OwnDirectory,
     /// The client's tools are real tools of the agent, so its native calls are its own business.
     ServedTools,
     /// Whether there is such a file.

@@ -39,6 +39,8 @@ pub struct Translator {
     changes_due: bool,
     /// The files whose changes no call can carry, as far as the engine does not know of them.
     lost: Vec<String>,
+    /// The agent's own directory, if the client's is not known.
+    own_directory: Option<String>,
     /// What waits for a fact.
     waiting: Option<Waiting>,
     stopped: bool,
@@ -76,6 +78,7 @@ impl Translator {
             spoke: false,
             changes_due: false,
             lost: Vec::new(),
+            own_directory: None,
             waiting: None,
             stopped: false,
             explained: false,
@@ -151,6 +154,7 @@ impl Translator {
         match fact {
             Fact::NoView => self.decider.without_view(),
             Fact::PrivateDir(dir) => self.decider.set_private(dir),
+            Fact::OwnDirectory => self.own_directory = self.decider.directory(),
             Fact::ServedTools => self.decider.leave_native(),
             Fact::Exists(file, exists) => {
                 if !exists {

@@ -62,6 +62,7 @@ pub(super) async fn start(
         ToolChoice::Named(names) => names.contains(&tool.name),
         ToolChoice::Auto | ToolChoice::Required => true,
     });
+    let has_directory = workspace.is_some();
     let request = RunRequest {
         model: model.clone(),
         workspace,
@@ -104,6 +105,9 @@ pub(super) async fn start(
     let mut run = Run::new(agent, translator, &model, permit);
     if let Some(dir) = site.files.first().and_then(|file| file.parent()) {
         run.tell(Fact::PrivateDir(dir.to_owned()));
+    }
+    if !has_directory {
+        run.tell(Fact::OwnDirectory);
     }
     Ok(run)
 }

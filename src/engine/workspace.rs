@@ -91,10 +91,19 @@ fn named_by_prompt(turn: &Turn) -> Option<&str> {
         })
         .find_map(|(_, rest)| rest.split_once("</env>"));
     let (block, _) = block?;
-    let dir = block
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Working directory:"))?
-        .trim();
+    // Cline numbers the lines.
+    let unnumbered = |line: &'_ str| -> usize {
+        let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        digits
+            .strip_prefix(". ")
+            .map_or(0, |rest| line.len() - rest.len())
+    };
+    let dir = block.lines().find_map(|line| {
+        let line = line.trim();
+        let (name, dir) = line[unnumbered(line)..].split_once(':')?;
+        name.eq_ignore_ascii_case("working directory")
+            .then(|| dir.trim())
+    })?;
     (!dir.is_empty()).then_some(dir)
 }
 
@@ -172,6 +181,18 @@ mod tests {
             assert!(error.message.contains(why), "{bad}: {}", error.message);
             assert_eq!(error.param.as_deref(), Some("cursorWorkspace"));
         }
+    }
+
+    #[tokio::test]
+    async fn clines_block_names_it_too() {
+        let (_dir, root) = tree();
+        let project = root.join("base/project");
+        let block = format!(
+            "<env>\n1. Platform: linux\n4. Working Directory: {}\n</env>",
+            project.display()
+        );
+        let found = workspaces(&root).of(&system(block)).await.unwrap();
+        assert_eq!(found, Some(project));
     }
 
     #[tokio::test]

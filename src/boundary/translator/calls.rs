@@ -12,7 +12,7 @@ use crate::{
         catalog::ClientCall,
         change::FileChange,
         decide::Decision,
-        guard, ids, native,
+        guard, ids, native, own_directory,
     },
     turn::{Activity, Delta, FinishReason, ToolCall},
 };
@@ -121,6 +121,10 @@ impl Translator {
             }
         }
         let (made, lost) = self.decider.changes(&changes);
+        let lost = lost.into_iter().map(|path| match &self.own_directory {
+            Some(own) => own_directory::relative(&path, own),
+            None => path,
+        });
         self.lost.extend(lost);
         let made = made.into_iter().map(|made| (Source::Native, made));
         calls.splice(place..place, made);
@@ -131,6 +135,11 @@ impl Translator {
         }
         if calls.is_empty() {
             return Verdict::Continue;
+        }
+        if let Some(own) = &self.own_directory {
+            for (_, made) in &mut calls {
+                own_directory::leave(made, own);
+            }
         }
         if self.options.mode == Mode::V1 {
             let made: Vec<&ClientCall> = calls.iter().map(|(_, made)| made).collect();

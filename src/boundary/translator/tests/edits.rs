@@ -244,3 +244,22 @@ fn an_edit_that_is_a_whole_file_is_a_write() {
         );
     }
 }
+
+#[test]
+fn the_client_is_not_sent_to_the_agents_own_directory() {
+    let file = format!("{WORKSPACE}/src/new.txt");
+    let command = format!("cd {WORKSPACE} && cat {file}");
+    let turn = turn(opencode());
+    let mut boundary = Translator::new(&turn, WORKSPACE.as_ref(), &BoundaryOptions::default());
+    let mut out = Vec::new();
+    boundary.learn(Fact::OwnDirectory, &mut out);
+    boundary.on_event(
+        started("shell", "a", json!({ "command": command })),
+        &mut out,
+    );
+    boundary.on_event(started("read", "b", json!({ "path": file })), &mut out);
+    let made = made(boundary.settle(&mut out));
+    let arguments: Vec<&Value> = made.iter().map(|(_, arguments)| arguments).collect();
+    assert_eq!(arguments[0]["command"], "cd . && cat ./src/new.txt");
+    assert_eq!(arguments[1], &json!({"filePath": "./src/new.txt"}));
+}
