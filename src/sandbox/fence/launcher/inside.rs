@@ -7,6 +7,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     sys::{
         prctl,
         signal::{SigSet, Signal},
@@ -22,11 +23,15 @@ use super::{
 use crate::sandbox::process::SpawnSpec;
 
 /// Builds the fence and runs the agent to its end. Returns its exit code.
-pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
+pub(super) fn run(launch: &Launch, warden: Option<&str>) -> Result<ExitCode, Failure> {
     let failure = |what: &'static str| move |error| Failure::new(Stage::Privileges, what, error);
     // The order matters: until it has left the warden's process group, a signal to that group
     // reaches it; from then on it ends with the warden.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failure("parent death signal"))?;
+    // The warden may have been killed before that: then nobody would ever end the run.
+    if warden.is_none() || parent() != warden.map(str::to_owned) {
+        return Err(failure("the warden is gone")(Errno::ESRCH));
+    }
     setsid().map_err(failure("setsid"))?;
     // As pid 1 it would not get them; elsewhere it must outlive the agent to report its status.
     let mut asked_to_end = SigSet::all();
@@ -117,6 +122,14 @@ pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(reap(Pid::from_raw(
         agent.id().cast_signed(),
     ))))
+}
+
+/// The id of this process's parent as the warden's `/proc` has it: in a PID namespace of its own,
+/// this process can't tell its parent from none.
+fn parent() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    Some(parent.trim().to_owned())
 }
 
 /// Reads an order, unbuffered: the agent's input follows it. `None` if the server wants nothing.

@@ -55,7 +55,7 @@ pub const EXIT_FAILED: u8 = 97;
 /// Processes and threads of one run. An agent with its helpers has some hundred.
 pub(super) const MOST_PROCESSES: u32 = 4096;
 
-/// The first argument of the process that the warden starts.
+/// The first argument of the process that the warden starts; the warden's id follows.
 #[cfg(target_os = "linux")]
 const INSIDE: &str = "--inside";
 
@@ -83,7 +83,11 @@ fn parse(args: &[OsString]) -> Result<Launch, Failure> {
 #[cfg(target_os = "linux")]
 fn run(args: Vec<OsString>) -> Result<ExitCode, Failure> {
     match args.split_first() {
-        Some((first, rest)) if first == INSIDE => inside::run(&parse(rest)?),
+        Some((first, rest)) if first == INSIDE => {
+            let (warden, rest) = rest.split_first().unzip();
+            let rest = rest.unwrap_or_default();
+            inside::run(&parse(rest)?, warden.and_then(|pid| pid.to_str()))
+        }
         _ => warden::run(&parse(&args)?, &args),
     }
 }

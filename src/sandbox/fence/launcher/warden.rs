@@ -57,7 +57,7 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
     }
     let mut bounds = RunBounds::new(launch)?;
     let child = Command::new("/proc/self/exe")
-        .args([SUBCOMMAND, INSIDE])
+        .args([SUBCOMMAND, INSIDE, &std::process::id().to_string()])
         .args(args)
         .spawn()
         .map_err(|error| Failure::new(Stage::Exec, "the launcher", error))?;
