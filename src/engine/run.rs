@@ -34,7 +34,7 @@ const SETTLE: Duration = Duration::from_millis(25);
 
 /// How long the siblings of a call that the agent waits for have to arrive: each is a request of
 /// its own. Parallel calls were seen up to 1.2 s apart (parked.md 2.3).
-const SETTLE_HELD: Duration = Duration::from_millis(250);
+const SETTLE_HELD: Duration = Duration::from_millis(100);
 
 /// The same, while the agent has announced more of them.
 const SETTLE_ANNOUNCED: Duration = Duration::from_millis(1500);
