@@ -122,7 +122,13 @@ impl<'a> Talk<'a> {
 
     /// Sends the conversation and adds the answer to it.
     pub async fn ask(&mut self) -> Said {
-        let said = said(&self.send().await);
+        let answer = self.send().await;
+        self.take(&answer)
+    }
+
+    /// Adds an answer to the conversation.
+    fn take(&mut self, answer: &Answer) -> Said {
+        let said = said(answer);
         let calls = said.calls.iter().map(|id| {
             json!({"id": id, "type": "function", "function": {"name": "bash", "arguments": "{}"}})
         });
@@ -644,6 +650,56 @@ async fn hanging_up(agent: Kind) {
     assert_eq!(server.app.engine().running(), 1, "within the grace");
     wait_until("the end of the run", || server.app.engine().running() == 0).await;
     nothing_left(&server).await;
+}
+
+/// Everything that happens to parked runs, many at a time.
+#[tokio::test]
+async fn five_hundred_mixed_turns_leave_nothing() {
+    let server = parking_with(|setup| {
+        setup.engine.park_timeout = Duration::from_secs(3);
+        setup.engine.limits.running = 6;
+        setup.engine.limits.queued = 64;
+    })
+    .await;
+    let server = &server;
+    let turns = std::sync::atomic::AtomicUsize::new(0);
+    let count = || turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let count = &count;
+    let conversations = (0..12_usize).map(|lane| {
+        async move {
+            let mut kind = lane;
+            while count() < 500 {
+                kind += 1;
+                let model = ["one", "three", "announced", "dies", "dies-after", "text"][kind % 6];
+                let mut talk = Talk::new(server, &format!("fake-mcp-{model}"));
+                talk.body["messages"][0]["content"] = format!("lane {lane}, talk {kind}").into();
+                for step in 0..6 {
+                    let answer = talk.send().await;
+                    if answer.status != 200 {
+                        assert_eq!(answer.status, 502, "{model}: {}", answer.body);
+                        break;
+                    }
+                    let said = talk.take(&answer);
+                    if said.finish == "stop" || (kind + step) % 7 == 0 {
+                        // Whoever has calls then never comes back.
+                        break;
+                    }
+                    for (at, id) in said.calls.iter().enumerate() {
+                        if (kind + at) % 5 == 0 {
+                            let body = json!({"tool_call_id": id, "content": "posted"});
+                            let headers = [("authorization", "Bearer me")];
+                            server.send("/v1/tool_results", &headers, Some(&body)).await;
+                        } else {
+                            talk.result(id, "sent");
+                        }
+                    }
+                    count();
+                }
+            }
+        }
+    });
+    futures::future::join_all(conversations).await;
+    nothing_left(server).await;
 }
 
 async fn stopping_ends_parked_runs(agent: Kind) {
