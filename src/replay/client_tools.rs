@@ -16,7 +16,7 @@ use super::{
 
 /// What clients call the paths and texts of their tools' arguments, the most usual first.
 const PATH: &[&str] = &["filePath", "file_path", "path", "dir_path", "directory"];
-const CONTENT: &[&str] = &["content", "contents", "text"];
+const CONTENT: &[&str] = &["content", "contents", "text", "new_text"];
 const OLD: &[&str] = &["oldString", "old_string", "old_str"];
 const NEW: &[&str] = &["newString", "new_string", "new_str"];
 const COMMAND: &[&str] = &["command", "cmd"];
@@ -150,8 +150,8 @@ fn folded(name: &str) -> String {
 fn names(tool: &ReplayTool) -> Vec<String> {
     let known: &[&str] = match tool {
         ReplayTool::Shell { .. } => &["bash", "shell", "exec_command", "run_shell_command"],
-        ReplayTool::Read { .. } => &["read", "read_file", "view"],
-        ReplayTool::Write { .. } => &["write", "write_file", "create_file"],
+        ReplayTool::Read { .. } => &["read", "read_file", "view", "read_files"],
+        ReplayTool::Write { .. } => &["write", "write_file", "create_file", "editor"],
         ReplayTool::Edit { .. } | ReplayTool::Replace { .. } => {
             &["edit", "edit_file", "str_replace"]
         }
@@ -227,6 +227,10 @@ fn arguments(tool: &ReplayTool, properties: &Value) -> Option<Map<String, Value>
     };
     let named = pairs.into_iter().map(|(names, value)| {
         let known = names.iter().find(|name| properties.get(**name).is_some());
+        // Cline reads several files at once.
+        if known.is_none() && names == PATH && properties.get("files").is_some() {
+            return ("files".to_owned(), json!([{ "path": value }]));
+        }
         let name = known.or(names.first()).copied().unwrap_or_default();
         (name.to_owned(), value)
     });
