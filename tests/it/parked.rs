@@ -627,6 +627,21 @@ async fn every_dialect_continues_a_run(agent: Kind) {
     let answer = server.post_to("/v1/responses", &body).await;
     assert_eq!(answer.headers["x-open-cursor-run"], "resumed");
     assert!(answer.body.contains("by Responses"), "{}", answer.body);
+
+    let path = "/v1beta/models/fake-mcp-one:generateContent";
+    let mut body = json!({"contents": [{"role": "user", "parts": [{"text": "go"}]}],
+        "tools": [{"functionDeclarations": [{"name": "bash", "parametersJsonSchema": schema}]}]});
+    let answer = server.post_to(path, &body).await.json();
+    let content = answer["candidates"][0]["content"].clone();
+    let mut parts = content["parts"].as_array().unwrap().iter();
+    let call = parts.find_map(|part| part.get("functionCall")).unwrap();
+    let result = json!({"id": call["id"], "name": "bash", "response": {"output": "by Gemini"}});
+    let contents = body["contents"].as_array_mut().unwrap();
+    contents.push(content);
+    contents.push(json!({"role": "user", "parts": [{"functionResponse": result}]}));
+    let answer = server.post_to(path, &body).await;
+    assert_eq!(answer.headers["x-open-cursor-run"], "resumed");
+    assert!(answer.body.contains("by Gemini"), "{}", answer.body);
     nothing_left(&server).await;
 }
 
