@@ -15,7 +15,10 @@ CLIENTS = {
     "cn": ["--auto", "-p"],
     "pi": ["-p"],
     "cline": [],
+    "gptme": ["--non-interactive", "--tool-format", "tool"],
 }
+# gptme goes on by itself after an answer, and the replay agent begins its loop again each time.
+NO_LOOP = ["gptme"]
 # Cline takes one word for a mistyped command.
 PROMPT = "say hello"
 
@@ -25,11 +28,12 @@ def files(directory):
 
 
 def main():
-    programs, binary = pathlib.Path(sys.argv[1]), sys.argv[2]
+    binary, *directories = sys.argv[1:]
+    path = os.pathsep.join([*directories, os.environ["PATH"]])
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="open-cursor-e2e-")).resolve()
     nowhere = "http://127.0.0.1:9"
     environment = {
-        "PATH": os.environ["PATH"],
+        "PATH": path,
         "HOME": str(scratch / "home"),
         "TMPDIR": str(scratch / "tmp"),
         "CURSOR_AGENT_EXECUTABLE": "replay",
@@ -42,10 +46,14 @@ def main():
     (scratch / "home").mkdir()
     (scratch / "tmp").mkdir()
 
-    def ask(name, model, directory):
+    def started(name, model, directory, *arguments):
         directory.mkdir()
-        argv = [binary, "run", "--model", model, "--", str(programs / name), *CLIENTS[name], PROMPT]
-        status, out, err = run(argv, directory, environment, SECONDS)
+        program = shutil.which(name, path=path)
+        argv = [binary, "run", "--model", model, "--", program, *arguments]
+        return run(argv, directory, environment, SECONDS)
+
+    def ask(name, model, directory):
+        status, out, err = started(name, model, directory, *CLIENTS[name], PROMPT)
         check(status == 0, f"{name} exited {status}: {out}{err}")
         return out
 
@@ -54,15 +62,23 @@ def main():
             with step(f"{name}: the agent's answer is printed", SECONDS):
                 out = ask(name, "auto", scratch / f"{name}-chat")
                 check("replay agent" in out, f"{name} printed {out!r}")
-            with step(f"{name}: a tool call writes a file, and its result reaches the agent", SECONDS):
-                workspace = scratch / f"{name}-tools"
-                out = ask(name, "replay-files", workspace)
-                check("Hello from open-cursor!" in out, f"{name} printed {out!r}")
-                file = workspace / "hello-open-cursor.txt"
-                check(file.is_file(), f"{name} wrote {files(workspace)}")
+            if name not in NO_LOOP:
+                with step(f"{name}: a tool call writes a file, and its result reaches the agent", SECONDS):
+                    workspace = scratch / f"{name}-tools"
+                    out = ask(name, "replay-files", workspace)
+                    check("Hello from open-cursor!" in out, f"{name} printed {out!r}")
+                    file = workspace / "hello-open-cursor.txt"
+                    check(file.is_file(), f"{name} wrote {files(workspace)}")
             with step(f"{name}: no configuration file is left behind", SECONDS):
                 left = [file for file in files(scratch / "tmp") if "open-cursor-" in file]
                 check(not left, f"left: {left}")
+        with step("mini: a command is run, and its output reaches the agent", SECONDS):
+            # The replay agent asks for the same command again and again.
+            limits = ["-c", "mini.yaml", "-c", "agent.step_limit=2"]
+            task = ["--yolo", "--exit-immediately", "--task", PROMPT]
+            _, out, err = started("mini", "replay-shell", scratch / "mini", *limits, *task)
+            check("hello from the replay agent" in out, f"mini printed {out!r} {err!r}")
+            check("LimitsExceeded" in out, f"mini did not take its steps: {out!r} {err!r}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if failures:

@@ -151,7 +151,7 @@ fn names(tool: &ReplayTool) -> Vec<String> {
     let known: &[&str] = match tool {
         ReplayTool::Shell { .. } => &["bash", "shell", "exec_command", "run_shell_command"],
         ReplayTool::Read { .. } => &["read", "read_file", "view", "read_files"],
-        ReplayTool::Write { .. } => &["write", "write_file", "create_file", "editor"],
+        ReplayTool::Write { .. } => &["write", "write_file", "create_file", "editor", "save"],
         ReplayTool::Edit { .. } | ReplayTool::Replace { .. } => {
             &["edit", "edit_file", "str_replace"]
         }
