@@ -1,7 +1,7 @@
 """Loops of tool calls that take one start of the agent: its run waits for the results of each.
 
-With `E2E_TURNS=respawn` no run waits, and each result starts the agent again. What is true is told by
-the server's own counts. The model `replay-script` plays what a prompt spells out (src/replay/script.rs).
+With `E2E_TURNS=respawn` no run waits, and each result starts the agent again. The server's own counts show which
+of both happened. The model `replay-script` plays what a prompt spells out (src/replay/script.rs).
 """
 
 import contextlib

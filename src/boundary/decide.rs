@@ -91,7 +91,7 @@ impl Decider {
         self.view = false;
     }
 
-    /// The directory that relative paths mean, if it can be told as text.
+    /// The directory that relative paths mean, if it is valid UTF-8.
     pub(super) fn directory(&self) -> Option<String> {
         self.catalog.workspace().to_str().map(str::to_owned)
     }

@@ -25,7 +25,6 @@ mod history;
 mod ids;
 mod in_flight;
 mod native;
-mod own_directory;
 mod schema;
 mod segments;
 #[cfg(test)]

@@ -51,11 +51,9 @@ fn result(item: &Field<'_>) -> Result<Message, TurnError> {
     item.object()?;
     let call_id = item.require("tool_call_id")?.str()?.to_owned();
     let error = item.opt_str("error")?;
-    let content = item.get("content").filter(|field| !field.value.is_null());
-    let (mut text, files) = match (&content, error) {
-        (Some(content), _) => content::output(content)?,
+    let (mut text, files) = match (item.get("content"), error) {
         (None, Some(_)) => Default::default(),
-        (None, None) => content::output(&item.require("content")?)?,
+        _ => content::output(&item.require("content")?)?,
     };
     if let Some(error) = error {
         if !text.is_empty() {

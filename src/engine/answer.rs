@@ -40,7 +40,7 @@ pub(super) struct Answer<'a> {
     paragraph: bool,
     /// What earlier runs of the answer cost.
     spent: Option<Usage>,
-    /// What the client was told that the answer cost, once it has ended.
+    /// The usage that the client was sent, once the answer has ended.
     usage: Option<Usage>,
     losses: Losses,
 }
@@ -114,7 +114,7 @@ impl<'a> Answer<'a> {
         self.restart(turn);
     }
 
-    /// What the client was told that the answer cost, once it has ended.
+    /// The usage that the client was sent, once the answer has ended.
     pub fn usage(&self) -> Option<Usage> {
         self.usage
     }

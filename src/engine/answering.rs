@@ -34,7 +34,8 @@ use crate::{
     dump::Dump,
     prompt,
     turn::{
-        CallerKey, FinishReason, Message, Part, Role, ToolCall, Turn, TurnEnd, TurnError, TurnEvent,
+        CallerKey, FinishReason, Message, Part, Role, ToolCall, Turn, TurnEnd, TurnError,
+        TurnEvent, Usage,
     },
 };
 
@@ -159,7 +160,8 @@ impl<'a> Answering<'a> {
         }
         let terms = Terms::of(&turn);
         let fingerprint = Fingerprint::of(&turn);
-        let asked = config.exec.is_some().then(|| turn.clone());
+        // Only a request with tools of the client's is ever parked.
+        let asked = (config.exec.is_some() && turn.allows_tools()).then(|| turn.clone());
         shared
             .rounds
             .restore(turn.owner.as_deref(), &mut turn.messages);
@@ -219,9 +221,7 @@ impl<'a> Answering<'a> {
             return NextStep::Borrow(Box::new(run));
         }
         self.answer.started();
-        self.answer.calls(due.clone());
-        self.answer.end(Ok(FinishReason::ToolCalls), None);
-        self.park(run, due).await
+        self.park(run, due, None).await
     }
 
     /// Starts a run.
@@ -351,13 +351,14 @@ impl<'a> Answering<'a> {
             return self.sent().await;
         };
         let due = run.calls_due(self.parallel);
-        self.answer.calls(due.clone());
-        self.answer.end(Ok(FinishReason::ToolCalls), usage);
-        self.park(run, due).await
+        self.park(run, due, usage).await
     }
 
-    /// Lets the run wait for the results of these calls, before the client can come back.
-    async fn park(&mut self, mut run: Run, calls: Vec<ToolCall>) -> NextStep {
+    /// Ends the answer with these calls and lets the run wait for their results, before the client can
+    /// come back.
+    async fn park(&mut self, mut run: Run, calls: Vec<ToolCall>, usage: Option<Usage>) -> NextStep {
+        self.answer.calls(calls.clone());
+        self.answer.end(Ok(FinishReason::ToolCalls), usage);
         run.report(self.answer.usage());
         let said = self.answer.take_said();
         let turn = self.asked.take().or_else(|| self.kept.take());

@@ -102,9 +102,10 @@ impl Fingerprint {
         }
     }
 
-    /// Whether the conversation has a name.
-    pub fn is_named(&self) -> bool {
-        self.name.is_some()
+    /// Whether the turn is the same request again. Of a conversation without a name that is not known:
+    /// another may open alike.
+    pub fn is_of(&self, turn: &Turn) -> bool {
+        self.name.is_some() && self.name == turn.conversation && *self == Self::of(turn)
     }
 
     /// Whether the turn continues from here, with more said. A request that says the same again may

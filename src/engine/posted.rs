@@ -130,27 +130,26 @@ impl Runs {
                 parked.open.remove(id);
                 parked.posted.insert(id.to_owned());
             }
-            let from = parked.turn.as_ref().map_or(0, |turn| turn.messages.len());
+            let results = Continuation::from(&messages).unwrap_or_default();
             if let Some(turn) = &mut parked.turn {
                 turn.messages.extend(messages);
             }
             if parked.open.is_empty() {
-                complete.extend(parked.turn.take().map(|turn| (place, turn, from)));
-            } else if let Some(turn) = &parked.turn {
-                let results = Continuation::from(&turn.messages[from..]).unwrap_or_default();
+                complete.extend(parked.turn.take().map(|turn| (place, turn, results)));
+            } else {
                 // The task may just have ended: then the run is gone, as it may be at any time.
                 let _ = parked.orders.send(Order::Give(results.results));
             }
         }
         let timeout = self.timeout;
-        let complete = complete.into_iter().map(|(place, turn, from)| {
+        let complete = complete.into_iter().map(|(place, turn, results)| {
             let recording = Arc::new(Recording::unread(timeout));
             let parked = &state.parked[place];
             state.replays.keep_posted(parked, &recording, read, timeout);
             Complete {
                 run: parked.id,
-                results: Continuation::from(&turn.messages[from..]).unwrap_or_default(),
                 turn,
+                results,
                 recording,
             }
         });

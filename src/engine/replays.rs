@@ -50,21 +50,22 @@ enum Answered {
 }
 
 impl Replays {
-    /// Joins a request to the answer that was or is being given to it. False if there is none.
-    pub fn join(&mut self, turn: &Turn, terms: &Terms, sender: &Sender) -> bool {
-        self.0.retain(|replay| Instant::now() < replay.until);
-        let continuation = Continuation::of(turn);
-        let fingerprint = Fingerprint::of(turn);
-        let asks = |replay: &KeptAnswer| replay.asks(turn, continuation.as_ref());
+    /// Joins a request to the answer that was or is being given to it. `brings` is what the request
+    /// brings, with its digest. False if there is no such answer.
+    pub fn join(
+        &mut self,
+        turn: &Turn,
+        brings: Option<(&Continuation, u128)>,
+        terms: &Terms,
+        sender: &Sender,
+    ) -> bool {
+        let now = Instant::now();
+        self.0.retain(|replay| now < replay.until);
         let fits = |replay: &KeptAnswer| replay.terms.serve(terms) && replay.recording.is_whole();
-        let found = self
-            .0
-            .iter()
-            .position(|replay| fits(replay) && asks(replay));
-        let found = found.or_else(|| {
-            let is_next = |replay: &KeptAnswer| fits(replay) && replay.is_next_to(&fingerprint);
-            self.0.iter().position(is_next)
-        });
+        let asks = |replay: &KeptAnswer| fits(replay) && replay.asks(turn, brings);
+        let is_next = |replay: &KeptAnswer| fits(replay) && replay.is_next_to(turn);
+        let found = self.0.iter().position(asks);
+        let found = found.or_else(|| self.0.iter().position(is_next));
         let Some(at) = found else {
             self.give_up(turn, terms);
             return false;
@@ -157,11 +158,10 @@ impl Replays {
 
 impl KeptAnswer {
     /// Whether the turn asks for this answer by what it brings.
-    fn asks(&self, turn: &Turn, continuation: Option<&Continuation>) -> bool {
-        match (&self.to, continuation) {
-            (Answered::Request(digest), Some(brings)) => *digest == brings.digest(),
-            (Answered::Request(_), None) => false,
-            (Answered::Posted { calls, .. }, Some(brings)) => {
+    fn asks(&self, turn: &Turn, brings: Option<(&Continuation, u128)>) -> bool {
+        match (&self.to, brings) {
+            (Answered::Request(digest), brings) => brings.is_some_and(|(_, it)| it == *digest),
+            (Answered::Posted { calls, .. }, Some((brings, _))) => {
                 let mut ids = brings.results.iter().map(|it| &it.result.call_id);
                 brings.words.is_empty() && ids.all(|id| calls.contains(id))
             }
@@ -172,10 +172,11 @@ impl KeptAnswer {
         }
     }
 
-    /// Whether this is what follows the answer to a request that is sent again, in a conversation
-    /// that has a name: others may open alike.
-    fn is_next_to(&self, request: &Fingerprint) -> bool {
-        let is_next = |to: &Answered| matches!(to, Answered::Posted { asked, read: false, .. } if asked == request);
-        request.is_named() && is_next(&self.to)
+    /// Whether this is what follows the answer to a request that is sent again.
+    fn is_next_to(&self, turn: &Turn) -> bool {
+        match &self.to {
+            Answered::Posted { asked, read, .. } => !read && asked.is_of(turn),
+            Answered::Request(_) => false,
+        }
     }
 }

@@ -77,7 +77,7 @@ pub(super) struct Parked {
     pub orders: mpsc::UnboundedSender<Order>,
 }
 
-/// What the task that keeps a run is told.
+/// A message to the task that keeps a run.
 pub(super) enum Order {
     /// To hand it over.
     Take(oneshot::Sender<Run>),
@@ -195,9 +195,11 @@ impl Runs {
     /// Decides how the turn is answered. Runs of the same conversation that it gives up are ended.
     pub fn claim(&self, turn: &Turn, sender: Sender) -> Claim {
         let continuation = Continuation::of(turn);
+        let digest = continuation.as_ref().map_or(0, Continuation::digest);
+        let brings = continuation.as_ref().map(|brings| (brings, digest));
         let terms = Terms::of(turn);
         let mut state = self.lock();
-        if state.replays.join(turn, &terms, &sender) {
+        if state.replays.join(turn, brings, &terms, &sender) {
             return Claim::Replayed;
         }
         let fits = |parked: &&Parked| {
@@ -207,7 +209,6 @@ impl Runs {
             let id = parked.id;
             let mut brings = continuation.unwrap_or_default();
             let recording = Arc::new(Recording::new(sender));
-            let digest = brings.digest();
             brings
                 .results
                 .retain(|it| parked.open.contains(&it.result.call_id));

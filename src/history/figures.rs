@@ -1,4 +1,4 @@
-//! What is told of a span of time beside its sums.
+//! The figures of a span of time besides its sums.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Adds up turns: one pass over the table gives all that is told of several spans of time.
+//! Adds up turns: one pass over the table yields the figures of several spans of time.
 //!
 //! A query for each figure would read the table a dozen times, while somebody waits for a page.
 

@@ -39,18 +39,7 @@ pub async fn answer<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<Response, TurnError> {
-    if let Some(key) = &identity.client {
-        record.of_key(&key.name);
-    }
-    body::check_headers(headers)?;
-    let (body, reserved) = body::read(headers, body, app.bodies()).await?;
-    record.received(body.len());
-    let config = app.config();
-    let dump = config.dumps.as_ref();
-    let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
-    if let Some(dump) = &dump {
-        dump.write(DumpPart::Request, &body);
-    }
+    let (body, reserved, dump) = receive(app, headers, &identity, body, record).await?;
     let result = run(
         app,
         &dialect,
@@ -65,6 +54,29 @@ pub async fn answer<B: Buf>(
         dump.line(DumpPart::Response, &dialect.error(error));
     }
     result
+}
+
+/// Reads the body of a request that a run is for. It is recorded, and the first part of a dump.
+pub(super) async fn receive<B: Buf>(
+    app: &App,
+    headers: &HeaderMap,
+    identity: &Requester,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+    record: &Record,
+) -> Result<(Vec<u8>, Reserved, Option<Dump>), TurnError> {
+    if let Some(key) = &identity.client {
+        record.of_key(&key.name);
+    }
+    body::check_headers(headers)?;
+    let (body, reserved) = body::read(headers, body, app.bodies()).await?;
+    record.received(body.len());
+    let config = app.config();
+    let dump = config.dumps.as_ref();
+    let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
+    if let Some(dump) = &dump {
+        dump.write(DumpPart::Request, &body);
+    }
+    Ok((body, reserved, dump))
 }
 
 async fn run(

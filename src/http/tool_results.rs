@@ -1,5 +1,7 @@
 //! `POST /v1/tool_results`: results of calls without their conversation.
 
+use std::sync::Arc;
+
 use bytes::Buf;
 use futures::Stream;
 use serde_json::json;
@@ -10,16 +12,14 @@ use warp::{
 
 use super::{
     App,
-    answer::{internal, off_runtime},
+    answer::{internal, off_runtime, receive},
     auth::Requester,
-    body,
     choices::Choices,
     record::Record,
     reply, sse,
 };
 use crate::{
     dialect::{PostedResults, Reply},
-    dump::DumpPart,
     turn::TurnError,
 };
 
@@ -32,22 +32,11 @@ pub async fn answer<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<Response, TurnError> {
+    let (body, reserved, dump) = receive(app, headers, &identity, body, record).await?;
     let Requester { owner, client, .. } = identity;
-    if let Some(key) = &client {
-        record.of_key(&key.name);
-    }
-    body::check_headers(headers)?;
-    let (body, reserved) = body::read(headers, body, app.bodies()).await?;
-    record.received(body.len());
-    let config = app.config();
-    let dump = config.dumps.as_ref();
-    let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
-    if let Some(dump) = &dump {
-        dump.write(DumpPart::Request, &body);
-    }
     let len = body.len();
     let posted = off_runtime(len, move || PostedResults::decode(&body)).await?;
-    let left = app.spending().begin(&config, client.as_deref(), 1)?;
+    let left = app.spending().begin(&app.config(), client.as_deref(), 1)?;
     if !posted.stream {
         record.has_no_turn();
         let post = || app.engine().post(owner.as_deref(), posted.results);
@@ -64,7 +53,7 @@ pub async fn answer<B: Buf>(
     let form = form.and_then(|form| form.get::<Box<dyn Reply>>());
     let reply = form.ok_or_else(internal)?.another(&record.stamp());
     let progress = answer.stream.progress();
-    record.follow(std::sync::Arc::clone(&progress));
+    record.follow(Arc::clone(&progress));
     let choices = Choices::new(vec![answer.stream], record.clone(), Some(reserved));
     let mut response = sse::stream(choices, reply, dump).await?;
     left.tell(response.headers_mut());

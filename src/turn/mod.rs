@@ -12,6 +12,7 @@ mod estimate;
 mod event;
 mod message;
 mod output_rules;
+mod relocate;
 mod results;
 mod tool;
 
@@ -23,6 +24,7 @@ pub use estimate::{BYTES_PER_TOKEN, estimate_tokens};
 pub use event::{Activity, Delta, FinishReason, TurnEnd, TurnEvent, Usage};
 pub use message::{Attachment, Message, Part, Role};
 pub use output_rules::{Format, OutputRules};
+pub use relocate::relocate;
 pub use results::Results;
 pub use tool::{ServerTools, ToolCall, ToolChoice, ToolResult, ToolSpec};
 

@@ -21,6 +21,20 @@ async fn post_ok(server: &TestServer, body: Value) {
     );
 }
 
+/// Posts the result of one call.
+async fn give(server: &TestServer, id: &str, content: &str) {
+    post_ok(server, json!({"tool_call_id": id, "content": content})).await;
+}
+
+/// A run that asks for one call and then does this.
+async fn after_a_call<'a>(server: &'a TestServer, steps: &str) -> (Talk<'a>, String) {
+    let mut talk = Talk::new(server, "fake-mcp-script");
+    talk.body["messages"][0]["content"] = format!(r#"[{{"calls": 1}}, {steps}]"#).into();
+    let id = talk.ask().await.calls[0].clone();
+    give(server, &id, "x").await;
+    (talk, id)
+}
+
 async fn refused(server: &TestServer, body: Value, status: u16, param: &str) -> String {
     let answer = post(server, &body).await;
     let error = &answer.json()["error"];
@@ -39,7 +53,7 @@ async fn the_next_request_reads_the_answer_with_or_without_the_results() {
             let id = asked.calls[0].clone();
             assert_eq!(asked.run, if step == 0 { "fresh" } else { "replayed" });
             let content = format!("result {step}");
-            post_ok(&server, json!({"tool_call_id": id, "content": content})).await;
+            give(&server, &id, &content).await;
             if with_results {
                 talk.result(&id, &content);
             }
@@ -64,11 +78,7 @@ async fn the_same_request_again_reads_it_once() {
     let mut talk = Talk::new(&server, "fake-mcp-one");
     talk.name = Some("one");
     let first = talk.ask().await;
-    post_ok(
-        &server,
-        json!({"tool_call_id": first.calls[0], "content": "posted"}),
-    )
-    .await;
+    give(&server, &first.calls[0], "posted").await;
     talk.body["messages"].as_array_mut().unwrap().pop();
     let second = said(&talk.send().await);
     assert_eq!(
@@ -92,11 +102,7 @@ async fn conversations_that_open_alike_are_not_mixed_up() {
     ];
     for (at, talk) in talks.iter_mut().enumerate() {
         let id = talk.ask().await.calls[0].clone();
-        post_ok(
-            &server,
-            json!({"tool_call_id": id, "content": format!("of {at}")}),
-        )
-        .await;
+        give(&server, &id, &format!("of {at}")).await;
     }
     // Either could be meant by the first request.
     let again = Talk::new(&server, "fake-mcp-one");
@@ -230,7 +236,7 @@ async fn what_nobody_waits_for_is_refused_and_nothing_is_given() {
     assert_eq!(answer.status, 404, "{}", answer.body);
     assert_eq!(server.get("/v1/tool_results").await.status, 405);
     for id in &first.calls {
-        post_ok(&server, json!({"tool_call_id": id, "content": "given"})).await;
+        give(&server, id, "given").await;
     }
     let again = refused(
         &server,
@@ -250,17 +256,13 @@ async fn words_beside_posted_results_are_not_lost() {
     let server = parking().await;
     let mut talk = Talk::new(&server, "fake-mcp-one");
     let first = talk.ask().await;
-    post_ok(
-        &server,
-        json!({"tool_call_id": first.calls[0], "content": "posted"}),
-    )
-    .await;
+    give(&server, &first.calls[0], "posted").await;
     talk.result(&first.calls[0], "posted");
     talk.push(json!({"role": "user", "content": "and be quick"}));
     let last = talk.ask().await;
     assert_eq!(
         last.run, "fresh",
-        "the agent works already, and can't be told"
+        "the run already continues and takes no more text"
     );
     nothing_left(&server).await;
 }
@@ -268,16 +270,9 @@ async fn words_beside_posted_results_are_not_lost() {
 #[tokio::test]
 async fn an_answer_that_fails_unread_is_told_once() {
     let server = parking().await;
-    let mut talk = Talk::new(&server, "fake-mcp-script");
-    talk.body["messages"][0]["content"] = r#"[{"calls": 1}, {"exit": 1}]"#.into();
-    let first = talk.ask().await;
-    post_ok(
-        &server,
-        json!({"tool_call_id": first.calls[0], "content": "x"}),
-    )
-    .await;
+    let (mut talk, id) = after_a_call(&server, r#"{"exit": 1}"#).await;
     wait_until("the end of the run", || server.app.engine().running() == 0).await;
-    talk.result(&first.calls[0], "x");
+    talk.result(&id, "x");
     let failed = talk.send().await;
     assert_eq!(failed.status, 502, "{}", failed.body);
     let again = talk.send().await;
@@ -290,24 +285,10 @@ async fn nobody_reads_it() {
         setup.engine.park_timeout = std::time::Duration::from_secs(2);
     })
     .await;
-    let mut talk = Talk::new(&server, "fake-mcp-script");
-    talk.body["messages"][0]["content"] = r#"[{"calls": 1}, {"wait": 60000}]"#.into();
-    let first = talk.ask().await;
-    post_ok(
-        &server,
-        json!({"tool_call_id": first.calls[0], "content": "x"}),
-    )
-    .await;
+    after_a_call(&server, r#"{"wait": 60000}"#).await;
     wait_until("the run at work", || server.app.engine().running() == 1).await;
     nothing_left(&server).await;
-    let mut talk = Talk::new(&server, "fake-mcp-script");
-    talk.body["messages"][0]["content"] = r#"[{"calls": 1}, {"wait": 60000}]"#.into();
-    let first = talk.ask().await;
-    post_ok(
-        &server,
-        json!({"tool_call_id": first.calls[0], "content": "x"}),
-    )
-    .await;
+    after_a_call(&server, r#"{"wait": 60000}"#).await;
     server.app.engine().drain();
     nothing_left(&server).await;
 }

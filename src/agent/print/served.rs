@@ -21,7 +21,7 @@ use crate::{
     agent::{AgentEvent, CallKey, NativeCall, ServedTools},
     mcp::{Event, Offer},
     sandbox::slot::Rules,
-    turn::{Attachment, ToolResult},
+    turn::{Attachment, ToolResult, relocate},
 };
 
 /// The tools of Cursor's that calling ours needs (recordings/stderr/allowed-tools-invalid.txt).
@@ -169,7 +169,7 @@ impl ServedRun {
                 });
                 if let Some((own, clients)) = &self.places {
                     let values = call.arguments.values_mut();
-                    values.for_each(|value| replace(value, own, clients));
+                    values.for_each(|value| relocate(value, own, clients));
                 }
                 Some(AgentEvent::ToolRequested {
                     key: call.key,
@@ -254,16 +254,6 @@ impl ServedRun {
     }
 }
 
-/// Puts one directory in place of another in all texts of a value.
-fn replace(value: &mut Value, from: &str, to: &str) {
-    match value {
-        Value::String(text) if text.contains(from) => *text = text.replace(from, to),
-        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
-        Value::Object(map) => map.values_mut().for_each(|item| replace(item, from, to)),
-        _ => {}
-    }
-}
-
 /// The environment of a child that must reach us on loopback, and must not find the user's own MCP
 /// servers: its data directory is below `private`.
 pub(super) fn environment(env: &mut Vec<(OsString, OsString)>, private: &Path) {
@@ -284,20 +274,6 @@ pub(super) fn environment(env: &mut Vec<(OsString, OsString)>, private: &Path) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_of_the_agents_directory_are_the_clients() {
-        let mut value = serde_json::json!({
-            "filePath": "/slots/0/workspace/a.rs",
-            "edits": [{"path": "/slots/0/workspace"}, 7, "/other/a.rs"],
-        });
-        replace(&mut value, "/slots/0/workspace", "/home/me/project");
-        let wanted = serde_json::json!({
-            "filePath": "/home/me/project/a.rs",
-            "edits": [{"path": "/home/me/project"}, 7, "/other/a.rs"],
-        });
-        assert_eq!(value, wanted);
-    }
 
     #[test]
     fn loopback_is_reached_whatever_proxies_there_are() {

@@ -12,9 +12,9 @@ use crate::{
         catalog::ClientCall,
         change::FileChange,
         decide::Decision,
-        guard, ids, native, own_directory,
+        guard, ids, native,
     },
-    turn::{Activity, Delta, FinishReason, ToolCall},
+    turn::{Activity, Delta, FinishReason, ToolCall, relocate},
 };
 
 impl Translator {
@@ -122,7 +122,7 @@ impl Translator {
         }
         let (made, lost) = self.decider.changes(&changes);
         let lost = lost.into_iter().map(|path| match &self.own_directory {
-            Some(own) => own_directory::relative(&path, own),
+            Some(own) => path.replace(own.as_str(), "."),
             None => path,
         });
         self.lost.extend(lost);
@@ -136,9 +136,11 @@ impl Translator {
         if calls.is_empty() {
             return Verdict::Continue;
         }
+        // The client must not be sent to the agent's own directory.
         if let Some(own) = &self.own_directory {
             for (_, made) in &mut calls {
-                own_directory::leave(made, own);
+                let values = made.arguments.values_mut();
+                values.for_each(|value| relocate(value, own, "."));
             }
         }
         if self.options.mode == Mode::V1 {

@@ -25,19 +25,14 @@ use crate::{
 pub(super) fn probes(resolved: &Resolved) -> Probes {
     let (chat, tool_loop) = (resolved.clone(), resolved.clone());
     Probes {
-        chat: Box::new(move || {
-            let asked = ask(chat.clone());
-            asked
-                .map(|result| result.map_err(|error| format!("{error:#}")))
-                .boxed()
-        }),
-        tool_loop: Box::new(move || {
-            let asked = ask_with_tool(tool_loop.clone());
-            asked
-                .map(|result| result.map_err(|error| format!("{error:#}")))
-                .boxed()
-        }),
+        chat: Box::new(move || explained(ask(chat.clone())).boxed()),
+        tool_loop: Box::new(move || explained(ask_with_tool(tool_loop.clone())).boxed()),
     }
+}
+
+/// What came of a request, or why nothing did.
+async fn explained<T>(asked: impl Future<Output = anyhow::Result<T>>) -> Result<T, String> {
+    asked.await.map_err(|error| format!("{error:#}"))
 }
 
 /// A server for a request or two, in an empty directory.

@@ -59,7 +59,7 @@ fn prune_workspace(workspace: &OwnedFd, then: Duration) {
 fn directories(directory: &OwnedFd) -> Result<Vec<CString>, Errno> {
     let entries = Dir::read_from(directory)?.filter_map(Result::ok);
     let names = entries
-        // Not every file system says what an entry is; what is no directory will not open.
+        // Not every file system says what an entry is; what is not a directory will not open.
         .filter(|entry| matches!(entry.file_type(), FileType::Directory | FileType::Unknown))
         .map(|entry| entry.file_name().to_owned());
     Ok(names
@@ -90,7 +90,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let chats = root.path().join("chats");
         prune(&chats, later());
-        assert!(!chats.exists(), "there is no directory yet");
+        assert!(!chats.exists(), "the directory does not exist yet");
         fs::create_dir_all(chats.join("w1/empty")).unwrap();
         fs::create_dir_all(chats.join("w2/one")).unwrap();
         fs::write(chats.join("w2/one").join(STORE), "").unwrap();
