@@ -19,7 +19,10 @@ fn main() -> ExitCode {
     if args.next_if(|arg| arg == hands::EXECUTOR).is_some() {
         return hands::executor_main(io::stdin(), io::stdout());
     }
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::wrong_usage::report(&error, std::env::args_os().skip(1)),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Relaying text is little work, and each thread keeps memory of its own.

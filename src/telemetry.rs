@@ -84,6 +84,14 @@ pub enum LogError {
     /// The path has no file name.
     #[error("{}: name a file", .0.display())]
     NoName(PathBuf),
+    /// Its directory can't be made.
+    #[error("{}: {source}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The file can't be opened.
     #[error("{}: {source}", path.display())]
     Open {
@@ -151,12 +159,18 @@ fn appender(path: &Path) -> Result<RollingFileAppender, LogError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| LogError::NoName(path.to_owned()))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = dir.unwrap_or(Path::new("."));
+    // The appender would make it as well, and say on stderr that there are no old files in it.
+    std::fs::create_dir_all(dir).map_err(|source| LogError::Directory {
+        path: dir.to_owned(),
+        source,
+    })?;
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(name)
         .latest_symlink(name)
         .max_log_files(DAYS)
-        .build(dir.unwrap_or(Path::new(".")))
+        .build(dir)
         .map_err(|source| LogError::Open {
             path: path.to_owned(),
             source,

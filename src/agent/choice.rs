@@ -1,6 +1,8 @@
 //! Which kind of agent answers.
 
-use std::{ffi::OsStr, fmt, path::Path};
+use std::{ffi::OsStr, fmt, path::Path, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{
     AgentError, Env, Program,
@@ -101,14 +103,22 @@ impl AgentChoice {
     /// The account's models, as `cursor-agent models` lists them. A bridge that this starts is ended.
     ///
     /// # Errors
-    /// What the agent said instead.
-    pub async fn models(&self, env: &Env) -> Result<String, AgentError> {
+    /// What the agent said instead, or that it said nothing within `limit`.
+    pub async fn models(&self, env: &Env, limit: Duration) -> Result<String, AgentError> {
         match self {
-            Self::Print(program) => program.models(&env.for_agent(&[])).await,
+            Self::Print(program) => program.models(&env.for_agent(&[]), limit).await,
             Self::Bridge(bridge) => {
-                let models = bridge.models(None).await;
+                let models = timeout(limit, bridge.models(None)).await;
                 bridge.close().await;
-                models
+                models.unwrap_or_else(|_| {
+                    Err(AgentError::Failed {
+                        message: format!(
+                            "{} listed no models within {:.1} s",
+                            bridge.program().display(),
+                            limit.as_secs_f64()
+                        ),
+                    })
+                })
             }
         }
     }

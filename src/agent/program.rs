@@ -24,9 +24,6 @@ const REPLY: usize = 1 << 20;
 /// The longest line that is shown, in characters.
 const LINE: usize = 60;
 
-/// How long the list of models may take.
-const LIST: Duration = Duration::from_secs(30);
-
 /// A program that speaks Cursor's command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -128,8 +125,12 @@ impl Program {
     ///
     /// # Errors
     /// What the agent said instead.
-    pub async fn models(&self, env: &[(OsString, OsString)]) -> Result<String, AgentError> {
-        let reply = self.query(&["models"], env, Path::new("/"), LIST).await?;
+    pub async fn models(
+        &self,
+        env: &[(OsString, OsString)],
+        limit: Duration,
+    ) -> Result<String, AgentError> {
+        let reply = self.query(&["models"], env, Path::new("/"), limit).await?;
         if reply.stdout.trim().is_empty() {
             return Err(reply.error());
         }

@@ -86,13 +86,13 @@ pub async fn login(args: LoginArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode>
     if args.no_browser {
         command.env("NO_OPEN_BROWSER", "1");
     }
-    Ok(attached::run(command).await?.into())
+    attend(&program, command).await
 }
 
 /// Logs out, and warns about credentials in the environment.
 pub async fn logout(args: LogoutArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let program = program(&args.agent, dirs).await?;
-    let code = attached::run(command(&program, "logout")).await?;
+    let code = attend(&program, command(&program, "logout")).await?;
     let env = process_env();
     for name in ["CURSOR_API_KEY", "CURSOR_AUTH_TOKEN", "CURSOR_ACCESS_TOKEN"] {
         if env.get(name).is_some() {
@@ -101,6 +101,16 @@ pub async fn logout(args: LogoutArgs, dirs: &UserDirs) -> anyhow::Result<ExitCod
             ));
         }
     }
+    Ok(code)
+}
+
+async fn attend(program: &Program, command: tokio::process::Command) -> anyhow::Result<ExitCode> {
+    let code = attached::run(command).await.map_err(|error| {
+        render::hinted(
+            format_args!("cannot run {program}: {error}"),
+            "`open-cursor doctor` checks Cursor's CLI",
+        )
+    })?;
     Ok(code.into())
 }
 
@@ -140,7 +150,8 @@ fn process_env() -> Env {
 pub(super) async fn program(flag: &AgentFlag, dirs: &UserDirs) -> anyhow::Result<Program> {
     let explicit = dirs.settings(&flag.flags())?.settings.agent;
     let explicit = explicit.as_deref().map(str::as_ref);
-    Ok(crate::agent::discover(explicit, &process_env()).await?)
+    let found = crate::agent::discover(explicit, &process_env()).await;
+    found.map_err(|error| render::hinted(error, "`open-cursor demo` works without Cursor"))
 }
 
 /// The CLI with the user's whole environment, which it may need to open a browser.

@@ -61,6 +61,9 @@ pub struct DemoArgs {
     model: Option<String>,
 }
 
+/// How long the agent may take to its first event; it takes 1 to 8 s.
+const FIRST_WORD: Duration = Duration::from_secs(30);
+
 /// Runs the demo.
 pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
@@ -78,6 +81,8 @@ pub async fn run(args: DemoArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     settings.socket = None;
     settings.agent = Some(agent).filter(|agent| !agent.is_empty());
     settings.workspace = Some(scratch.path().to_owned());
+    // Somebody watches.
+    settings.agent_timeout = settings.agent_timeout.min(FIRST_WORD);
     let site = AgentSetup::find(settings, dirs.carriers()).await?;
     let running = Running::start(&resolved, site, dirs.models_cache(), None, None).await?;
     let addr = running.addr()?;
@@ -186,7 +191,10 @@ async fn ask_once(addr: SocketAddr, body: &Value) -> anyhow::Result<Streamed> {
     let mut body = response.into_body();
     if !status.is_success() {
         let body = body.collect().await?.to_bytes();
-        bail!("the server answered {status}: {}", sentence(&body));
+        return Err(render::hinted(
+            format_args!("the server answered {status}: {}", sentence(&body)),
+            "`open-cursor doctor` checks the agent and its login; `open-cursor models` lists the models",
+        ));
     }
     match run.as_deref() {
         Some("fresh") => labelled("agent", FAINT, "was started"),

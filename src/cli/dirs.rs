@@ -70,8 +70,14 @@ impl UserDirs {
     /// An invalid value (exit code 2), with the place where it is set.
     pub fn settings(&self, flags: &Flags) -> anyhow::Result<Resolved> {
         let env = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
-        let file = self.config().map_err(render::usage)?;
-        Resolved::new(flags, &env, &file).map_err(render::usage)
+        let wrong = |error: SettingsError| {
+            render::usage(
+                error,
+                "`open-cursor help settings` says what each setting takes",
+            )
+        };
+        let file = self.config().map_err(wrong)?;
+        Resolved::new(flags, &env, &file).map_err(wrong)
     }
 
     fn config(&self) -> Result<ConfigFile, SettingsError> {
@@ -135,6 +141,11 @@ impl UserDirs {
     pub fn models_cache(&self) -> Option<PathBuf> {
         self.cache.as_ref().map(|cache| cache.join("models.txt"))
     }
+}
+
+/// Nothing can be found or kept.
+pub fn no_home(hint: &str) -> anyhow::Error {
+    render::hinted("there is no home directory", hint)
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ mod probes;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
+    WRITE,
     agent_flag::AgentFlag,
     base_url, catalog,
-    dirs::UserDirs,
+    dirs::{UserDirs, no_home},
     render::{self, Wrapped},
 };
 use crate::{
@@ -174,11 +174,11 @@ async fn sync_models(
     resolved: &Resolved,
     dirs: &UserDirs,
 ) -> anyhow::Result<String> {
-    let config = opencode::locate(&dirs.opencode, PROVIDER).context("no home directory")?;
+    let config = opencode::locate(&dirs.opencode, PROVIDER).ok_or_else(|| no_home("set HOME"))?;
     let state_dir = dirs
         .state()
-        .context("no home directory; set XDG_STATE_HOME")?;
-    let listing = catalog(dirs, &args.agent)?.list().await;
+        .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?;
+    let listing = catalog(dirs, &args.agent, WRITE)?.list().await;
     if listing.origin != ListingOrigin::Live {
         let why = listing.problem.clone().unwrap_or_default();
         return Ok(format!(

@@ -57,10 +57,10 @@ pub fn run(args: &HelpArgs) -> anyhow::Result<ExitCode> {
         let known = TOPICS.iter().map(|(topic, _)| *topic);
         let known = known.chain(cli.get_subcommands().map(clap::Command::get_name));
         let known: Vec<_> = known.collect();
-        return Err(render::usage(format_args!(
-            "there is no command or topic {name:?}; use one of {}",
-            known.join(", ")
-        )));
+        return Err(render::usage(
+            format_args!("there is no command or topic `{name}`"),
+            format!("use one of {}", known.join(", ")),
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

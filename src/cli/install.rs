@@ -10,9 +10,10 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
+    WRITE,
     agent_flag::AgentFlag,
     base_url, catalog,
-    dirs::UserDirs,
+    dirs::{UserDirs, no_home},
     layout::{Chosen, ShapeFlags},
     manifest::{File, Manifest},
     random_key, render,
@@ -68,10 +69,10 @@ pub async fn run(args: InstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode>
     let base_url = base_url(&resolved.settings);
     let state = dirs
         .state()
-        .context("no home directory; set XDG_STATE_HOME")?;
+        .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?;
     let found = || opencode::locate(&dirs.opencode, PROVIDER);
     let config = args.config.clone().or_else(found);
-    let config = std::path::absolute(config.context("no home directory; use --config")?)?;
+    let config = std::path::absolute(config.ok_or_else(|| no_home("set HOME, or use --config"))?)?;
     let mut key_file = None;
     let service = if args.service {
         unseen(&resolved);
@@ -94,7 +95,7 @@ pub async fn run(args: InstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode>
         state_dir: state,
     };
     let waiting = render::progress("asking the agent for the list of models");
-    let listing = catalog(dirs, &args.agent)?.list().await;
+    let listing = catalog(dirs, &args.agent, WRITE)?.list().await;
     drop(waiting);
     let plan = Plan {
         listing: Arc::clone(&listing),

@@ -97,8 +97,13 @@ pub async fn run(args: McpArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
             tool,
             arguments,
         } => {
-            let arguments: Map<String, Value> = serde_json::from_str(&arguments)
-                .map_err(|error| render::usage(format_args!("JSON: no JSON object: {error}")))?;
+            let arguments: Map<String, Value> =
+                serde_json::from_str(&arguments).map_err(|error| {
+                    render::usage(
+                        format_args!("the arguments are no JSON object: {error}"),
+                        r#"write them as in '{"path": "a.txt"}'"#,
+                    )
+                })?;
             configs.retain(|config| config.name == server);
             known(&configs, &server)?;
             let servers = start(configs)?;

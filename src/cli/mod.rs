@@ -31,17 +31,20 @@ mod tools;
 mod uninstall;
 mod usage;
 mod users;
+pub mod wrong_usage;
 
 use std::{
     ffi::OsStr,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
+use tokio::time::{Instant, timeout};
 
 use crate::{
-    agent::{Env, choose},
+    agent::{AgentError, Env, choose},
     models::ModelCatalog,
     settings::ServeSettings,
 };
@@ -50,7 +53,7 @@ use dirs::UserDirs;
 
 /// Use a Cursor subscription from OpenCode and any OpenAI-compatible client.
 ///
-/// `open-cursor serve` starts a local server with OpenAI's and Anthropic's APIs. Cursor's CLI answers
+/// `open-cursor serve` starts a local server with OpenAI's, Anthropic's and Google's APIs. Cursor's CLI answers
 /// the requests, and your client executes the tool calls. Base URL: http://127.0.0.1:32124/v1, any API
 /// key.
 #[derive(Debug, Parser)]
@@ -137,8 +140,14 @@ async fn dispatch(command: CliCommand, dirs: &UserDirs) -> anyhow::Result<ExitCo
     }
 }
 
-/// The agent's models, for commands that need no server.
-fn catalog(dirs: &UserDirs, flag: &AgentFlag) -> anyhow::Result<ModelCatalog> {
+/// How long a command that shows the models waits for the agent, which has an earlier list then.
+const SHOW: Duration = Duration::from_millis(4500);
+
+/// How long one that writes them waits: the CLI was seen to take 15 s.
+const WRITE: Duration = Duration::from_secs(20);
+
+/// The agent's models, for commands that need no server and wait so long for it.
+fn catalog(dirs: &UserDirs, flag: &AgentFlag, limit: Duration) -> anyhow::Result<ModelCatalog> {
     let settings = dirs.settings(&flag.flags())?.settings;
     let (explicit, bridge) = (settings.agent, settings.bridge);
     // Another program's models are not those of the user's account.
@@ -148,8 +157,15 @@ fn catalog(dirs: &UserDirs, flag: &AgentFlag) -> anyhow::Result<ModelCatalog> {
         async move {
             let env = std::env::vars_os().collect::<Env>();
             let explicit = explicit.as_deref().map(OsStr::new);
-            let choice = choose(explicit, bridge.as_deref(), &env).await?;
-            choice.models(&env).await
+            let begun = Instant::now();
+            let chosen = timeout(limit, choose(explicit, bridge.as_deref(), &env)).await;
+            let choice = chosen.unwrap_or_else(|_| {
+                Err(AgentError::Failed {
+                    message: "a program called `agent` did not say whose it is".to_owned(),
+                })
+            })?;
+            let left = limit.saturating_sub(begun.elapsed());
+            choice.models(&env, left).await
         }
     };
     Ok(ModelCatalog::new(list, cache))

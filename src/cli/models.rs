@@ -10,7 +10,7 @@ use anstyle::Style;
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::{agent_flag::AgentFlag, catalog, dirs::UserDirs, render};
+use super::{SHOW, agent_flag::AgentFlag, catalog, dirs::UserDirs, render};
 use crate::{
     models::{
         ExplainedFamily, ExplainedModel, Explanation, Listing, ListingOrigin, ModelCatalog,
@@ -55,7 +55,7 @@ pub struct ModelsArgs {
 
 /// Prints the models.
 pub async fn run(args: ModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
-    let catalog = catalog(dirs, &args.agent)?;
+    let catalog = catalog(dirs, &args.agent, SHOW)?;
     let listing = listing(args.fixture.as_deref(), &catalog).await?;
     if args.unpriced {
         return Ok(unpriced(&listing));

@@ -7,9 +7,11 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
 
-use super::{dirs::UserDirs, render};
+use super::{
+    dirs::{UserDirs, no_home},
+    render,
+};
 use crate::history::{LedgerReader, LedgerRow};
 
 const FAILED: Style = AnsiColor::Red.on_default();
@@ -47,7 +49,9 @@ pub struct RequestsArgs {
 
 /// Prints the turns.
 pub async fn run(args: RequestsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
-    let path = dirs.history().context("there is no home directory")?;
+    let path = dirs
+        .history()
+        .ok_or_else(|| no_home("set HOME, or XDG_DATA_HOME"))?;
     let last = args.last;
     let mut rows = read(&path, move |reader| reader.before(i64::MAX, last)).await?;
     rows.reverse();

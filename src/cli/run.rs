@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    attached,
+    WRITE, attached,
     dirs::UserDirs,
     flags::RunFlags,
     random_key, render,
@@ -119,7 +119,12 @@ pub async fn run(args: RunArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
             env: &env,
             opencode: &dirs.opencode,
         })
-        .map_err(render::usage)?;
+        .map_err(|error| {
+            render::usage(
+                error,
+                "`open-cursor run --help-client NAME` shows what is set",
+            )
+        })?;
 
     let mut command = tokio::process::Command::new(program);
     command.args(setup.args).envs(setup.set);
@@ -134,19 +139,19 @@ pub async fn run(args: RunArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     }
     let ended = attached::run(command).await;
     backend.close().await;
-    let code = ended.unwrap_or_else(|error| {
-        render::note(format_args!(
-            "error: cannot run {}: {error}",
-            program.display()
-        ));
-        if error.kind() == std::io::ErrorKind::NotFound
-            && let Some(install) = client.install
-        {
-            render::note(format_args!("hint: install it with `{install}`"));
+    match ended {
+        Ok(code) => Ok(ExitCode::from(code)),
+        Err(error) => {
+            let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+            let hint = match client.install.filter(|_| is_missing) {
+                Some(install) => format!("install it with `{install}`"),
+                None if is_missing => "name a program on PATH, or its path".to_owned(),
+                None => "name a program that you may execute".to_owned(),
+            };
+            let what = format!("cannot run {}: {error}", program.display());
+            Err(render::ending_with(attached::refusal(&error), what, hint))
         }
-        attached::refusal(&error)
-    });
-    Ok(ExitCode::from(code))
+    }
 }
 
 /// Writes the client's configuration file, and points the command at it.
@@ -214,7 +219,7 @@ impl Backend {
         if let Some((url, choice)) = reusable(&resolved).await? {
             let list = move || {
                 let choice = choice.clone();
-                async move { choice.models(&process_env()).await }
+                async move { choice.models(&process_env(), WRITE).await }
             };
             return Ok(Self {
                 url,

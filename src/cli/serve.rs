@@ -67,7 +67,12 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
         settings.log_format,
         settings.log_file.as_deref(),
     )
-    .map_err(|error| render::usage(format_args!("--log-file {error}")))?;
+    .map_err(|error| {
+        render::usage(
+            format_args!("--log-file {error}"),
+            "name a file in a directory that you may write to",
+        )
+    })?;
     let shutdown = shutdown_on_signals()?;
     let site = AgentSetup::find(settings, dirs.carriers()).await?;
     let api_key = api_key(settings).await?;
@@ -164,10 +169,13 @@ pub(super) async fn workspace(settings: &ServeSettings) -> anyhow::Result<Option
     };
     let real = directory("--workspace", dir).await?;
     if real.parent().is_none() {
-        return Err(render::usage(format_args!(
-            "--workspace {}: is the root of the file system; name a project",
-            dir.display()
-        )));
+        return Err(render::usage(
+            format_args!(
+                "--workspace {}: is the root of the file system",
+                dir.display()
+            ),
+            "name the directory of a project",
+        ));
     }
     Ok(Some(real))
 }
@@ -197,7 +205,8 @@ impl Running {
         if has_callers && settings.tool_loop == ToolLoop::Server {
             return Err(render::usage(
                 "--credentials client: this server executes no tools for callers that Cursor alone \
-                 knows; use --tool-loop-mode opencode",
+                 knows",
+                "use --tool-loop-mode opencode",
             ));
         }
         let http = http_config(resolved, api_key, dumps).await?;
@@ -277,7 +286,12 @@ fn responses(settings: &ServeSettings) -> anyhow::Result<Responses> {
     let password = std::env::var("CURSOR_ACP_STORE_PASSWORD").ok();
     RedisAddress::new(&settings.store, password.as_deref())
         .and_then(Responses::shared)
-        .map_err(|error| render::usage(format_args!("--store: {error}")))
+        .map_err(|error| {
+            render::usage(
+                format_args!("--store: {error}"),
+                "use `memory`, or the address of a Redis as in redis://host:6379",
+            )
+        })
 }
 
 /// So many run, and the rest is the same for all.
@@ -345,7 +359,10 @@ async fn bind(settings: &ServeSettings) -> anyhow::Result<Server> {
 /// An existing directory, without symlinks in its path.
 async fn directory(flag: &str, dir: &Path) -> anyhow::Result<PathBuf> {
     let wrong = |why: &dyn std::fmt::Display| {
-        render::usage(format_args!("{flag} {}: {why}", dir.display()))
+        render::usage(
+            format_args!("{flag} {}: {why}", dir.display()),
+            "name a directory that exists",
+        )
     };
     let found = async {
         let real = tokio::fs::canonicalize(dir).await?;
@@ -388,10 +405,13 @@ async fn exec(settings: &ServeSettings, workspace: Option<&Path>) -> anyhow::Res
     };
     if let Some(name) = confirm.iter().find(|name| !is_known(name)) {
         let all = LOCAL_TOOLS.join(", ");
-        return Err(render::usage(format_args!(
-            "--exec-confirm: `{name}` is no tool of an MCP server, and none of those that --exec-tools \
-             names, of {all}"
-        )));
+        return Err(render::usage(
+            format_args!(
+                "--exec-confirm: `{name}` is no tool of an MCP server, and none of those that \
+                 --exec-tools names"
+            ),
+            format!("the tools of the server are {all}"),
+        ));
     }
     let setup = ToolboxSetup {
         tools: tools.clone(),
@@ -415,7 +435,10 @@ async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
     let key = match &settings.api_key_file {
         Some(file) => {
             let wrong = |why: &dyn std::fmt::Display| {
-                render::usage(format_args!("--api-key-file {}: {why}", file.display()))
+                render::usage(
+                    format_args!("--api-key-file {}: {why}", file.display()),
+                    "name a file that holds the key and nothing else",
+                )
             };
             let text = tokio::fs::read_to_string(file).await;
             let key = ApiKey::new(&text.map_err(|error| wrong(&error))?);
@@ -431,24 +454,31 @@ async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
     if has_callers && (key.is_some() || settings.keys_file.is_some()) {
         return Err(render::usage(
             "--credentials client: each request brings its caller's own Cursor API key, in the place of \
-             this server's; leave --api-key-file, --keys-file and CURSOR_ACP_API_KEY out",
+             this server's",
+            "leave --api-key-file, --keys-file and CURSOR_ACP_API_KEY out",
         ));
     }
     let demands_key = key.is_some() || settings.keys_file.is_some() || has_callers;
     if !demands_key && settings.socket.is_none() && !settings.host.is_loopback() {
-        return Err(render::usage(format_args!(
-            "--host {}: other machines reach this address, so clients must send a key; \
-             set one with --api-key-file, --keys-file or CURSOR_ACP_API_KEY",
-            settings.host
-        )));
+        return Err(render::usage(
+            format_args!(
+                "--host {}: other machines reach this address, so clients must send a key",
+                settings.host
+            ),
+            "set one with --api-key-file, --keys-file or CURSOR_ACP_API_KEY",
+        ));
     }
     Ok(key)
 }
 
 fn dumps(settings: &ServeSettings) -> anyhow::Result<Option<Dumps>> {
     let dumps = settings.dump_dir.as_ref().map(|dir| {
-        Dumps::open(dir, settings.dump_keep.get())
-            .map_err(|error| render::usage(format_args!("--dump-dir {}: {error}", dir.display())))
+        Dumps::open(dir, settings.dump_keep.get()).map_err(|error| {
+            render::usage(
+                format_args!("--dump-dir {}: {error}", dir.display()),
+                "name a directory that you may write to; it is made if it does not exist",
+            )
+        })
     });
     dumps.transpose()
 }
@@ -459,7 +489,10 @@ async fn keys(settings: &ServeSettings) -> anyhow::Result<KeyRing> {
         return Ok(KeyRing::default());
     };
     let wrong = |why: &dyn std::fmt::Display| {
-        render::usage(format_args!("--keys-file {}: {why}", file.display()))
+        render::usage(
+            format_args!("--keys-file {}: {why}", file.display()),
+            "`open-cursor help endpoints` shows such a file",
+        )
     };
     let text = tokio::fs::read_to_string(file).await;
     let text = text.map_err(|error| wrong(&error))?;
@@ -493,9 +526,12 @@ async fn http_config(
         max_tokens_per_turn: settings.max_tokens_per_turn.map(|most| most.get() as u64),
         fallback_models: settings.fallback_models.0.clone(),
         allowed_hosts: settings.allow_host.0.clone(),
-        allowed_origins: origins
-            .collect::<Result<_, _>>()
-            .map_err(|error| render::usage(format_args!("--allow-origin: {error}")))?,
+        allowed_origins: origins.collect::<Result<_, _>>().map_err(|error| {
+            render::usage(
+                format_args!("--allow-origin: {error}"),
+                "write it as in https://app.example",
+            )
+        })?,
         dumps,
         recipes: recipes::all(),
         settings: resolved.digest(),

@@ -92,10 +92,10 @@ pub async fn run(args: SetupArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !is_version(&args.sdk_version) {
-        return Err(render::usage(format_args!(
-            "`{}` is not a version",
-            args.sdk_version
-        )));
+        return Err(render::usage(
+            format_args!("`{}` is not a version", args.sdk_version),
+            "write it as in 1.2.3, or leave --sdk-version out",
+        ));
     }
     render::note(NOTICE);
     if !args.yes && !accepted()? {
@@ -153,7 +153,8 @@ fn is_version(text: &str) -> bool {
 fn accepted() -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         return Err(render::usage(
-            "nobody can be asked here: add --yes to accept the licence",
+            "nobody can be asked here whether the licence is accepted",
+            "add --yes to accept it",
         ));
     }
     render::note("Install it? (yes/no)");

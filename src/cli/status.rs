@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{agent_flag::AgentFlag, auth::program, dirs::UserDirs, manifest::Manifest, render};
 use crate::{
-    agent::{Env, Program},
+    agent::{AgentError, Env, Program},
     auth::{self, Login},
     http::{self, RunningServer},
     opencode::{self, Inspection, PROVIDER},
@@ -92,6 +92,9 @@ async fn agent(flag: &AgentFlag, dirs: &UserDirs, env: &Env) -> Result<AgentStat
         program.query(&["--version"], &env, Path::new("/"), QUERY),
         auth::ask(&program, &env, QUERY)
     );
+    if let Err(error @ AgentError::Spawn { .. }) = version {
+        return Err(error.to_string());
+    }
     Ok(AgentStatus {
         version: version.ok().and_then(|reply| reply.first_line()),
         login: login.unwrap_or(Login::Unknown),

@@ -7,9 +7,10 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
+    WRITE,
     agent_flag::AgentFlag,
     base_url, catalog,
-    dirs::UserDirs,
+    dirs::{UserDirs, no_home},
     layout::{Chosen, ShapeFlags},
     models, render,
 };
@@ -69,7 +70,7 @@ pub async fn run(args: SyncModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCo
     let resolved = dirs.settings(&args.agent.flags())?;
     let base_url = base_url(&resolved.settings);
     let api_key = dirs.client_key(&resolved);
-    let catalog = catalog(dirs, &args.agent)?;
+    let catalog = catalog(dirs, &args.agent, WRITE)?;
     let listing = models::listing(args.fixture.as_deref(), &catalog).await?;
     let found = || opencode::locate(&dirs.opencode, &args.provider);
     let target = ConfigTarget {
@@ -77,10 +78,10 @@ pub async fn run(args: SyncModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCo
             .config
             .clone()
             .or_else(found)
-            .context("no home directory; use --config")?,
+            .ok_or_else(|| no_home("set HOME, or use --config"))?,
         state_dir: dirs
             .state()
-            .context("no home directory; set XDG_STATE_HOME")?,
+            .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?,
     };
     let act = if args.dry_run {
         opencode::preview

@@ -5,7 +5,12 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{dirs::UserDirs, manifest::Manifest, render, sync_models::provider_id};
+use super::{
+    dirs::{UserDirs, no_home},
+    manifest::Manifest,
+    render,
+    sync_models::provider_id,
+};
 use crate::opencode::{self, ConfigTarget, OurEntry, PROVIDER, Removal};
 
 /// Remove what `install` and `sync-models` wrote, and nothing else
@@ -40,14 +45,14 @@ pub struct UninstallArgs {
 pub async fn run(args: UninstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let state_dir = dirs
         .state()
-        .context("no home directory; set XDG_STATE_HOME")?;
+        .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?;
     let manifest = Manifest::read(&state_dir);
     let found = || opencode::locate(&dirs.opencode, &args.provider);
     let is_ours = args.provider == PROVIDER;
     let installed = manifest.config.clone().filter(|_| is_ours);
     let config = args.config.clone().or(installed).or_else(found);
     let target = ConfigTarget {
-        config: std::path::absolute(config.context("no home directory; use --config")?)?,
+        config: std::path::absolute(config.ok_or_else(|| no_home("set HOME, or use --config"))?)?,
         state_dir: state_dir.clone(),
     };
     let is_installed = manifest.config.as_ref() == Some(&target.config);

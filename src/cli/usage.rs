@@ -7,11 +7,10 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
-    dirs::UserDirs,
+    dirs::{UserDirs, no_home},
     render,
     requests::{read, time, tokens},
 };
@@ -96,7 +95,9 @@ impl By {
 
 /// Prints the sums.
 pub async fn run(args: UsageArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
-    let path = dirs.history().context("there is no home directory")?;
+    let path = dirs
+        .history()
+        .ok_or_else(|| no_home("set HOME, or XDG_DATA_HOME"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let now = i64::try_from(now)?;
     let since = now - now.rem_euclid(DAY_MS) - (i64::from(args.days) - 1) * DAY_MS;

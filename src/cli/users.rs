@@ -18,8 +18,8 @@ pub fn allowed(settings: &ServeSettings, has_key: bool) -> anyhow::Result<Option
     }
     if !can_look {
         return Err(render::usage(
-            "--allow-users: this system does not tell who owns a connection; \
-             use --api-key-file or --socket",
+            "--allow-users: this system does not tell who owns a connection",
+            "use --api-key-file or --socket",
         ));
     }
     let named = names.iter().map(|name| uid(name));
@@ -27,15 +27,21 @@ pub fn allowed(settings: &ServeSettings, has_key: bool) -> anyhow::Result<Option
     ours.chain(named).collect::<anyhow::Result<_>>().map(Some)
 }
 
+const NAMES: &str = "name users of this machine, or their numbers, or `all`";
+
 fn uid(name: &str) -> anyhow::Result<u32> {
     if let Ok(uid) = name.parse() {
         return Ok(uid);
     }
     match User::from_name(name) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err(render::usage(format_args!(
-            "--allow-users: there is no user `{name}`"
-        ))),
-        Err(error) => Err(render::usage(format_args!("--allow-users {name}: {error}"))),
+        Ok(None) => Err(render::usage(
+            format_args!("--allow-users: there is no user `{name}`"),
+            NAMES,
+        )),
+        Err(error) => Err(render::usage(
+            format_args!("--allow-users {name}: {error}"),
+            NAMES,
+        )),
     }
 }

@@ -89,3 +89,4 @@ mod tools;
 mod usage;
 /// Which directory a turn is about.
 mod workspaces;
+mod wrong_input;

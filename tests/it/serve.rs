@@ -290,7 +290,7 @@ fn who_has_an_agent_is_not_told_to_try_another() {
     let (code, _, stderr) = output(serve.env("XDG_CACHE_HOME", cache.path()));
     assert_eq!(code, 1, "{stderr}");
     assert!(
-        stderr.contains("mode 0700") && !stderr.contains("hint:"),
+        stderr.contains("mode 0700") && !stderr.contains("--agent replay"),
         "{stderr}"
     );
 }

@@ -32,6 +32,9 @@ const STATUS: Duration = Duration::from_secs(20);
 /// How long the CLI may take to print its version.
 const VERSION: Duration = Duration::from_secs(5);
 
+/// How long it may take to list the models.
+const LIST: Duration = Duration::from_secs(30);
+
 /// How long a server that ends waits until what agents left is removed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
@@ -241,7 +244,7 @@ impl PrintAgent {
     /// # Errors
     /// What the agent said instead.
     pub async fn models(&self, key: Option<&CallerKey>) -> Result<String, AgentError> {
-        self.shared.program.models(&self.env_for(key)).await
+        self.shared.program.models(&self.env_for(key), LIST).await
     }
 
     /// Waits until every process of every run that was dropped is gone, and for a while until its slot is

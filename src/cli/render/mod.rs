@@ -19,11 +19,14 @@ use anstyle::{AnsiColor, Style};
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 
+/// The hint of an error that has none of its own.
+const ELSE: &str = "`open-cursor doctor` checks the setup, `open-cursor help troubleshooting` explains common errors";
+
 /// An error with a hint and an exit code; made by [`hinted`] and [`usage`].
 #[derive(Debug)]
 struct Hinted {
     message: String,
-    hint: Option<String>,
+    hint: String,
     code: u8,
 }
 
@@ -37,30 +40,52 @@ impl std::error::Error for Hinted {}
 
 /// An error with a hint; exit code 1.
 pub fn hinted(message: impl fmt::Display, hint: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Hinted {
-        message: message.to_string(),
-        hint: Some(hint.into()),
-        code: 1,
-    })
+    ending_with(1, message, hint)
 }
 
 /// A wrong flag or setting; exit code 2.
-pub fn usage(message: impl fmt::Display) -> anyhow::Error {
+pub fn usage(message: impl fmt::Display, hint: impl Into<String>) -> anyhow::Error {
+    ending_with(2, message, hint)
+}
+
+/// The same with another exit code.
+pub fn ending_with(code: u8, message: impl fmt::Display, hint: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Hinted {
         message: message.to_string(),
-        hint: None,
-        code: 2,
+        hint: hint.into(),
+        code,
     })
 }
 
-/// Prints an error, and the hint that came with it.
+/// Prints an error, and a hint.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
-    note(format_args!("{ERROR}error:{ERROR:#} {error:#}"));
+    headed("error:", ERROR, &in_words(&format!("{error:#}")));
     let hinted = error.downcast_ref::<Hinted>();
-    if let Some(hint) = hinted.and_then(|hinted| hinted.hint.as_ref()) {
-        note(format_args!("{HINT}hint:{HINT:#} {hint}"));
-    }
+    headed("hint:", HINT, hinted.map_or(ELSE, |hinted| &hinted.hint));
     ExitCode::from(hinted.map_or(1, |hinted| hinted.code))
+}
+
+/// Prints a message after its heading, broken between words on a terminal.
+fn headed(heading: &str, style: Style, text: &str) {
+    let indent = heading.len() + 1;
+    let width = wrap::width_of(&io::stderr());
+    let text = wrap::wrapped(text, width, indent);
+    note(format_args!("{style}{heading}{style:#} {text}"));
+}
+
+/// The text without the numbers of the system's errors, which say nothing beside their words, and
+/// without the names of temporary files, which are not those that the user named.
+fn in_words(text: &str) -> String {
+    let mut pieces = text.split(" (os error ");
+    let mut kept = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.split_once(')').map_or("", |(_, rest)| rest);
+        let name = rest.strip_prefix(" at path \"");
+        kept += name.map_or(rest, |name| {
+            name.split_once('"').map_or("", |(_, rest)| rest)
+        });
+    }
+    kept
 }
 
 /// The first error of printing data.
@@ -112,4 +137,26 @@ pub fn plural(count: usize, thing: &str) -> String {
 /// Prints a line that is not data.
 pub fn note(text: impl fmt::Display) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn errors_of_the_system_are_words() {
+        let error = std::io::Error::from_raw_os_error(2);
+        let text = format!("cannot read a: {error}, nor b: {error}; (sic)");
+        assert_eq!(
+            super::in_words(&text),
+            "cannot read a: No such file or directory, nor b: No such file or directory; (sic)"
+        );
+        let missing = std::path::Path::new("/nonexistent");
+        let error = tempfile::tempfile_in(missing)
+            .map(|_| ())
+            .or_else(|_| tempfile::NamedTempFile::new_in(missing).map(|_| ()));
+        let text = error.map_err(|error| error.to_string());
+        assert_eq!(
+            text.map_err(|text| super::in_words(&text)),
+            Err("No such file or directory".to_owned())
+        );
+    }
 }

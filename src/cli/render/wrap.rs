@@ -1,6 +1,25 @@
 //! Text that arrives in pieces, broken between words at the width of the terminal.
 
+use std::os::fd::AsFd;
+
 use anstyle::Style;
+
+/// The columns of a terminal; `None` on a pipe.
+pub(super) fn width_of(stream: &impl AsFd) -> Option<usize> {
+    let size = terminal_size::terminal_size_of(stream);
+    size.map(|(width, _)| usize::from(width.0))
+}
+
+/// A text that begins in column `indent`, where all its lines begin then.
+pub(super) fn wrapped(text: &str, width: Option<usize>, indent: usize) -> String {
+    let mut wrapped = Wrapped {
+        width,
+        ..Wrapped::new(indent, indent, Style::new())
+    };
+    let mut out = wrapped.wrap(text);
+    wrapped.flush(&mut out);
+    out
+}
 
 /// Prints text on stdout. On a pipe, lines stay as they are.
 pub struct Wrapped {
@@ -17,9 +36,8 @@ pub struct Wrapped {
 impl Wrapped {
     /// Continues in `column`; every further line begins with `indent` spaces.
     pub fn new(column: usize, indent: usize, style: Style) -> Self {
-        let width = terminal_size::terminal_size_of(std::io::stdout());
         Self {
-            width: width.map(|(width, _)| usize::from(width.0)),
+            width: width_of(&std::io::stdout()),
             indent,
             column,
             style,
@@ -103,7 +121,7 @@ impl Wrapped {
 mod tests {
     use super::*;
 
-    fn wrapped(width: Option<usize>, pieces: &[&str]) -> String {
+    fn in_pieces(width: Option<usize>, pieces: &[&str]) -> String {
         let mut wrapped = Wrapped {
             width,
             ..Wrapped::new(3, 2, Style::new())
@@ -133,7 +151,17 @@ mod tests {
                 "one two three four five\nsix",
             ),
         ] {
-            assert_eq!(wrapped(width, pieces), expected, "{pieces:?}");
+            assert_eq!(in_pieces(width, pieces), expected, "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn a_message_is_broken_on_a_terminal_only() {
+        let text = "cannot read the file";
+        assert_eq!(
+            wrapped(text, Some(16), 7),
+            "cannot\n       read the\n       file"
+        );
+        assert_eq!(wrapped(text, None, 7), text);
     }
 }
