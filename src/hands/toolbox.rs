@@ -109,9 +109,8 @@ impl Toolbox {
             let found = setup.env.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.clone())
         };
-        let mut places = Places::from_env(get, &std::env::temp_dir());
         // Nothing of Cursor's is a tool's to write.
-        places.state.clear();
+        let places = Places::from_env(get, &std::env::temp_dir()).without_cursor();
         let config = FenceConfig {
             mode: setup.fence,
             launcher: setup.program.clone(),

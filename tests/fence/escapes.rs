@@ -263,37 +263,6 @@ console.log("" + child.stdout);'; rm -f "$HOME/worker.sock""#;
 }
 
 #[tokio::test]
-async fn what_a_later_agent_would_do_cannot_be_planted() {
-    let scene = Scene::new(FenceMode::Require).await;
-    for file in [
-        "hooks.json",
-        "mcp.json",
-        "cli-config.json",
-        "commands/x",
-        "skills/y/SKILL.md",
-    ] {
-        scene.write(&format!("state/{file}"), "user");
-    }
-    scene.write("state/auth.json", "old");
-    let before = crate::harness::snapshot(&scene.path("state"));
-    for view in [true, false] {
-        let run = prepared(&scene, view).await;
-        let script = r#"cd "$HOME"; for f in hooks.json mcp.json cli-config.json commands/x commands/z skills/y/SKILL.md; do
-            echo evil > $f; rm -f $f; mv $f other; rm -rf other; done 2> /dev/null
-            mv -T commands skills 2> /dev/null; ln -sf /tmp/x hooks.json 2> /dev/null
-            printf new > auth.json.tmp && mv auth.json.tmp auth.json && cat auth.json"#;
-        let output = scene.agent(&run, run.workspace(), script);
-        assert_eq!(
-            stdout(&output),
-            "new",
-            "the login can be renewed: {output:?}"
-        );
-        scene.write("state/auth.json", "old");
-        assert_eq!(crate::harness::snapshot(&scene.path("state")), before);
-    }
-}
-
-#[tokio::test]
 async fn a_run_is_bounded() {
     let scene = Scene::new(FenceMode::Require).await;
     let run = scene.prepare(&scene.path("ws")).await;

@@ -168,6 +168,7 @@ pub fn places(root: &Path, slots: &str) -> Places {
         slot_roots: vec![root.join(slots)],
         user_config: root.join("user"),
         state: vec![root.join("state")],
+        logins: vec![root.join("cursor/auth.json")],
     }
 }
 

@@ -17,6 +17,7 @@ mod executor;
 mod harness;
 mod limits;
 mod matrix;
+mod persistence;
 mod places;
 mod probe;
 mod unprivileged;

@@ -38,9 +38,9 @@ async fn the_workspace_itself_is_tried() {
         (scene.path("ws"), State::Enforced),
         (PathBuf::from("/"), State::Partial),
     ] {
-        let state = [scene.path("state")];
+        let places = places(scene.root.path(), "unused");
         let slot = scene.slot.dirs();
-        let fence = Fence::probe(&config(FenceMode::Auto), &state, slot, Some(&workspace))
+        let fence = Fence::probe(&config(FenceMode::Auto), &places, slot, Some(&workspace))
             .await
             .unwrap();
         assert_eq!(fence.status().view.state, expected, "{:?}", fence.status());
@@ -59,15 +59,15 @@ async fn a_launcher_that_does_nothing_is_noticed() {
 while [ "$1" != -- ]; do shift; done; shift; exec "$@""#;
     let make = format!("cat > open-launcher <<'END'\n{script}\nEND\nchmod +x open-launcher");
     sh(scene.root.path(), &make);
-    let state = [scene.path("state")];
-    let (state, slot) = (&state, scene.slot.dirs());
+    let places = places(scene.root.path(), "unused");
+    let (places, slot) = (&places, scene.slot.dirs());
     let probe = async |mode| {
         let launcher = open.clone();
         let config = FenceConfig {
             launcher,
             ..config(mode)
         };
-        Fence::probe(&config, state, slot, None).await
+        Fence::probe(&config, places, slot, None).await
     };
     let fence = probe(FenceMode::Auto).await.unwrap();
     let status = serde_json::to_value(fence.status()).unwrap();
@@ -97,9 +97,9 @@ async fn a_workspace_that_cursor_may_write_is_refused_or_warned_about() {
             (mode, run) => panic!("{mode}: {run:?}"),
         }
         // And at the start, if it is known then.
-        let state = [scene.path("state")];
+        let places = places(scene.root.path(), "unused");
         let slot = scene.slot.dirs();
-        let probed = Fence::probe(&config(mode), &state, slot, Some(&workspace)).await;
+        let probed = Fence::probe(&config(mode), &places, slot, Some(&workspace)).await;
         match (mode, probed) {
             (FenceMode::Require, Err(FenceError::Exposed { .. })) | (FenceMode::Auto, Ok(_)) => {}
             (mode, probed) => panic!("{mode}: {probed:?}"),

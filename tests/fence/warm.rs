@@ -147,32 +147,34 @@ async fn a_launcher_that_does_not_fit_any_more_is_ended() {
             fs::set_permissions(ws, fs::Permissions::from_mode(0o750)).unwrap();
             ws.to_owned()
         }),
-        ("a file that must not be writable", |scene, ws| {
-            scene.write("state/hooks.json", "{}");
+        ("another login", |scene, ws| {
+            let login = scene.path("cursor/auth.json");
+            fs::rename(login, scene.path("outside/auth.json")).unwrap();
+            scene.write("cursor/auth.json", "{}");
             ws.to_owned()
         }),
-        ("another such file", |scene, ws| {
-            fs::rename(scene.path("state/mcp.json"), scene.path("outside/mcp.json")).unwrap();
-            scene.write("state/mcp.json", "{}");
+        ("a login elsewhere", |scene, ws| {
+            let login = scene.path("cursor/auth.json");
+            fs::rename(&login, scene.path("outside/auth.json")).unwrap();
+            std::os::unix::fs::symlink("../outside/auth.json", login).unwrap();
             ws.to_owned()
         }),
         ("a state that was made anew", |scene, ws| {
             fs::rename(scene.path("state"), scene.path("old")).unwrap();
-            scene.write("state/mcp.json", "{}");
+            fs::create_dir(scene.path("state")).unwrap();
             ws.to_owned()
         }),
     ];
     for (what, change) in changes {
         let mut scene = Scene::new(FenceMode::Require).await;
-        scene.write("state/mcp.json", "{}");
+        scene.write("cursor/auth.json", "{}");
         let ws = scene.path("ws").canonicalize().unwrap();
         let run = scene.prepare(&ws).await;
         scene.next_run(&run).await;
         wait_until("the launcher", || waiting(&scene) == 2);
         let workspace = change(&scene, &ws);
         let mut run = scene.prepare(&workspace).await;
-        let script =
-            "echo x > new; echo x 2> /dev/null > \"$HOME/mcp.json\"; cat \"$HOME/mcp.json\"; pwd";
+        let script = "echo x > new; (echo x > \"$HOME/../cursor/mcp.json\") 2> /dev/null; cat \"$HOME/../cursor/\"*; pwd";
         let start = run.start(scene.spec(&run, &workspace, script));
         assert!(matches!(start, Start::New(_)), "{what}");
         wait_until("the end of the launcher", || waiting(&scene) == 0);

@@ -13,7 +13,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use crate::{
     escapes::{wait_until, with_mark},
     harness::{Scene, config, differing, places, skip, stdout},
-    matrix,
+    matrix, persistence,
 };
 
 /// Set where the machine refuses them, to the reason that is to be found.
@@ -67,7 +67,7 @@ fn with_mounts_refused() {
 fn assert_all_passed(output: &Output) {
     let (out, err) = (stdout(output), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("test result: ok. 6 passed"), "{out}\n{err}");
+    assert!(out.contains("test result: ok. 7 passed"), "{out}\n{err}");
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn every_gap_is_reported_and_require_refuses() {
     assert!(error.contains(words), "{error}");
     let Err(FenceError::NotEnforced { .. }) = Fence::probe(
         &config(FenceMode::Require),
-        &places.state,
+        &places,
         scene.slot.dirs(),
         None,
     )
@@ -120,6 +120,16 @@ async fn the_matrix_holds() {
     let [before, after] = matrix::run(&scene, &run, matrix::WRITES);
     assert_eq!(differing(&before, &after), BTreeSet::new());
     matrix::assert_outside_untouched(&scene);
+}
+
+#[tokio::test]
+async fn nothing_can_be_planted() {
+    if std::env::var_os(REFUSED).is_none() {
+        return;
+    }
+    let (scene, fence) = persistence::home(FenceMode::Auto).await;
+    let run = fence.prepare(scene.slot.dirs(), &scene.path("ws")).await;
+    persistence::assert_nothing_planted(&scene, &run.unwrap());
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ impl PrintAgent {
         let mut places = Places::from_env(get, &std::env::temp_dir());
         if program.is_built_in() {
             // It keeps nothing of Cursor's.
-            places.state.clear();
+            places = places.without_cursor();
         }
         let config = FenceConfig {
             mode: setup.fence,

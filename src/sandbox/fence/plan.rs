@@ -16,21 +16,6 @@ use crate::sandbox::slot::SlotDirs;
 #[cfg(target_os = "linux")]
 const MOST_NESTED: usize = 16;
 
-/// What makes an agent of tomorrow do something (FACTS 1.5, 1.7). In Cursor's writable state these
-/// stay as they are.
-const PERSISTENT: [&str; 10] = [
-    "argv.json",
-    "cli-config.json",
-    "commands",
-    "extensions",
-    "hooks.json",
-    "mcp.json",
-    "plugins",
-    "rules",
-    "sandbox.json",
-    "skills",
-];
-
 /// What a run's fence follows from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RunPlan {
@@ -61,7 +46,9 @@ impl RunPlan {
     /// What stands between the agent and the system. Changes nothing in the slot.
     pub fn wall(&self, inner: &PolicyInner, slot: &SlotDirs) -> io::Result<Wall> {
         let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
-        let writable: Vec<PathBuf> = inner.state.iter().cloned().chain(own).collect();
+        let logins = inner.logins.iter().filter_map(|login| real_file(login));
+        let state = inner.state.iter().cloned();
+        let writable: Vec<PathBuf> = state.chain(logins).chain(own).collect();
         if !cfg!(target_os = "linux") {
             let limited = self.fenced && inner.status.writes.holds();
             let profile = seatbelt::profile(&writable);
@@ -76,8 +63,6 @@ impl RunPlan {
             if self.can_have_view(inner) {
                 launch = view(&self.workspace, slot, &writable)?.unwrap_or_default();
             }
-            let kept = inner.state.iter().flat_map(|state| persistent(state));
-            launch.read_only.extend(kept);
             launch.writable = writable;
             launch.disk_bytes = inner.limits.disk;
             launch.measured = Some(slot.root().to_owned());
@@ -137,10 +122,10 @@ impl Wall {
     }
 }
 
-/// What of [`PERSISTENT`] is in a directory.
-fn persistent(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    let paths = PERSISTENT.map(|name| directory.join(name));
-    paths.into_iter().filter(|path| path.exists())
+/// Where a file is that a path leads to. The fence compares paths free of symlinks.
+fn real_file(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    path.is_file().then_some(path)
 }
 
 /// The mounts of a view. `None` if there are too many.

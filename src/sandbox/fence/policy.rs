@@ -22,7 +22,7 @@ use super::{
 };
 use crate::sandbox::{
     process::SpawnSpec,
-    slot::{Rules, SlotDirs, WhenClean},
+    slot::{Places, Rules, SlotDirs, WhenClean},
 };
 
 /// Workspaces remembered as having no view; beyond that the memory starts anew.
@@ -127,6 +127,8 @@ pub(super) struct PolicyInner {
     pub(super) launcher: PathBuf,
     /// Cursor's own state, free of symlinks; it exists.
     pub(super) state: Vec<PathBuf>,
+    /// Files of the login, which may be missing or links.
+    pub(super) logins: Vec<PathBuf>,
     pub(super) status: FenceStatus,
     pub(super) strength: Strength,
     pub(super) limits: ResourceLimits,
@@ -158,19 +160,19 @@ impl Strength {
 }
 
 impl Fence {
-    /// Tries what holds on this machine, with a slot that nobody uses. `state` is [`Places::state`](crate::sandbox::slot::Places::state), made where
-    /// missing; `workspace` is the one that most requests will use, if it is known.
+    /// Tries what holds on this machine, with a slot that nobody uses. [`Places::state`] is made where
+    /// it is missing; `workspace` is the one that most requests will use, if it is known.
     ///
     /// # Errors
     /// [`FenceError::NotEnforced`] and [`FenceError::Exposed`] with [`FenceMode::Require`],
     /// [`FenceError::Prepare`].
     pub async fn probe(
         config: &FenceConfig,
-        state: &[PathBuf],
+        places: &Places,
         slot: &SlotDirs,
         workspace: Option<&Path>,
     ) -> Result<Self, FenceError> {
-        probe::run(config, state, slot, workspace).await
+        probe::run(config, places, slot, workspace).await
     }
 
     /// What holds.

@@ -44,7 +44,7 @@ impl Fence {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             };
             let slot = slots.acquire().await?;
-            let fence = Self::probe(config, &places.state, slot.dirs(), workspace).await?;
+            let fence = Self::probe(config, places, slot.dirs(), workspace).await?;
             let view = &fence.status().view;
             let elsewhere =
                 view.state == State::Unavailable && view.reason == Some(Reason::FileSystem);

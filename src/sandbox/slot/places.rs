@@ -9,6 +9,10 @@ use std::{
 /// something, one outside of any fence included: hooks, MCP servers, commands, rules, extensions.
 const OWN_STATE: [&str; 3] = ["cache", "chats", "projects"];
 
+/// The login, in Cursor's configuration directory. The CLI writes it in place, so that it needs no name
+/// beside it: what else is found there has the same effect as in the data directory.
+const LOGIN: &str = "auth.json";
+
 /// The places that slots and the fence depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
@@ -18,12 +22,24 @@ pub struct Places {
     pub slot_roots: Vec<PathBuf>,
     /// The user's own Cursor configuration directory (FACTS 1.5).
     pub user_config: PathBuf,
-    /// What Cursor must be able to write for its own purposes: projects, chats, login, caches
-    /// (FACTS 1.5).
+    /// The directories that Cursor must be able to write for its own purposes: projects, chats, caches
+    /// (FACTS 1.5). Not Node's compile cache: what is found there is executed.
     pub state: Vec<PathBuf>,
+    /// Where the login may be: files that Cursor must be able to renew.
+    pub logins: Vec<PathBuf>,
 }
 
 impl Places {
+    /// For a program that is none of Cursor's.
+    #[must_use]
+    pub fn without_cursor(self) -> Self {
+        Self {
+            state: Vec::new(),
+            logins: Vec::new(),
+            ..self
+        }
+    }
+
     /// Reads the environment through `get`; `temp` is the system's temporary directory.
     #[must_use]
     pub fn from_env(get: impl Fn(&str) -> Option<OsString>, temp: &Path) -> Self {
@@ -61,13 +77,20 @@ impl Places {
             .chain(directory("CURSOR_DATA_DIR"));
         let state = data
             .flat_map(|data| OWN_STATE.map(|name| data.join(name)))
-            .chain(config.map(cursor))
-            .chain(cache.map(|cache| cache.join("cursor-compile-cache")))
+            .collect();
+        // On macOS the login is in the keychain, or where it was told to be in a file.
+        let on_mac = in_home(".cursor").filter(|_| cfg!(target_os = "macos"));
+        let logins = config
+            .map(cursor)
+            .into_iter()
+            .chain(on_mac)
+            .map(|directory| directory.join(LOGIN))
             .collect();
         Self {
             slot_roots,
             user_config,
             state,
+            logins,
         }
     }
 }
@@ -107,10 +130,12 @@ mod tests {
             [
                 "/home/me/.cursor/cache",
                 "/home/me/.cursor/chats",
-                "/home/me/.cursor/projects",
-                "/home/me/.config/cursor",
-                "/home/me/.cache/cursor-compile-cache"
+                "/home/me/.cursor/projects"
             ]
+        );
+        assert_eq!(
+            texts(&places.logins)[0],
+            "/home/me/.config/cursor/auth.json"
         );
     }
 
@@ -138,9 +163,7 @@ mod tests {
                 "/home/me/.cursor/projects",
                 "/data/cache",
                 "/data/chats",
-                "/data/projects",
-                "/home/me/.config/cursor",
-                "/c/cursor-compile-cache"
+                "/data/projects"
             ]
         );
     }
@@ -149,6 +172,6 @@ mod tests {
     fn no_home_still_has_a_place() {
         let places = places(&[]);
         assert_eq!(places.slot_roots.len(), 2);
-        assert!(places.state.is_empty());
+        assert!(places.state.is_empty() && places.logins.is_empty());
     }
 }

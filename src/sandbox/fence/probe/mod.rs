@@ -19,13 +19,13 @@ use super::{
     reason::explain,
     warm::WarmLaunchers,
 };
-use crate::sandbox::slot::SlotDirs;
+use crate::sandbox::slot::{Places, SlotDirs};
 use layers::SOCKETS_ABI;
 
 /// Finds out what holds. See [`Fence::probe`].
 pub(super) async fn run(
     config: &FenceConfig,
-    state: &[PathBuf],
+    places: &Places,
     slot: &SlotDirs,
     workspace: Option<&Path>,
 ) -> Result<Fence, FenceError> {
@@ -33,7 +33,8 @@ pub(super) async fn run(
     let mut probe = Probe {
         config: config.clone(),
         cgroups: None,
-        state: make(state.to_vec()).await,
+        state: make(places.state.clone()).await,
+        logins: places.logins.clone(),
         slot: slot.clone(),
         status: FenceStatus::off(),
         strength: Strength::default(),
@@ -91,6 +92,7 @@ struct Probe {
     config: FenceConfig,
     cgroups: Option<Arc<Cgroups>>,
     state: Vec<PathBuf>,
+    logins: Vec<PathBuf>,
     slot: SlotDirs,
     status: FenceStatus,
     strength: Strength,
@@ -106,6 +108,7 @@ impl Probe {
                 cgroups: self.cgroups.clone(),
                 warm: WarmLaunchers::default(),
                 state: self.state.clone(),
+                logins: self.logins.clone(),
                 status: self.status.clone(),
                 strength: self.strength,
                 no_view: Mutex::new(no_view),
