@@ -98,6 +98,35 @@ class Server:
                 return
             await asyncio.sleep(0.1)
 
+    def slots(self):
+        """How many slots the server holds: it has the lock of each open."""
+        return sum(name.endswith(".lock") for name in self.open_files())
+
+    def open_files(self):
+        names = []
+        for entry in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                names.append(os.readlink(entry))
+            except OSError:
+                pass
+        return names
+
+    async def settled(self, running, seconds=60):
+        """Waits until no slot is cleaned any more: only those that stay are left. What hostile agents
+        leave has thousands of directories, and removing one takes milliseconds on some machines."""
+        await self.quiet()
+        begun = progress = time.monotonic()
+        held = self.slots()
+        while held > running:
+            if time.monotonic() - progress > seconds:
+                fail(f"{held} slots are held, and none was given up for {seconds} s")
+                return
+            await asyncio.sleep(0.1)
+            now = self.slots()
+            if now < held:
+                held, progress = now, time.monotonic()
+        print(f"   all clean {time.monotonic() - begun:.1f} s after the last turn", flush=True)
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         if self.process.wait(20) != 0:
@@ -315,15 +344,16 @@ async def mixed(server, turns, running, rng):
         for kind in KINDS:
             await play(server, 1, 1, rng, {kind: KINDS[kind]})
     await play(server, 2 * len(KINDS), 2 * running, rng)
-    await server.quiet()
+    await server.settled(running)
     files, memory = server.files(), server.status("VmRSS")
     begun = time.monotonic()
     counts = await play(server, turns, 2 * running, rng)
     took = time.monotonic() - begun
-    await server.quiet()
+    most = server.slots()
+    await server.settled(running)
     now = server.files(), server.status("VmRSS")
     print(f"   {turns} turns in {took:.0f} s: {dict(counts)}")
-    print(f"   open files {files} -> {now[0]}, RSS {memory} -> {now[1]} kB, peak {server.status('VmHWM')} kB")
+    print(f"   open files {files} -> {now[0]}, RSS {memory} -> {now[1]} kB, peak {server.status('VmHWM')} kB, slots {most} -> {server.slots()}")
     if now[0] > files:
         fail(f"open files: {files} before, {now[0]} after")
     # Room for what the allocator keeps; a leak of 16 kB a turn shows.
