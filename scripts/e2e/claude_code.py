@@ -5,7 +5,7 @@ import os
 import sys
 
 import loops
-from harness import check, main, run, step
+from harness import Server, check, main, run, step
 
 SECONDS = 60
 
@@ -157,6 +157,15 @@ def loop(claude, server):
     check(result_of(messages).endswith(loops.END), f"the answer is {result_of(messages)!r}")
 
 
+def view(claude, server):
+    """Claude Code refuses an edit of a file that it has not read, so it is asked to read it."""
+    with loops.starts(server, 1, 1):
+        messages = claude.messages(loops.MODEL, loops.native(claude.workspace))
+    executed(messages, ["Read", "Edit", "Write"])
+    check(result_of(messages).endswith(loops.END), f"the answer is {result_of(messages)!r}")
+    loops.check_native(claude.workspace)
+
+
 def proof(server, scratch):
     claude = ClaudeCode(server, scratch)
     with step("chat: the agent's answer is printed, once", SECONDS):
@@ -177,6 +186,13 @@ def proof(server, scratch):
         error(claude, "replay-error-login", "log")
     with step("usage limit: an error that says so, not retried", 30):
         error(claude, "replay-error-usage-limit", "limit")
+    if loops.RESPAWN:
+        return
+    scratch /= "view"
+    scratch.mkdir()
+    with Server(BINARY, scratch, loops.VIEW, turns="auto") as server:
+        with step("edits of unread files in the agent's view: one start, and all are made", SECONDS):
+            view(ClaudeCode(server, scratch), server)
 
 
 if __name__ == "__main__":

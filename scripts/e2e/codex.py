@@ -221,6 +221,15 @@ def loop(codex, server):
     check(texts(items)[-1].endswith(loops.END), f"the answer is {texts(items)}")
 
 
+def view(codex, server):
+    with loops.starts(server, 1, 1):
+        items = codex.items(loops.MODEL, loops.native(codex.workspace))
+    patches = [item for item in items if item["type"] == "file_change"]
+    check(len(patches) == 1, f"expected one patch: {items}")
+    check(texts(items)[-1].endswith(loops.END), f"the answer is {texts(items)}")
+    loops.check_native(codex.workspace)
+
+
 def proof(server, scratch):
     codex = Codex(server, scratch)
     with step("chat: the agent's answer arrives, once", SECONDS):
@@ -257,6 +266,13 @@ def proof(server, scratch):
         with step("patch: also by a model for which codex has other tools", SECONDS):
             (codex.workspace / PATCHED).unlink()
             other_tools(codex)
+    if loops.RESPAWN:
+        return
+    scratch = scratch.parent / "view"
+    scratch.mkdir()
+    with Server(BINARY, scratch, loops.VIEW, turns="auto") as server:
+        with step("changes in the agent's view: one patch, one start", SECONDS):
+            view(Codex(server, scratch), server)
 
 
 if __name__ == "__main__":

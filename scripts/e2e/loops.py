@@ -16,6 +16,8 @@ RESPAWN = TURNS == "respawn"
 ONE_START = "a start for each request" if RESPAWN else "one start"
 MODEL = "replay-script"
 END = "That was all."
+# The agent looks and edits by tools of its own, in its view.
+VIEW = ["--native-reads", "true"]
 
 
 def script(*calls):
@@ -38,6 +40,25 @@ def counts(server):
         runs[run] = runs.get(run, 0) + int(number)
     starts = re.search(r"^open_cursor_agent_starts_total (\d+)$", text, re.M)
     return int(starts[1]), runs
+
+
+def native(workspace):
+    """A prompt by which the agent edits one file twice and makes another, in its view."""
+    (workspace / "view.txt").write_text("one\ntwo\nthree\n")
+    path = str(workspace / "view.txt")
+    return script(
+        {"read": {"path": path}},
+        {"edit": {"path": path, "old": "one", "new": "1"}},
+        {"grep": {"pattern": "two", "path": path}},
+        {"edit": {"path": path, "old": "two", "new": "2"}},
+        {"write": {"path": str(workspace / "view-2.txt"), "text": "made\n"}},
+    )
+
+
+def check_native(workspace):
+    """Checks what the client has made of it."""
+    check((workspace / "view.txt").read_text() == "1\n2\nthree\n", "the file is not as it should be")
+    check((workspace / "view-2.txt").read_text() == "made\n", "the new file is not as it should be")
 
 
 @contextlib.contextmanager

@@ -2,10 +2,12 @@
 
 import sys
 
+import loops
 import opencode_loop
 import opencode_run
 import opencode_tools
 import opencode_variants
+import opencode_view
 from harness import Server, check, main, step
 from opencode_client import SECONDS, OpenCode
 
@@ -115,6 +117,13 @@ def proof(server, scratch):
     with Server(BINARY, scratch, turns="respawn") as server:
         opencode.use(server)
         opencode_tools.proof(opencode, server)
+    if loops.RESPAWN:
+        return
+    scratch = scratch.parent / "view"
+    scratch.mkdir()
+    with Server(BINARY, scratch, loops.VIEW, turns="auto") as server:
+        opencode.use(server)
+        opencode_view.proof(opencode, server)
 
 
 if __name__ == "__main__":

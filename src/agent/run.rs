@@ -110,6 +110,15 @@ impl AgentRun {
         }
     }
 
+    /// Ends what is left of a finished run: nothing more is asked of it.
+    pub fn end(&mut self) {
+        match self {
+            Self::Print(run) => run.end(),
+            // Only what made a view is kept beyond its end.
+            Self::Bridge(_) => {}
+        }
+    }
+
     /// Answers a call that the agent waits for, with the files that belong to the result.
     pub fn reply(&mut self, key: CallKey, result: &ToolResult, files: &[Attachment]) {
         match self {

@@ -171,6 +171,19 @@ impl Batch {
         })
     }
 
+    /// A file is what it was.
+    pub(super) fn forget_change(&mut self, path: &str) {
+        let workspace = &self.workspace;
+        self.items.retain(
+            |item| !matches!(item, Item::Change(known) if is_same(workspace, &known.path, path)),
+        );
+    }
+
+    /// Whether it holds nothing, not even the place of an edit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// Whether there is anything to send.
     pub(super) fn is_ready(&self) -> bool {
         self.items
@@ -184,7 +197,7 @@ impl Batch {
     }
 
     /// Whether an edit of the batch is still being made.
-    fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.items
             .iter()
             .any(|item| matches!(item, Item::Awaiting(_)))

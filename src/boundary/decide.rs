@@ -42,6 +42,8 @@ pub(super) struct Decider {
     private: Option<PathBuf>,
     /// Whether native calls are left to the agent.
     leaves_native: bool,
+    /// Whether the agent works on after a change.
+    collects: bool,
 }
 
 impl Decider {
@@ -61,6 +63,7 @@ impl Decider {
             view: true,
             private: None,
             leaves_native: false,
+            collects: false,
         }
     }
 
@@ -71,6 +74,7 @@ impl Decider {
         let is_open = native::effect(&call.kind) == Effect::Edit
             && self.has_tools()
             && !self.leaves_native
+            && !self.collects
             && args.get("streamContent").is_some_and(Value::is_string);
         let path = args.get("path")?.as_str().filter(|path| !path.is_empty())?;
         is_open.then(|| self.catalog.workspace().join(path))
@@ -84,6 +88,16 @@ impl Decider {
     /// From now on native calls are left to the agent.
     pub(super) fn leave_native(&mut self) {
         self.leaves_native = true;
+    }
+
+    /// From now on the agent makes its edits itself, in its view.
+    pub(super) fn collect(&mut self) {
+        self.collects = true;
+    }
+
+    /// What relative paths mean.
+    pub(super) fn workspace(&self) -> &Path {
+        self.catalog.workspace()
     }
 
     /// Notes that edits are made for real.
@@ -130,6 +144,9 @@ impl Decider {
             return self
                 .legacy(call)
                 .map_or_else(otherwise, |made| Decision::Call(vec![made]));
+        }
+        if effect == Effect::Edit && self.collects {
+            return Decision::AwaitChange;
         }
         if effect == Effect::Read && self.native_reads {
             return Decision::LeaveToAgent;
@@ -197,7 +214,9 @@ impl Decider {
 
     /// The client's calls that make the changes, and the files of those that no call can make.
     pub(super) fn changes(&self, changes: &[FileChange]) -> (Vec<ClientCall>, Vec<String>) {
-        change::calls(&self.catalog, changes, !self.parallel)
+        // An agent that asks for each call by itself has had the file read.
+        let unread = |path: &str| self.collects && !self.history.has_read(path, self.workspace());
+        change::calls(&self.catalog, changes, !self.parallel, unread)
     }
 
     fn make(&self, asked: &Intent) -> Option<Decision> {

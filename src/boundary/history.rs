@@ -81,6 +81,17 @@ impl History {
         self.rounds.iter().flatten()
     }
 
+    /// Whether the client was asked to read the file.
+    pub(super) fn has_read(&self, path: &str, workspace: &Path) -> bool {
+        let wanted = workspace.join(path);
+        let about = |arg: &str| workspace.join(arg.trim_start_matches("./")) == wanted;
+        self.calls().any(|past| {
+            past.is("read")
+                && past.succeeded()
+                && past.args.values().filter_map(Value::as_str).any(about)
+        })
+    }
+
     /// Whether the transcript shows that there is no such file: the last call about this path
     /// deleted it or did not find it, and nothing since has shown the path.
     pub(super) fn is_missing(&self, path: &str, workspace: &Path) -> bool {

@@ -37,7 +37,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 
 pub use alias::is_same_tool;
 pub use change::FileChange;
-pub use guard::hint;
+pub use guard::{hint, is_failure};
 pub use native::changed_something;
 pub use translator::Translator;
 
@@ -165,6 +165,8 @@ pub enum Fact {
     /// No directory of the client's is known: the agent works in one of its own, which the client
     /// must not be sent to. What lies in it goes to the client by its relative path.
     OwnDirectory,
+    /// The run works on in its view after a change: its changes are collected.
+    CollectsChanges,
     /// The client's tools are real tools of the agent, so its native calls are its own business.
     ServedTools,
     /// Whether there is such a file.
@@ -191,6 +193,16 @@ pub enum Source {
     Text,
     /// A tool that is served to the agent, which waits for the result of this call.
     Held(CallKey),
+    /// A change that the agent made in its view before it came to its end: the run waits to say its
+    /// last word.
+    Change,
+}
+
+impl Source {
+    /// Whether the run goes on when the call has its result.
+    fn is_kept(self) -> bool {
+        matches!(self, Self::Held(_) | Self::Change)
+    }
 }
 
 /// A native tool that was announced and is not complete yet.

@@ -5,10 +5,12 @@
 //! than events tell, it asks by [`Verdict::Need`] and continues when it is given the [`Fact`].
 
 mod calls;
+mod collect;
 mod text;
 
 use std::{collections::HashSet, path::Path};
 
+use self::collect::CollectedChanges;
 use super::{
     BoundaryOptions, Fact, Need, OpenTool, Verdict, batch::Batch, catalog::ToolCatalog,
     decide::Decider, history::History, in_flight::InFlight, segments::Segments,
@@ -30,6 +32,8 @@ pub struct Translator {
     thoughts: Segments,
     recognizer: Recognizer,
     batch: Batch,
+    /// The changes of a run that works on in its view.
+    collected: Option<CollectedChanges>,
     in_flight: InFlight,
     /// Native ids of calls that have their place in an answer.
     taken: HashSet<String>,
@@ -44,6 +48,8 @@ pub struct Translator {
     /// What waits for a fact.
     waiting: Option<Waiting>,
     stopped: bool,
+    /// Whether the run ended by itself, with changes that went to the client.
+    is_over: bool,
     /// Whether the client was told why the run is stopped.
     explained: bool,
 }
@@ -73,6 +79,7 @@ impl Translator {
             segments: Segments::default(),
             thoughts: Segments::default(),
             batch: Batch::new(workspace),
+            collected: None,
             in_flight: InFlight::default(),
             taken: HashSet::new(),
             spoke: false,
@@ -81,6 +88,7 @@ impl Translator {
             own_directory: None,
             waiting: None,
             stopped: false,
+            is_over: false,
             explained: false,
         }
     }
@@ -125,7 +133,7 @@ impl Translator {
         if self.stopped {
             return Verdict::Continue;
         }
-        if self.changes_due {
+        if self.changes_due || self.is_outdated() {
             self.waiting = Some(Waiting::Settle);
             return Verdict::Need(Need::Changes);
         }
@@ -140,7 +148,10 @@ impl Translator {
         if verdict.is_end() {
             return verdict;
         }
-        self.close(out)
+        match self.close(out) {
+            Verdict::Continue => self.close_changes(out),
+            verdict => verdict,
+        }
     }
 
     /// The files that the agent changed in its view and that no tool of the client can change, since
@@ -156,6 +167,10 @@ impl Translator {
             Fact::PrivateDir(dir) => self.decider.set_private(dir),
             Fact::OwnDirectory => self.own_directory = self.decider.directory(),
             Fact::ServedTools => self.decider.leave_native(),
+            Fact::CollectsChanges => {
+                self.decider.collect();
+                self.collected = Some(CollectedChanges::new(self.decider.workspace()));
+            }
             Fact::Exists(file, exists) => {
                 if !exists {
                     self.decider.set_absent(file);
@@ -167,8 +182,12 @@ impl Translator {
             }
             Fact::Changes(changes) => {
                 self.changes_due = false;
-                for change in changes {
-                    self.batch.set_change(change, |id| self.in_flight.has(id));
+                let is_open = |id: &str| self.in_flight.has(id);
+                match &mut self.collected {
+                    Some(collected) => collected.look(changes, is_open),
+                    None => changes
+                        .into_iter()
+                        .for_each(|change| self.batch.set_change(change, is_open)),
                 }
             }
         }
@@ -194,11 +213,15 @@ impl Translator {
             AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => {
                 self.decider.asks_about(call).map(Need::Exists)
             }
+            AgentEvent::Finished(_) if self.is_outdated() => Some(Need::Changes),
             _ => None,
         }
     }
 
     fn apply(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Verdict {
+        if let Some(collected) = &mut self.collected {
+            collected.is_current = false;
+        }
         match event {
             AgentEvent::Started(_) | AgentEvent::Activity => self.standing(),
             AgentEvent::TextDelta(text) => {
@@ -257,7 +280,7 @@ impl Translator {
                 }
                 match self.close(out) {
                     end if end.is_end() => end,
-                    _ => self.stop(FinishReason::Stop),
+                    _ => self.hand_over(out),
                 }
             }
         }
@@ -265,7 +288,8 @@ impl Translator {
 
     /// What the state asks of the engine.
     fn standing(&self) -> Verdict {
-        if self.batch.is_settling() {
+        let is_editing = |it: &CollectedChanges| it.changes.is_waiting();
+        if self.batch.is_settling() && !self.collected.as_ref().is_some_and(is_editing) {
             Verdict::Settling
         } else {
             Verdict::Continue

@@ -123,7 +123,7 @@ impl AgentSetup {
             launcher: std::env::current_exe().context("cannot find our own executable")?,
             workspace: workspace.clone(),
             // With native reads the agent works in the client's directory, by its own tools.
-            serve_tools: (settings.turns != Turns::Respawn && !settings.native_reads)
+            serve_tools: (settings.turns.serves_tools() && !settings.native_reads)
                 .then(Serving::default),
             carriers,
         };
@@ -145,21 +145,52 @@ impl AgentSetup {
                 "name the program `cursor-agent`, or leave --agent out to find it",
             ));
         }
-        if settings.turns == Turns::Parked {
-            agent.learn_serving().await;
-        }
-        if settings.turns == Turns::Parked
-            && let Some(problem) = agent.serving_problem()
-        {
-            return Err(render::hinted(
-                format_args!(
-                    "--turns parked: the agent can't be given the client's tools: {problem}"
-                ),
-                "use --turns auto, or leave --native-reads out",
-            ));
-        }
+        check_parking(&agent, settings.turns).await?;
         Ok(Self { agent, workspace })
     }
+}
+
+/// Whether runs can wait, where the server is not to start without.
+async fn check_parking(agent: &Agent, turns: Turns) -> anyhow::Result<()> {
+    if matches!(turns, Turns::Auto | Turns::Respawn) {
+        return Ok(());
+    }
+    let served = match turns.serves_tools() {
+        true => {
+            agent.learn_serving().await;
+            agent.serving_problem()
+        }
+        false => Some("--turns parked:view serves none".to_owned()),
+    };
+    let Some(served) = served else {
+        return Ok(());
+    };
+    let view = &agent.fence().view;
+    if turns.collects_changes() && view.holds() {
+        return Ok(());
+    }
+    let name = turns.name();
+    Err(match turns.collects_changes() {
+        true if turns.serves_tools() => render::hinted(
+            format_args!(
+                "--turns {name}: the agent can't be given the client's tools ({served}), and it has \
+                 no view of the workspace ({})",
+                view.sentence
+            ),
+            "use --turns auto",
+        ),
+        true => render::hinted(
+            format_args!(
+                "--turns {name}: the agent has no view of the workspace: {}",
+                view.sentence
+            ),
+            "use --turns auto",
+        ),
+        false => render::hinted(
+            format_args!("--turns {name}: the agent can't be given the client's tools: {served}"),
+            "use --turns auto, or leave --native-reads out",
+        ),
+    })
 }
 
 /// Where the agent works, absolute and without links, if that is one place.

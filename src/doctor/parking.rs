@@ -6,15 +6,25 @@ use crate::agent::carrier_problem;
 /// What the user loses without it.
 const ANEW: &str = "each answer with tool calls starts the agent anew";
 
+/// What is left of it where the agent works in a view by its own tools.
+const IN_A_VIEW: &str = "in its view the agent works on after a change of a file, and any other call ends \
+                         its run";
+
 pub(super) async fn check(context: &Context) -> CheckResult {
-    if context.settings.turns.name() == "respawn" {
-        return CheckResult::info(format!("turned off by --turns respawn: {ANEW}"));
+    let turns = context.settings.turns;
+    let otherwise = match turns.collects_changes() {
+        true => IN_A_VIEW,
+        false => ANEW,
+    };
+    if !turns.serves_tools() {
+        let name = turns.name();
+        return CheckResult::info(format!("no tools are served (--turns {name}): {otherwise}"));
     }
     if context.bridge.is_some() {
         return CheckResult::ok("runs wait for the results of tools, by Cursor's SDK bridge");
     }
     if context.settings.native_reads {
-        return CheckResult::info(format!("turned off by --native-reads: {ANEW}"));
+        return CheckResult::info(format!("no tools are served (--native-reads): {otherwise}"));
     }
     let Ok(program) = &context.program else {
         return CheckResult::no_agent();
@@ -25,8 +35,10 @@ pub(super) async fn check(context: &Context) -> CheckResult {
     };
     match carrier_problem(program, context.carriers.clone(), &help).await {
         None => CheckResult::ok("runs wait for the results of tools, which the agent gets by MCP"),
-        Some(problem) => CheckResult::warning(format!("{ANEW}: {problem}"))
-            .hint("update Cursor's CLI with `cursor-agent update`; all works, but slower"),
+        Some(problem) => {
+            CheckResult::warning(format!("no tools are served ({problem}): {otherwise}"))
+                .hint("update Cursor's CLI with `cursor-agent update`; all works, but slower")
+        }
     }
 }
 

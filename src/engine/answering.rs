@@ -135,6 +135,8 @@ struct Answering<'a> {
     permit: Option<Permit>,
     /// Whether runs are served the client's tools.
     served: bool,
+    /// Whether the agent works on after a change, where it has a view.
+    collects: bool,
     /// What another run would need; else a request of megabytes would be kept for nothing.
     kept: Option<Turn>,
 }
@@ -172,6 +174,7 @@ impl<'a> Answering<'a> {
         let mut answering = Self {
             answer: Answer::new(&shared.counters, &shared.estimates, &turn, feed)?,
             served: shared.serves(&turn).await,
+            collects: config.turns.collects_changes() && turn.allows_tools(),
             parallel: turn.parallel_tool_calls,
             begun: Instant::now(),
             kept: None,
@@ -207,14 +210,19 @@ impl<'a> Answering<'a> {
         continuation: Continuation,
         permit: Permit,
     ) -> NextStep {
-        self.sender.origin(RunOrigin::Resumed);
-        self.sender.progress().asks_for(run.model());
         self.sender.progress().was_parked(run.parked());
         let hint = boundary::hint(&turn, self.shared.config.boundary.max_repeat);
         let words = continuation.words.iter();
         let words = words.map(|words| prompt::beside_results(words));
         let notes: Vec<String> = hint.into_iter().chain(words).collect();
         run.resume(&turn, continuation.results, &notes, permit);
+        if run.is_void() {
+            self.permit = run.release_permit();
+            self.sender.origin(RunOrigin::Fresh);
+            return NextStep::Start(Box::new(turn));
+        }
+        self.sender.origin(RunOrigin::Resumed);
+        self.sender.progress().asks_for(run.model());
         self.kept = Some(turn);
         let due = run.calls_due(self.parallel);
         if due.is_empty() {
@@ -233,12 +241,17 @@ impl<'a> Answering<'a> {
             Some(permit) => permit,
             None => self.shared.admit(self.caller.as_ref()).await?,
         };
-        if self.served || self.answer.may_repeat() || !turn.fallback_models.is_empty() {
+        if self.served
+            || self.collects
+            || self.answer.may_repeat()
+            || !turn.fallback_models.is_empty()
+        {
             self.kept = Some(turn.clone());
         }
         let beginning = Beginning {
             workspace: self.workspace.clone(),
             served: self.served,
+            collects: self.collects,
             note: self.hands.note(),
             dump: self.dump.as_ref(),
             permit,
@@ -275,6 +288,17 @@ impl<'a> Answering<'a> {
                 self.served = false;
                 let again = self.kept.take();
                 again.map_or(NextStep::End, |turn| NextStep::Start(Box::new(turn)))
+            }
+            Pause::Again(messages) => {
+                drop(run);
+                let Some(mut turn) = self.so_far() else {
+                    return NextStep::End;
+                };
+                turn.messages.extend(messages.into_iter().flatten());
+                // It could happen again, and for ever.
+                self.collects = false;
+                self.answer.another_run(&turn);
+                NextStep::Start(Box::new(turn))
             }
             Pause::Failed(error) => {
                 drop(run);
@@ -387,17 +411,20 @@ impl<'a> Answering<'a> {
         drop(run);
         let again = self.answer.end(Ok(FinishReason::Stop), usage);
         self.answer.flush().await;
-        let so_far = match &self.hands {
-            _ if again.is_none() => None,
-            Hands::Server(work) => Some(work.turn().clone()),
-            Hands::Client => self.kept.take(),
-        };
-        let Some((messages, mut turn)) = again.zip(so_far) else {
+        let Some((messages, mut turn)) = again.and_then(|it| Some((it, self.so_far()?))) else {
             return NextStep::End;
         };
         turn.messages.extend(messages);
         self.answer.restart(&turn);
         NextStep::Start(Box::new(turn))
+    }
+
+    /// The conversation, with the calls that were executed here.
+    fn so_far(&mut self) -> Option<Turn> {
+        match &self.hands {
+            Hands::Server(work) => Some(work.turn().clone()),
+            Hands::Client => self.kept.take(),
+        }
     }
 
     /// Ends the answer with an error.

@@ -153,7 +153,7 @@ impl Shared {
 
     /// Whether the turn's tools are served to the agent, so that the run can wait for their results.
     async fn serves(&self, turn: &Turn) -> bool {
-        if self.config.turns == Turns::Respawn || !turn.allows_tools() {
+        if !self.config.turns.serves_tools() || !turn.allows_tools() {
             return false;
         }
         // The first turn may be faster than the question. An agent that does not answer it has later
@@ -163,19 +163,35 @@ impl Shared {
     }
 }
 
-/// Whether runs wait for the results of the client's tools (`--turns`).
+/// How a run can wait for the results of the client's tools (`--turns`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Turns {
-    /// Where the agent is found to take served tools.
+    /// Where the agent is found to take served tools or has a view of the workspace.
     #[default]
     Auto,
-    /// Never: each answer with calls ends its run, and their results start another.
+    /// Not at all: each answer with calls ends its run, and their results start another.
     Respawn,
-    /// Always; the server does not start without.
+    /// The same; the server does not start if neither is so.
     Parked,
+    /// Always with served tools; the server does not start without.
+    ParkedMcp,
+    /// Always in a view; the server does not start without.
+    ParkedView,
 }
 
 impl Turns {
+    /// Whether the client's tools are served to an agent that takes them.
+    #[must_use]
+    pub fn serves_tools(self) -> bool {
+        matches!(self, Self::Auto | Self::Parked | Self::ParkedMcp)
+    }
+
+    /// Whether an agent with a view of the workspace works on after a change.
+    #[must_use]
+    pub fn collects_changes(self) -> bool {
+        matches!(self, Self::Auto | Self::Parked | Self::ParkedView)
+    }
+
     /// As settings name it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -183,6 +199,8 @@ impl Turns {
             Self::Auto => "auto",
             Self::Respawn => "respawn",
             Self::Parked => "parked",
+            Self::ParkedMcp => "parked:mcp",
+            Self::ParkedView => "parked:view",
         }
     }
 }
@@ -195,7 +213,11 @@ impl FromStr for Turns {
             "auto" => Ok(Self::Auto),
             "respawn" => Ok(Self::Respawn),
             "parked" => Ok(Self::Parked),
-            _ => Err(format!("`{text}` is not one of auto, respawn, parked")),
+            "parked:mcp" => Ok(Self::ParkedMcp),
+            "parked:view" => Ok(Self::ParkedView),
+            _ => Err(format!(
+                "`{text}` is not one of auto, respawn, parked, parked:mcp, parked:view"
+            )),
         }
     }
 }

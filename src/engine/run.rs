@@ -4,6 +4,8 @@
 //! for calls of the client's tools, ends, or fails. What lives as long as the run is here: the
 //! agent, the translator, the calls it waits for, its permit.
 
+mod last_word;
+
 use std::{
     collections::{HashSet, VecDeque},
     time::Duration,
@@ -13,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use self::last_word::{LastWord, Originals, changed_meanwhile};
 use super::{
     Budgets,
     admission::Permit,
@@ -24,8 +27,8 @@ use super::{
 };
 use crate::{
     agent::{AgentError, AgentEvent, AgentRun, CallKey, classify},
-    boundary::{self, Fact, Need, ReadyCall, Translator, Verdict},
-    turn::{FinishReason, ToolCall, Turn, TurnError, Usage},
+    boundary::{self, Fact, Need, ReadyCall, Source, Translator, Verdict},
+    turn::{FinishReason, Message, ToolCall, Turn, TurnError, Usage},
 };
 
 /// How long the siblings of an announced native call have to arrive: parallel calls are announced
@@ -52,13 +55,17 @@ pub(super) struct Run<S: RunSource = AgentRun> {
     backlog: VecDeque<AgentEvent>,
     /// When the first and the last of the pending calls came.
     settling: Option<(Instant, Instant)>,
-    /// The calls that the agent waits for.
+    /// The calls that the run waits for.
     pending: Vec<Pending>,
     /// Their ids, and those of all before.
     known: HashSet<String>,
     permit: Option<Permit>,
     /// Since when it waits for a client, or did last.
     parked_at: Option<Instant>,
+    /// What files held before the agent changed them; nothing if a change ends the run.
+    originals: Option<Originals>,
+    /// Once the agent has ended and its changes are on their way to the client.
+    last_word: Option<LastWord>,
     /// What the agent said that the whole run cost.
     usage: Option<Usage>,
     /// What the clients of its answers were told so far that it cost.
@@ -66,10 +73,11 @@ pub(super) struct Run<S: RunSource = AgentRun> {
     span: Span,
 }
 
-/// A call that the agent waits for.
+/// A call that the run waits for.
 struct Pending {
     call: ToolCall,
-    key: CallKey,
+    /// What the agent waits by; `None` for a change that it has made in its view.
+    key: Option<CallKey>,
     /// Whether the client has it.
     given: bool,
 }
@@ -84,6 +92,8 @@ pub(super) enum Pause {
     Cut(FinishReason),
     /// The agent can't be given the client's tools; nothing was sent to the client.
     NotServed,
+    /// What the run did is void; another one has to do it, with this added to the conversation.
+    Again(Option<[Message; 2]>),
     /// The run failed.
     Failed(TurnError),
     /// Nobody listens.
@@ -105,6 +115,8 @@ impl<S: RunSource> Run<S> {
             known: HashSet::new(),
             permit: Some(permit),
             parked_at: None,
+            originals: None,
+            last_word: None,
             usage: None,
             reported: None,
             span,
@@ -115,6 +127,14 @@ impl<S: RunSource> Run<S> {
             run.tell(Fact::NoView);
         }
         run
+    }
+
+    /// Lets an agent with a view of its own work on after a change.
+    pub fn collect_changes(&mut self) {
+        if !self.agent.can_wait() && self.agent.has_view() {
+            self.originals = Some(Originals::default());
+            self.tell(Fact::CollectsChanges);
+        }
     }
 
     /// Tells the translator something before it has taken any event.
@@ -195,6 +215,10 @@ impl<S: RunSource> Run<S> {
 
     fn deliver(&mut self, results: Vec<Delivery>, notes: &[String]) {
         let last = results.len().saturating_sub(1);
+        if let Some(word) = &mut self.last_word {
+            // There is no model any more that could be told.
+            word.is_void |= !notes.is_empty();
+        }
         for (at, delivery) in results.into_iter().enumerate() {
             let Delivery { mut result, files } = delivery;
             if at == last {
@@ -208,7 +232,11 @@ impl<S: RunSource> Run<S> {
                 continue;
             };
             let key = self.pending.remove(place).key;
-            self.agent.reply(key, &result, &files);
+            match (key, &mut self.last_word) {
+                (Some(key), _) => self.agent.reply(key, &result, &files),
+                (None, Some(word)) => word.is_void |= boundary::is_failure(&result),
+                (None, None) => {}
+            }
         }
     }
 
@@ -231,14 +259,15 @@ impl<S: RunSource> Run<S> {
         due
     }
 
-    /// Whether the agent waits for all these calls. Then they are kept as such, and
+    /// Whether the run waits for all these calls. Then they are kept as such, and
     /// [`Run::calls_due`] tells which of them go out now.
     pub fn waits_for(&mut self, calls: &[ReadyCall]) -> bool {
         let key = |ready: &ReadyCall| match ready.source {
-            boundary::Source::Held(key) => Some(key),
-            _ => None,
+            Source::Held(key) => Some(Some(key)),
+            Source::Change => Some(None),
+            Source::Native | Source::Text => None,
         };
-        let Some(keys) = calls.iter().map(key).collect::<Option<Vec<CallKey>>>() else {
+        let Some(keys) = calls.iter().map(key).collect::<Option<Vec<_>>>() else {
             return false;
         };
         let pending = calls.iter().zip(keys).map(|(ready, key)| Pending {
@@ -252,7 +281,8 @@ impl<S: RunSource> Run<S> {
             &self.agent,
             self.pending.iter().take_while(|p| p.given).count(),
         );
-        self.pending[at..].sort_by_key(|pending| agent.place(pending.key).unwrap_or(usize::MAX));
+        let place = |pending: &Pending| agent.place(pending.key?);
+        self.pending[at..].sort_by_key(|pending| place(pending).unwrap_or(usize::MAX));
         true
     }
 
@@ -265,6 +295,9 @@ impl<S: RunSource> Run<S> {
         begun: Instant,
         stop: &CancellationToken,
     ) -> Pause {
+        if let Some(pause) = self.say_last_word(answer) {
+            return pause;
+        }
         let deadline = budgets.deadline(begun);
         let mut last = Instant::now();
         let mut read = Vec::new();
@@ -313,13 +346,15 @@ impl<S: RunSource> Run<S> {
     pub async fn wait(&mut self) -> &'static str {
         let mut read = Vec::new();
         loop {
-            if self.backlog.len() >= BACKLOG {
+            if self.backlog.len() >= BACKLOG || self.last_word.is_some() {
                 return std::future::pending().await;
             }
             let step = self.agent.next(&mut read).await;
             for event in read.drain(..) {
                 match &event {
-                    AgentEvent::CallGivenUp(key) if self.pending.iter().any(|p| p.key == *key) => {
+                    AgentEvent::CallGivenUp(key)
+                        if self.pending.iter().any(|p| p.key == Some(*key)) =>
+                    {
                         return "the agent gave up waiting for a result";
                     }
                     AgentEvent::Finished(_) => return "the agent finished without the results",
@@ -412,6 +447,18 @@ impl<S: RunSource> Run<S> {
     ) -> Option<Pause> {
         while let Verdict::Need(need) = verdict {
             let fact = self.find_out(need, answer).await;
+            if let (Some(originals), Fact::Changes(changes)) = (&mut self.originals, &fact)
+                && let Some(path) = originals.changed(changes)
+            {
+                tracing::warn!(
+                    path,
+                    "a file was changed while the agent worked on it: another run has to"
+                );
+                return Some(Pause::Again(Some(changed_meanwhile(
+                    &path,
+                    answer.take_said(),
+                ))));
+            }
             verdict = self.translator.learn(fact, answer.deltas());
         }
         for path in self.translator.take_lost() {
@@ -430,6 +477,13 @@ impl<S: RunSource> Run<S> {
             (Verdict::Settling, settling) => settling,
             _ => None,
         };
+        if let Some(text) = self.translator.last_word() {
+            self.agent.end();
+            self.last_word = Some(LastWord {
+                text,
+                is_void: false,
+            });
+        }
         match verdict {
             Verdict::Calls(calls) => Some(Pause::Calls(calls)),
             Verdict::Stop(_) => Some(Pause::Finished),
@@ -455,7 +509,7 @@ impl<S: RunSource> Run<S> {
 }
 
 fn is_held(ready: &ReadyCall) -> bool {
-    matches!(ready.source, boundary::Source::Held(_))
+    matches!(ready.source, Source::Held(_))
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(super) trait RunSource: Send {
 
     fn can_wait(&self) -> bool;
 
+    fn end(&mut self);
+
     fn expects_calls(&self) -> bool;
 
     fn place(&self, key: CallKey) -> Option<usize>;
@@ -45,6 +47,10 @@ impl RunSource for AgentRun {
 
     fn can_wait(&self) -> bool {
         Self::can_wait(self)
+    }
+
+    fn end(&mut self) {
+        Self::end(self);
     }
 
     fn expects_calls(&self) -> bool {

@@ -23,6 +23,8 @@ pub(super) struct Beginning<'a> {
     pub workspace: Option<PathBuf>,
     /// Whether the agent is served the turn's tools.
     pub served: bool,
+    /// Whether the agent works on after a change in its view.
+    pub collects: bool,
     /// What the model should know beside the turn.
     pub note: Option<&'a str>,
     pub dump: Option<&'a Dump>,
@@ -42,6 +44,7 @@ pub(super) async fn start(
     let Beginning {
         workspace,
         served,
+        collects,
         note,
         dump,
         permit,
@@ -103,6 +106,9 @@ pub(super) async fn start(
     progress.reach(Phase::Spawned);
     let translator = Translator::new(&turn, &site.workspace, &config.boundary);
     let mut run = Run::new(agent, translator, &model, permit);
+    if collects {
+        run.collect_changes();
+    }
     if let Some(dir) = site.files.first().and_then(|file| file.parent()) {
         run.tell(Fact::PrivateDir(dir.to_owned()));
     }

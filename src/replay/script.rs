@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `{"think": TEXT}` | reasoning deltas |
 //! | `{"say": TEXT}` | answer text, word by word |
-//! | `{"tools": [TOOL, …]}` | one batch of calls ([`ReplayTool`]): announced, a pause, then edits are made if this is a view, and all else is refused; if any was, the `unanswered` text. Where the client's tools can be called by MCP, these are called instead, and the step that their results make due follows in the same run |
+//! | `{"tools": [TOOL, …]}` | one batch of calls ([`ReplayTool`]): announced, a pause, then reads and edits are made if this is a view, and all else is refused; if any was, the `unanswered` text. Where the client's tools can be called by MCP, these are called instead. The step that the results make due follows in the same run |
 //! | `{"stdout": TEXT}`, `{"stderr": TEXT}` | a plain line there |
 //! | `{"exit": CODE}` | the end, without a result |
 //! | `"untrusted"` | the trust gate's refusal |
@@ -30,8 +30,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::client_tools::ClientTools;
-use super::edits;
 use super::emitter::{Emitter, ReplayCall};
+use super::native;
 use super::surface::{ModelRow, Repertoire, ReplayRun, untrusted};
 use super::tool::ReplayTool;
 use super::transcript::{Transcript, clip};
@@ -166,7 +166,7 @@ impl Repertoire for Script {
                     Tools(tools) => {
                         let answered = match &mut client {
                             Some(client) => client.call(&mut out, &tools)?,
-                            None => call(&mut out, &tools, view)?.then(Vec::new),
+                            None => call(&mut out, &tools, view)?,
                         };
                         match answered {
                             Some(answered) => answers.extend(answered),
@@ -186,7 +186,7 @@ impl Repertoire for Script {
                     }
                 }
             }
-            // What the client answered within the run moves it on as results in a prompt do.
+            // Results within the run move it on as those in a prompt do.
             let last = self.steps(&run.args.model, &transcript).saturating_sub(1);
             if answers.is_empty() || transcript.step >= last {
                 break;
@@ -204,21 +204,29 @@ impl Repertoire for Script {
 }
 
 /// Announces a batch, waits as a tool would take, and reports what became of each call. In a view
-/// edits are made, all else is refused. Returns whether nothing was refused.
-fn call<W: io::Write>(out: &mut Emitter<W>, tools: &[ReplayTool], view: bool) -> io::Result<bool> {
+/// reads and edits are made, all else is refused. Returns what the model reads of the results, if
+/// nothing was refused.
+fn call<W: io::Write>(
+    out: &mut Emitter<W>,
+    tools: &[ReplayTool],
+    view: bool,
+) -> io::Result<Option<Vec<String>>> {
     let calls: Vec<(ReplayCall, &ReplayTool)> =
         tools.iter().map(|tool| (out.call(tool), tool)).collect();
     for (call, _) in &calls {
         out.started(call)?;
     }
     out.tool_pause();
-    let mut all = true;
+    let mut answers = Some(Vec::new());
     for (call, tool) in &calls {
-        let made = if view { edits::make(tool) } else { None };
-        all &= made.is_some();
-        out.completed(call, &made.unwrap_or_else(|| tool.refusal()))?;
+        let result = if view { native::execute(tool) } else { None };
+        answers = answers.zip(result.as_ref()).map(|(mut told, result)| {
+            told.push(native::told(result));
+            told
+        });
+        out.completed(call, &result.unwrap_or_else(|| tool.refusal()))?;
     }
-    Ok(all)
+    Ok(answers)
 }
 
 fn no_script(error: &serde_json::Error) -> String {

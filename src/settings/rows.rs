@@ -178,7 +178,7 @@ settings! {
     estimate_usage "estimate-usage" "MODE" [CURSOR_ACP_ESTIMATE_USAGE]: EstimateUsage = "auto";
 
     /// Whether a run waits for the results of the client's tools: auto where the agent can, parked
-    /// always, respawn never
+    /// always (parked:mcp, parked:view: by this way only), respawn never
     turns "turns" "MODE" [CURSOR_ACP_TURNS]: Turns = "auto";
 
     /// Seconds a run waits for the results of the client's tools

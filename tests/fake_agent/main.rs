@@ -7,6 +7,7 @@
 //! the table says otherwise. Nothing waits longer than [`FOREVER`], so that no test can leave a
 //! process behind for good.
 
+mod changes;
 mod failures;
 mod hostile;
 mod mcp;
@@ -74,6 +75,7 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-write", "", "announces fake-write.txt, writes it in the workspace 100 ms later, answers", tools::write),
     ("fake-edit", "", "announces an edit of fake-edit.txt, makes it, says whether it could", tools::edit_for_real),
     ("fake-edit-binary", "", "as fake-edit, and writes image.bin, which is no text", tools::edit_and_binary),
+    ("fake-changes-", changes::SCRIPTS, "changes files step by step, as the letters of the script say (changes.rs)", changes::play),
     ("fake-rampage", "", "writes all over its workspace and beside it, unannounced", tools::rampage),
     ("fake-huge-line", "", "a read's result of 20 MB, then text", tools::huge_line),
 

@@ -194,10 +194,7 @@ fn a_hanging_agent_does_not_hang_what_asks_it() {
     for (command, words) in [
         ("status", "unknown"),
         ("doctor", "within 4 s"),
-        (
-            "models",
-            "cursor-agent models` gave no answer within 4.5 s\nhint: ",
-        ),
+        ("models", "cursor-agent models` gave no answer within 4."),
     ] {
         let started = std::time::Instant::now();
         let ended = home.run(&[command]);

@@ -87,6 +87,7 @@ mod text_calls;
 mod tool_results;
 mod tools;
 mod usage;
+mod view_turns;
 /// Which directory a turn is about.
 mod workspaces;
 mod wrong_input;

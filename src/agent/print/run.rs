@@ -255,8 +255,9 @@ impl PrintRun {
     }
 }
 
-impl Drop for PrintRun {
-    fn drop(&mut self) {
+impl PrintRun {
+    /// Ends the child, and gives the slot back when that is done.
+    pub(in crate::agent) fn end(&mut self) {
         // Calls that the child waits for are answered with an error first.
         self.served = None;
         let Some(Inside { output, mut slot }) = self.inside.take() else {
@@ -267,6 +268,12 @@ impl Drop for PrintRun {
             output.end().await;
             drop(slot);
         });
+    }
+}
+
+impl Drop for PrintRun {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -18,11 +18,13 @@ enum ChangeForm {
 }
 
 /// The calls that make these changes, in order, and the files of those that no offered tool can
-/// make. With `single`, each change is one call, for clients that take one at a time.
+/// make. With `single`, each change is one call, for clients that take one at a time. Where a tool
+/// takes no file that was not read before, it is read if `unread` says so of its path.
 pub(in crate::boundary) fn calls(
     catalog: &ToolCatalog,
     changes: &[FileChange],
     single: bool,
+    unread: impl Fn(&str) -> bool,
 ) -> (Vec<ClientCall>, Vec<String>) {
     let mut calls = Vec::new();
     let mut lost = Vec::new();
@@ -30,7 +32,13 @@ pub(in crate::boundary) fn calls(
     let mut place = 0;
     for change in changes {
         match form(catalog, change, single) {
-            Some(ChangeForm::Calls(made)) => calls.extend(made),
+            Some(ChangeForm::Calls(made)) => {
+                let wants = change.before.is_some() && demands_reading(catalog, &made);
+                if wants && unread(&change.path) {
+                    calls.extend(make(catalog, "read", json!({ "path": change.path })));
+                }
+                calls.extend(made);
+            }
             Some(ChangeForm::Patch) => {
                 if patched.is_empty() {
                     place = calls.len();
@@ -44,6 +52,19 @@ pub(in crate::boundary) fn calls(
         calls.insert(place, made);
     }
     (calls, lost)
+}
+
+/// Whether the description of a tool demands that a file is read before it is changed.
+fn demands_reading(catalog: &ToolCatalog, made: &[ClientCall]) -> bool {
+    let tools = made.iter().filter_map(|call| catalog.exact(&call.name));
+    tools.into_iter().any(|tool| {
+        let text = tool.description.to_lowercase();
+        let reads = ["read", "view"].iter().any(|word| text.contains(word));
+        reads
+            && ["must", "first", "before"]
+                .iter()
+                .any(|word| text.contains(word))
+    })
 }
 
 /// The most telling form that is exact, else the nearest; a shell command where there is no other.

@@ -42,7 +42,7 @@ fn change(before: Option<&str>, after: Option<&str>) -> FileChange {
 
 /// The calls for changes that all can be made.
 fn calls(catalog: &ToolCatalog, changes: &[FileChange], single: bool) -> Vec<ClientCall> {
-    let (made, lost) = super::calls(catalog, changes, single);
+    let (made, lost) = super::calls(catalog, changes, single, |_| true);
     assert_eq!(made.is_empty(), !lost.is_empty(), "{made:?} {lost:?}");
     made
 }

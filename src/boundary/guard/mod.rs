@@ -15,7 +15,7 @@ use super::alias::{families, fold};
 use super::catalog::ClientCall;
 use super::compat;
 use super::history::{History, Past};
-use crate::turn::Turn;
+use crate::turn::{ToolResult, Turn};
 
 /// Looking again is cheap and may wait for something: it may happen this many times as often.
 const PATIENCE: usize = 5;
@@ -33,6 +33,12 @@ const LOOKS: &[&str] = &[
     "websearch",
     "stat",
 ];
+
+/// Whether a call failed, as far as its result tells.
+#[must_use]
+pub fn is_failure(result: &ToolResult) -> bool {
+    classify(result).is_failure()
+}
 
 /// What to tell the model in the next prompt, if its last calls led nowhere.
 ///

@@ -59,10 +59,10 @@ impl Translator {
 
     /// Takes the end of an edit that the batch waits for.
     pub(super) fn edited(&mut self, call: &NativeCall) -> bool {
-        let waited = self.batch.is_waiting_for(&call.call_id);
+        let waited = self.edits().is_waiting_for(&call.call_id);
         if waited {
             self.changes_due |= call.outcome.as_ref().is_some_and(|o| o.is_success());
-            self.batch.complete(&call.call_id, FileChange::of(call));
+            self.edits().complete(&call.call_id, FileChange::of(call));
         }
         waited
     }
@@ -85,7 +85,7 @@ impl Translator {
             Decision::LeaveToAgent => {}
             Decision::AwaitChange => {
                 self.taken.insert(call.call_id.clone());
-                self.batch.await_change(&call.call_id);
+                self.edits().await_change(&call.call_id);
             }
             Decision::Call(calls) => {
                 if let Some(refused) = calls.iter().find(|made| self.refuses(made)) {
@@ -106,10 +106,30 @@ impl Translator {
         if !self.batch.is_ready() {
             return Verdict::Continue;
         }
+        let collected = self.collected.as_mut().map(|it| it.changes.take());
+        let mut ready = collected.unwrap_or_default();
+        ready.extend(self.batch.take());
+        self.emit(ready, Source::Native, out)
+    }
+
+    /// The run does not go on: what it has changed goes out, though no call needs it.
+    pub(super) fn close_changes(&mut self, out: &mut Vec<Delta>) -> Verdict {
+        let collected = self.collected.as_mut().map(|it| it.changes.take());
+        let ready = collected.unwrap_or_default();
+        self.emit(ready, Source::Native, out)
+    }
+
+    /// Gives the client calls; `of_changes` is the source of those that make changes.
+    pub(super) fn emit(
+        &mut self,
+        ready: Vec<Ready>,
+        of_changes: Source,
+        out: &mut Vec<Delta>,
+    ) -> Verdict {
         let mut calls = Vec::new();
         let mut changes = Vec::new();
         let mut place = 0;
-        for ready in self.batch.take() {
+        for ready in ready {
             match ready {
                 Ready::Call(origin, made) => calls.push((origin.source(), made)),
                 Ready::Change(change) => {
@@ -126,11 +146,11 @@ impl Translator {
             None => path,
         });
         self.lost.extend(lost);
-        let made = made.into_iter().map(|made| (Source::Native, made));
+        let made = made.into_iter().map(|made| (of_changes, made));
         calls.splice(place..place, made);
-        // The agent waits for the others: they go out later.
-        let held = |(source, _): &(Source, ClientCall)| matches!(source, Source::Held(_));
-        if !self.parallel && !calls.iter().all(held) {
+        // Those that a run keeps go out one after the other.
+        let kept = |(source, _): &(Source, ClientCall)| source.is_kept();
+        if !self.parallel && !calls.iter().all(kept) {
             calls.truncate(1);
         }
         if calls.is_empty() {
@@ -150,6 +170,9 @@ impl Translator {
                 self.explain(&reason, out);
                 return self.stop(FinishReason::Stop);
             }
+        }
+        if of_changes != Source::Change {
+            self.release_text(out);
         }
         let ready = calls.into_iter().map(|(source, made)| ReadyCall {
             source,

@@ -31,8 +31,7 @@ impl Translator {
                     if verdict.is_end() {
                         return verdict;
                     }
-                    self.spoke |= !text.is_empty();
-                    push_text(text, out);
+                    self.say(text, out);
                 }
                 Piece::Call(made) if self.refuses(&made) => {
                     return self.refuse(&made, out);
@@ -62,19 +61,16 @@ impl Translator {
         self.segments.tool_event();
         self.thoughts.tool_event();
         let last = self.recognizer.interrupt(&self.decider);
-        self.pieces(last, out)
+        let verdict = self.pieces(last, out);
+        self.release_text(out);
+        verdict
     }
 
     /// Says why the run is stopped, in a paragraph of its own.
     pub(super) fn explain(&mut self, reason: &str, out: &mut Vec<Delta>) {
         self.explained = true;
         let space = if self.spoke { "\n\n" } else { "" };
-        push_text(format!("{space}{reason}"), out);
-    }
-}
-
-fn push_text(text: String, out: &mut Vec<Delta>) {
-    if !text.is_empty() {
-        out.push(Delta::Text(text));
+        self.release_text(out);
+        out.push(Delta::Text(format!("{space}{reason}")));
     }
 }

@@ -40,6 +40,8 @@ impl RunSource for Script {
         false
     }
 
+    fn end(&mut self) {}
+
     fn expects_calls(&self) -> bool {
         false
     }

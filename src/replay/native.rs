@@ -1,4 +1,4 @@
-//! Edits that are really made.
+//! Calls that are really executed: reads and edits.
 //!
 //! Cursor's agent edits files by itself, and what its proxy learns of an edit it learns from that.
 //! So the replay agent does the same, but only in a view: there its writes reach nothing but a
@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 
 use super::tool::{Edit, ReplayTool};
 
-/// Makes the edit and returns the call's `result` (SCHEMA 3); `None` if this is not an edit.
-pub(super) fn make(tool: &ReplayTool) -> Option<Value> {
+/// Executes a read or an edit and returns the call's `result` (SCHEMA 3); `None` for any other.
+pub(super) fn execute(tool: &ReplayTool) -> Option<Value> {
     let (path, outcome) = match tool {
+        ReplayTool::Read { path, limit } => (path, read(path, *limit)),
+        ReplayTool::Grep { pattern, path } => (path, grep(path, pattern)),
         ReplayTool::Write { path, text } => (path, change(path, |_| Ok(text.clone()))),
         ReplayTool::Edit { path, old, new } | ReplayTool::Replace { path, old, new } => {
             let edit = Edit {
@@ -31,6 +33,54 @@ pub(super) fn make(tool: &ReplayTool) -> Option<Value> {
         Ok(success) => json!({ "success": success }),
         Err(error) => json!({"error": {"path": path, "error": error.to_string()}}),
     })
+}
+
+/// What the model reads of a result.
+pub(super) fn told(result: &Value) -> String {
+    let text = |pointer: &str| result.pointer(pointer).and_then(Value::as_str);
+    ["/success/content", "/success/message", "/error/error"]
+        .into_iter()
+        .find_map(text)
+        .unwrap_or("done")
+        .to_owned()
+}
+
+fn read(path: &str, limit: Option<u32>) -> io::Result<Value> {
+    let text = fs::read_to_string(path)?;
+    let lines = text.split_inclusive('\n');
+    let most = limit.map_or(usize::MAX, |limit| limit as usize);
+    let content: String = lines.clone().take(most).collect();
+    Ok(json!({
+        "path": path, "content": content, "isEmpty": text.is_empty(), "exceededLimit": false,
+        "totalLines": lines.count(), "fileSize": text.len(),
+    }))
+}
+
+/// Looks for a plain text in a file, or in the files of a directory.
+fn grep(path: &str, pattern: &str) -> io::Result<Value> {
+    let files = match fs::read_dir(path) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(_) => Ok(vec![Path::new(path).to_path_buf()]),
+    };
+    let files: io::Result<Vec<_>> = files;
+    let mut found = Vec::new();
+    for file in files? {
+        // What is no text file holds no text.
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let lines = text.lines().zip(1..);
+        let lines = lines.filter(|(line, _)| line.contains(pattern));
+        let lines: Vec<Value> = lines
+            .map(|(line, number)| json!({"lineNumber": number, "content": line}))
+            .collect();
+        if !lines.is_empty() {
+            found.push(json!({"file": file.to_string_lossy(), "matches": lines}));
+        }
+    }
+    let content = json!({"matches": found});
+    Ok(json!({
+        "pattern": pattern, "path": path, "outputMode": "content",
+        "workspaceResults": {path: {"content": content}},
+    }))
 }
 
 fn change(path: &str, after: impl FnOnce(Option<&str>) -> io::Result<String>) -> io::Result<Value> {
@@ -88,26 +138,29 @@ mod tests {
         let tool = |value: Value| serde_json::from_value::<ReplayTool>(value).unwrap();
 
         let write = tool(json!({"write": {"path": shown(), "text": "one\r\ntwo\r\n"}}));
-        let result = make(&write).unwrap();
+        let result = execute(&write).unwrap();
         assert_eq!(result["success"]["afterFullFileContent"], "one\r\ntwo\r\n");
         assert!(result["success"].get("beforeFullFileContent").is_none());
 
         let edit = tool(json!({"edit": {"path": shown(), "old": "two", "new": "2"}}));
-        let result = make(&edit).unwrap();
+        let result = execute(&edit).unwrap();
         assert_eq!(result["success"]["beforeFullFileContent"], "one\r\ntwo\r\n");
         assert_eq!(text(), "one\r\n2\r\n");
-        assert!(make(&edit).unwrap().get("error").is_some());
+        assert!(execute(&edit).unwrap().get("error").is_some());
         assert_eq!(text(), "one\r\n2\r\n");
 
         let patch = json!({"patch": {"path": shown(), "edits": [
             {"old": "one", "new": "1"}, {"old": "2\r\n", "new": "2"}]}});
-        make(&tool(patch)).unwrap();
+        execute(&tool(patch)).unwrap();
         assert_eq!(text(), "1\r\n2");
 
         let delete = tool(json!({"delete": {"path": shown()}}));
-        assert_eq!(make(&delete).unwrap()["success"]["prevContent"], "1\r\n2");
+        assert_eq!(
+            execute(&delete).unwrap()["success"]["prevContent"],
+            "1\r\n2"
+        );
         assert!(!path.exists());
-        assert!(make(&delete).unwrap().get("error").is_some());
-        assert!(make(&tool(json!({"ls": {"path": shown()}}))).is_none());
+        assert!(execute(&delete).unwrap().get("error").is_some());
+        assert!(execute(&tool(json!({"ls": {"path": shown()}}))).is_none());
     }
 }
