@@ -64,7 +64,7 @@ const visits = {
     const summary = page.locator("#turn-list summary").first();
     await summary.focus();
     await page.keyboard.press("Enter");
-    check((await page.locator("#turn-list .fall").first().isVisible()), "Enter does not open a turn");
+    await page.locator("#turn-list .fall").first().waitFor({ timeout: 5000 }).catch(() => check(false, "Enter does not open a turn"));
     check((await page.textContent("#turn-list")).includes("agent begins"), "no phases");
     check(!(await page.content()).includes("hello"), "the prompt is on the page");
     await audit(page, "one");
@@ -99,6 +99,7 @@ const visits = {
       await page.getByRole("button", { name: "30 days" }).click();
       check((await page.locator("#by-model tbody tr").count()) >= 5, "not all models");
       await page.locator("#turn-list summary").nth(1).click();
+      await page.locator("#turn-list .fall").first().waitFor({ timeout: 5000 });
       await audit(page, name);
       await page.context().close();
     }

@@ -122,6 +122,9 @@ function failed(error) {
 }
 
 async function open(tried) {
+  // All at once: most of the time they take is the way.
+  const parts = [loadTurns(), loadFigures(), json("/page/models").then(views.models)];
+  const loaded = Promise.allSettled(parts);
   try {
     views.setup(await json("/page/setup"), location.origin, Boolean(sessionStorage.getItem(KEY)));
   } catch (error) {
@@ -133,8 +136,7 @@ async function open(tried) {
   show("login", false);
   show("content", true);
   keepWatching();
-  const parts = [loadTurns(), loadFigures(), json("/page/models").then(views.models)];
-  const results = await Promise.allSettled(parts);
+  const results = await loaded;
   const broken = results.find((result) => result.status === "rejected");
   if (broken) failed(broken.reason);
   document.body.dataset.ready = "yes";

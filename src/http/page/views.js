@@ -55,11 +55,18 @@ const estimate = (turn, value) => (value === null ? null : `${turn.estimated ? "
 
 function turn(row) {
   const model = row.cursorModel ?? row.model;
-  const tools = Object.entries(row.tools).map(([name, outcomes]) =>
-    `${name}: ${Object.entries(outcomes).map(([how, times]) => `${times} ${how.replaceAll("_", " ")}`).join(", ")}`);
   const summary = el("summary", clock(row.at), el("span", row.client), el("span.mono", model || "–"), outcome(row),
     strip(row.times), el("span.num", millis(row.times.total)));
-  const inside = el("div.inside", waterfall(row.times), facts([
+  const made = el("details.row", summary);
+  // Most are never opened.
+  made.addEventListener("toggle", () => made.append(inside(row)), { once: true });
+  return made;
+}
+
+function inside(row) {
+  const tools = Object.entries(row.tools).map(([name, outcomes]) =>
+    `${name}: ${Object.entries(outcomes).map(([how, times]) => `${times} ${how.replaceAll("_", " ")}`).join(", ")}`);
+  return el("div.inside", waterfall(row.times), facts([
     ["id", el("span.mono", row.id)], ["asked for", row.model], ["dialect", row.dialect],
     ["run", row.times.parked === null ? row.run : `${row.run}, parked for ${millis(row.times.parked)} before`],
     ["status", row.status], ["directory", row.workspace], ["conversation", row.conversation],
@@ -67,7 +74,6 @@ function turn(row) {
     ["cost", dollars(row.cost)], ["pieces", row.deltas], ["tools", tools.join("; ")],
     ["size", `${count(row.bytesIn)} B in, ${count(row.bytesOut)} B out`],
   ]));
-  return el("details.row", summary, inside);
 }
 
 export function turns(rows, more) {
