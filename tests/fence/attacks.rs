@@ -28,6 +28,11 @@ except OSError as error: print(\"refused\")'"
     )
 }
 
+/// The same, but tells the number of the error.
+fn python_told(attempt: &str) -> String {
+    python(attempt).replace("print(\"refused\")", "print(error.errno)")
+}
+
 #[tokio::test]
 async fn shared_memory_of_others_is_out_of_reach() {
     let ipc = |program: &str, args: &[&str]| -> Option<Output> {
@@ -76,6 +81,120 @@ async fn keys_and_leases_are_out_of_reach() {
     let run = open.prepare(&open.path("ws")).await;
     let output = open.agent(&run, run.workspace(), &python(&lease));
     assert_eq!(stdout(&output), "done", "{output:?}");
+}
+
+/// A machine's host, other kernels' parts, and what is on the wire: no part of a network that programs use.
+#[tokio::test]
+async fn sockets_of_other_kinds_cannot_be_made() {
+    let families = [
+        libc::AF_VSOCK,
+        libc::AF_PACKET,
+        libc::AF_ALG,
+        libc::AF_BLUETOOTH,
+    ];
+    let attempt = |family: i32| {
+        format!(
+            "call({}, {family}, {}, 0)",
+            libc::SYS_socket,
+            libc::SOCK_DGRAM
+        )
+    };
+    let scene = Scene::new(FenceMode::Auto).await;
+    for view in [true, false] {
+        let run = prepared(&scene, view).await;
+        let told = |family| {
+            let script = format!("{} 2>&1", python_told(&attempt(family)));
+            stdout(&scene.agent(&run, run.workspace(), &script))
+        };
+        for family in families {
+            assert_eq!(told(family), libc::EACCES.to_string(), "{family}");
+        }
+        for family in [libc::AF_INET, libc::AF_UNIX] {
+            assert_eq!(told(family), "done", "{family}");
+        }
+        let netlink = format!("call({}, {}, 3, 0)", libc::SYS_socket, libc::AF_NETLINK);
+        let script = python_told(&netlink);
+        assert_eq!(stdout(&scene.agent(&run, run.workspace(), &script)), "done");
+    }
+}
+
+/// The kernel hands what a crashed process had in memory to a program outside of the fence, unless the
+/// limit is 1.
+#[tokio::test]
+async fn a_crash_leaves_nothing() {
+    let scene = Scene::new(FenceMode::Require).await;
+    for view in [true, false] {
+        let run = prepared(&scene, view).await;
+        let script =
+            "python3 -c 'import resource; print(*resource.getrlimit(resource.RLIMIT_CORE))'
+            ulimit -c unlimited 2> /dev/null && echo raised; true";
+        let output = stdout(&scene.agent(&run, run.workspace(), script));
+        let (soft, hard) =
+            nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_CORE).unwrap();
+        let expected = format!("{0} {0}", hard.min(1));
+        assert_eq!(output, expected, "{soft} {hard}");
+    }
+}
+
+/// The marks of overlayfs itself, which say that something was deleted.
+#[tokio::test]
+async fn marks_in_the_view_delete_nothing() {
+    let scene = Scene::new(FenceMode::Require).await;
+    scene.write("ws/d/kept", "x");
+    scene.write("ws/f", "x");
+    let ws = scene.path("ws").canonicalize().unwrap();
+    let run = scene.prepare(&ws).await;
+    let script = r#"python3 -c 'import os
+for at in ".", "d", "f":
+    for name, value in ("opaque", b"y"), ("opaque", b"x"), ("whiteout", b""), ("redirect", b"/"), ("metacopy", b""):
+        for prefix in "user.overlay.", "user.overlay.overlay.", "trusted.overlay.":
+            try: os.setxattr(at, prefix + name, value)
+            except OSError: pass
+open("d/new", "w")
+for at in "f", "d/gone":
+    try: os.mknod(at + ".wh", 0o20666, 0)
+    except OSError: print("refused")'; ls d"#;
+    let output = scene.agent(&run, &ws, script);
+    assert_eq!(stdout(&output), "refused\nrefused\nkept\nnew", "{output:?}");
+    let changes = scene.changes(&run).await;
+    assert_eq!(crate::harness::told(&changes, &ws), ["Created d/new"]);
+}
+
+/// A user namespace makes its maker mighty, but only there.
+#[tokio::test]
+async fn a_user_namespace_of_its_own_changes_nothing() {
+    let scene = Scene::new(FenceMode::Require).await;
+    scene.write("outside/old", "x");
+    for view in [true, false] {
+        let run = prepared(&scene, view).await;
+        let script = r#"exec python3 -c 'import ctypes, os
+libc = ctypes.CDLL(None)
+if libc.unshare(0x10000000 | 0x20000) == 0:
+    for file, text in ("setgroups", "deny"), ("uid_map", f"0 {os.getuid()} 1"):
+        try: open(f"/proc/self/{file}", "w").write(text)
+        except OSError: pass
+    outside = os.environ["OUTSIDE"].encode()
+    mounts = (b"x", b"/tmp", b"tmpfs", 0), (None, b"/", None, 32 | 4096), (b"/usr", b"/mnt", None, 4096),         (None, outside, None, 32 | 4096), (b"proc", b"/proc", b"proc", 0)
+    for source, at, kind, flags in mounts:
+        if libc.mount(source, at, kind, flags, None) == 0: print("mounted", at)
+    for at in b"/dev", b"/proc", os.environ["WS"].encode(), b"/run":
+        if libc.umount2(at, 2) == 0: print("unmounted", at)
+for attempt in (lambda: os.chmod(os.environ["OUTSIDE"] + "/old", 0o777), lambda: os.chroot("/tmp"),
+        lambda: os.mknod(os.environ["TMPDIR"] + "/disk", 0o60666, os.makedev(254, 0)),
+        lambda: open("/proc/sys/kernel/core_pattern", "w")):
+    try: attempt()
+    except OSError: continue
+    print("went through")'"#;
+        let output = scene.agent(&run, run.workspace(), script);
+        let allowed = ["", "went through"];
+        // In it a process may enter a directory as its root; all else stays where it was.
+        let said = stdout(&output);
+        assert!(
+            output.status.success() && allowed.contains(&&*said),
+            "{output:?}"
+        );
+        assert_eq!(fs::read_to_string(scene.path("outside/old")).unwrap(), "x");
+    }
 }
 
 /// Who traces pid 1 can stop it, so that nobody notices the end of the run, and speak in its name.

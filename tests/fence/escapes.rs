@@ -137,16 +137,25 @@ async fn the_run_sees_only_itself() {
         let run = prepared(&scene, view).await;
         let script = format!(
             "ls -d /proc/[0-9]* | wc -l; kill {0} 2> /dev/null && echo killed; \
-             prlimit --pid {0} --nofile=1 2> /dev/null && echo limited; true",
+             prlimit --pid {0} --nofile=1 2> /dev/null && echo limited
+             python3 -c 'import os; os.setpriority(os.PRIO_USER, os.getuid(), 9)'",
             victim.id()
         );
         let output = stdout(&scene.agent(&run, run.workspace(), &script));
         let count: u32 = output.parse().unwrap_or_else(|_| panic!("{output}"));
         assert!(count < 6, "{count}");
+        assert_eq!(niceness(victim.id()), niceness(std::process::id()));
     }
     assert_eq!(victim.try_wait().unwrap(), None);
     victim.kill().unwrap();
     victim.wait().unwrap();
+}
+
+/// How much a process lets others go first.
+pub fn niceness(pid: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit_once(") ").unwrap().1;
+    after_name.split(' ').nth(16).unwrap().to_owned()
 }
 
 /// The processes whose arguments hold a mark.

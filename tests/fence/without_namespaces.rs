@@ -67,7 +67,7 @@ fn with_mounts_refused() {
 fn assert_all_passed(output: &Output) {
     let (out, err) = (stdout(output), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("test result: ok. 7 passed"), "{out}\n{err}");
+    assert!(out.contains("test result: ok. 8 passed"), "{out}\n{err}");
 }
 
 #[tokio::test]
@@ -160,6 +160,37 @@ async fn landlock_and_the_clean_up_hold() {
     }
     assert!(!scene.path("outside/new").exists());
     assert!(scene.slot.dirs().tmp().join("t").exists());
+}
+
+/// They are seen, but neither limited nor slowed down.
+#[tokio::test]
+async fn the_users_other_processes_stay_as_they_are() {
+    if std::env::var_os(REFUSED).is_none() {
+        return;
+    }
+    let scene = Scene::new(FenceMode::Auto).await;
+    let run = scene.prepare(&scene.path("ws")).await;
+    let mut victim = Command::new("sleep").arg("30").spawn().unwrap();
+    let script = format!(
+        "exec python3 -c 'import os, resource, signal
+for attempt in (lambda: os.setpriority(os.PRIO_USER, os.getuid(), 9), lambda: os.setpriority(os.PRIO_PROCESS, {0}, 9),
+        lambda: os.setpriority(os.PRIO_PGRP, os.getpgid({0}), 9), lambda: os.sched_setaffinity({0}, [0]),
+        lambda: resource.prlimit({0}, resource.RLIMIT_NOFILE, (1, 1)), lambda: os.kill({0}, signal.SIGSTOP),
+        lambda: os.sched_setscheduler({0}, os.SCHED_IDLE, os.sched_param(0)),
+        lambda: open(\"/proc/{0}/mem\"), lambda: open(\"/proc/{0}/environ\"), lambda: os.readlink(\"/proc/{0}/exe\")):
+    try: attempt()
+    except OSError: print(\"refused\")
+os.setpriority(os.PRIO_PROCESS, 0, 1); resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))'",
+        victim.id()
+    );
+    let output = scene.agent(&run, run.workspace(), &script);
+    assert_eq!(stdout(&output), ["refused"; 10].join("\n"), "{output:?}");
+    assert!(
+        output.status.success(),
+        "its own may be changed: {output:?}"
+    );
+    victim.kill().unwrap();
+    victim.wait().unwrap();
 }
 
 /// Without a PID namespace the agent can stop its launcher.

@@ -4,12 +4,10 @@
 //! finds it ready. It is written again if other rules are asked for or the user's files have
 //! changed meanwhile. The user's files are only read.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::{SlotDirs, config, sweep};
 use crate::sandbox::untrusted;
@@ -26,6 +24,9 @@ pub struct Rules {
 /// The user's files that it is made from, and the names of ours.
 const FILES: [&str; 2] = [config::FILE, config::FLAGS];
 
+/// The mode of these files.
+const MODE: u32 = 0o600;
+
 /// Where a run finds Cursor's chats.
 const CHATS: &str = "chats";
 
@@ -34,7 +35,7 @@ const CHATS: &str = "chats";
 pub(super) struct Seed {
     pub(super) rules: Rules,
     users: [Option<FileStamp>; 2],
-    written: [Option<Written>; 2],
+    written: [Option<Vec<u8>>; 2],
 }
 
 /// The state of a file: inode, length, and time of change in seconds and nanoseconds.
@@ -76,7 +77,7 @@ impl Seed {
         *present = Some(Self {
             rules,
             users,
-            written: contents.map(|content| content.as_deref().map(Written::of)),
+            written: contents,
         });
         Ok(())
     }
@@ -84,10 +85,10 @@ impl Seed {
     /// Whether the directory holds what was written and nothing else. Blocking.
     pub(super) fn is_intact(&self, dirs: &SlotDirs) -> bool {
         let config = dirs.config();
-        let is_ours = |(name, written): (&&str, &Option<Written>)| {
+        let is_ours = |(name, written): (&&str, &Option<Vec<u8>>)| {
             let path = config.join(name);
             match written {
-                Some(written) => written.is_in(&path).unwrap_or(false),
+                Some(written) => is_in(written, &path).unwrap_or(false),
                 None => fs::symlink_metadata(path).is_err(),
             }
         };
@@ -100,33 +101,20 @@ impl Seed {
     }
 }
 
-/// What a file was given.
-#[derive(Debug, PartialEq, Eq)]
-struct Written {
-    length: u64,
-    digest: u64,
-}
-
-impl Written {
-    fn of(content: &[u8]) -> Self {
-        Self {
-            length: content.len() as u64,
-            digest: xxh3_64(content),
-        }
+/// Whether the file at a path holds just that, in a file of its own: the agent may have put anything there,
+/// and may have given the file another name, by which somebody could change it later. So no more is
+/// read, and nothing that would have to be waited for.
+fn is_in(content: &[u8], path: &Path) -> io::Result<bool> {
+    let file = untrusted::open(path)?;
+    let meta = file.metadata()?;
+    let length = content.len() as u64;
+    let is_own = meta.is_file() && meta.nlink() == 1 && meta.mode() & 0o7777 == MODE;
+    if !is_own || meta.len() != length {
+        return Ok(false);
     }
-
-    /// Whether the file holds just that. The agent may have put anything there, so no more is read,
-    /// and nothing that would have to be waited for.
-    fn is_in(&self, path: &Path) -> io::Result<bool> {
-        let file = untrusted::open(path)?;
-        let meta = file.metadata()?;
-        if !meta.is_file() || meta.len() != self.length {
-            return Ok(false);
-        }
-        let mut content = Vec::new();
-        file.take(self.length + 1).read_to_end(&mut content)?;
-        Ok(Self::of(&content) == *self)
-    }
+    let mut found = Vec::with_capacity(content.len());
+    file.take(length + 1).read_to_end(&mut found)?;
+    Ok(found == content)
 }
 
 fn stamp(path: &Path) -> Option<FileStamp> {
@@ -136,5 +124,7 @@ fn stamp(path: &Path) -> Option<FileStamp> {
 
 /// Never writes through a symlink that a stray of the last turn may have put there.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    File::create_new(path)?.write_all(content)
+    let mut file = File::create_new(path)?;
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    file.write_all(content)
 }

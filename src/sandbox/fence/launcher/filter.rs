@@ -1,10 +1,13 @@
 //! The system call filter: what reaches beyond the run and nothing else covers.
 //!
 //! Always: the kernel's keyrings, in which the user's tickets and disk keys may be; leases, by which who
-//! may only read a file holds up its writers; and io_uring, which makes calls that no filter sees. Where
-//! asked for: sockets. A filter sees numbers, not paths: it can deny a whole family of them, and does
-//! where nothing finer holds (Landlock does from ABI 9 on). Unnamed pairs stay, since Node talks to its
-//! children through them; a datagram end could be connected to a path, so only stream ends do.
+//! may only read a file holds up its writers; io_uring, which makes calls that no filter sees; and sockets
+//! that lead neither to a network nor to a program here, such as those between a virtual machine and
+//! its host. Without a PID namespace: limits and priorities of other processes.
+//!
+//! Where asked for: UNIX sockets. A filter sees numbers, not paths: it can deny a whole family of them,
+//! and does where nothing finer holds (Landlock does from ABI 9 on). Unnamed pairs stay, since Node talks
+//! to its children through them; a datagram end could be connected to a path, so only stream ends do.
 //!
 //! A program for another architecture, whose calls have other numbers, is killed.
 
@@ -21,8 +24,20 @@ use super::{Failure, Launch, Stage};
 /// x86-64 has a second set of the same system calls (the x32 ABI).
 const X32: i64 = 0x4000_0000;
 
+/// `ioprio_set(2)`: the number names a process.
+const IOPRIO_WHO_PROCESS: i32 = 1;
+
 /// The type of a socket without its flags.
 const TYPE: u64 = 0xf;
+
+/// The sockets that a program may have: of a network, of this machine's programs, and for asking the
+/// kernel about its network.
+const FAMILIES: [i32; 4] = [
+    libc::AF_UNIX,
+    libc::AF_INET,
+    libc::AF_INET6,
+    libc::AF_NETLINK,
+];
 
 /// Applies the filter. Whether it is in force: a kernel without filters is an error only where sockets
 /// are to be denied.
@@ -45,33 +60,46 @@ pub(super) fn apply(launch: &Launch) -> Result<bool, Failure> {
 }
 
 fn program(launch: &Launch) -> Result<BpfProgram, seccompiler::BackendError> {
-    let lease = u64::from(libc::F_SETLEASE.cast_unsigned());
-    let lease = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, lease)?;
+    let lease = is(1, libc::F_SETLEASE)?;
+    let mut sockets = vec![rule(FAMILIES.map(|family| not(0, family)))?];
     let mut rules = vec![
         (libc::SYS_add_key, Vec::new()),
         (libc::SYS_keyctl, Vec::new()),
         (libc::SYS_request_key, Vec::new()),
         (libc::SYS_io_uring_setup, Vec::new()),
-        (libc::SYS_fcntl, vec![SeccompRule::new(vec![lease])?]),
+        (libc::SYS_fcntl, vec![rule([Ok(lease)])?]),
     ];
     if launch.no_unix_sockets {
-        let unix = family(SeccompCmpOp::Eq)?;
-        rules.push((libc::SYS_socket, vec![SeccompRule::new(vec![unix])?]));
+        sockets.push(rule([is(0, libc::AF_UNIX)])?);
         // A raw one is a datagram socket.
-        let mut pairs = Vec::new();
-        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
-            let masked = SeccompCmpOp::MaskedEq(TYPE);
-            let length = SeccompCmpArgLen::Dword;
-            let kind = SeccompCondition::new(1, length, masked, u64::from(kind.cast_unsigned()))?;
-            pairs.push(SeccompRule::new(vec![kind])?);
-        }
-        rules.push((libc::SYS_socketpair, pairs));
+        let kinds = [libc::SOCK_DGRAM, libc::SOCK_RAW];
+        let pairs = kinds.map(|kind| rule([compared(1, SeccompCmpOp::MaskedEq(TYPE), kind)]));
+        rules.push((
+            libc::SYS_socketpair,
+            pairs.into_iter().collect::<Result<_, _>>()?,
+        ));
     }
     if launch.no_network {
-        let other = SeccompRule::new(vec![family(SeccompCmpOp::Ne)?])?;
-        match rules.iter_mut().find(|(call, _)| *call == libc::SYS_socket) {
-            Some((_, socket)) => socket.push(other),
-            None => rules.push((libc::SYS_socket, vec![other])),
+        sockets.push(rule([not(0, libc::AF_UNIX)])?);
+    }
+    rules.push((libc::SYS_socket, sockets));
+    if launch.unprivileged && !launch.processes {
+        // Its own process is number 0 to a program.
+        let other = |argument| rule([not(argument, 0)]);
+        for call in [
+            libc::SYS_prlimit64,
+            libc::SYS_sched_setaffinity,
+            libc::SYS_sched_setattr,
+            libc::SYS_sched_setparam,
+            libc::SYS_sched_setscheduler,
+        ] {
+            rules.push((call, vec![other(0)?]));
+        }
+        for (call, process) in [
+            (libc::SYS_setpriority, libc::PRIO_PROCESS.cast_signed()),
+            (libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS),
+        ] {
+            rules.push((call, vec![rule([not(0, process)])?, other(1)?]));
         }
     }
     if cfg!(target_arch = "x86_64") {
@@ -91,11 +119,24 @@ fn program(launch: &Launch) -> Result<BpfProgram, seccompiler::BackendError> {
     .try_into()
 }
 
-fn family(operator: SeccompCmpOp) -> Result<SeccompCondition, seccompiler::BackendError> {
-    SeccompCondition::new(
-        0,
-        SeccompCmpArgLen::Dword,
-        operator,
-        u64::from(libc::AF_UNIX.cast_unsigned()),
-    )
+type Condition = Result<SeccompCondition, seccompiler::BackendError>;
+
+/// Denies a call where all of the conditions hold.
+fn rule<const N: usize>(
+    conditions: [Condition; N],
+) -> Result<SeccompRule, seccompiler::BackendError> {
+    SeccompRule::new(conditions.into_iter().collect::<Result<_, _>>()?)
+}
+
+fn is(argument: u8, value: i32) -> Condition {
+    compared(argument, SeccompCmpOp::Eq, value)
+}
+
+fn not(argument: u8, value: i32) -> Condition {
+    compared(argument, SeccompCmpOp::Ne, value)
+}
+
+fn compared(argument: u8, operator: SeccompCmpOp, value: i32) -> Condition {
+    let value = u64::from(value.cast_unsigned());
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
 }

@@ -60,8 +60,17 @@ pub(super) fn hide() -> Result<(), Failure> {
         .map_err(|error| Failure::new(Stage::Privileges, "the dumpable flag", error))
 }
 
+/// Of one byte: with 0 the kernel still hands the memory of who crashes to a program of the machine's,
+/// which keeps it where no limit of the run counts. With 1 it does not (core(5)).
+const NO_CORE: u64 = 1;
+
 /// Bounds what the run can use up.
 pub(super) fn limit(launch: &Launch) -> Result<(), Failure> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)
+        .map_err(|error| Failure::new(Stage::Privileges, "RLIMIT_CORE", error))?;
+    let core = NO_CORE.min(hard);
+    setrlimit(Resource::RLIMIT_CORE, core, core)
+        .map_err(|error| Failure::new(Stage::Privileges, "RLIMIT_CORE", error))?;
     if launch.disk_bytes > 0 {
         let failure = |error| Failure::new(Stage::Privileges, "RLIMIT_FSIZE", error);
         let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).map_err(failure)?;

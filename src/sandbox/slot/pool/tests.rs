@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 use crate::sandbox::slot::Rules;
@@ -83,7 +83,7 @@ async fn a_configuration_that_a_run_has_changed_is_written_anew() {
     let root = tempfile::tempdir().unwrap();
     let slots = open(root.path(), 1);
     fs::write(root.path().join("user/statsig-cache.json"), "{}").unwrap();
-    let changes: [fn(&Path); 11] = [
+    let changes: [fn(&Path); 14] = [
         |_| {},
         |config| fs::write(config.join("cli-config.json"), "{}").unwrap(),
         |config| fs::write(config.join("mcp.json"), "{}").unwrap(),
@@ -114,6 +114,13 @@ async fn a_configuration_that_a_run_has_changed_is_written_anew() {
             let file = fs::File::create(config.join("cli-config.json")).unwrap();
             file.set_len(1 << 40).unwrap();
         },
+        // By another name it could be changed while the next run reads it.
+        |config| fs::hard_link(config.join("cli-config.json"), config.join("chats/it")).unwrap(),
+        |config| {
+            let file = config.join("statsig-cache.json");
+            fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
+        },
+        |config| fs::write(config.join("statsig-cache.json"), "[]").unwrap(),
     ];
     for (at, change) in changes.iter().enumerate() {
         let slot = slots.acquire().await.unwrap();
@@ -139,6 +146,10 @@ async fn a_configuration_that_a_run_has_changed_is_written_anew() {
         let text = |name: &str| fs::read_to_string(config.join(name)).unwrap();
         assert!(text("cli-config.json").contains("Shell(**)"), "{at}");
         assert_eq!(text("statsig-cache.json"), "{}", "{at}");
+        for name in ["cli-config.json", "statsig-cache.json"] {
+            let meta = fs::metadata(config.join(name)).unwrap();
+            assert_eq!((meta.nlink(), meta.mode() & 0o777), (1, 0o600), "{at}");
+        }
         assert_eq!(
             fs::read_link(config.join("chats")).unwrap(),
             dirs.chats(),
