@@ -51,9 +51,11 @@ impl Peer {
     /// Checks the user against the list of those that may connect. Peers on other machines pass:
     /// where they can reach the server, they need its key. Reads files, so it blocks.
     pub fn admit(self, allowed: &[u32]) -> Admitted {
+        // Who is here can connect from any address that the machine has.
+        let is_here = |addr: SocketAddr| addr.ip().to_canonical().is_loopback();
         let uid = match self {
             Self::Unix { uid } => Some(uid),
-            Self::Tcp { peer, .. } if !peer.ip().to_canonical().is_loopback() => {
+            Self::Tcp { peer, ours } if !is_here(peer) && !is_here(ours) => {
                 return Admitted::everybody();
             }
             Self::Tcp { peer, ours } => owner(peer, ours),
@@ -168,6 +170,23 @@ mod tests {
         assert_eq!(find(table, at(0xD431), at(0x1F90)), Some(1000));
         assert_eq!(find(table, at(0xD432), at(0x1F90)), None);
         assert_eq!(find("", at(1), at(2)), None);
+    }
+
+    #[test]
+    fn who_comes_from_an_address_of_the_network_may_be_here() {
+        let at = |addr: &str| addr.parse::<SocketAddr>().unwrap();
+        for (peer, ours, passes) in [
+            ("192.0.2.2:9", "192.0.2.1:80", true),
+            ("192.0.2.2:9", "127.0.0.1:80", false),
+            ("127.0.0.1:9", "192.0.2.1:80", false),
+            ("[::ffff:192.0.2.2]:9", "[::ffff:127.0.0.1]:80", false),
+            ("[2001:db8::2]:9", "[::1]:80", false),
+            ("[2001:db8::2]:9", "[2001:db8::1]:80", true),
+        ] {
+            let (peer, ours) = (at(peer), at(ours));
+            let admitted = Peer::Tcp { peer, ours }.admit(&[1000]);
+            assert_eq!(admitted.check().is_ok(), passes, "{peer} {ours}");
+        }
     }
 
     #[test]

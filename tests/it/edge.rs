@@ -247,6 +247,12 @@ async fn another_user_of_the_machine_is_refused() {
     if us == 0 {
         use std::os::unix::process::CommandExt as _;
         assert_eq!(code(curl.uid(65534)), "403");
+        // From another address of this machine, if it has one.
+        let probe = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        if probe.connect("192.0.2.1:9").is_ok() {
+            let from = probe.local_addr().unwrap().ip().to_string();
+            assert_eq!(code(curl.args(["--interface", &from])), "403");
+        }
         drop(served);
         for args in [&["--allow-users", "65534"][..], &["--allow-users", "all"]] {
             let served = Served::start(args).await;
