@@ -205,6 +205,42 @@ fn a_hanging_agent_does_not_hang_what_asks_it() {
     }
 }
 
+/// Where Cursor writes there may be anything.
+#[test]
+fn files_that_never_end_hang_no_command() {
+    let home = home();
+    let at = |path: &str| {
+        let path = home.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = std::fs::remove_file(&path);
+        path
+    };
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    nix::unistd::mkfifo(&at(".config/cursor/auth.json"), mode).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", at(".cursor/auth.json")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", at(".cursor/cli-config.json")).unwrap();
+    for sparse in [".cursor/mcp.json", ".cursor/statsig-cache.json"] {
+        let file = std::fs::File::create(at(sparse)).unwrap();
+        file.set_len(2 << 30).unwrap();
+    }
+    for command in [
+        &["auth", "status"][..],
+        &["status"],
+        &["doctor"],
+        &["models", "--agent", "replay"],
+        &["mcp", "list", "--mcp-from", "cursor"],
+        &["demo", "--agent", "replay"],
+    ] {
+        let started = std::time::Instant::now();
+        let ended = home.run(command);
+        let took = started.elapsed().as_secs_f32();
+        assert!(took < 10.0, "{command:?} took {took} s");
+        assert!(ended.code < 3, "{ended:?}");
+    }
+    let told = home.run(&["auth", "status"]).stdout;
+    assert_eq!(told.matches("not a regular file").count(), 2, "{told}");
+}
+
 #[test]
 fn every_command_that_asks_the_agent_takes_one() {
     let home = home();

@@ -51,6 +51,40 @@ async fn it_says_where_it_listens_and_stops_on_a_signal() {
 }
 
 #[tokio::test]
+async fn it_says_who_can_use_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (socket, key) = (file("socket"), file("key"));
+    std::fs::write(&key, "a key of thirty-two characters, no less").unwrap();
+    for (args, users) in [
+        (
+            &[][..],
+            "only yours; other users of this machine are refused",
+        ),
+        (
+            &["--allow-users", "4711,4712"],
+            "UID, 4711, 4712; other users of this machine are refused",
+        ),
+        (
+            &["--allow-users", "all"],
+            "other users of this machine can use this server, and through it read your files; set a key",
+        ),
+        (&["--api-key-file", &key], "all that know the API key"),
+        (&["--socket", &socket], "only yours can open the socket"),
+    ] {
+        let mut serve = Served::start(args).await;
+        serve.signal("-TERM");
+        serve.exit_code().await;
+        let stderr = serve.stderr();
+        let line = stderr.lines().take(5).find(|line| line.contains(" users "));
+        let said = line.unwrap_or_default().trim_start();
+        let said = said.trim_start_matches("users").trim();
+        let users = users.replace("UID", &nix::unistd::getuid().to_string());
+        assert!(said.starts_with(&users), "{args:?}: {stderr}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_leaves_no_agent() {
     let mut serve = Served::start(&[]).await;
     let _stream = serve.begin("replay-error-hang").await;
