@@ -39,4 +39,4 @@ pub use event::{AgentEvent, NativeCall, NativeOutcome, RunResult, Session};
 pub use lazy_json::LazyJson;
 pub use login::{Login, ask_login};
 pub use program::{Program, ProgramReply};
-pub use run::{AgentRun, RunRequest, ServedTools, Site, Tap, ViewChange};
+pub use run::{AgentRun, RunRequest, ServedTools, Siblings, Site, Tap, ViewChange};

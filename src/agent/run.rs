@@ -45,6 +45,17 @@ pub struct ServedTools {
     pub names: Vec<(String, String)>,
 }
 
+/// What is known of calls that are made together with those that the agent waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Siblings {
+    /// Not all that have come were announced, so others may come unannounced, too.
+    Unknown,
+    /// More are announced.
+    Announced,
+    /// All that are announced have come.
+    Complete,
+}
+
 /// What the agent changed in its view of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViewChange {
@@ -146,12 +157,12 @@ impl AgentRun {
         }
     }
 
-    /// Whether the agent has announced more calls of served tools than it has made.
+    /// Whether more calls are to come beside those that the agent waits for.
     #[must_use]
-    pub fn expects_calls(&self) -> bool {
+    pub fn siblings(&self) -> Siblings {
         match self {
-            Self::Print(run) => run.expects_calls(),
-            Self::Bridge(run) => run.expects_calls(),
+            Self::Print(run) => run.siblings(),
+            Self::Bridge(run) => run.siblings(),
         }
     }
 

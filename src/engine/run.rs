@@ -26,7 +26,7 @@ use super::{
     source::RunSource,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, AgentRun, CallKey, classify},
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, Siblings, classify},
     boundary::{self, Fact, Need, ReadyCall, Source, Translator, Verdict},
     turn::{FinishReason, Message, ToolCall, Turn, TurnError, Usage},
 };
@@ -38,6 +38,9 @@ const SETTLE: Duration = Duration::from_millis(25);
 /// How long the siblings of a call that the agent waits for have to arrive: each is a request of
 /// its own. Parallel calls were seen up to 1.2 s apart (parked.md 2.3).
 const SETTLE_HELD: Duration = Duration::from_millis(100);
+
+/// The same, if all that the agent has announced have come: it announces siblings together.
+const SETTLE_COMPLETE: Duration = Duration::from_millis(50);
 
 /// The same, while the agent has announced more of them.
 const SETTLE_ANNOUNCED: Duration = Duration::from_millis(1500);
@@ -374,11 +377,10 @@ impl<S: RunSource> Run<S> {
             return Some(last + SETTLE);
         }
         let most = first + SETTLE_ANNOUNCED;
-        let expected = self.agent.expects_calls();
-        Some(if expected {
-            most
-        } else {
-            most.min(last + SETTLE_HELD)
+        Some(match self.agent.siblings() {
+            Siblings::Announced => most,
+            Siblings::Unknown => most.min(last + SETTLE_HELD),
+            Siblings::Complete => most.min(last + SETTLE_COMPLETE),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::{
-    agent::{AgentError, AgentEvent, AgentRun, CallKey, ViewChange},
+    agent::{AgentError, AgentEvent, AgentRun, CallKey, Siblings, ViewChange},
     boundary::FileChange,
     turn::{Attachment, ToolResult},
 };
@@ -21,7 +21,7 @@ pub(super) trait RunSource: Send {
 
     fn end(&mut self);
 
-    fn expects_calls(&self) -> bool;
+    fn siblings(&self) -> Siblings;
 
     fn place(&self, key: CallKey) -> Option<usize>;
 
@@ -53,8 +53,8 @@ impl RunSource for AgentRun {
         Self::end(self);
     }
 
-    fn expects_calls(&self) -> bool {
-        Self::expects_calls(self)
+    fn siblings(&self) -> Siblings {
+        Self::siblings(self)
     }
 
     fn place(&self, key: CallKey) -> Option<usize> {

@@ -28,7 +28,7 @@ use super::{
     server::BridgeProcess,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, Session, Site},
+    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, Session, Siblings, Site},
     mcp,
     turn::{Attachment, ToolResult},
 };
@@ -235,8 +235,11 @@ impl BridgeRun {
         self.order.iter().position(|announced| announced == id)
     }
 
-    pub(in crate::agent) fn expects_calls(&self) -> bool {
-        !self.announced.is_empty()
+    pub(in crate::agent) fn siblings(&self) -> Siblings {
+        match self.announced.is_empty() {
+            true => Siblings::Unknown,
+            false => Siblings::Announced,
+        }
     }
 }
 

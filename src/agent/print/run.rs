@@ -11,7 +11,10 @@ use super::{
     served::{self, ServedRun},
 };
 use crate::{
-    agent::{AgentError, AgentEvent, CallKey, RunRequest, Site, Tap, ViewChange, agent::refused},
+    agent::{
+        AgentError, AgentEvent, CallKey, RunRequest, Siblings, Site, Tap, ViewChange,
+        agent::refused,
+    },
     sandbox::{
         fence::{
             Enclosure,
@@ -226,8 +229,10 @@ impl PrintRun {
         self.served.as_ref()?.place(key)
     }
 
-    pub(in crate::agent) fn expects_calls(&self) -> bool {
-        self.served.as_ref().is_some_and(ServedRun::expects_calls)
+    pub(in crate::agent) fn siblings(&self) -> Siblings {
+        self.served
+            .as_ref()
+            .map_or(Siblings::Unknown, ServedRun::siblings)
     }
 
     pub(in crate::agent) fn has_view(&self) -> bool {

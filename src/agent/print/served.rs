@@ -6,6 +6,7 @@
 //! known when it asks for the list of tools, so nothing is delivered before that.
 
 use std::{
+    cmp::Ordering,
     ffi::OsString,
     fs, io,
     io::Write as _,
@@ -18,7 +19,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::{
-    agent::{AgentEvent, CallKey, NativeCall, ServedTools},
+    agent::{AgentEvent, CallKey, NativeCall, ServedTools, Siblings},
     mcp::{Event, Offer},
     sandbox::slot::Rules,
     turn::{Attachment, ToolResult, relocate},
@@ -189,9 +190,13 @@ impl ServedRun {
         self.offer.reply(key, result, files);
     }
 
-    /// Whether more calls were announced than have come.
-    pub fn expects_calls(&self) -> bool {
-        self.announced.len() > self.waiting.len()
+    /// Whether more calls are to come, by how many were announced.
+    pub fn siblings(&self) -> Siblings {
+        match self.announced.len().cmp(&self.waiting.len()) {
+            Ordering::Less => Siblings::Unknown,
+            Ordering::Equal => Siblings::Complete,
+            Ordering::Greater => Siblings::Announced,
+        }
     }
 
     /// The place of a waiting call among those that the model has made.

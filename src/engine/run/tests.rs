@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::{
-    agent::{NativeCall, RunResult, Session},
+    agent::{NativeCall, RunResult, Session, Siblings},
     boundary::{BoundaryOptions, FileChange},
     engine::{
         AdmissionLimits, Counters, TurnStream,
@@ -42,8 +42,8 @@ impl RunSource for Script {
 
     fn end(&mut self) {}
 
-    fn expects_calls(&self) -> bool {
-        false
+    fn siblings(&self) -> Siblings {
+        Siblings::Unknown
     }
 
     fn place(&self, _: CallKey) -> Option<usize> {
