@@ -1,6 +1,8 @@
 //! Workspaces that are not a plain directory of the user's own.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,26 @@ async fn names_need_no_escaping() {
     scene.agent(&run, &ws, "printf x > a,b:c");
     assert_eq!(told(&scene.changes(&run).await, &ws), ["Modified a,b:c"]);
     assert_eq!(fs::read_to_string(ws.join("a,b:c")).unwrap(), "real");
+}
+
+#[tokio::test]
+async fn changes_are_told_by_names_of_any_bytes() {
+    let scene = Scene::new(FenceMode::Require).await;
+    let ws = scene.path("ws").canonicalize().unwrap();
+    let run = scene.prepare(&ws).await;
+    let names: [&[u8]; 4] = [b"a\nb", b"-rf", b"\xff\xfe", b"\x1b[2J"];
+    let made = names.map(|name| name.escape_ascii().to_string());
+    let script = format!(
+        "exec python3 -c 'for name in {}: open(name, \"w\")'",
+        made.map(|name| format!("b\"{name}\"")).join(", ")
+    );
+    let output = scene.agent(&run, &ws, &script);
+    assert!(output.status.success(), "{output:?}");
+    let changes = scene.changes(&run).await;
+    let mut expected = names.map(|name| ws.join(OsStr::from_bytes(name)));
+    expected.sort();
+    let told = changes.list.iter().map(|change| change.path.clone());
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
