@@ -171,6 +171,14 @@ impl Batch {
         })
     }
 
+    /// The files of the changes.
+    pub(super) fn changed_files(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Change(change) => Some(change.path.as_str()),
+            Item::Call(..) | Item::Awaiting(_) => None,
+        })
+    }
+
     /// A file is what it was.
     pub(super) fn forget_change(&mut self, path: &str) {
         let workspace = &self.workspace;

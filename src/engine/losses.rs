@@ -12,6 +12,8 @@ pub(super) enum LossReason {
     NoTool,
     /// No tool's arguments can hold the file.
     Content,
+    /// The client wanted no more of the answer.
+    Cut,
 }
 
 impl fmt::Display for LossReason {
@@ -19,6 +21,7 @@ impl fmt::Display for LossReason {
         f.write_str(match self {
             Self::NoTool => "no tool of the client can make this change",
             Self::Content => "the file is binary or too large to send as a tool call",
+            Self::Cut => "the answer was cut off before the change could be sent",
         })
     }
 }
@@ -61,7 +64,7 @@ impl Losses {
                 "[open-cursor: {files} {verb} NOT changed: {reason}]"
             ))
         };
-        let sentences = [LossReason::NoTool, LossReason::Content].map(sentence);
+        let sentences = [LossReason::NoTool, LossReason::Content, LossReason::Cut].map(sentence);
         let sentences: Vec<String> = sentences.into_iter().flatten().collect();
         self.said = self.list.len();
         (!sentences.is_empty()).then(|| format!("\n\n{}\n", sentences.join("\n")))

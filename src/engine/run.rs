@@ -467,6 +467,9 @@ impl<S: RunSource> Run<S> {
             answer.lost_change(&path, LossReason::NoTool);
         }
         if let Some(reason) = answer.take_deltas() {
+            for path in self.translator.unsent_changes() {
+                answer.lost_change(path, LossReason::Cut);
+            }
             return Some(Pause::Cut(reason));
         }
         let now = Instant::now();

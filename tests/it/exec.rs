@@ -777,3 +777,24 @@ async fn prompt_and_stream_are_as_recorded() {
     });
     golden("exec-stream.sse", &lines.collect::<String>());
 }
+
+#[tokio::test]
+async fn changes_of_a_view_are_made_here_and_the_last_word_follows() {
+    let it = Executing::with(ALL, |setup| {
+        setup.engine.turns = Turns::ParkedView;
+        setup.engine.boundary.native_reads = true;
+    })
+    .await;
+    let health = it.server.get("/health").await.json();
+    if health["fence"]["view"]["state"] != "enforced" {
+        return;
+    }
+    fs::write(it.file("fake-edit.txt"), "one\n").unwrap();
+    let said = text(&it.server.whole(&user("fake-changes-net", "go")).await);
+    assert_eq!(said, "Step 2. ");
+    let edited = fs::read_to_string(it.file("fake-edit.txt")).unwrap();
+    assert_eq!(edited, "one\nline 1\n");
+    assert_eq!(fs::read_to_string(it.file("made.txt")).unwrap(), "made\n");
+    assert_eq!(it.server.app.engine().starts(), 1);
+    it.nothing_left().await;
+}

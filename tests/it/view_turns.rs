@@ -262,6 +262,40 @@ async fn changes_of_a_run_that_dies_or_hangs_are_not_lost() {
 }
 
 #[tokio::test]
+async fn posted_results_bring_the_last_word() {
+    let Some(server) = server(|_| {}).await else {
+        return;
+    };
+    let mut talk = conversation(&server, "fake-changes-net");
+    let (first, _) = ask(&mut talk).await;
+    for id in &first.calls {
+        let body = json!({"tool_call_id": id, "content": "done"});
+        let headers = [("authorization", talk.key)];
+        let posted = server.send("/v1/tool_results", &headers, Some(&body)).await;
+        assert_eq!(posted.status, 200, "{}", posted.body);
+        talk.result(id, "done");
+    }
+    let (last, _) = ask(&mut talk).await;
+    assert_eq!(last.text, "Step 2. ");
+    assert_eq!(starts(&server), 1);
+    nothing_left(&server).await;
+}
+
+#[tokio::test]
+async fn changes_of_an_answer_that_is_cut_off_are_told() {
+    let Some(server) = server(|_| {}).await else {
+        return;
+    };
+    let mut talk = conversation(&server, "fake-changes-etnts");
+    talk.body["stop"] = "Step 1".into();
+    let answer = talk.send().await.json();
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{answer}");
+    let lost = answer["x_cursor"]["lost_changes"].to_string();
+    assert!(lost.contains("fake-edit.txt"), "{answer}");
+    nothing_left(&server).await;
+}
+
+#[tokio::test]
 async fn what_was_taken_back_is_no_change_and_what_nobody_can_make_is_said() {
     let Some(server) = server(|_| {}).await else {
         return;

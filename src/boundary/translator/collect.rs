@@ -101,6 +101,12 @@ impl Translator {
         verdict
     }
 
+    /// The files whose collected changes the client has not got.
+    pub fn unsent_changes(&self) -> impl Iterator<Item = &str> {
+        let collected = self.collected.iter();
+        collected.flat_map(|it| it.changes.changed_files())
+    }
+
     /// What the client is to read when the changes of a run that ended by itself are made; `None` if
     /// it did not end so.
     pub fn last_word(&mut self) -> Option<String> {
