@@ -13,6 +13,7 @@
 
 mod affinity;
 mod answer;
+mod app;
 mod auth;
 mod body;
 mod choices;
@@ -32,6 +33,7 @@ mod peer;
 mod probe;
 mod record;
 mod reply;
+mod route;
 mod routes;
 mod server;
 mod sse;
@@ -39,6 +41,7 @@ mod status;
 mod tool_results;
 mod unserved;
 
+pub use app::{App, HttpConfig};
 pub use auth::ApiKey;
 pub use keys::{ClientKey, KeyRing, KeysError};
 pub use listen::{Address, ServerError};
@@ -46,5 +49,5 @@ pub use origin::{InvalidOrigin, parse_origin};
 pub use page::Recipe;
 pub use peer::knows_users;
 pub use probe::{RunningServer, identify};
-pub use routes::{App, HttpConfig, routes};
+pub use routes::routes;
 pub use server::{Server, Shutdown};

@@ -1,6 +1,9 @@
-//! Answers about the server itself: probes and metrics.
+//! Answers about the server itself: what it is, takes and offers; probes and metrics.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -11,6 +14,7 @@ use warp::{
 
 use super::{App, metrics, reply};
 use crate::{
+    dialect::Dialect,
     engine::Engine,
     turn::{ErrorKind, TurnError},
 };
@@ -86,4 +90,72 @@ fn typed(body: String, content_type: &'static str) -> Response {
         .headers_mut()
         .insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+/// `GET /v1/parameters`: what becomes of each parameter of each dialect.
+pub(super) fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
+    let data: Vec<_> = dialects
+        .iter()
+        .map(|dialect| json!({"path": dialect.path(), "parameters": dialect.parameters()}))
+        .collect();
+    let body = json!({"object": "list", "data": data});
+    reply::json(StatusCode::OK, body.to_string().into_bytes())
+}
+
+/// `GET /v1/tools`: the tools that the server executes, which requests may name.
+pub(super) async fn tools(app: &App) -> Response {
+    let tools = app.engine().server_tools().await;
+    let data: Vec<_> = tools
+        .iter()
+        .map(|(tool, needs_confirmation)| {
+            json!({
+                "object": "tool",
+                "name": tool.spec.name,
+                "description": tool.spec.description,
+                "schema": &*tool.spec.schema,
+                "source": tool.source,
+                "only_reads": tool.only_reads,
+                "needs_confirmation": needs_confirmation,
+            })
+        })
+        .collect();
+    let body = json!({"object": "list", "data": data});
+    reply::json(StatusCode::OK, body.to_string().into_bytes())
+}
+
+/// `GET /health`: that this is open-cursor and, for those who may know, what it runs.
+pub(super) fn health(app: &App, trusted: bool) -> Response {
+    let engine = app.engine();
+    let (status, code) = if engine.is_draining() {
+        ("stopping", StatusCode::SERVICE_UNAVAILABLE)
+    } else {
+        ("ok", StatusCode::OK)
+    };
+    let mut body = json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+    });
+    if trusted {
+        let workspace = engine.workspace();
+        body["workspace"] = workspace.map(|dir| dir.display().to_string()).into();
+        body["agent"] = engine.agent().to_string().into();
+        body["agentKind"] = engine.agent().kind().into();
+        if engine.agent().kind() == "bridge" {
+            body["bridge"] = json!(engine.agent().bridge());
+        }
+        body["fence"] = json!(engine.agent().fence());
+        body["settings"] = app.config().settings.as_str().into();
+        body["running"] = engine.running().into();
+        body["queued"] = engine.queued().into();
+        body["parked"] = engine.parked().into();
+        body["turns"] = engine.turns().name().into();
+        body["carrierProblem"] = engine.agent().serving_problem().into();
+        if let Some(toolbox) = engine.toolbox() {
+            body["mcp"] = json!(toolbox.mcp_health());
+        }
+        body["recoveredCalls"] = engine.recovered().into();
+    }
+    reply::json(code, body.to_string().into_bytes())
 }
