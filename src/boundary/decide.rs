@@ -67,15 +67,17 @@ impl Decider {
         }
     }
 
-    /// The file on whose existence the meaning of an edit depends: its event carries a text, but
-    /// not what the text replaces, so that it is a whole new file or a fragment of an old one.
+    /// The file on whose existence it depends what an edit means, or how it is made: its event carries
+    /// a text, but not what the text replaces.
     pub(super) fn asks_about(&self, call: &NativeCall) -> Option<PathBuf> {
         let args = call.args.as_ref()?;
         let is_open = native::effect(&call.kind) == Effect::Edit
             && self.has_tools()
             && !self.leaves_native
             && !self.collects
-            && args.get("streamContent").is_some_and(Value::is_string);
+            && edit::TEXTS
+                .iter()
+                .any(|key| args.get(*key).is_some_and(Value::is_string));
         let path = args.get("path")?.as_str().filter(|path| !path.is_empty())?;
         is_open.then(|| self.catalog.workspace().join(path))
     }

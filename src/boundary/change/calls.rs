@@ -70,12 +70,7 @@ fn demands_reading(catalog: &ToolCatalog, made: &[ClientCall]) -> bool {
 /// The most telling form that is exact, else the nearest; a shell command where there is no other.
 fn form(catalog: &ToolCatalog, change: &FileChange, single: bool) -> Option<ChangeForm> {
     let patches = || patch_call(catalog, &[change]).map(|_| ChangeForm::Patch);
-    let command = || {
-        catalog.of("bash")?;
-        let what = format!("Change {}", change.path);
-        let args = json!({ "command": shell::command(change)?, "description": what });
-        one(catalog, "bash", args)
-    };
+    let command = || by_shell(catalog, change).map(|made| ChangeForm::Calls(vec![made]));
     let Some(after) = &change.after else {
         return one(catalog, "delete", json!({ "path": change.path }))
             .or_else(patches)
@@ -120,6 +115,17 @@ fn form(catalog: &ToolCatalog, change: &FileChange, single: bool) -> Option<Chan
         .or_else(write)
         .or_else(patches)
         .or_else(command)
+}
+
+/// The change as a shell command, which writes the whole file whatever stands there.
+pub(in crate::boundary) fn by_shell(
+    catalog: &ToolCatalog,
+    change: &FileChange,
+) -> Option<ClientCall> {
+    catalog.of("bash")?;
+    let what = format!("Change {}", change.path);
+    let args = json!({ "command": shell::command(change)?, "description": what });
+    make(catalog, "bash", args)
 }
 
 /// The change as edits, with the length of their texts.

@@ -8,7 +8,7 @@ mod shell;
 
 use serde_json::Value;
 
-pub(super) use calls::{calls, quoted};
+pub(super) use calls::{by_shell, calls, quoted};
 
 use crate::agent::NativeCall;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::fields::{ArgumentMap, PATH_NAMES, field, path, property_of};
+use super::fields::{ArgumentMap, PATH_NAMES, field, path, property_of, verb};
 use crate::boundary::catalog::ClientTool;
 
 /// Where the old text and the new one stand in one argument.
@@ -59,10 +59,12 @@ pub(super) const TOOL: Compat = Compat {
         field("description", DESCRIPTION),
     ],
     prepare,
-    complete: |_, field| match field {
+    complete: |given, field| match field {
         "all" => Some(json!(false)),
         "count" => Some(json!(1)),
-        "verb" => Some(json!("str_replace")),
+        // Without the old text it would be another use of the tool.
+        "verb" if !given.values.contains_key("old") => None,
+        "verb" => verb(given, &["str_replace", "replace", "edit"]),
         "description" => Some(json!("Edit the file")),
         _ => None,
     },

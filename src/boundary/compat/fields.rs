@@ -70,6 +70,18 @@ pub(super) const PATH_NAMES: &[&str] = &[
     "pathname",
 ];
 
+/// The word for what a tool of many uses is to do: the first of these that it knows, as far as its
+/// schema lists or names some.
+pub(super) fn verb(given: &ArgumentMap, words: &[&str]) -> Option<Value> {
+    let node = given.node("verb")?;
+    let is_known = |word: &&&str| match node.get("enum").and_then(Value::as_array) {
+        Some(values) => values.iter().any(|value| value == **word),
+        None => node.to_string().contains(&format!("`{word}`")),
+    };
+    let word = words.iter().find(is_known).or(words.first())?;
+    Some(Value::from(*word))
+}
+
 /// The arguments of one call on their way into a schema.
 pub(super) struct ArgumentMap<'a> {
     /// By canonical name.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::fields::{ArgumentMap, PATH_NAMES, field, path};
+use super::fields::{ArgumentMap, PATH_NAMES, field, path, verb};
 
 pub(super) const TOOL: Compat = Compat {
     family: "read",
@@ -36,7 +36,7 @@ pub(super) const TOOL: Compat = Compat {
     complete: |given, field| match field {
         "whole" => Some(json!(!given.values.contains_key("offset"))),
         "offset" => Some(json!(1)),
-        "verb" => Some(json!("view")),
+        "verb" => verb(given, &["view", "read"]),
         _ => None,
     },
 };

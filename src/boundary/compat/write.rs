@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Compat;
-use super::fields::{PATH_NAMES, field, path};
+use super::fields::{PATH_NAMES, field, path, verb};
 
 pub(super) const TOOL: Compat = Compat {
     family: "write",
@@ -25,7 +25,12 @@ pub(super) const TOOL: Compat = Compat {
             ],
         ),
         field("verb", &["command"]),
+        field("lines", &["linecount"]),
     ],
     prepare: |_| {},
-    complete: |_, field| (field == "verb").then(|| json!("create")),
+    complete: |given, field| match field {
+        "verb" => verb(given, &["create", "write"]),
+        "lines" => Some(json!(given.text("content")?.lines().count())),
+        _ => None,
+    },
 };

@@ -3,7 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::{Decider, Decision, asked, object};
-use crate::boundary::{catalog::ClientCall, change::FileChange, native::Intent};
+use crate::boundary::{
+    catalog::ClientCall,
+    change::{self, FileChange},
+    native::Intent,
+};
+
+/// Where an edit carries a text by itself: a whole file, or of the last one perhaps a fragment.
+pub(super) const TEXTS: [&str; 3] = ["fileText", "content", FRAGMENT];
+
+const FRAGMENT: &str = "streamContent";
 
 impl Decider {
     /// Edits need their change: the event of an edit holds only the new fragment. A call is made
@@ -20,16 +29,8 @@ impl Decider {
         let path = args.get("path")?.as_str()?;
         let make =
             |family: &str, args: Value| self.catalog.make(&asked(&[family], object(args), true));
-        if let Some(text) = ["fileText", "content"]
-            .iter()
-            .find_map(|key| args.get(*key))
-        {
-            return Some(vec![make(
-                "write",
-                json!({ "path": path, "content": text }),
-            )?]);
-        }
-        if let Some(text) = args.get("streamContent").and_then(Value::as_str) {
+        let text = |key: &&str| Some((*key == FRAGMENT, args.get(*key)?.as_str()?));
+        if let Some((is_fragment, text)) = TEXTS.iter().find_map(text) {
             let new = FileChange {
                 path: path.to_owned(),
                 before: None,
@@ -38,7 +39,15 @@ impl Decider {
             let workspace = self.catalog.workspace();
             let is_new = self.absent.contains(&workspace.join(path))
                 || self.history.is_missing(path, workspace);
-            return is_new.then(|| self.changes(&[new]).0);
+            return match is_new {
+                true => Some(self.changes(&[new]).0),
+                false if is_fragment => None,
+                // What stands there is not known, and need not be.
+                false => make("write", json!({ "path": path, "content": text }))
+                    .filter(|made| made.problems.is_empty())
+                    .or_else(|| change::by_shell(&self.catalog, &new))
+                    .map(|made| vec![made]),
+            };
         }
         if let Some(patch) = args.get("applyPatch").and_then(|p| p.get("patchContent")) {
             let whole = patch.as_str()?.trim_start().starts_with("*** Begin Patch");

@@ -152,6 +152,39 @@ fn goose() -> Vec<ToolSpec> {
     ]
 }
 
+/// Goose until 1.8, and what was made after Anthropic's text editor with other verbs.
+fn text_editor(verbs: Value) -> Vec<ToolSpec> {
+    vec![tool(
+        "developer__text_editor",
+        "",
+        json!({
+            "command": verbs, "path": text(), "file_text": text(), "old_str": text(), "new_str": text(),
+        }),
+        &["command", "path"],
+    )]
+}
+
+fn goose_editor() -> Vec<ToolSpec> {
+    text_editor(
+        json!({"type": "string", "enum": ["view", "write", "str_replace", "insert", "undo_edit"]}),
+    )
+}
+
+fn described_editor() -> Vec<ToolSpec> {
+    let words = "Allowed options are: `view`, `write`, `str_replace`, `undo_edit`.";
+    text_editor(json!({"type": "string", "description": words}))
+}
+
+/// Roo until 3.36.
+fn counted_lines() -> Vec<ToolSpec> {
+    vec![tool(
+        "write_to_file",
+        "",
+        json!({"path": text(), "content": text(), "line_count": {"type": "integer"}}),
+        &["path", "content", "line_count"],
+    )]
+}
+
 fn copilot() -> Vec<ToolSpec> {
     vec![
         tool(
@@ -285,6 +318,34 @@ fn the_forms_of_more_clients() {
             replace("one\n", "two\nthree\n"),
             "patch",
             json!({"path": "a", "patch": "<<<<<<< ORIGINAL\none\n=======\ntwo\nthree\n>>>>>>> UPDATED"}),
+        ),
+        (
+            goose_editor(),
+            "write",
+            json!({"path": "/a", "fileText": "x\n"}),
+            "developer__text_editor",
+            json!({"command": "write", "path": "/a", "file_text": "x\n"}),
+        ),
+        (
+            described_editor(),
+            "write",
+            json!({"path": "/a", "fileText": "x\n"}),
+            "developer__text_editor",
+            json!({"command": "write", "path": "/a", "file_text": "x\n"}),
+        ),
+        (
+            goose_editor(),
+            "edit",
+            json!({"path": "/a", "strReplace": {"oldText": "one", "newText": "two"}}),
+            "developer__text_editor",
+            json!({"command": "str_replace", "path": "/a", "old_str": "one", "new_str": "two"}),
+        ),
+        (
+            counted_lines(),
+            "write",
+            json!({"path": "/a", "fileText": "x\ny\n"}),
+            "write_to_file",
+            json!({"path": "/a", "content": "x\ny\n", "line_count": 2}),
         ),
         (
             roo(),

@@ -245,6 +245,41 @@ fn an_edit_that_is_a_whole_file_is_a_write() {
     }
 }
 
+/// With a shell for the only tool, what is written is written by a command, also over another text.
+#[test]
+fn a_whole_file_without_a_tool_for_it_is_a_command() {
+    for exists in [true, false] {
+        for (kind, key) in [
+            ("edit", "content"),
+            ("write", "fileText"),
+            ("edit", "streamContent"),
+        ] {
+            let shell = opencode().into_iter().filter(|tool| tool.name == "bash");
+            let turn = turn(shell.collect());
+            let options = BoundaryOptions::default();
+            let mut boundary = Translator::new(&turn, WORKSPACE.as_ref(), &options);
+            let args = json!({"path": "src/a.rs", key: "fn a() {}\n"});
+            let mut out = Vec::new();
+            let verdict = boundary.on_event(started(kind, "e", args), &mut out);
+            let Verdict::Need(Need::Exists(file)) = verdict else {
+                panic!("{verdict:?}");
+            };
+            boundary.learn(Fact::Exists(file, exists), &mut out);
+            let verdict = boundary.settle(&mut out);
+            if exists && key == "streamContent" {
+                // It may be a fragment of the file.
+                assert_eq!(verdict, Verdict::Continue);
+                continue;
+            }
+            let made = made(verdict);
+            assert_eq!(made.len(), 1, "{kind} {key} {exists}");
+            let command = made[0].1["command"].as_str().unwrap_or_default();
+            assert!(command.contains("fn a() {}\n"), "{command}");
+            assert!(command.contains("> src/a.rs"), "{command}");
+        }
+    }
+}
+
 #[test]
 fn the_client_is_not_sent_to_the_agents_own_directory() {
     let file = format!("{WORKSPACE}/src/new.txt");
