@@ -87,7 +87,7 @@ pub enum LogError {
     /// Its directory can't be made.
     #[error("{}: {source}", path.display())]
     Directory {
-        /// The directory.
+        /// The path of the setting.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -162,7 +162,7 @@ fn appender(path: &Path) -> Result<RollingFileAppender, LogError> {
     let dir = dir.unwrap_or(Path::new("."));
     // The appender would make it as well, and say on stderr that there are no old files in it.
     std::fs::create_dir_all(dir).map_err(|source| LogError::Directory {
-        path: dir.to_owned(),
+        path: path.to_owned(),
         source,
     })?;
     RollingFileAppender::builder()
