@@ -31,7 +31,8 @@ pub(super) struct Answer<'a> {
     deltas: Vec<Delta>,
     batch: Vec<TurnEvent>,
     /// What the model wrote since the run began, or since its last calls that were executed here.
-    said: String,
+    /// It is kept where another request may need it.
+    said: Option<String>,
     /// Whether the client has text or calls of it.
     shown: bool,
     /// Whether the answer's text ends within a paragraph.
@@ -62,7 +63,7 @@ impl<'a> Answer<'a> {
             feed,
             deltas: Vec::new(),
             batch: Vec::new(),
-            said: String::new(),
+            said: None,
             shown: false,
             open: false,
             paragraph: false,
@@ -70,6 +71,11 @@ impl<'a> Answer<'a> {
             usage: None,
             losses: Losses::default(),
         })
+    }
+
+    /// From now on, what the model writes can be [taken](Self::take_said).
+    pub fn keep_said(&mut self) {
+        self.said.get_or_insert_default();
     }
 
     /// Whether another run may be needed.
@@ -121,14 +127,14 @@ impl<'a> Answer<'a> {
 
     /// What the model wrote since the run began, or since its last calls.
     pub fn take_said(&mut self) -> String {
-        std::mem::take(&mut self.said)
+        self.said.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Calls were executed here, and the model continues. What it wrote before them.
     pub fn executed(&mut self) -> String {
         self.shaper.executed(&mut self.batch);
         self.paragraph = self.open;
-        std::mem::take(&mut self.said)
+        self.take_said()
     }
 
     /// A tool ran here.
@@ -169,7 +175,9 @@ impl<'a> Answer<'a> {
                     tracing::debug!(tool, outcome, "a tool ran without the client");
                 }
                 Delta::Text(text) if !text.is_empty() => {
-                    self.said.push_str(text);
+                    if let Some(said) = &mut self.said {
+                        said.push_str(text);
+                    }
                     if std::mem::take(&mut self.paragraph) {
                         text.insert_str(0, "\n\n");
                     }

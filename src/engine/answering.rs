@@ -66,11 +66,15 @@ pub(super) async fn answer_to(
     sender: Sender,
 ) {
     let answered = async {
-        let (mut answering, mut step) =
-            Answering::begin(&shared, turn, resume, dump, &feed, &sender).await?;
+        // Boxed is whatever comes before and after the relaying: a task is as large as its largest part,
+        // for as long as the client reads.
+        let (mut answering, mut step) = Box::pin(Answering::begin(
+            &shared, turn, resume, dump, &feed, &sender,
+        ))
+        .await?;
         loop {
             step = match step {
-                NextStep::Start(turn) => answering.start(*turn).await?,
+                NextStep::Start(turn) => Box::pin(answering.start(*turn)).await?,
                 NextStep::Borrow(run) => answering.borrow(run).await,
                 NextStep::End => return Ok(()),
             };
@@ -191,6 +195,10 @@ impl<'a> Answering<'a> {
             hands,
             permit,
         };
+        // An answer of megabytes is not kept for nothing.
+        if answering.served || resume.is_some() || matches!(answering.hands, Hands::Server(_)) {
+            answering.answer.keep_said();
+        }
         if let Some((id, continuation)) = resume
             && let Some(run) = shared.runs.take(id).await
             && let Some(permit) = answering.permit.take()
@@ -278,8 +286,8 @@ impl<'a> Answering<'a> {
             )
             .await;
         match pause {
-            Pause::Calls(calls) => self.calls(*run, calls).await,
-            Pause::Finished => self.finished(*run).await,
+            Pause::Calls(calls) => Box::pin(self.calls(*run, calls)).await,
+            Pause::Finished => Box::pin(self.finished(*run)).await,
             Pause::Cut(reason) => {
                 self.answer.end(Ok(reason), None);
                 self.sent().await

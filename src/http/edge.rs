@@ -1,7 +1,7 @@
 //! What every request passes before warp, which panics on an address without a path and does not see
 //! who is at the other end of the connection.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, pin::Pin};
 
 use hyper::{
     Request, Uri,
@@ -26,7 +26,9 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = S::Future;
+    /// On the heap, since the connection keeps the place of a future that it has in itself, also while
+    /// it writes the answer.
+    type Future = Pin<Box<S::Future>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         // An address with a host outranks the header (RFC 9112, 3.2.2).
@@ -40,6 +42,6 @@ where
             *request.uri_mut() = Uri::from_static("/");
         }
         request.extensions_mut().insert(self.admitted.clone());
-        self.routes.call(request)
+        Box::pin(self.routes.call(request))
     }
 }
