@@ -6,8 +6,9 @@
 //!
 //! Arguments: `--rounds N` (default 7), `--fence MODE` of open-cursor (default `off`), `--self-test`
 //! (the floor against itself: all ratios should be near 1, what differs is noise), `--history`
-//! (open-cursor with its history against one without: the ratios should be near 1, too), and words
-//! that select measures by name.
+//! (open-cursor with its history against one without: the ratios should be near 1, too), `--against
+//! PROGRAM` (this build against another one of open-cursor), and words that select measures by name.
+//! OPEN_CURSOR=PATH measures that program.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent;
@@ -18,7 +19,7 @@ mod probes;
 mod report;
 mod server;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the command line asked for.
@@ -27,6 +28,7 @@ struct Options {
     self_test: bool,
     fence: String,
     history: bool,
+    against: Option<PathBuf>,
     only: Vec<String>,
 }
 
@@ -37,6 +39,7 @@ impl Options {
             self_test: false,
             fence: "off".to_owned(),
             history: false,
+            against: None,
             only: Vec::new(),
         };
         while let Some(arg) = args.next() {
@@ -45,6 +48,7 @@ impl Options {
                 "--fence" => options.fence = args.next().unwrap_or_default(),
                 "--self-test" => options.self_test = true,
                 "--history" => options.history = true,
+                "--against" => options.against = args.next().map(PathBuf::from),
                 "--rounds" => options.rounds = args.next().unwrap_or_default().parse()?,
                 flag if flag.starts_with('-') => anyhow::bail!("unknown option {flag}"),
                 word => options.only.push(word.to_owned()),

@@ -21,10 +21,11 @@ pub fn main(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn run(options: &Options) -> anyhow::Result<()> {
-    let stage = Stage::new(&options.fence)?;
-    let kinds = match (options.self_test, options.history) {
-        (true, _) => [Kind::Floor, Kind::Floor],
-        (_, true) => [Kind::OpenCursor, Kind::NoHistory],
+    let stage = Stage::new(&options.fence, options.against.clone())?;
+    let kinds = match (options.self_test, options.history, &options.against) {
+        (true, ..) => [Kind::Floor, Kind::Floor],
+        (_, true, _) => [Kind::OpenCursor, Kind::NoHistory],
+        (_, _, Some(_)) => [Kind::OpenCursor, Kind::Other],
         _ => [Kind::OpenCursor, Kind::Floor],
     };
     let chosen = |probe: &&Probe| {

@@ -19,6 +19,8 @@ pub enum Kind {
     OpenCursor,
     /// The same with `--history false`.
     NoHistory,
+    /// Another build of open-cursor.
+    Other,
     Floor,
 }
 
@@ -28,6 +30,7 @@ impl Kind {
         match self {
             Self::OpenCursor => "open-cursor",
             Self::NoHistory => "no history",
+            Self::Other => "other",
             Self::Floor => "floor",
         }
     }
@@ -38,11 +41,13 @@ pub struct Stage {
     directory: tempfile::TempDir,
     /// `--fence` of open-cursor.
     fence: String,
+    /// The program of [`Kind::Other`].
+    other: Option<PathBuf>,
 }
 
 impl Stage {
     /// Copies this binary; a link might be followed and lose its name.
-    pub fn new(fence: &str) -> anyhow::Result<Self> {
+    pub fn new(fence: &str, other: Option<PathBuf>) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         for name in ["cursor-agent", "bench-floor"] {
             std::fs::copy(std::env::current_exe()?, directory.path().join(name))?;
@@ -50,6 +55,7 @@ impl Stage {
         Ok(Self {
             directory,
             fence: fence.to_owned(),
+            other,
         })
     }
 
@@ -71,8 +77,11 @@ impl Stage {
                 command.arg(info).arg(self.path("cursor-agent"));
                 command
             }
-            Kind::OpenCursor | Kind::NoHistory => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_open-cursor"));
+            Kind::OpenCursor | Kind::NoHistory | Kind::Other => {
+                let ours = std::env::var_os("OPEN_CURSOR")
+                    .unwrap_or_else(|| env!("CARGO_BIN_EXE_open-cursor").into());
+                let other = self.other.clone().filter(|_| kind == Kind::Other);
+                let mut command = Command::new(other.unwrap_or_else(|| ours.into()));
                 command
                     .args(["serve", "--port", "0", "--server-info"])
                     .arg(info);
@@ -87,6 +96,16 @@ impl Stage {
             }
         }
     }
+}
+
+/// What is in memory of a server.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    /// All of it.
+    pub resident: f64,
+    /// Without pages of files, of which most are the program: they are there once for all its servers
+    /// and are given up when memory is short.
+    pub private: f64,
 }
 
 /// A running server; dropped, it is stopped.
@@ -158,14 +177,18 @@ impl Server {
         Ok(ticks / TICKS)
     }
 
-    /// Resident memory in MB (10^6).
-    pub fn rss(&self) -> anyhow::Result<f64> {
+    /// What is in memory of the server, in MB (10^6).
+    pub fn memory(&self) -> anyhow::Result<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line
-            .and_then(|line| line.split_whitespace().next())
-            .context("VmRSS")?;
-        Ok(kilobytes.parse::<f64>()? * 1024.0 / 1e6)
+        let megabytes = |name: &'static str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kilobytes = line.and_then(|line| line.split_whitespace().next());
+            anyhow::Ok(kilobytes.context(name)?.parse::<f64>()? * 1024.0 / 1e6)
+        };
+        Ok(Memory {
+            resident: megabytes("VmRSS:")?,
+            private: megabytes("RssAnon:")?,
+        })
     }
 }
 
