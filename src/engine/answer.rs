@@ -31,8 +31,10 @@ pub(super) struct Answer<'a> {
     deltas: Vec<Delta>,
     batch: Vec<TurnEvent>,
     /// What the model wrote since the run began, or since its last calls that were executed here.
-    /// It is kept where another request may need it.
+    /// `None` where it is not kept, or was too long.
     said: Option<String>,
+    /// How long it may be.
+    longest_said: usize,
     /// Whether the client has text or calls of it.
     shown: bool,
     /// Whether the answer's text ends within a paragraph.
@@ -64,6 +66,7 @@ impl<'a> Answer<'a> {
             deltas: Vec::new(),
             batch: Vec::new(),
             said: None,
+            longest_said: 0,
             shown: false,
             open: false,
             paragraph: false,
@@ -73,9 +76,11 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// From now on, what the model writes can be [taken](Self::take_said).
-    pub fn keep_said(&mut self) {
-        self.said.get_or_insert_default();
+    /// From now on, what the model writes can be [taken](Self::take_said), up to this length in bytes: an
+    /// answer of megabytes is not kept where it need not be.
+    pub fn keep_said(&mut self, longest: usize) {
+        self.said = Some(String::new());
+        self.longest_said = longest;
     }
 
     /// Whether another run may be needed.
@@ -126,15 +131,15 @@ impl<'a> Answer<'a> {
     }
 
     /// What the model wrote since the run began, or since its last calls.
-    pub fn take_said(&mut self) -> String {
-        self.said.as_mut().map(std::mem::take).unwrap_or_default()
+    pub fn take_said(&mut self) -> Option<String> {
+        self.said.as_mut().map(std::mem::take)
     }
 
     /// Calls were executed here, and the model continues. What it wrote before them.
     pub fn executed(&mut self) -> String {
         self.shaper.executed(&mut self.batch);
         self.paragraph = self.open;
-        self.take_said()
+        self.take_said().unwrap_or_default()
     }
 
     /// A tool ran here.
@@ -175,8 +180,11 @@ impl<'a> Answer<'a> {
                     tracing::debug!(tool, outcome, "a tool ran without the client");
                 }
                 Delta::Text(text) if !text.is_empty() => {
-                    if let Some(said) = &mut self.said {
-                        said.push_str(text);
+                    match &mut self.said {
+                        Some(said) if said.len() + text.len() <= self.longest_said => {
+                            said.push_str(text);
+                        }
+                        said => *said = None,
                     }
                     if std::mem::take(&mut self.paragraph) {
                         text.insert_str(0, "\n\n");

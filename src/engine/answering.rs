@@ -45,6 +45,9 @@ const LAST_WORD: Duration = Duration::from_millis(100);
 /// How long a conversation may be to be kept with a parked run, in bytes.
 const LONGEST_KEPT: usize = 4 << 20;
 
+/// How long an answer may be whose end is kept with a parked run, in bytes.
+const LONGEST_SAID: usize = 1 << 20;
+
 /// Answers the turn, unless the client hangs up or the server stops meanwhile.
 pub(super) async fn answer(shared: Arc<Shared>, turn: Turn, dump: Option<Dump>, sender: Sender) {
     let (feed, resume) = match shared.runs.claim(&turn, sender.clone()) {
@@ -195,9 +198,9 @@ impl<'a> Answering<'a> {
             hands,
             permit,
         };
-        // An answer of megabytes is not kept for nothing.
-        if answering.served || resume.is_some() || matches!(answering.hands, Hands::Server(_)) {
-            answering.answer.keep_said();
+        match answering.hands {
+            Hands::Server(_) => answering.answer.keep_said(usize::MAX),
+            Hands::Client => answering.answer.keep_said(LONGEST_SAID),
         }
         if let Some((id, continuation)) = resume
             && let Some(run) = shared.runs.take(id).await
@@ -396,7 +399,7 @@ impl<'a> Answering<'a> {
         let turn = self.asked.take().or_else(|| self.kept.take());
         let turn = turn
             .filter(|turn| turn.messages.iter().map(Message::size).sum::<usize>() <= LONGEST_KEPT);
-        let turn = turn.map(|mut turn| {
+        let turn = turn.zip(said).map(|(mut turn, said)| {
             let text = (!said.is_empty()).then_some(Part::Text(said));
             let calls = calls.into_iter().map(Part::ToolCall);
             let parts = text.into_iter().chain(calls).collect();

@@ -458,7 +458,7 @@ impl<S: RunSource> Run<S> {
                 );
                 return Some(Pause::Again(Some(changed_meanwhile(
                     &path,
-                    answer.take_said(),
+                    answer.take_said().unwrap_or_default(),
                 ))));
             }
             verdict = self.translator.learn(fact, answer.deltas());
