@@ -4,6 +4,8 @@
 //! it borrows the run until that asks for the client's tools, and then either executes them here
 //! ([`Hands::Server`](super::Hands)) or ends and leaves the run to wait for the client.
 
+mod ending;
+
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
@@ -27,16 +29,12 @@ use super::{
     runs::{Claim, Terms},
     start::{Beginning, start},
     stream::Sender,
-    usage,
 };
 use crate::{
     boundary::{self, ReadyCall, Source},
     dump::Dump,
     prompt,
-    turn::{
-        CallerKey, FinishReason, Message, Part, Role, ToolCall, Turn, TurnEnd, TurnError,
-        TurnEvent, Usage,
-    },
+    turn::{CallerKey, FinishReason, Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long a run has for its last word when the server stops.
@@ -373,100 +371,5 @@ impl<'a> Answering<'a> {
                 NextStep::Start(Box::new(turn))
             }
         }
-    }
-
-    /// Ends the answer with calls of the client's tools. The run is parked if it waits for them.
-    async fn give(&mut self, run: Option<Run>, waits: bool, calls: Vec<ToolCall>) -> NextStep {
-        let usage = run
-            .as_ref()
-            .and_then(|run| usage::rest(run.usage(), run.reported));
-        let Some(mut run) = run.filter(|_| waits) else {
-            self.answer.calls(calls);
-            self.answer.end(Ok(FinishReason::ToolCalls), usage);
-            return self.sent().await;
-        };
-        let due = run.calls_due(self.parallel);
-        self.park(run, due, usage).await
-    }
-
-    /// Ends the answer with these calls and lets the run wait for their results, before the client can
-    /// come back.
-    async fn park(&mut self, mut run: Run, calls: Vec<ToolCall>, usage: Option<Usage>) -> NextStep {
-        self.answer.calls(calls.clone());
-        self.answer.end(Ok(FinishReason::ToolCalls), usage);
-        run.report(self.answer.usage());
-        let said = self.answer.take_said();
-        let turn = self.asked.take().or_else(|| self.kept.take());
-        let turn = turn
-            .filter(|turn| turn.messages.iter().map(Message::size).sum::<usize>() <= LONGEST_KEPT);
-        let turn = turn.zip(said).map(|(mut turn, said)| {
-            let text = (!said.is_empty()).then_some(Part::Text(said));
-            let calls = calls.into_iter().map(Part::ToolCall);
-            let parts = text.into_iter().chain(calls).collect();
-            turn.messages.push(Message::of(Role::Assistant, parts));
-            turn
-        });
-        let (terms, fingerprint) = (self.terms.clone(), self.fingerprint.clone());
-        self.shared.runs.park(run, terms, fingerprint, turn);
-        self.sent().await
-    }
-
-    /// The run came to its end; its answer may need another one.
-    async fn finished(&mut self, run: Run) -> NextStep {
-        let usage = usage::rest(run.usage(), run.reported);
-        if run.stopped_by_guard() {
-            let counter = &self.shared.counters.guard_stops;
-            counter.fetch_add(1, Ordering::Relaxed);
-            self.sender.progress().guard_stopped();
-        }
-        drop(run);
-        let again = self.answer.end(Ok(FinishReason::Stop), usage);
-        self.answer.flush().await;
-        let Some((messages, mut turn)) = again.and_then(|it| Some((it, self.so_far()?))) else {
-            return NextStep::End;
-        };
-        turn.messages.extend(messages);
-        self.answer.restart(&turn);
-        NextStep::Start(Box::new(turn))
-    }
-
-    /// The conversation, with the calls that were executed here.
-    fn so_far(&mut self) -> Option<Turn> {
-        match &self.hands {
-            Hands::Server(work) => Some(work.turn().clone()),
-            Hands::Client => self.kept.take(),
-        }
-    }
-
-    /// Ends the answer with an error.
-    async fn failed(&mut self, error: TurnError) -> NextStep {
-        self.shared.runs.forget(self.feed);
-        let error = self.hidden(error);
-        self.answer.end(Err(error), None);
-        self.sent().await
-    }
-
-    /// The error without the caller's key, which an agent may repeat.
-    fn hidden(&self, error: TurnError) -> TurnError {
-        match &self.key {
-            Some(key) => TurnError {
-                message: key.hidden_in(error.message),
-                ..error
-            },
-            None => error,
-        }
-    }
-
-    /// Sends what is left of the answer.
-    async fn sent(&mut self) -> NextStep {
-        self.answer.flush().await;
-        NextStep::End
-    }
-
-    /// The turn for the next of its fallback models, if the last one's limit is reached and the
-    /// client has seen nothing of it.
-    fn fall_back(&mut self, error: &TurnError) -> Option<Turn> {
-        self.answer
-            .fall_back(error, &mut self.kept, self.sender.progress())
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::{
-    agent::{NativeCall, RunResult, Session, Siblings},
+    agent::{CallKey, NativeCall, RunResult, Session, Siblings},
     boundary::{BoundaryOptions, FileChange},
     engine::{
         AdmissionLimits, Counters, TurnStream,
