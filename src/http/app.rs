@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    ApiKey, body::Budget, keys::KeyRing, limits::Spending, live::Live, metrics::Metrics,
-    page::Recipe, record::Listeners, status::LoginAnswer,
+    ApiKey, body::Budget, keys::KeyRing, limits::Spending, listeners::Listeners, live::Live,
+    metrics::Metrics, page::Recipe, status::LoginAnswer,
 };
 use crate::{dialect::Dialect, dump::Dumps, engine::Engine, history::Ledger};
 

@@ -24,6 +24,7 @@ mod facts;
 mod keys;
 mod limits;
 mod listen;
+mod listeners;
 mod live;
 mod metrics;
 mod models;

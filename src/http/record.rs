@@ -16,14 +16,13 @@ use warp::http::{HeaderMap, Method, StatusCode, header};
 
 use super::{
     facts::{Facts, millis},
-    limits::Spending,
-    live::{Live, LiveTurn},
-    metrics::Metrics,
+    listeners::Listeners,
+    live::LiveTurn,
 };
 use crate::{
     dialect::Stamp,
     engine::TurnProgress,
-    history::{Ledger, LedgerRow},
+    history::LedgerRow,
     turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent, estimate_tokens},
 };
 
@@ -53,16 +52,6 @@ pub(super) struct RecordShared {
     facts: Mutex<Facts>,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
-}
-
-/// Where a request is told of once it is over.
-pub(super) struct Listeners {
-    pub metrics: Metrics,
-    pub live: Live,
-    pub spending: Spending,
-    pub history: Option<Ledger>,
-    /// The kind of agent that answers.
-    pub agent: &'static str,
 }
 
 impl Record {
@@ -352,20 +341,6 @@ fn stamp() -> Stamp {
         id: format!("{:x}{random:024x}", now.as_nanos()),
         created: now.as_secs(),
         owner: None,
-    }
-}
-
-#[cfg(test)]
-impl Listeners {
-    /// Nobody else.
-    pub fn none() -> Arc<Self> {
-        Arc::new(Self {
-            metrics: Metrics::default(),
-            live: Live::default(),
-            spending: Spending::default(),
-            history: None,
-            agent: "",
-        })
     }
 }
 

@@ -189,7 +189,7 @@ mod tests {
     use warp::http::{HeaderMap, Method};
 
     use super::{
-        super::record::{Listeners, Record},
+        super::{listeners::Listeners, record::Record},
         *,
     };
     use crate::{

@@ -11,7 +11,6 @@ mod changes;
 mod failures;
 mod hostile;
 mod mcp;
-mod memory;
 mod processes;
 mod text;
 mod tools;
@@ -62,10 +61,6 @@ const SCENARIOS: &[(&str, &str, &str, Play)] = &[
     ("fake-attachments", "", "reads the attached files natively, then says path, size and beginning of each", tools::attachments),
     ("fake-play", "", "prints the file play.ndjson of the workspace line by line, as it is", text::play),
     ("fake-play-", "hang", "as fake-play, then silence", text::play),
-
-    ("fake-memory", "", "keeps chats; answers {resumed, before, prompt}", memory::keeps),
-    ("fake-memory-elsewhere", "", "as fake-memory, but a chat to go on with is another one", memory::elsewhere),
-    ("fake-memory-refuses", "", "as fake-memory, but refuses to go on with a chat", memory::refuses),
 
     ("fake-tool-hang", "", "announces a read, then silence", tools::hang),
     ("fake-tool-", tools::KINDS, "one call of that kind, refused after 300 ms; text once the prompt holds a result", tools::one),
