@@ -130,16 +130,16 @@ pub async fn say_account(app: Arc<App>) {
         None => row("login", "unknown; run `open-cursor auth status`"),
     }
     row("models", listing.entries().count());
-    match agent.serving_problem() {
-        None => row(
-            "client tools",
-            "are served to the agent, whose run waits for their results",
-        ),
-        Some(problem) => row(
-            "client tools",
-            format_args!("are asked for in text, with a new run for each round: {problem}"),
-        ),
-    }
+    let problem = agent.serving_problem();
+    let problem = problem.map_or(String::new(), |problem| format!(" ({problem})"));
+    let how = match engine.carrier() {
+        "bridge" | "mcp" => "are served to the agent, whose run waits for their results",
+        "view" => {
+            "are asked for in text, with a new run for each round; changes of files go out together"
+        }
+        _ => "are asked for in text, with a new run for each round",
+    };
+    row("client tools", format_args!("{how}{problem}"));
 }
 
 fn row(name: &str, value: impl std::fmt::Display) {

@@ -305,6 +305,19 @@ impl Engine {
         self.shared.config.turns
     }
 
+    /// How runs wait: `bridge`, `mcp` (the client's tools are served), `view` (changes are collected),
+    /// or `none`.
+    #[must_use]
+    pub fn carrier(&self) -> &'static str {
+        let (agent, turns) = (self.agent(), self.turns());
+        match turns.serves_tools() && agent.serving_problem().is_none() {
+            true if agent.kind() == "bridge" => "bridge",
+            true => "mcp",
+            false if turns.collects_changes() && agent.fence().view.holds() => "view",
+            false => "none",
+        }
+    }
+
     /// How many turns are running.
     #[must_use]
     pub fn running(&self) -> usize {

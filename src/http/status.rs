@@ -151,6 +151,7 @@ pub(super) fn health(app: &App, trusted: bool) -> Response {
         body["queued"] = engine.queued().into();
         body["parked"] = engine.parked().into();
         body["turns"] = engine.turns().name().into();
+        body["carrier"] = engine.carrier().into();
         body["carrierProblem"] = engine.agent().serving_problem().into();
         if let Some(toolbox) = engine.toolbox() {
             body["mcp"] = json!(toolbox.mcp_health());

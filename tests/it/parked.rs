@@ -218,6 +218,11 @@ async fn one_start_for_a_whole_loop(agent: Kind) {
         );
     }
     assert!(spent > 0 && !last.usage["prompt_tokens"].is_null());
+    let carrier = match agent {
+        Kind::Print => "mcp",
+        Kind::Bridge => "bridge",
+    };
+    assert_eq!(server.get("/health").await.json()["carrier"], carrier);
     nothing_left(&server).await;
 }
 

@@ -32,6 +32,7 @@ async fn server(change: impl FnOnce(&mut Setup)) -> Option<TestServer> {
     let health = server.get("/health").await.json();
     let view = &health["fence"]["view"];
     if view["state"] == "enforced" {
+        assert_eq!(health["carrier"], "view");
         return Some(server);
     }
     println!("skipped: no view here: {view}");

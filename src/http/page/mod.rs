@@ -151,6 +151,7 @@ fn setup(app: &App) -> Response {
         "agentKind": agent.kind(),
         "workspace": workspace.map(|dir| dir.display().to_string()),
         "fence": agent.fence(),
+        "carrier": app.engine().carrier(),
         "carrierProblem": agent.serving_problem(),
         "historyFile": app.history().map(|history| history.path().display().to_string()),
         "recipes": config.recipes,

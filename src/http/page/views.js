@@ -151,6 +151,13 @@ export function models({ models: list, problem }) {
 const LAYERS = [["view", "edits"], ["writes", "writes"], ["processes", "processes"], ["sockets", "sockets"], ["denyRules", "deny rules"]];
 const STATES = { enforced: "span.good", partial: "span.warn", unavailable: "span.problem", off: "span.warn" };
 
+const CARRIERS = {
+  bridge: "served to the agent; runs wait for their results",
+  mcp: "served to the agent; runs wait for their results",
+  view: "asked for in text, with a new run for each round; changes of files go out together",
+  none: "asked for in text, with a new run for each round",
+};
+
 export function setup(state, address, hasKey) {
   text("version", state.version);
   const fence = state.fence;
@@ -160,7 +167,7 @@ export function setup(state, address, hasKey) {
     ["agent", `${state.agent} (${state.agentKind})`],
     ["directory", state.workspace ?? "the one that each request names"],
     ["fence", fence.mode],
-    ["client's tools", state.carrierProblem ? `asked for in text: ${state.carrierProblem}` : "served to the agent; runs wait for their results"],
+    ["client's tools", `${CARRIERS[state.carrier]}${state.carrierProblem ? ` (${state.carrierProblem})` : ""}`],
     ["history", state.historyFile ?? "off (--history false)"],
   ])));
   fill("recipes", ...state.recipes.map((it) => recipe(it, address, hasKey)));
