@@ -190,7 +190,7 @@ def proof(server, scratch):
         return
     scratch /= "view"
     scratch.mkdir()
-    with Server(BINARY, scratch, loops.VIEW, turns="auto") as server:
+    with Server(BINARY, scratch, loops.VIEW, turns="parked:view") as server:
         with step("edits of unread files in the agent's view: one start, and all are made", SECONDS):
             view(ClaudeCode(server, scratch), server)
 

@@ -270,7 +270,7 @@ def proof(server, scratch):
         return
     scratch = scratch.parent / "view"
     scratch.mkdir()
-    with Server(BINARY, scratch, loops.VIEW, turns="auto") as server:
+    with Server(BINARY, scratch, loops.VIEW, turns="parked:view") as server:
         with step("changes in the agent's view: one patch, one start", SECONDS):
             view(Codex(server, scratch), server)
 

@@ -121,9 +121,15 @@ def proof(server, scratch):
         return
     scratch = scratch.parent / "view"
     scratch.mkdir()
-    with Server(BINARY, scratch, loops.VIEW, turns="auto") as server:
+    with Server(BINARY, scratch, loops.VIEW, turns="parked:view") as server:
         opencode.use(server)
         opencode_view.proof(opencode, server)
+    scratch = scratch.parent / "reads"
+    scratch.mkdir()
+    with Server(BINARY, scratch, loops.VIEW, turns="parked:mcp") as server:
+        opencode.use(server)
+        with step("the agent reads by its own tools and asks for a command: one start", SECONDS):
+            opencode_view.reads(opencode, server)
 
 
 if __name__ == "__main__":

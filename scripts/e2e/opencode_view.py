@@ -28,6 +28,18 @@ def eighteen(player, server):
     check("a new line" in (player.workspace / "eighteen-1.txt").read_text(), "the edits were not made")
 
 
+def reads(opencode, server):
+    """What the agent reads by itself costs no request, and what it asks OpenCode for no start."""
+    with opencode.served() as served:
+        player = Player(served, opencode.workspace)
+        player.file("reads.txt", "one\n")
+        path = player.path("reads.txt")
+        batches = [{"read": {"path": path}}, {"grep": {"pattern": "one", "path": path}}]
+        shell = {"shell": {"command": "cat reads.txt", "description": "Show it"}}
+        with loops.starts(server, 1, 1):
+            player.play(steps(*([it] for it in [*batches, shell])), ["bash"])
+
+
 def proof(opencode, server):
     with opencode.served() as served:
         player = Player(served, opencode.workspace)

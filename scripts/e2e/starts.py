@@ -33,6 +33,7 @@ WAYS = [
     ("parked:view", []),
     ("parked:view", loops.VIEW),
     ("parked:mcp", []),
+    ("parked:mcp", loops.VIEW),
 ]
 
 

@@ -48,6 +48,8 @@ pub struct Serving {
     /// How long after its first event an agent may take to ask for the tools. Cursor's CLI connects
     /// within a second where it does.
     pub listed_within: Duration,
+    /// Whether the agent reads and searches by its own tools.
+    pub native_reads: bool,
 }
 
 impl Default for Serving {
@@ -55,6 +57,7 @@ impl Default for Serving {
         Self {
             limits: mcp::WaitLimits::default(),
             listed_within: Duration::from_secs(5),
+            native_reads: false,
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct ServedTools {
     pub server: String,
     /// The client's name of each tool, and the agent's.
     pub names: Vec<(String, String)>,
+    /// Whether the agent reads and searches by its own tools.
+    pub native_reads: bool,
 }
 
 /// What is known of calls that are made together with those that the agent waits for.

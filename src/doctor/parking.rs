@@ -23,9 +23,6 @@ pub(super) async fn check(context: &Context) -> CheckResult {
     if context.bridge.is_some() {
         return CheckResult::ok("runs wait for the results of tools, by Cursor's SDK bridge");
     }
-    if context.settings.native_reads {
-        return CheckResult::info(format!("no tools are served (--native-reads): {otherwise}"));
-    }
     let Ok(program) = &context.program else {
         return CheckResult::no_agent();
     };

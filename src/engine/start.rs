@@ -93,6 +93,7 @@ pub(super) async fn start(
                     server: &served.server,
                     names: &served.names,
                     workspace: &site.workspace,
+                    native_reads: served.native_reads,
                 };
                 prompt::render_served(&turn, &served, hints)
             }

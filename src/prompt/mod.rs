@@ -41,6 +41,8 @@ pub struct ServedNames<'a> {
     pub names: &'a [(String, String)],
     /// The directory that the caller works in, and the agent does not.
     pub workspace: &'a Path,
+    /// Whether the agent reads and searches there by its own tools.
+    pub native_reads: bool,
 }
 
 /// What the user says beside tool results that a running agent gets, which then follow a result.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::render;
+use super::{ServedNames, render, render_served};
 use crate::turn::{
     Attachment, Message, Part, Role, ToolCall, ToolChoice, ToolResult, ToolSpec, Turn,
 };
@@ -223,4 +223,28 @@ fn files_are_named_where_they_stood() {
         ("TOOL_FILES".to_owned(), named("text file", "/slot/2.txt"))
     );
     assert!(prompt.ends_with("Go on with the user's request.\n"));
+}
+
+#[test]
+fn who_reads_the_project_is_said() {
+    let mut turn = turn(vec![Message::text(Role::User, "go")]);
+    turn.tools = vec![ToolSpec {
+        name: "bash".to_owned(),
+        description: String::new(),
+        schema: json!({}).into(),
+    }];
+    let names = [("bash".to_owned(), "bash".to_owned())];
+    let render = |native_reads| {
+        let served = ServedNames {
+            server: "oc",
+            names: &names,
+            workspace: "/home/me/project".as_ref(),
+            native_reads,
+        };
+        render_served(&turn, &served, &[])
+    };
+    assert!(render(false).contains("use no other tools"));
+    let prompt = render(true);
+    assert!(prompt.contains("/home/me/project. Read and search it by your own tools"));
+    assert!(prompt.contains("MCP server `oc`, which work there: bash."));
 }

@@ -42,16 +42,24 @@ pub fn section(turn: &Turn, out: &mut String) {
 /// Says how to reach tools that are real tools of the agent.
 pub fn served(turn: &Turn, served: &ServedNames<'_>, out: &mut String) {
     let names: Vec<&str> = served.names.iter().map(|(_, name)| name.as_str()).collect();
-    let _ = write!(
-        out,
-        "
-Your only tools in this conversation are those of the MCP server `{}`: {}. They work in the user's \
-project, {}; call them for everything that touches it, and use no other tools.
-",
-        served.server,
-        names.join(", "),
-        served.workspace.display()
-    );
+    let (server, workspace) = (served.server, served.workspace.display());
+    let names = names.join(", ");
+    let _ = match served.native_reads {
+        false => write!(
+            out,
+            "
+Your only tools in this conversation are those of the MCP server `{server}`: {names}. They work in \
+the user's project, {workspace}; call them for everything that touches it, and use no other tools.
+"
+        ),
+        true => write!(
+            out,
+            "
+The user's project is {workspace}. Read and search it by your own tools, with absolute paths; for \
+everything else call the tools of the MCP server `{server}`, which work there: {names}.
+"
+        ),
+    };
     let renamed = served.names.iter().filter(|(ours, theirs)| ours != theirs);
     for (ours, theirs) in renamed {
         let _ = writeln!(

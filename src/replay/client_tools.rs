@@ -28,6 +28,8 @@ pub(super) struct ClientTools {
     tools: Vec<McpTool>,
     /// Whether the model looks at the tools before its first call.
     looks: bool,
+    /// Whether it reads by the agent's own tools.
+    reads: bool,
 }
 
 impl ClientTools {
@@ -43,7 +45,15 @@ impl ClientTools {
             mcp,
             tools,
             looks: allows("get_mcp_tools_tool_call"),
+            reads: !allowed.is_empty() && allows("read_tool_call"),
         }))
+    }
+
+    /// Whether the agent makes these calls by its own tools.
+    pub(super) fn leaves(&self, tools: &[ReplayTool]) -> bool {
+        let reads =
+            |tool: &ReplayTool| matches!(tool, ReplayTool::Read { .. } | ReplayTool::Grep { .. });
+        self.reads && tools.iter().all(reads)
     }
 
     /// Makes a batch of calls. Returns what the tools answered, in order; `None` if the client lacks

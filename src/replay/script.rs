@@ -165,7 +165,10 @@ impl Repertoire for Script {
                     Say(text) => out.say(&text)?,
                     Tools(tools) => {
                         let answered = match &mut client {
-                            Some(client) => client.call(&mut out, &tools)?,
+                            Some(client) if !client.leaves(&tools) => {
+                                client.call(&mut out, &tools)?
+                            }
+                            Some(_) => call(&mut out, &tools, true)?,
                             None => call(&mut out, &tools, view)?,
                         };
                         match answered {

@@ -46,6 +46,7 @@ impl NewAgent {
         (!names.is_empty()).then(|| ServedTools {
             server: CUSTOM_TOOLS.to_owned(),
             names: names.to_vec(),
+            native_reads: false,
         })
     }
 

@@ -51,7 +51,7 @@ struct PrintShared {
     fence: Fence,
     slots: Slots,
     endpoint: Option<Endpoint>,
-    listed_within: Duration,
+    serving: Serving,
     carrier: Carrier,
     /// Whether the login was found not to survive a configuration directory of our own.
     shares_config: AtomicBool,
@@ -93,7 +93,7 @@ impl PrintAgent {
         Ok(Self {
             shared: Arc::new(PrintShared {
                 endpoint,
-                listed_within: setup.serve_tools.unwrap_or_default().listed_within,
+                serving: setup.serve_tools.unwrap_or_default(),
                 carrier,
                 program,
                 env: env.for_agent(&[]),
@@ -136,9 +136,9 @@ impl PrintAgent {
         self.shared.endpoint.as_ref()
     }
 
-    /// How long an agent may take to ask for the tools that are served to it.
-    pub(super) fn listed_within(&self) -> Duration {
-        self.shared.listed_within
+    /// How tools are served to runs, where they are.
+    pub(super) fn serving(&self) -> &Serving {
+        &self.shared.serving
     }
 
     /// What is known of the program in this respect.

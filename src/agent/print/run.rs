@@ -68,7 +68,9 @@ impl PrintRun {
         let files = files::write(request.files, &slot.dirs().tmp()).await?;
         let own = slot.dirs().workspace();
         let endpoint = agent.endpoint().filter(|_| !request.tools.is_empty());
-        let mut served = endpoint.map(|endpoint| ServedRun::new(endpoint.offer(&request.tools)));
+        let mut served = endpoint.map(|endpoint| {
+            ServedRun::new(endpoint.offer(&request.tools), agent.serving().native_reads)
+        });
         let site = Site {
             workspace: request.workspace.unwrap_or_else(|| own.clone()),
             files,
@@ -200,7 +202,7 @@ impl PrintRun {
                 biased;
                 // What it says before a call comes before the call.
                 step = inside.output.next(&mut read) => {
-                    served.began(self.agent.listed_within());
+                    served.began(self.agent.serving().listed_within);
                     self.held.extend(read.into_iter().map(|event| served.filter(event)));
                     step?;
                 }
@@ -313,7 +315,8 @@ async fn enter(
         served::environment(&mut env, &dirs.tmp());
         extra.push("--approve-mcps");
         if agent.carrier().takes_allowed_tools() {
-            extra.extend(["--allowed-tools", served::ALLOWED_TOOLS]);
+            let reads = agent.serving().native_reads;
+            extra.extend(["--allowed-tools", served::allowed_tools(reads)]);
         }
     }
     let args = args::args(&command.model, workspace, &extra);

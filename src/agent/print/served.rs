@@ -26,7 +26,19 @@ use crate::{
 };
 
 /// The tools of Cursor's that calling ours needs (recordings/stderr/allowed-tools-invalid.txt).
-pub(super) const ALLOWED_TOOLS: &str = "mcp_tool_call,get_mcp_tools_tool_call";
+const ALLOWED_TOOLS: &str = "mcp_tool_call,get_mcp_tools_tool_call";
+
+/// The same, with those that read and search.
+const ALLOWED_WITH_READS: &str = "mcp_tool_call,get_mcp_tools_tool_call,read_tool_call,\
+                                  grep_tool_call,glob_tool_call,ls_tool_call";
+
+/// The tools that a child may use, for `--allowed-tools`.
+pub(super) fn allowed_tools(native_reads: bool) -> &'static str {
+    match native_reads {
+        true => ALLOWED_WITH_READS,
+        false => ALLOWED_TOOLS,
+    }
+}
 
 /// Calls of our server's tools need no approval; Cursor's own are not to be used.
 pub(super) const RULES: Rules = Rules {
@@ -38,6 +50,8 @@ pub(super) const RULES: Rules = Rules {
 #[derive(Debug)]
 pub(super) struct ServedRun {
     offer: Offer,
+    /// Whether the child reads and searches by its own tools.
+    native_reads: bool,
     listed: bool,
     /// When the child must have asked for them.
     deadline: Option<Instant>,
@@ -89,9 +103,10 @@ impl AnnouncedCall {
 }
 
 impl ServedRun {
-    pub fn new(offer: Offer) -> Self {
+    pub fn new(offer: Offer, native_reads: bool) -> Self {
         Self {
             offer,
+            native_reads,
             listed: false,
             deadline: None,
             announced: Vec::new(),
@@ -114,6 +129,7 @@ impl ServedRun {
         ServedTools {
             server: self.offer.server_name().to_owned(),
             names: self.offer.names().to_vec(),
+            native_reads: self.native_reads,
         }
     }
 

@@ -35,9 +35,10 @@ impl AgentSetup {
             slots: running,
             launcher: std::env::current_exe().context("cannot find our own executable")?,
             workspace: workspace.clone(),
-            // With native reads the agent works in the client's directory, by its own tools.
-            serve_tools: (settings.turns.serves_tools() && !settings.native_reads)
-                .then(Serving::default),
+            serve_tools: settings.turns.serves_tools().then(|| Serving {
+                native_reads: settings.native_reads,
+                ..Serving::default()
+            }),
             carriers,
         };
         let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
@@ -101,7 +102,7 @@ async fn check_parking(agent: &Agent, turns: Turns) -> anyhow::Result<()> {
         ),
         false => render::hinted(
             format_args!("--turns {name}: the agent can't be given the client's tools: {served}"),
-            "use --turns auto, or leave --native-reads out",
+            "use --turns auto",
         ),
     })
 }
