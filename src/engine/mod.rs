@@ -33,9 +33,11 @@ mod progress;
 mod replays;
 mod run;
 mod runs;
+mod shared;
 mod source;
 mod start;
 mod stream;
+mod turns;
 mod usage;
 mod workspace;
 
@@ -48,16 +50,13 @@ pub use posted::PostedAnswer;
 pub use progress::{Phase, RunOrigin, TurnProgress};
 pub use runs::ParkedRun;
 pub use stream::TurnStream;
+pub use turns::Turns;
 pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
 
 use std::{
     path::{Path, PathBuf},
-    str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -70,156 +69,18 @@ use crate::{
     dump::Dump,
     hands::{OwnTool, Toolbox},
     models::{Listing, ModelCatalog, ModelRequest, UnknownModel},
-    turn::{CallerKey, Turn, TurnError},
+    turn::{CallerKey, Turn},
 };
-use admission::{Admission, Permit};
-use callers::{Caller, Callers};
-use failure::shutting_down;
+use admission::Admission;
+use callers::Callers;
 use hands::Rounds;
 use runs::Runs;
+use shared::{Counters, Shared};
 use usage::Estimates;
-
-/// How long the first turn waits until it is known whether the agent takes the client's tools.
-const ASKED: Duration = Duration::from_secs(3);
 
 /// Turns prompts into answers with one agent program.
 pub struct Engine {
     shared: Arc<Shared>,
-}
-
-/// What every turn needs.
-struct Shared {
-    agent: Agent,
-    models: ModelCatalog,
-    config: EngineConfig,
-    admission: Admission,
-    /// Where callers bring keys of their own.
-    callers: Option<Callers>,
-    estimates: Estimates,
-    runs: Arc<Runs>,
-    rounds: Rounds,
-    counters: Counters,
-    /// Cancelled when running turns must end.
-    stop: CancellationToken,
-    turns: TaskTracker,
-}
-
-/// What is counted since the start.
-#[derive(Debug, Default)]
-struct Counters {
-    /// Runs of the agent that were started.
-    starts: AtomicU64,
-    /// Answers that a guard ended.
-    guard_stops: AtomicU64,
-    /// Calls that were found in answer text.
-    recovered: AtomicU64,
-    /// How often an agent that is served the client's tools changed something by its own.
-    breaches: AtomicU64,
-    /// Changes of an agent that no call could carry to its client.
-    lost_changes: AtomicU64,
-}
-
-impl Shared {
-    /// Who has the key, where callers bring their own.
-    fn caller(&self, key: Option<&CallerKey>) -> Option<Arc<Caller>> {
-        Some(self.callers.as_ref()?.of(key?))
-    }
-
-    /// The id of a model in the list of the caller with this key, else in the agent's own.
-    async fn resolve(
-        &self,
-        key: Option<&CallerKey>,
-        request: ModelRequest<'_>,
-    ) -> Result<String, UnknownModel> {
-        match self.caller(key) {
-            Some(caller) => caller.models.resolve(request).await,
-            None => self.models.resolve(request).await,
-        }
-    }
-
-    /// Waits for the right to run: first among the caller's own turns, so that none of them takes a
-    /// place of others' before its time, then among all.
-    async fn admit(&self, caller: Option<&Arc<Caller>>) -> Result<Permit, TurnError> {
-        let Some(caller) = caller else {
-            return self.admission.admit().await;
-        };
-        if self.admission.is_closed() {
-            return Err(shutting_down());
-        }
-        let right = caller.admission.admit().await?;
-        let permit = self.admission.admit().await?;
-        Ok(permit.of_caller(right, Arc::clone(caller)))
-    }
-
-    /// Whether the turn's tools are served to the agent, so that the run can wait for their results.
-    async fn serves(&self, turn: &Turn) -> bool {
-        if !self.config.turns.serves_tools() || !turn.allows_tools() {
-            return false;
-        }
-        // The first turn may be faster than the question. An agent that does not answer it has later
-        // ones, whose runs don't wait.
-        let _ = tokio::time::timeout(ASKED, self.agent.learn_serving()).await;
-        self.agent.serving_problem().is_none()
-    }
-}
-
-/// How a run can wait for the results of the client's tools (`--turns`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Turns {
-    /// Where the agent is found to take served tools or has a view of the workspace.
-    #[default]
-    Auto,
-    /// Not at all: each answer with calls ends its run, and their results start another.
-    Respawn,
-    /// The same; the server does not start if neither is so.
-    Parked,
-    /// Always with served tools; the server does not start without.
-    ParkedMcp,
-    /// Always in a view; the server does not start without.
-    ParkedView,
-}
-
-impl Turns {
-    /// Whether the client's tools are served to an agent that takes them.
-    #[must_use]
-    pub fn serves_tools(self) -> bool {
-        matches!(self, Self::Auto | Self::Parked | Self::ParkedMcp)
-    }
-
-    /// Whether an agent with a view of the workspace works on after a change.
-    #[must_use]
-    pub fn collects_changes(self) -> bool {
-        matches!(self, Self::Auto | Self::Parked | Self::ParkedView)
-    }
-
-    /// As settings name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Respawn => "respawn",
-            Self::Parked => "parked",
-            Self::ParkedMcp => "parked:mcp",
-            Self::ParkedView => "parked:view",
-        }
-    }
-}
-
-impl FromStr for Turns {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "respawn" => Ok(Self::Respawn),
-            "parked" => Ok(Self::Parked),
-            "parked:mcp" => Ok(Self::ParkedMcp),
-            "parked:view" => Ok(Self::ParkedView),
-            _ => Err(format!(
-                "`{text}` is not one of auto, respawn, parked, parked:mcp, parked:view"
-            )),
-        }
-    }
 }
 
 /// How turns are run.
