@@ -149,7 +149,11 @@ impl Translator {
             return verdict;
         }
         match self.close(out) {
-            Verdict::Continue => self.close_changes(out),
+            Verdict::Continue => {
+                let verdict = self.close_changes(out);
+                self.release_text(out);
+                verdict
+            }
             verdict => verdict,
         }
     }

@@ -297,6 +297,17 @@ async fn changes_of_an_answer_that_is_cut_off_are_told() {
 }
 
 #[tokio::test]
+async fn what_an_agent_said_before_it_died_is_not_lost() {
+    let Some(server) = server(|_| {}).await else {
+        return;
+    };
+    let stream = server.stream(&conversation(&server, "fake-changes-otx").body).await;
+    assert_eq!(stream.text, "Step 1. ");
+    assert!(stream.error.is_some());
+    nothing_left(&server).await;
+}
+
+#[tokio::test]
 async fn what_was_taken_back_is_no_change_and_what_nobody_can_make_is_said() {
     let Some(server) = server(|_| {}).await else {
         return;
