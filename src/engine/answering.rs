@@ -34,7 +34,7 @@ use crate::{
     boundary::{self, ReadyCall, Source},
     dump::Dump,
     prompt,
-    turn::{CallerKey, FinishReason, Turn, TurnEnd, TurnError, TurnEvent},
+    turn::{CallerKey, FinishReason, Message, Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long a run has for its last word when the server stops.
@@ -42,6 +42,11 @@ const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// How long a conversation may be to be kept with a parked run, in bytes.
 const LONGEST_KEPT: usize = 4 << 20;
+
+/// Whether a conversation is short enough for that.
+fn is_kept(turn: &Turn) -> bool {
+    turn.messages.iter().map(Message::size).sum::<usize>() <= LONGEST_KEPT
+}
 
 /// How long an answer may be whose end is kept with a parked run, in bytes.
 const LONGEST_SAID: usize = 1 << 20;
@@ -179,7 +184,7 @@ impl<'a> Answering<'a> {
         let mut answering = Self {
             answer: Answer::new(&shared.counters, &shared.estimates, &turn, feed)?,
             served: shared.serves(&turn).await,
-            collects: config.turns.collects_changes() && turn.allows_tools(),
+            collects: config.turns.collects_changes() && turn.allows_tools() && is_kept(&turn),
             parallel: turn.parallel_tool_calls,
             begun: Instant::now(),
             kept: None,

@@ -301,7 +301,9 @@ async fn what_an_agent_said_before_it_died_is_not_lost() {
     let Some(server) = server(|_| {}).await else {
         return;
     };
-    let stream = server.stream(&conversation(&server, "fake-changes-otx").body).await;
+    let stream = server
+        .stream(&conversation(&server, "fake-changes-otx").body)
+        .await;
     assert_eq!(stream.text, "Step 1. ");
     assert!(stream.error.is_some());
     nothing_left(&server).await;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Answering, LONGEST_KEPT, NextStep};
+use super::{Answering, NextStep, is_kept};
 use crate::{
     engine::{hands::Hands, run::Run, usage},
     turn::{FinishReason, Message, Part, Role, ToolCall, Turn, TurnError, Usage},
@@ -41,8 +41,7 @@ impl Answering<'_> {
         run.report(self.answer.usage());
         let said = self.answer.take_said();
         let turn = self.asked.take().or_else(|| self.kept.take());
-        let turn = turn
-            .filter(|turn| turn.messages.iter().map(Message::size).sum::<usize>() <= LONGEST_KEPT);
+        let turn = turn.filter(is_kept);
         let turn = turn.zip(said).map(|(mut turn, said)| {
             let text = (!said.is_empty()).then_some(Part::Text(said));
             let calls = calls.into_iter().map(Part::ToolCall);

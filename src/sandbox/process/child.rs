@@ -98,11 +98,12 @@ impl Process {
         let group = Group::of(child.id()).ok_or_else(lost)?;
         let pid = child.id().ok_or_else(lost)?;
         let pipe = child.stdin.take().ok_or_else(lost)?;
+        // The stream would read it in small pieces, and only while stderr is silent.
         let stdout = child.stdout.take().ok_or_else(lost)?;
         let (reporter, report) = oneshot::channel();
         let stop = CancellationToken::new();
         tracker.spawn(feed(pipe, order, stdin, stop.clone()));
-        tracker.spawn(supervise(child, group, stop.clone(), reporter, tap));
+        tracker.spawn(supervise(child.into(), group, stop.clone(), reporter, tap));
         Ok(Self {
             pid,
             stdout,

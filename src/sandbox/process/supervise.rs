@@ -1,13 +1,11 @@
 //! The tasks that look after a running child.
 
-use std::{process::ExitStatus, sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, process::ExitStatus, sync::Arc, task::Poll, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStderr, ChildStdin},
-    sync::oneshot,
-    time::timeout,
-};
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::{io::AsyncWriteExt, process::ChildStdin, sync::oneshot, time::timeout};
+use tokio_process_stream::{Item, ProcessChunkStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{StderrTap, Tail, group::Group};
@@ -15,9 +13,6 @@ use super::{StderrTap, Tail, group::Group};
 /// How long stderr is read after the exit. Without grandchildren it is closed by then; a
 /// grandchild may hold it open for ever.
 const DRAIN: Duration = Duration::from_millis(100);
-
-/// How much of stderr is read at once: agents write little to it.
-const CHUNK: usize = 1 << 10;
 
 /// How a child ended.
 #[derive(Debug, Clone, Default)]
@@ -53,32 +48,30 @@ pub(super) async fn feed(
 /// Keeps the end of stderr, ends the group on request or when the child has exited, reaps the
 /// child and reports.
 pub(super) async fn supervise(
-    mut child: Child,
+    mut child: ProcessChunkStream,
     mut group: Group,
     stop: CancellationToken,
     report: oneshot::Sender<Exit>,
     tap: Option<StderrTap>,
 ) {
-    let mut stderr = Stderr {
-        pipe: child.stderr.take(),
-        buffer: Vec::with_capacity(CHUNK),
+    let mut tail = Stderr {
         tail: Tail::default(),
         tap,
     };
     let status = tokio::select! {
-        status = exited(&mut child, &mut stderr) => {
+        status = exited(&mut child, &mut tail) => {
             group.kill();
             status
         }
         () = stop.cancelled() => {
             group.terminate().await;
-            exited(&mut child, &mut stderr).await;
+            exited(&mut child, &mut tail).await;
             None
         }
     };
     let drained = timeout(DRAIN, async {
-        while stderr.pipe.is_some() {
-            stderr.read().await;
+        while let Some(Item::Stderr(chunk)) = child.next().await {
+            tail.push(&chunk);
         }
     });
     if drained.await.is_err() {
@@ -87,47 +80,46 @@ pub(super) async fn supervise(
     // Nobody listens if the process was dropped.
     let _ = report.send(Exit {
         status,
-        stderr: stderr.tail.text(),
+        stderr: tail.tail.text(),
     });
 }
 
-/// What is read of stderr, and where it goes.
+/// Where stderr goes.
 struct Stderr {
-    /// None once it is closed.
-    pipe: Option<ChildStderr>,
-    buffer: Vec<u8>,
     tail: Tail,
     tap: Option<StderrTap>,
 }
 
 impl Stderr {
-    /// Waits for a piece; once it is closed, for ever. Safe to cancel.
-    async fn read(&mut self) {
-        let Some(pipe) = &mut self.pipe else {
-            return std::future::pending().await;
-        };
-        self.buffer.clear();
-        // What can't be read is as good as closed.
-        let read = pipe.read_buf(&mut self.buffer).await.unwrap_or_default();
-        if read == 0 {
-            self.pipe = None;
-        }
-        self.tail.push(&self.buffer);
-        if let Some(tap) = &mut self.tap
-            && read > 0
-        {
-            tap(&self.buffer);
+    fn push(&mut self, chunk: &[u8]) {
+        self.tail.push(chunk);
+        if let Some(tap) = &mut self.tap {
+            tap(chunk);
         }
     }
 }
 
-/// Collects stderr until the child has exited, also where a grandchild still holds it open.
-async fn exited(child: &mut Child, stderr: &mut Stderr) -> Option<ExitStatus> {
+/// Collects stderr until the child has exited.
+async fn exited(child: &mut ProcessChunkStream, tail: &mut Stderr) -> Option<ExitStatus> {
     loop {
-        tokio::select! {
-            biased;
-            status = child.wait() => return status.ok(),
-            () = stderr.read() => {}
+        match exit_or_stderr(child).await {
+            Some(Item::Stderr(chunk) | Item::Stdout(chunk)) => tail.push(&chunk),
+            Some(Item::Done(status)) => return status.ok(),
+            None => return None,
         }
     }
+}
+
+/// The stream's next item. By itself the stream asks for the exit only after stderr was closed,
+/// which a grandchild can put off for ever; so here the exit comes first.
+async fn exit_or_stderr(child: &mut ProcessChunkStream) -> Option<Item<Bytes>> {
+    poll_fn(|context| {
+        if let Some(process) = child.child_mut()
+            && let Poll::Ready(status) = pin!(process.wait()).poll(context)
+        {
+            return Poll::Ready(Some(Item::Done(status)));
+        }
+        child.poll_next_unpin(context)
+    })
+    .await
 }
