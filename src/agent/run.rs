@@ -75,6 +75,11 @@ pub enum ViewChange {
         /// Absolute; lossy where it is not UTF-8.
         path: String,
     },
+    /// More than is listed here: too much, or it can't be read.
+    Unread {
+        /// The workspace.
+        directory: String,
+    },
 }
 
 /// Takes lines, as they came.

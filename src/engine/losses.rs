@@ -12,6 +12,8 @@ pub(super) enum LossReason {
     NoTool,
     /// No tool's arguments can hold the file.
     Content,
+    /// Not all that the agent did in this directory is known.
+    Unread,
     /// The client wanted no more of the answer.
     Cut,
 }
@@ -21,6 +23,7 @@ impl fmt::Display for LossReason {
         f.write_str(match self {
             Self::NoTool => "no tool of the client can make this change",
             Self::Content => "the file is binary or too large to send as a tool call",
+            Self::Unread => "not all that the agent did there could be read back",
             Self::Cut => "the answer was cut off before the change could be sent",
         })
     }
@@ -58,13 +61,27 @@ impl Losses {
                 .filter(|(_, why)| *why == reason)
                 .map(|(path, _)| path.replace(char::is_control, "?"))
                 .collect();
-            let verb = if files.len() == 1 { "was" } else { "were" };
+            let verb = match (reason, files.len()) {
+                (LossReason::Unread, _) => "may have more changes that were",
+                (_, 1) => "was",
+                _ => "were",
+            };
+            let made = match reason {
+                LossReason::Unread => "made",
+                _ => "changed",
+            };
             let files = (!files.is_empty()).then(|| files.join(", "))?;
             Some(format!(
-                "[open-cursor: {files} {verb} NOT changed: {reason}]"
+                "[open-cursor: {files} {verb} NOT {made}: {reason}]"
             ))
         };
-        let sentences = [LossReason::NoTool, LossReason::Content, LossReason::Cut].map(sentence);
+        let sentences = [
+            LossReason::NoTool,
+            LossReason::Content,
+            LossReason::Unread,
+            LossReason::Cut,
+        ]
+        .map(sentence);
         let sentences: Vec<String> = sentences.into_iter().flatten().collect();
         self.said = self.list.len();
         (!sentences.is_empty()).then(|| format!("\n\n{}\n", sentences.join("\n")))

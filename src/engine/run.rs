@@ -387,9 +387,9 @@ impl<S: RunSource> Run<S> {
                 Fact::Exists(file, exists.unwrap_or(true))
             }
             Need::Changes => {
-                let (changes, opaque) = self.agent.changes().await;
-                for path in opaque {
-                    answer.lost_change(&path, LossReason::Content);
+                let (changes, lost) = self.agent.changes().await;
+                for (path, reason) in lost {
+                    answer.lost_change(&path, reason);
                 }
                 Fact::Changes(changes)
             }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use super::losses::LossReason;
 use crate::{
     agent::{AgentError, AgentEvent, AgentRun, CallKey, Siblings, ViewChange},
     boundary::FileChange,
@@ -31,9 +32,8 @@ pub(super) trait RunSource: Send {
 
     fn pid(&self) -> Option<u32>;
 
-    /// What the agent has changed in its view up to now, and the paths of changes that no call can
-    /// carry.
-    fn changes(&self) -> impl Future<Output = (Vec<FileChange>, Vec<String>)> + Send;
+    /// What the agent has changed in its view up to now, and which changes no call can carry.
+    fn changes(&self) -> impl Future<Output = (Vec<FileChange>, Vec<(String, LossReason)>)> + Send;
 }
 
 impl RunSource for AgentRun {
@@ -73,8 +73,8 @@ impl RunSource for AgentRun {
         Self::pid(self)
     }
 
-    async fn changes(&self) -> (Vec<FileChange>, Vec<String>) {
-        let (mut changes, mut opaque) = (Vec::new(), Vec::new());
+    async fn changes(&self) -> (Vec<FileChange>, Vec<(String, LossReason)>) {
+        let (mut changes, mut lost) = (Vec::new(), Vec::new());
         for change in Self::changes(self).await {
             match change {
                 ViewChange::Text {
@@ -86,9 +86,10 @@ impl RunSource for AgentRun {
                     before,
                     after,
                 }),
-                ViewChange::Opaque { path } => opaque.push(path),
+                ViewChange::Opaque { path } => lost.push((path, LossReason::Content)),
+                ViewChange::Unread { directory } => lost.push((directory, LossReason::Unread)),
             }
         }
-        (changes, opaque)
+        (changes, lost)
     }
 }

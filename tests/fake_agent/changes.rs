@@ -9,9 +9,9 @@ use crate::{FOREVER, Out, begin, finish, tools::write_file};
 
 /// The scripts. Each letter is a step: `e` adds a line to fake-edit.txt, `u` takes the last
 /// line out of it, `n` makes made.txt, `d` deletes gone.txt, `t` says which step it is, `r` reads by its
-/// own tool, `s` asks for a command and waits to be stopped, `o` announces an edit and leaves it open, `w` waits for the file `WORKSPACE.go`, `x`
+/// own tool, `s` asks for a command and waits to be stopped, `o` announces an edit and leaves it open, `m` makes a thousand files without a word, `w` waits for the file `WORKSPACE.go`, `x`
 /// dies, `h` hangs.
-pub const SCRIPTS: &str = "treterndt etnts net dent etwt netx neth teut tet otx";
+pub const SCRIPTS: &str = "treterndt etnts net dent etwt netx neth teut tet otx met";
 
 pub fn play(run: &mut ReplayRun<'_>, script: &str) -> io::Result<u8> {
     let workspace = run.workspace.clone();
@@ -51,6 +51,11 @@ pub fn play(run: &mut ReplayRun<'_>, script: &str) -> io::Result<u8> {
                 });
                 out.started(&call)?;
                 thread::sleep(FOREVER);
+            }
+            'm' => {
+                for number in 0..1010 {
+                    fs::write(workspace.join(format!("many-{number}.txt")), "x\n")?;
+                }
             }
             'o' => {
                 let call = out.call(&ReplayTool::Edit {

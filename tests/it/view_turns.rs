@@ -310,6 +310,24 @@ async fn what_an_agent_said_before_it_died_is_not_lost() {
 }
 
 #[tokio::test]
+async fn more_changes_than_can_be_read_back_are_told() {
+    let Some(server) = server(|_| {}).await else {
+        return;
+    };
+    let answer = conversation(&server, "fake-changes-met")
+        .send()
+        .await
+        .json();
+    let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(
+        text.contains("may have more changes that were NOT made"),
+        "{text}"
+    );
+    server.app.engine().drain();
+    nothing_left(&server).await;
+}
+
+#[tokio::test]
 async fn what_was_taken_back_is_no_change_and_what_nobody_can_make_is_said() {
     let Some(server) = server(|_| {}).await else {
         return;

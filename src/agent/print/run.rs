@@ -246,19 +246,23 @@ impl PrintRun {
     }
 
     pub(in crate::agent) async fn changes(&self) -> Vec<ViewChange> {
-        match self.enclosure.changes(ReadLimits::default()).await {
-            Ok(changes) => {
-                let changes = changes.unwrap_or_default();
-                if !changes.complete {
-                    tracing::warn!("the agent changed more files than can be handed on");
-                }
-                changes.list.into_iter().filter_map(view_change).collect()
+        let changes = self.enclosure.changes(ReadLimits::default()).await;
+        let (mut list, complete) = match changes {
+            Ok(None) => return Vec::new(),
+            Ok(Some(changes)) => {
+                let list = changes.list.into_iter().filter_map(view_change);
+                (list.collect(), changes.complete)
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot read the agent's changes back");
-                Vec::new()
+                (Vec::new(), false)
             }
+        };
+        if !complete {
+            let directory = self.enclosure.workspace().display().to_string();
+            list.push(ViewChange::Unread { directory });
         }
+        list
     }
 }
 

@@ -62,7 +62,7 @@ impl RunSource for Script {
         None
     }
 
-    async fn changes(&self) -> (Vec<FileChange>, Vec<String>) {
+    async fn changes(&self) -> (Vec<FileChange>, Vec<(String, LossReason)>) {
         (Vec::new(), Vec::new())
     }
 }
