@@ -112,7 +112,7 @@ const visits = {
       await ready(page);
       visits.push(await page.evaluate(() => ({
         ready: performance.getEntriesByName("ready")[0].startTime,
-        script: performance.getEntriesByName(`${location.origin}/page/setup`)[0].startTime,
+        script: performance.getEntriesByName(`${location.origin}/page/page.js`)[0].responseEnd,
         figures: performance.getEntriesByName(`${location.origin}/page/figures`)[0].duration,
       })));
       await page.context().close();

@@ -51,6 +51,19 @@ async fn its_files_come_from_here_alone() {
 }
 
 #[tokio::test]
+async fn a_browser_fetches_its_parts_early_where_they_need_no_key() {
+    let open = TestServer::start().await;
+    let keyed = TestServer::with(|setup| setup.http.api_key = ApiKey::new("s3cret")).await;
+    let page = open.get("/").await;
+    let early = page.headers["link"].to_str().unwrap();
+    for part in early.split(", ") {
+        let path = part.split(['<', '>']).nth(1).unwrap();
+        assert_eq!(open.get(path).await.status, 200, "{part}");
+    }
+    assert!(!keyed.get("/").await.headers.contains_key("link"));
+}
+
+#[tokio::test]
 async fn it_tells_what_was_and_what_is_and_no_prompt() {
     let dir = tempfile::tempdir().unwrap();
     let history = Ledger::start(dir.path().join("history.db")).unwrap();

@@ -22,6 +22,12 @@ use crate::{models::explain, turn::TurnError};
 /// Everything comes from here, and nobody may frame it.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// What the page asks for first. A browser fetches it while it reads the page, where it needs no key.
+const EARLY: &str = "</page/figures>; rel=preload; as=fetch; crossorigin, \
+                     </page/turns>; rel=preload; as=fetch; crossorigin, \
+                     </page/models>; rel=preload; as=fetch; crossorigin, \
+                     </page/setup>; rel=preload; as=fetch; crossorigin";
+
 /// A file of the page.
 #[derive(Debug)]
 pub(super) struct PageFile {
@@ -106,7 +112,7 @@ pub(super) async fn answer(
     query: &str,
 ) -> Result<Response, TurnError> {
     let mut response = match part {
-        PagePart::File(file) => content(file),
+        PagePart::File(file) => content(app, file),
         PagePart::Now => now::watch(app)?,
         PagePart::Turns => figures::turns(app, query).await?,
         PagePart::Figures => figures::figures(app).await?,
@@ -125,12 +131,19 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-fn content(file: &'static PageFile) -> Response {
+fn content(app: &App, file: &'static PageFile) -> Response {
     let mut response = Response::new(file.text.into());
     let content_type = HeaderValue::from_static(file.content_type);
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, content_type);
+    let config = app.config();
+    let needs_key =
+        config.api_key.is_some() || !config.keys.is_empty() || app.engine().has_callers();
+    if file.path == "/" && !needs_key {
+        let early = HeaderValue::from_static(EARLY);
+        response.headers_mut().insert(header::LINK, early);
+    }
     response
 }
 

@@ -16,7 +16,7 @@ class NoKey extends Error {}
 async function get(path) {
   const key = sessionStorage.getItem(KEY);
   const headers = key ? { authorization: `Bearer ${key}` } : {};
-  const answer = await fetch(path, { headers, cache: "no-store" });
+  const answer = await fetch(path, { headers });
   if (answer.status === 401) throw new NoKey();
   if (!answer.ok) {
     const body = await answer.json().catch(() => null);
