@@ -1,8 +1,12 @@
 //! Which user of this machine is at the other end of a connection.
 //!
 //! A loopback address is open to every user of the machine. TCP sockets carry no credentials, but
-//! the kernel lists every socket with its owner in `/proc/net/tcp` and `/proc/net/tcp6` (proc(5)),
-//! and the client's end of a loopback connection is among them.
+//! the kernel knows the owner of every socket, and the client's end of a loopback connection is one.
+//! It is asked for that one, and where that can't be, it lists all in `/proc/net/tcp` and
+//! `/proc/net/tcp6` (proc(5)).
+
+#[cfg(target_os = "linux")]
+mod socket_diag;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
@@ -49,15 +53,36 @@ impl Admitted {
 
 impl Peer {
     /// Checks the user against the list of those that may connect. Peers on other machines pass:
-    /// where they can reach the server, they need its key. Reads files, so it blocks.
+    /// where they can reach the server, they need its key. `None` if [`admit`](Self::admit) has to look
+    /// further.
+    pub fn admit_at_once(self, allowed: &[u32]) -> Option<Admitted> {
+        match self {
+            Self::Unix { .. } => Some(self.admit(allowed)),
+            #[cfg(target_os = "linux")]
+            Self::Tcp { peer, ours } if self.is_here() => {
+                let uid = socket_diag::owner(peer, ours)?;
+                Some(Self::Unix { uid }.admit(allowed))
+            }
+            Self::Tcp { .. } => (!self.is_here()).then(Admitted::everybody),
+        }
+    }
+
+    /// Whether it may be on this machine: who is here can connect from any address that it has.
+    fn is_here(self) -> bool {
+        let is_loopback = |addr: SocketAddr| addr.ip().to_canonical().is_loopback();
+        match self {
+            Self::Unix { .. } => true,
+            Self::Tcp { peer, ours } => is_loopback(peer) || is_loopback(ours),
+        }
+    }
+
+    /// The same, whatever it takes. Reads files, so it blocks.
     pub fn admit(self, allowed: &[u32]) -> Admitted {
-        // Who is here can connect from any address that the machine has.
-        let is_here = |addr: SocketAddr| addr.ip().to_canonical().is_loopback();
+        if !self.is_here() {
+            return Admitted::everybody();
+        }
         let uid = match self {
             Self::Unix { uid } => Some(uid),
-            Self::Tcp { peer, ours } if !is_here(peer) && !is_here(ours) => {
-                return Admitted::everybody();
-            }
             Self::Tcp { peer, ours } => owner(peer, ours),
         };
         // The administrator can read our memory anyway.
@@ -151,12 +176,27 @@ mod tests {
             let (server, peer) = listener.accept().unwrap();
             let ours = server.local_addr().unwrap();
             assert_eq!(owner(peer, ours), Some(us), "{listen}");
+            assert_eq!(socket_diag::owner(peer, ours), Some(us), "{listen}");
+            assert_eq!(
+                socket_diag::owner(ours, peer),
+                Some(us),
+                "{listen}: our own end"
+            );
             let other = SocketAddr::new(peer.ip(), peer.port() ^ 1);
             assert_eq!(owner(other, ours), None);
+            assert_eq!(socket_diag::owner(other, ours), None);
+            let listener = SocketAddr::new(peer.ip(), port);
+            assert_eq!(socket_diag::owner(listener, peer), Some(us));
+            assert_eq!(
+                socket_diag::owner(listener, other),
+                None,
+                "no listener counts"
+            );
             assert!(Peer::Tcp { peer, ours }.admit(&[us]).check().is_ok());
             // The kernel still lists a closed socket, without its owner.
             drop((client, server));
             assert_eq!(owner(peer, ours), None, "{listen}");
+            assert_eq!(socket_diag::owner(peer, ours), None, "{listen}");
         }
     }
 

@@ -156,6 +156,9 @@ async fn admit(peer: Peer, allowed: Option<Vec<u32>>, lookups: &Semaphore) -> Ad
     let Some(allowed) = allowed else {
         return Admitted::everybody();
     };
+    if let Some(admitted) = peer.admit_at_once(&allowed) {
+        return admitted;
+    }
     let _turn = lookups.acquire().await;
     let looked_up = tokio::task::spawn_blocking(move || peer.admit(&allowed)).await;
     looked_up.unwrap_or_else(|_| Admitted::nobody())
