@@ -180,7 +180,7 @@ for attempt in (lambda: os.setpriority(os.PRIO_USER, os.getuid(), 9), lambda: os
         lambda: open(\"/proc/{0}/mem\"), lambda: open(\"/proc/{0}/environ\"), lambda: os.readlink(\"/proc/{0}/exe\")):
     try: attempt()
     except OSError: print(\"refused\")
-os.setpriority(os.PRIO_PROCESS, 0, 1); resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))'",
+os.setpriority(os.PRIO_PROCESS, 0, 19); resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))'",
         victim.id()
     );
     let output = scene.agent(&run, run.workspace(), &script);
