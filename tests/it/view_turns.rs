@@ -223,8 +223,10 @@ async fn a_file_that_somebody_else_changes_meanwhile_is_not_overwritten() {
     let workspace = server.workspace.path().canonicalize().unwrap();
     let go = workspace.with_extension("go");
     let meanwhile = async {
-        wait_until("the first change", || server.app.engine().running() == 1).await;
-        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        let changed = || server.view_holds("fake-edit.txt", "line 0");
+        wait_until("the first change", changed).await;
+        // It is looked at when the agent has told of it.
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         fs::write(&file, "somebody else's\n").unwrap();
         fs::write(&go, "").unwrap();
     };

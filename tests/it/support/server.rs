@@ -175,6 +175,15 @@ impl TestServer {
         }
     }
 
+    /// Whether a file in the view of one of its agents holds the text.
+    pub fn view_holds(&self, name: &str, text: &str) -> bool {
+        let slots = std::fs::read_dir(self.home.path().join("open-cursor/slots")).unwrap();
+        slots.flatten().any(|slot| {
+            let file = slot.path().join("layers/0/upper").join(name);
+            std::fs::read_to_string(file).is_ok_and(|held| held.contains(text))
+        })
+    }
+
     /// The processes of this server's agents, whatever they are: each has the home in its
     /// environment. A process without one has ended.
     pub fn agents(&self) -> Vec<String> {
