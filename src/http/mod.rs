@@ -28,6 +28,7 @@ mod listeners;
 mod live;
 mod metrics;
 mod models;
+mod names;
 mod origin;
 mod page;
 mod peer;

@@ -12,12 +12,13 @@ use std::{
 };
 
 use tracing::{Span, field::Empty};
-use warp::http::{HeaderMap, Method, StatusCode, header};
+use warp::http::{HeaderMap, Method, StatusCode};
 
 use super::{
     facts::{Facts, millis},
     listeners::Listeners,
     live::LiveTurn,
+    names::{client, printable, sane_id, stamp},
 };
 use crate::{
     dialect::Stamp,
@@ -25,12 +26,6 @@ use crate::{
     history::LedgerRow,
     turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent, estimate_tokens},
 };
-
-/// The header with a request's id, in requests and answers.
-pub(super) const ID_HEADER: &str = "x-request-id";
-
-/// The longest id or name of a client's that is kept, in bytes.
-const LONGEST: usize = 128;
 
 /// One request, shared by all that work on it.
 #[derive(Clone)]
@@ -307,47 +302,13 @@ fn why(error: &TurnError) -> Option<String> {
     }
 }
 
-/// The client's own id, if it is fit for a file name and a line of the log.
-fn sane_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(ID_HEADER)?.to_str().ok()?;
-    let is_sane = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    ((1..=LONGEST).contains(&id.len()) && id.bytes().all(is_sane)).then(|| id.to_owned())
-}
-
-/// The first product that `User-Agent` names, such as `opencode/1.0.3`; else `unknown`.
-fn client(headers: &HeaderMap) -> String {
-    let agent = headers.get(header::USER_AGENT);
-    let agent = agent
-        .and_then(|agent| agent.to_str().ok())
-        .unwrap_or_default();
-    let product = agent.split_ascii_whitespace().next().unwrap_or("unknown");
-    printable(product)
-}
-
-/// Text from a client, made fit for the log: one line, and short.
-fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().take(LONGEST).map(shown).collect()
-}
-
-/// Unique among the answers of all servers, and not to be guessed, since a response is continued by its
-/// id: the time in nanoseconds, and 96 random bits.
-fn stamp() -> Stamp {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let random = rand::random::<u128>() >> 32;
-    Stamp {
-        id: format!("{:x}{random:024x}", now.as_nanos()),
-        created: now.as_secs(),
-        owner: None,
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use warp::http::header;
+
     use super::*;
+    use crate::http::names::ID_HEADER;
 
     fn record(id: &str) -> Record {
         let mut headers = HeaderMap::new();

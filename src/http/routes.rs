@@ -14,9 +14,11 @@ use warp::{
 use super::{
     App, HttpConfig, answer,
     auth::Requester,
-    cors, models, origin, page,
+    cors, models,
+    names::ID_HEADER,
+    origin, page,
     peer::Admitted,
-    record::{ID_HEADER, Record},
+    record::Record,
     reply,
     route::{Route, spoken},
     status, tool_results, unserved,
