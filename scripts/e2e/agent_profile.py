@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 from harness import Server, check
 
@@ -38,11 +37,7 @@ def converse(server):
     """The task as a client does it; how many requests it took."""
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Read the ten files."}]
     for request in range(1, CALLS + 3):
-        body = {"model": "auto", "messages": messages, "tools": [TOOL]}
-        head = {"Content-Type": "application/json"}
-        asked = urllib.request.Request(server.url + "/v1/chat/completions", json.dumps(body).encode(), head)
-        with urllib.request.urlopen(asked, timeout=60) as response:
-            message = json.load(response)["choices"][0]["message"]
+        message = server.complete("auto", messages, [TOOL])
         messages.append(message)
         if not message.get("tool_calls"):
             check("That was all." in message["content"], f"the answer is {message}")

@@ -178,14 +178,20 @@ class Server:
 
     def ask(self, model, text):
         """The answer to a plain question, read without any client library."""
-        body = {"model": model, "messages": [{"role": "user", "content": text}]}
+        return self.complete(model, [{"role": "user", "content": text}])["content"]
+
+    def complete(self, model, messages, tools=None):
+        """The message that continues a conversation."""
+        body = {"model": model, "messages": messages}
+        if tools:
+            body["tools"] = tools
         request = urllib.request.Request(
             self.url + "/v1/chat/completions",
             json.dumps(body).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as response:
-            return json.load(response)["choices"][0]["message"]["content"]
+        with urllib.request.urlopen(request, timeout=60 if tools else 20) as response:
+            return json.load(response)["choices"][0]["message"]
 
 
 def run(argv, cwd, env, seconds):

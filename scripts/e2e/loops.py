@@ -55,6 +55,24 @@ def native(workspace):
     )
 
 
+def eighteen(workspace):
+    """A prompt for a command, 12 reads, 3 searches and 2 edits."""
+    files = [workspace / f"file-{number}.txt" for number in range(12)]
+    for file in files:
+        file.write_text("a line\nanother\n")
+    calls = [{"shell": {"command": "echo moin", "description": "Greet"}}]
+    calls += [{"read": {"path": str(file)}} for file in files]
+    calls += [{"grep": {"pattern": word, "path": str(files[0])}} for word in ("a", "line", "other")]
+    calls += [{"edit": {"path": str(file), "old": "a line", "new": "a new line"}} for file in files[:2]]
+    return script(*calls)
+
+
+def check_eighteen(workspace):
+    """Checks what the client has made of it."""
+    changed = (workspace / "file-1.txt").read_text()
+    check(changed == "a new line\nanother\n", f"the file holds {changed!r}")
+
+
 def check_native(workspace):
     """Checks what the client has made of it."""
     check((workspace / "view.txt").read_text() == "1\n2\nthree\n", "the file is not as it should be")

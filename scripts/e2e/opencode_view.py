@@ -5,27 +5,26 @@ from harness import check, step
 from opencode_tools import SECONDS, Player, steps
 
 
+def play(player, prompt, expected):
+    calls, text = player.served.prompt(player.served.session(), loops.MODEL, prompt)
+    check([name for name, _ in calls] == expected, f"it executed {calls}; {text}")
+    for name, state in calls:
+        check(state["status"] == "completed", f"{name} did not succeed: {state}")
+    check(text.endswith(loops.END), f"the answer is {text!r}")
+
+
 def unread(player, server):
     """OpenCode refuses an edit of a file that it has not read, so it is asked to read it."""
     with loops.starts(server, 1, 1):
-        calls, text = player.served.prompt(player.served.session(), loops.MODEL, loops.native(player.workspace))
-    check([name for name, _ in calls] == ["read", "edit", "write"], f"it executed {calls}; {text}")
-    check(text.endswith(loops.END), f"the answer is {text!r}")
+        play(player, loops.native(player.workspace), ["read", "edit", "write"])
     loops.check_native(player.workspace)
 
 
 def eighteen(player, server):
-    """12 reads, 3 greps, 2 edits and a command: only the command, which OpenCode executes, ends a run."""
-    paths = [player.path(f"eighteen-{number}.txt") for number in range(12)]
-    for path in paths:
-        player.file(path, "a line\nanother\n")
-    shell = [{"shell": {"command": "ls", "description": "Look around"}}]
-    reads = [[{"read": {"path": path}}] for path in paths]
-    greps = [[{"grep": {"pattern": word, "path": paths[0]}}] for word in ("a", "line", "other")]
-    edits = [[{"edit": {"path": path, "old": "a line", "new": "a new line"}}] for path in paths[:2]]
+    """12 reads, 3 searches, 2 edits and a command: only the command, which OpenCode executes, ends a run."""
     with loops.starts(server, 2, 1):
-        player.play(steps(shell, *reads, *greps, *edits), ["bash", "read", "edit", "read", "edit"])
-    check("a new line" in (player.workspace / "eighteen-1.txt").read_text(), "the edits were not made")
+        play(player, loops.eighteen(player.workspace), ["bash", "read", "edit", "read", "edit"])
+    loops.check_eighteen(player.workspace)
 
 
 def reads(opencode, server):

@@ -9,7 +9,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import urllib.request
 
 import loops
 from harness import Server, check
@@ -51,31 +50,15 @@ def execute(name, arguments):
     return subprocess.run(arguments["command"], shell=True, capture_output=True, text=True, check=True).stdout
 
 
-def prompt(workspace):
-    files = [workspace / f"file-{number}.txt" for number in range(12)]
-    for file in files:
-        file.write_text("a line\nanother\n")
-    calls = [{"shell": {"command": "echo moin", "description": "Greet"}}]
-    calls += [{"read": {"path": str(file)}} for file in files]
-    calls += [{"grep": {"pattern": word, "path": str(files[0])}} for word in ("a", "line", "other")]
-    calls += [{"edit": {"path": str(file), "old": "a line", "new": "a new line"}} for file in files[:2]]
-    return loops.script(*calls)
-
-
 def converse(server):
     """The task as a client does it. Returns how many requests it took."""
-    messages = [{"role": "user", "content": prompt(server.workspace)}]
+    messages = [{"role": "user", "content": loops.eighteen(server.workspace)}]
     for request in range(1, 30):
-        body = {"model": loops.MODEL, "messages": messages, "tools": TOOLS}
-        head = {"Content-Type": "application/json"}
-        asked = urllib.request.Request(server.url + "/v1/chat/completions", json.dumps(body).encode(), head)
-        with urllib.request.urlopen(asked, timeout=60) as response:
-            message = json.load(response)["choices"][0]["message"]
+        message = server.complete(loops.MODEL, messages, TOOLS)
         messages.append(message)
         if not message.get("tool_calls"):
             check(message["content"].endswith(loops.END), f"the answer is {message}")
-            changed = (server.workspace / "file-1.txt").read_text()
-            check(changed == "a new line\nanother\n", f"the file holds {changed!r}")
+            loops.check_eighteen(server.workspace)
             return request
         for call in message["tool_calls"]:
             function = call["function"]
