@@ -1,7 +1,7 @@
 //! Whether runs can wait for the results of a client's tools, so that a turn starts the agent once.
 
 use super::{Context, context::ProbedLoop, finding::CheckResult};
-use crate::agent::carrier_problem;
+use crate::{agent::carrier_problem, sandbox::fence::FenceMode};
 
 /// What the user loses without it.
 const ANEW: &str = "each answer with tool calls starts the agent anew";
@@ -12,7 +12,8 @@ const IN_A_VIEW: &str = "in its view the agent works on after a change of a file
 
 pub(super) async fn check(context: &Context) -> CheckResult {
     let turns = context.settings.turns;
-    let otherwise = match turns.collects_changes() {
+    let has_fence = context.settings.fence != FenceMode::Off;
+    let otherwise = match turns.collects_changes() && has_fence {
         true => IN_A_VIEW,
         false => ANEW,
     };

@@ -525,7 +525,7 @@ fn wrong_values_are_answered_in_our_words() {
         (&["--idle-timeout", "soon"], "a whole number of seconds"),
         (&["--log-level", "loud"], "error, warn, info"),
         (&["--log-format", "xml"], "not one of text, json"),
-        (&["--log-file", "/dev/null/log"], "--log-file /dev/null"),
+        (&["--log-file", "/dev/null/log"], "--log-file /dev/null/log"),
         (
             &["--agent", "replay", "--allow-users", "no-such-user"],
             "no user `no-such-user`",

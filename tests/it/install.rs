@@ -200,6 +200,8 @@ fn a_hanging_agent_does_not_hang_what_asks_it() {
         let ended = home.run(&[command]);
         let said = format!("{}{}", ended.stdout, ended.stderr);
         assert!(said.contains(words), "{ended:?}");
+        let is_hinted = ended.stderr.contains("\nhint: ");
+        assert!(command != "models" || is_hinted, "{ended:?}");
         let took = started.elapsed().as_secs_f32();
         assert!(took < 7.0, "{command} took {took} s");
     }
