@@ -160,7 +160,7 @@ fn appender(path: &Path) -> Result<RollingFileAppender, LogError> {
     let name = name.ok_or_else(|| LogError::NoName(path.to_owned()))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = dir.unwrap_or(Path::new("."));
-    // The appender would make it as well, and say on stderr that there are no old files in it.
+    // The appender would create it too, but prints a warning that it found no old log files.
     std::fs::create_dir_all(dir).map_err(|source| LogError::Directory {
         path: path.to_owned(),
         source,

@@ -26,6 +26,17 @@ impl Past {
         families(&fold(&self.name)).any(|of| of == family)
     }
 
+    /// Whether the file is one of the arguments.
+    fn names(&self, path: &str, workspace: &Path) -> bool {
+        let clean = |path: &str| {
+            let path = path.trim_start_matches("./");
+            workspace.join(path).into_os_string()
+        };
+        let wanted = clean(path);
+        let mut args = self.args.values().filter_map(Value::as_str);
+        args.any(|arg| clean(arg) == wanted)
+    }
+
     fn succeeded(&self) -> bool {
         self.outcome == Outcome::Success
     }
@@ -81,34 +92,19 @@ impl History {
         self.rounds.iter().flatten()
     }
 
-    /// Whether the client was asked to read the file.
+    /// Whether the client has read the file.
     pub(super) fn has_read(&self, path: &str, workspace: &Path) -> bool {
-        let wanted = workspace.join(path);
-        let about = |arg: &str| workspace.join(arg.trim_start_matches("./")) == wanted;
-        self.calls().any(|past| {
-            past.is("read")
-                && past.succeeded()
-                && past.args.values().filter_map(Value::as_str).any(about)
-        })
+        let read = |past: &Past| past.is("read") && past.succeeded();
+        self.calls()
+            .any(|past| read(past) && past.names(path, workspace))
     }
 
     /// Whether the transcript shows that there is no such file: the last call about this path
     /// deleted it or did not find it, and nothing since has shown the path.
     pub(super) fn is_missing(&self, path: &str, workspace: &Path) -> bool {
-        let clean = |path: &str| {
-            let path = path.trim_start_matches("./");
-            workspace.join(path).to_string_lossy().into_owned()
-        };
-        let wanted = clean(path);
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-        let about = |past: &Past| {
-            past.args
-                .values()
-                .filter_map(Value::as_str)
-                .any(|arg| clean(arg) == wanted)
-        };
         for past in self.calls().rev() {
-            if about(past) {
+            if past.names(path, workspace) {
                 return match past.outcome {
                     Outcome::NotFound => past.is("read") || past.is("stat") || past.is("edit"),
                     Outcome::Success => past.is("delete"),

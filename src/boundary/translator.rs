@@ -48,8 +48,8 @@ pub struct Translator {
     /// What waits for a fact.
     waiting: Option<Waiting>,
     stopped: bool,
-    /// Whether the run ended by itself, with changes that went to the client.
-    is_over: bool,
+    /// Of a run that ended by itself, with changes that went to the client.
+    last_word: Option<String>,
     /// Whether the client was told why the run is stopped.
     explained: bool,
 }
@@ -88,7 +88,7 @@ impl Translator {
             own_directory: None,
             waiting: None,
             stopped: false,
-            is_over: false,
+            last_word: None,
             explained: false,
         }
     }
@@ -149,11 +149,7 @@ impl Translator {
             return verdict;
         }
         match self.close(out) {
-            Verdict::Continue => {
-                let verdict = self.close_changes(out);
-                self.release_text(out);
-                verdict
-            }
+            Verdict::Continue => self.close_changes(out),
             verdict => verdict,
         }
     }

@@ -80,6 +80,24 @@ impl UserDirs {
         Resolved::new(flags, &env, &file).map_err(wrong)
     }
 
+    /// [`state`](Self::state).
+    ///
+    /// # Errors
+    /// No home directory is set.
+    pub fn need_state(&self) -> anyhow::Result<PathBuf> {
+        let missing = || no_home("set HOME, or XDG_STATE_HOME");
+        self.state().ok_or_else(missing)
+    }
+
+    /// [`history`](Self::history).
+    ///
+    /// # Errors
+    /// No home directory is set.
+    pub fn need_history(&self) -> anyhow::Result<PathBuf> {
+        let missing = || no_home("set HOME, or XDG_DATA_HOME");
+        self.history().ok_or_else(missing)
+    }
+
     fn config(&self) -> Result<ConfigFile, SettingsError> {
         let Some(path) = self.config_file() else {
             return Ok(ConfigFile::default());

@@ -175,9 +175,7 @@ async fn sync_models(
     dirs: &UserDirs,
 ) -> anyhow::Result<String> {
     let config = opencode::locate(&dirs.opencode, PROVIDER).ok_or_else(|| no_home("set HOME"))?;
-    let state_dir = dirs
-        .state()
-        .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?;
+    let state_dir = dirs.need_state()?;
     let listing = catalog(dirs, &args.agent, WRITE)?.list().await;
     if listing.origin != ListingOrigin::Live {
         let why = listing.problem.clone().unwrap_or_default();

@@ -67,9 +67,7 @@ pub struct InstallArgs {
 pub async fn run(args: InstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let resolved = dirs.settings(&args.agent.flags())?;
     let base_url = base_url(&resolved.settings);
-    let state = dirs
-        .state()
-        .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?;
+    let state = dirs.need_state()?;
     let found = || opencode::locate(&dirs.opencode, PROVIDER);
     let config = args.config.clone().or_else(found);
     let config = std::path::absolute(config.ok_or_else(|| no_home("set HOME, or use --config"))?)?;

@@ -8,10 +8,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
-use super::{
-    dirs::{UserDirs, no_home},
-    render,
-};
+use super::{dirs::UserDirs, render};
 use crate::history::{LedgerReader, LedgerRow};
 
 const FAILED: Style = AnsiColor::Red.on_default();
@@ -49,9 +46,7 @@ pub struct RequestsArgs {
 
 /// Prints the turns.
 pub async fn run(args: RequestsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
-    let path = dirs
-        .history()
-        .ok_or_else(|| no_home("set HOME, or XDG_DATA_HOME"))?;
+    let path = dirs.need_history()?;
     let last = args.last;
     let mut rows = read(&path, move |reader| reader.before(i64::MAX, last)).await?;
     rows.reverse();

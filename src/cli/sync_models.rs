@@ -79,9 +79,7 @@ pub async fn run(args: SyncModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCo
             .clone()
             .or_else(found)
             .ok_or_else(|| no_home("set HOME, or use --config"))?,
-        state_dir: dirs
-            .state()
-            .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?,
+        state_dir: dirs.need_state()?,
     };
     let act = if args.dry_run {
         opencode::preview

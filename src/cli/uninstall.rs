@@ -43,9 +43,7 @@ pub struct UninstallArgs {
 
 /// Removes, and reports what was removed.
 pub async fn run(args: UninstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
-    let state_dir = dirs
-        .state()
-        .ok_or_else(|| no_home("set HOME, or XDG_STATE_HOME"))?;
+    let state_dir = dirs.need_state()?;
     let manifest = Manifest::read(&state_dir);
     let found = || opencode::locate(&dirs.opencode, &args.provider);
     let is_ours = args.provider == PROVIDER;

@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use super::{
-    dirs::{UserDirs, no_home},
+    dirs::UserDirs,
     render,
     requests::{read, time, tokens},
 };
@@ -95,9 +95,7 @@ impl By {
 
 /// Prints the sums.
 pub async fn run(args: UsageArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
-    let path = dirs
-        .history()
-        .ok_or_else(|| no_home("set HOME, or XDG_DATA_HOME"))?;
+    let path = dirs.need_history()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let now = i64::try_from(now)?;
     let since = now - now.rem_euclid(DAY_MS) - (i64::from(args.days) - 1) * DAY_MS;

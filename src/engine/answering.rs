@@ -184,7 +184,7 @@ impl<'a> Answering<'a> {
         let mut answering = Self {
             answer: Answer::new(&shared.counters, &shared.estimates, &turn, feed)?,
             served: shared.serves(&turn).await,
-            collects: config.turns.collects_changes() && turn.allows_tools() && is_kept(&turn),
+            collects: shared.collects_changes() && turn.allows_tools() && is_kept(&turn),
             parallel: turn.parallel_tool_calls,
             begun: Instant::now(),
             kept: None,

@@ -174,7 +174,7 @@ impl Engine {
         match turns.serves_tools() && agent.serving_problem().is_none() {
             true if agent.kind() == "bridge" => "bridge",
             true => "mcp",
-            false if turns.collects_changes() && agent.fence().view.holds() => "view",
+            false if self.shared.collects_changes() => "view",
             false => "none",
         }
     }

@@ -98,8 +98,15 @@ pub(super) enum Pause {
 }
 
 impl<S: RunSource> Run<S> {
-    /// A run that has just been started. `model` is the one that the turn asked for.
-    pub fn new(agent: S, translator: Translator, model: &str, permit: Permit) -> Self {
+    /// A run that has just been started. `model` is the one that the turn asked for. With `collects` an
+    /// agent with a view of its own works on after a change.
+    pub fn new(
+        agent: S,
+        translator: Translator,
+        model: &str,
+        permit: Permit,
+        collects: bool,
+    ) -> Self {
         let span = tracing::info_span!("run", kind = agent.kind(), pid = agent.pid(),);
         let mut run = Self {
             agent,
@@ -122,16 +129,11 @@ impl<S: RunSource> Run<S> {
             run.tell(Fact::ServedTools);
         } else if !run.agent.has_view() {
             run.tell(Fact::NoView);
+        } else if collects {
+            run.originals = Some(Originals::default());
+            run.tell(Fact::CollectsChanges);
         }
         run
-    }
-
-    /// Lets an agent with a view of its own work on after a change.
-    pub fn collect_changes(&mut self) {
-        if !self.agent.can_wait() && self.agent.has_view() {
-            self.originals = Some(Originals::default());
-            self.tell(Fact::CollectsChanges);
-        }
     }
 
     /// Tells the translator something before it has taken any event.

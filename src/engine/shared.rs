@@ -89,6 +89,11 @@ impl Shared {
         Ok(permit.of_caller(right, Arc::clone(caller)))
     }
 
+    /// Whether the agent works on after a change, in a view.
+    pub fn collects_changes(&self) -> bool {
+        self.config.turns.collects_changes() && self.agent.fence().view.holds()
+    }
+
     /// Whether the turn's tools are served to the agent, so that the run can wait for their results.
     pub async fn serves(&self, turn: &Turn) -> bool {
         if !self.config.turns.serves_tools() || !turn.allows_tools() {

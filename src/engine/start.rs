@@ -106,10 +106,7 @@ pub(super) async fn start(
     let (agent, site) = started.await.map_err(|error| turn_error(error, &model))?;
     progress.reach(Phase::Spawned);
     let translator = Translator::new(&turn, &site.workspace, &config.boundary);
-    let mut run = Run::new(agent, translator, &model, permit);
-    if collects {
-        run.collect_changes();
-    }
+    let mut run = Run::new(agent, translator, &model, permit, collects);
     if let Some(dir) = site.files.first().and_then(|file| file.parent()) {
         run.tell(Fact::PrivateDir(dir.to_owned()));
     }

@@ -1,9 +1,9 @@
-//! Who is told of requests: the metrics, those who watch, the budgets and the history.
+//! What receives each request when it is over: metrics, live view, budgets and history.
 
 use super::{limits::Spending, live::Live, metrics::Metrics};
 use crate::history::Ledger;
 
-/// Where a request is told of once it is over.
+/// What receives each request when it is over.
 pub(super) struct Listeners {
     pub metrics: Metrics,
     pub live: Live,

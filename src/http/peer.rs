@@ -34,6 +34,14 @@ impl Admitted {
         Self::refused("of an unknown user")
     }
 
+    fn of(uid: u32, allowed: &[u32]) -> Self {
+        // The administrator can read our memory anyway.
+        match uid == 0 || allowed.contains(&uid) {
+            true => Self::everybody(),
+            false => Self::refused(&format!("of user {uid}")),
+        }
+    }
+
     fn refused(who: &str) -> Self {
         Self(Err(TurnError::new(
             ErrorKind::Forbidden,
@@ -56,14 +64,18 @@ impl Peer {
     /// where they can reach the server, they need its key. `None` if [`admit`](Self::admit) has to look
     /// further.
     pub fn admit_at_once(self, allowed: &[u32]) -> Option<Admitted> {
+        if !self.is_here() {
+            return Some(Admitted::everybody());
+        }
         match self {
-            Self::Unix { .. } => Some(self.admit(allowed)),
+            Self::Unix { uid } => Some(Admitted::of(uid, allowed)),
             #[cfg(target_os = "linux")]
-            Self::Tcp { peer, ours } if self.is_here() => {
+            Self::Tcp { peer, ours } => {
                 let uid = socket_diag::owner(peer, ours)?;
-                Some(Self::Unix { uid }.admit(allowed))
+                Some(Admitted::of(uid, allowed))
             }
-            Self::Tcp { .. } => (!self.is_here()).then(Admitted::everybody),
+            #[cfg(not(target_os = "linux"))]
+            Self::Tcp { .. } => None,
         }
     }
 
@@ -85,14 +97,7 @@ impl Peer {
             Self::Unix { uid } => Some(uid),
             Self::Tcp { peer, ours } => owner(peer, ours),
         };
-        // The administrator can read our memory anyway.
-        if uid.is_some_and(|uid| uid == 0 || allowed.contains(&uid)) {
-            return Admitted::everybody();
-        }
-        match uid {
-            Some(uid) => Admitted::refused(&format!("of user {uid}")),
-            None => Admitted::nobody(),
-        }
+        uid.map_or_else(Admitted::nobody, |uid| Admitted::of(uid, allowed))
     }
 }
 

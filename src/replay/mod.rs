@@ -17,8 +17,8 @@
 //! plays its steps to the end in one run.
 //!
 //! **What it is not.** Those two files of MCP servers and permissions are all it reads, those servers
-//! all it connects to. It runs no command, and it reads and writes in one place only: where its
-//! workspace is a view, reads and edits are made there, as the CLI makes them.
+//! all it connects to. It runs no command, and it writes in one place only: where its workspace
+//! is a view, edits are made there, as the CLI makes them. It reads there, and where it was allowed to.
 //! After it announced a tool it waits about as long as a real agent needs (the proxy normally stops
 //! it there), then reports any other call as refused, as the CLI does without `--force`, and closes
 //! with a sentence that says so. A real agent would have executed some of these calls by itself.

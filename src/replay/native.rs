@@ -65,7 +65,7 @@ fn grep(path: &str, pattern: &str) -> io::Result<Value> {
     let files: io::Result<Vec<_>> = files;
     let mut found = Vec::new();
     for file in files? {
-        // What is no text file holds no text.
+        // A binary file has no matches.
         let text = fs::read_to_string(&file).unwrap_or_default();
         let lines = text.lines().zip(1..);
         let lines = lines.filter(|(line, _)| line.contains(pattern));

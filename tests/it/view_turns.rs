@@ -259,7 +259,7 @@ async fn changes_of_a_run_that_dies_or_hangs_are_not_lost() {
         let (said, calls) = ask(&mut talk).await;
         assert_eq!(said.finish, "tool_calls");
         assert_eq!(names(&calls), ["write", "read", "edit"], "{model}");
-        assert_eq!(said.text, "Step 2. ", "what was said is said");
+        assert_eq!(said.text, "Step 2. ", "the text before is sent");
     }
     nothing_left(&server).await;
 }

@@ -56,8 +56,8 @@ pub(in crate::boundary) fn calls(
 
 /// Whether the description of a tool demands that a file is read before it is changed.
 fn demands_reading(catalog: &ToolCatalog, made: &[ClientCall]) -> bool {
-    let tools = made.iter().filter_map(|call| catalog.exact(&call.name));
-    tools.into_iter().any(|tool| {
+    let mut tools = made.iter().filter_map(|call| catalog.exact(&call.name));
+    tools.any(|tool| {
         let text = tool.description.to_lowercase();
         let reads = ["read", "view"].iter().any(|word| text.contains(word));
         reads

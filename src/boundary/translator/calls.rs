@@ -106,16 +106,8 @@ impl Translator {
         if !self.batch.is_ready() {
             return Verdict::Continue;
         }
-        let collected = self.collected.as_mut().map(|it| it.changes.take());
-        let mut ready = collected.unwrap_or_default();
+        let mut ready = self.take_changes();
         ready.extend(self.batch.take());
-        self.emit(ready, Source::Native, out)
-    }
-
-    /// The run does not go on: what it has changed goes out, though no call needs it.
-    pub(super) fn close_changes(&mut self, out: &mut Vec<Delta>) -> Verdict {
-        let collected = self.collected.as_mut().map(|it| it.changes.take());
-        let ready = collected.unwrap_or_default();
         self.emit(ready, Source::Native, out)
     }
 

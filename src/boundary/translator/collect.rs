@@ -8,7 +8,11 @@ use std::{collections::HashSet, path::Path};
 
 use super::Translator;
 use crate::{
-    boundary::{Source, Verdict, batch::Batch, change::FileChange},
+    boundary::{
+        Source, Verdict,
+        batch::{Batch, Ready},
+        change::FileChange,
+    },
     turn::{Delta, FinishReason},
 };
 
@@ -84,21 +88,38 @@ impl Translator {
         }
     }
 
+    /// Takes what is collected.
+    pub(super) fn take_changes(&mut self) -> Vec<Ready> {
+        let collected = self.collected.as_mut().map(|it| it.changes.take());
+        collected.unwrap_or_default()
+    }
+
+    /// The run stops in the middle: its changes go out, though no call needs them.
+    pub(super) fn close_changes(&mut self, out: &mut Vec<Delta>) -> Verdict {
+        let changes = self.take_changes();
+        let verdict = self.emit(changes, Source::Native, out);
+        self.release_text(out);
+        verdict
+    }
+
     /// The run ended by itself: its changes go out, and its last word waits for their results.
     pub(super) fn hand_over(&mut self, out: &mut Vec<Delta>) -> Verdict {
-        let changes = self.collected.as_mut().map(|it| it.changes.take());
-        let changes = changes.unwrap_or_default();
-        let verdict = self.emit(changes, Source::Change, out);
-        if !matches!(verdict, Verdict::Calls(_)) {
-            self.release_text(out);
-            return match verdict {
-                end if end.is_end() => end,
-                _ => self.stop(FinishReason::Stop),
-            };
+        let changes = self.take_changes();
+        match self.emit(changes, Source::Change, out) {
+            calls @ Verdict::Calls(_) => {
+                self.stopped = true;
+                let collected = self.collected.as_mut();
+                self.last_word = collected.map(|it| std::mem::take(&mut it.text));
+                calls
+            }
+            verdict => {
+                self.release_text(out);
+                match verdict {
+                    end if end.is_end() => end,
+                    _ => self.stop(FinishReason::Stop),
+                }
+            }
         }
-        self.stopped = true;
-        self.is_over = true;
-        verdict
     }
 
     /// The files whose collected changes the client has not got.
@@ -110,7 +131,6 @@ impl Translator {
     /// What the client is to read when the changes of a run that ended by itself are made; `None` if
     /// it did not end so.
     pub fn last_word(&mut self) -> Option<String> {
-        let collected = self.collected.as_mut().filter(|_| self.is_over)?;
-        Some(std::mem::take(&mut collected.text))
+        self.last_word.take()
     }
 }

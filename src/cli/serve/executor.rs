@@ -30,7 +30,7 @@ pub(super) async fn exec(
         let all = LOCAL_TOOLS.join(", ");
         return Err(render::usage(
             format_args!(
-                "--exec-confirm: `{name}` is no tool of an MCP server, and none of those that \
+                "--exec-confirm: `{name}` is not a tool of an MCP server, nor one of those that \
                  --exec-tools names"
             ),
             format!("the tools of the server are {all}"),

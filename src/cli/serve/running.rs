@@ -27,6 +27,7 @@ use crate::{
 
 /// How many files the server may have open, where the hard limit allows it.
 const FILES: u64 = 65_536;
+
 /// A server that is bound and ready to run.
 pub(in crate::cli) struct Running {
     /// The server.

@@ -60,7 +60,7 @@ impl<S: RunSource> Run<S> {
     fn deliver(&mut self, results: Vec<Delivery>, notes: &[String]) {
         let last = results.len().saturating_sub(1);
         if let Some(word) = &mut self.last_word {
-            // There is no model any more that could be told.
+            // The run has ended, so its model can't read them.
             word.is_void |= !notes.is_empty();
         }
         for (at, delivery) in results.into_iter().enumerate() {

@@ -57,7 +57,7 @@ impl<S: RunSource> Run<S> {
     }
 }
 
-/// What the model is told whose changes are not made, as the file is not what it was.
+/// Tells the next run that the changes were not made, because the file was changed by somebody else.
 pub(super) fn changed_meanwhile(path: &str, said: String) -> [Message; 2] {
     let note = format!(
         "[open-cursor: {path} was changed by somebody else while you worked. None of your changes \

@@ -98,7 +98,7 @@ async fn play(
         .admit()
         .await
         .unwrap();
-    let mut run = Run::new(script, translator, "auto", permit);
+    let mut run = Run::new(script, translator, "auto", permit, false);
     let (estimates, counters) = (Estimates::new(EstimateUsage::Auto), Counters::default());
     let (sender, mut events) = TurnStream::channel();
     let feed = Feed::Direct(sender);

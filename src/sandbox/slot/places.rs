@@ -78,7 +78,7 @@ impl Places {
         let state = data
             .flat_map(|data| OWN_STATE.map(|name| data.join(name)))
             .collect();
-        // On macOS the login is in the keychain, or where it was told to be in a file.
+        // On macOS the login is in the keychain or, if so configured, in a file.
         let on_mac = in_home(".cursor").filter(|_| cfg!(target_os = "macos"));
         let logins = config
             .map(cursor)
