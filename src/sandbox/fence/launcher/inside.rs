@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::fd::AsFd as _,
-    process::{Command, ExitCode},
+    process::{self, Command},
 };
 
 use nix::{
@@ -22,14 +22,23 @@ use super::{
 };
 use crate::sandbox::process::SpawnSpec;
 
+/// What the warden's fork does: never returns into what it has of the warden.
+pub(super) fn main(launch: &Launch, warden: u32) -> ! {
+    let code = run(launch, warden).unwrap_or_else(|failure| {
+        Line::Failed(failure).write();
+        EXIT_FAILED
+    });
+    process::exit(code.into())
+}
+
 /// Builds the fence and runs the agent to its end. Returns its exit code.
-pub(super) fn run(launch: &Launch, warden: Option<&str>) -> Result<ExitCode, Failure> {
+fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
     let failure = |what: &'static str| move |error| Failure::new(Stage::Privileges, what, error);
     // The order matters: until it has left the warden's process group, a signal to that group
     // reaches it; from then on it ends with the warden.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failure("parent death signal"))?;
     // The warden may have been killed before that: then nobody would ever end the run.
-    if warden.is_none() || parent() != warden.map(str::to_owned) {
+    if parent() != Some(warden) {
         return Err(failure("the warden is gone")(Errno::ESRCH));
     }
     setsid().map_err(failure("setsid"))?;
@@ -37,7 +46,7 @@ pub(super) fn run(launch: &Launch, warden: Option<&str>) -> Result<ExitCode, Fai
     let mut asked_to_end = SigSet::all();
     asked_to_end.remove(Signal::SIGCHLD);
     asked_to_end
-        .thread_block()
+        .thread_set_mask()
         .map_err(failure("signal mask"))?;
 
     if launch.unprivileged {
@@ -79,7 +88,7 @@ pub(super) fn run(launch: &Launch, warden: Option<&str>) -> Result<ExitCode, Fai
             covers.cover(launch)?;
         }
         let Some(received) = wait_for_order()? else {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(0);
         };
         order = Some(received);
     }
@@ -119,17 +128,15 @@ pub(super) fn run(launch: &Launch, warden: Option<&str>) -> Result<ExitCode, Fai
         .spawn()
         .map_err(|error| Failure::new(Stage::Exec, agent.get_program().display(), error))?;
     let_go_of_pipes();
-    Ok(ExitCode::from(reap(Pid::from_raw(
-        agent.id().cast_signed(),
-    ))))
+    Ok(reap(Pid::from_raw(agent.id().cast_signed())))
 }
 
 /// The id of this process's parent as the warden's `/proc` has it: in a PID namespace of its own,
 /// this process can't tell its parent from none.
-fn parent() -> Option<String> {
+fn parent() -> Option<u32> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    Some(parent.trim().to_owned())
+    parent.trim().parse().ok()
 }
 
 /// Reads an order, unbuffered: the agent's input follows it. `None` if the server wants nothing.
@@ -162,5 +169,16 @@ fn reap(agent: Pid) -> u8 {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(_) => return 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_is_read_as_the_warden_names_itself() {
+        let ours = nix::unistd::getppid().as_raw().cast_unsigned();
+        assert_eq!(parent(), Some(ours));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! server ── spawn ──> warden            the server's child; watches both sides
-//!                        └──> inside    pid 1 of the run's namespace; builds the fence, then reaps
+//!                        └──> inside    its fork; pid 1 of the run's namespace; builds the fence, then reaps
 //!                                └──> agent
 //! ```
 //!
@@ -55,15 +55,11 @@ pub const EXIT_FAILED: u8 = 97;
 /// Processes and threads of one run. An agent with its helpers has some hundred.
 pub(super) const MOST_PROCESSES: u32 = 4096;
 
-/// The first argument of the process that the warden starts; the warden's id follows.
-#[cfg(target_os = "linux")]
-const INSIDE: &str = "--inside";
-
 /// Runs the launcher with what follows [`SUBCOMMAND`].
 ///
 /// Must be called before the process has a second thread.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match run(args.into_iter().collect()) {
+    match parse(args).and_then(run) {
         Ok(code) => code,
         Err(failure) => {
             Line::Failed(failure).write();
@@ -72,8 +68,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn parse(args: &[OsString]) -> Result<Launch, Failure> {
-    Launch::from_args(args.iter().cloned()).ok_or_else(|| Failure {
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Launch, Failure> {
+    Launch::from_args(args).ok_or_else(|| Failure {
         stage: Stage::Arguments,
         errno: None,
         message: "the launcher's arguments are not of this build".into(),
@@ -81,19 +77,12 @@ fn parse(args: &[OsString]) -> Result<Launch, Failure> {
 }
 
 #[cfg(target_os = "linux")]
-fn run(args: Vec<OsString>) -> Result<ExitCode, Failure> {
-    match args.split_first() {
-        Some((first, rest)) if first == INSIDE => {
-            let (warden, rest) = rest.split_first().unzip();
-            let rest = rest.unwrap_or_default();
-            inside::run(&parse(rest)?, warden.and_then(|pid| pid.to_str()))
-        }
-        _ => warden::run(&parse(&args)?, &args),
-    }
+fn run(launch: Launch) -> Result<ExitCode, Failure> {
+    warden::run(&launch)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn run(_: Vec<OsString>) -> Result<ExitCode, Failure> {
+fn run(_: Launch) -> Result<ExitCode, Failure> {
     let error = std::io::Error::from(std::io::ErrorKind::Unsupported);
     Err(Failure::new(Stage::Namespace, "the launcher", error))
 }

@@ -7,7 +7,6 @@ use nix::{
     sched::{CloneFlags, unshare},
     unistd::{getegid, geteuid},
 };
-use rustix::thread::{capabilities, configure_capability_in_ambient_set, set_capabilities};
 
 use super::{Failure, Stage};
 
@@ -35,18 +34,6 @@ pub(super) fn enter(processes: bool) -> Result<(), Failure> {
             }
         }
         Err(error) => return Err(Failure::new(Stage::Namespace, "unshare", error)),
-    }
-    keep_capabilities().map_err(|error| Failure::new(Stage::Namespace, "capabilities", error))
-}
-
-/// A user other than root loses its capabilities at exec, but for the ambient ones. The inner
-/// process drops them: it needs them to mount, and overlayfs works with those of who mounted it.
-fn keep_capabilities() -> rustix::io::Result<()> {
-    let mut sets = capabilities(None)?;
-    sets.inheritable = sets.permitted;
-    set_capabilities(None, sets)?;
-    for capability in sets.permitted.iter() {
-        configure_capability_in_ambient_set(capability, true)?;
     }
     Ok(())
 }

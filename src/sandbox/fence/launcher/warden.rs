@@ -5,13 +5,13 @@
 //! one, orphans become children of this process, which kills them.
 
 use std::{
-    ffi::OsString,
     fs, io,
     os::fd::{AsFd, OwnedFd, RawFd},
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
+use fork::{Fork, fork};
 use nix::{
     errno::Errno,
     sys::{
@@ -28,9 +28,7 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{
-    Failure, INSIDE, Launch, Line, SUBCOMMAND, Stage, bounds::RunBounds, inside, namespace,
-};
+use super::{Failure, Launch, Line, Stage, bounds::RunBounds, inside, namespace};
 
 /// How long the run may take to end after SIGTERM; shorter than the server waits for this process.
 const GRACE: Duration = Duration::from_millis(200);
@@ -44,7 +42,7 @@ const END: [Signal; 4] = [
 ];
 
 /// Starts the run and waits for its end. Returns its exit code.
-pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failure> {
+pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
     let failure = |what: &'static str| move |error: Errno| Failure::new(Stage::Exec, what, error);
     close_inherited();
     let signals = blocked(&[&END[..], &[Signal::SIGCHLD]].concat()).map_err(failure("signals"))?;
@@ -56,13 +54,18 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
         prctl::set_child_subreaper(true).map_err(failure("subreaper"))?;
     }
     let mut bounds = RunBounds::new(launch)?;
-    let child = Command::new("/proc/self/exe")
-        .args([SUBCOMMAND, INSIDE, &std::process::id().to_string()])
-        .args(args)
-        .spawn()
-        .map_err(|error| Failure::new(Stage::Exec, "the launcher", error))?;
+    let warden = std::process::id();
+    // A fork, since this program takes longer to load than all that is to be done. There is one thread.
+    let child = match fork() {
+        Ok(Fork::Parent(child)) => Pid::from_raw(child),
+        Ok(Fork::Child) => {
+            // The warden's own: the run has no use for it.
+            close_inherited();
+            inside::main(launch, warden)
+        }
+        Err(error) => return Err(Failure::new(Stage::Exec, "fork", error)),
+    };
     inside::let_go_of_pipes();
-    let child = Pid::from_raw(child.id().cast_signed());
     let end = watch(child, &signals, server.as_ref(), &mut bounds);
     if !launch.processes {
         end_descendants();
@@ -85,7 +88,8 @@ pub(super) fn run(launch: &Launch, args: &[OsString]) -> Result<ExitCode, Failur
     Ok(ExitCode::FAILURE)
 }
 
-/// Closes what whoever started the server had open: the agent would have it open too.
+/// Closes all but the standard streams: what whoever started the server had open, the agent would have
+/// open too.
 fn close_inherited() {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten();
     let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
@@ -106,8 +110,7 @@ enum RunEnd {
     Limit(String),
 }
 
-/// Blocks signals and returns where they can be read. The standard library unblocks them again in
-/// every child.
+/// Blocks signals and returns where they can be read.
 fn blocked(signals: &[Signal]) -> nix::Result<SignalFd> {
     let mut set = SigSet::empty();
     signals.iter().for_each(|signal| set.add(*signal));
