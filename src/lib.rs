@@ -17,7 +17,7 @@
 //! | a dialect | `dialect/<name>/` and a line in [`dialect::all`] |
 //! | a scenario of the replay agent | `replay/scenarios.json` |
 //! | a price or a limit | `models/data/*.toml` |
-//! | a client of `run` | `clients/<name>.rs` and a row in [`clients::CLIENTS`] |
+//! | a client of `run` | a row in `clients/rows.rs` |
 //! | a tool that the server executes | `hands/local/<name>.rs` and a line in its `TOOLS` |
 //! | a setting | a row in `settings/rows.rs` |
 //! | a check of `doctor` | `doctor/<name>.rs` and a row in [`doctor::CHECKS`] |

@@ -1,22 +1,10 @@
 //! How each client is pointed at our server: environment variables and, where a client reads none,
 //! arguments or a temporary configuration file.
 //!
-//! One file and one row in [`CLIENTS`] per client. Must not know processes, HTTP or the terminal.
+//! One row in [`CLIENTS`] per client. Must not know processes, HTTP or the terminal.
 
-mod aider;
-mod claude_code;
-mod cline;
-mod codex;
-mod continue_cli;
-mod crush;
-mod gemini;
-mod generic;
-mod goose;
-mod gptme;
-mod mini;
-mod opencode;
-mod pi;
-mod qwen;
+mod computed;
+mod rows;
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +13,12 @@ use crate::{
     opencode::{ConfigError, OpencodePlaces},
 };
 
-/// A client that `open-cursor run` can start.
+pub use rows::CLIENTS;
+
+/// Variables with their values.
+pub type Variables = Vec<(&'static str, String)>;
+
+/// A client that `open-cursor run` can start. Its texts have places for what [`ClientServer`] says.
 pub struct Client {
     /// Its name for `--client`.
     pub name: &'static str,
@@ -37,26 +30,17 @@ pub struct Client {
     pub install: Option<&'static str>,
     /// Whether its setup needs the list of models.
     pub wants_models: bool,
-    setup: fn(&ClientServer<'_>) -> Result<ClientSetup, ConfigError>,
+    /// Variables to set.
+    set: &'static [(&'static str, &'static str)],
+    /// More of them, which take more than a text.
+    computed: fn(&ClientServer<'_>) -> Result<Variables, ConfigError>,
+    /// Variables to remove, because they would win over those.
+    unset: &'static [&'static str],
+    /// Arguments to put before the client's own.
+    args: &'static [&'static str],
+    /// A configuration file, for clients that read no variables.
+    config: Option<fn(&ClientServer<'_>) -> TemporaryFile>,
 }
-
-/// All clients; the last one stands for every other program.
-pub const CLIENTS: &[Client] = &[
-    opencode::CLIENT,
-    claude_code::CLIENT,
-    codex::CLIENT,
-    aider::CLIENT,
-    qwen::CLIENT,
-    gemini::CLIENT,
-    continue_cli::CLIENT,
-    pi::CLIENT,
-    cline::CLIENT,
-    crush::CLIENT,
-    goose::CLIENT,
-    gptme::CLIENT,
-    mini::CLIENT,
-    generic::CLIENT,
-];
 
 /// The server and the model for a client.
 pub struct ClientServer<'a> {
@@ -75,9 +59,19 @@ pub struct ClientServer<'a> {
 }
 
 impl ClientServer<'_> {
-    /// A directory below the user's home.
-    fn in_home(&self, path: &str) -> Option<PathBuf> {
-        Some(Path::new(&(self.env)("HOME")?).join(path))
+    /// A text of a row.
+    fn filled(&self, text: &str) -> String {
+        text.replace("{openai}", &self.openai())
+            .replace("{url}", self.url)
+            .replace("{key}", self.key)
+            .replace("{model}", self.model())
+    }
+
+    /// A directory that the variable names, else the `usual` one below the user's home.
+    fn directory(&self, variable: &'static str, usual: &str) -> Passed {
+        let in_home = || Some(Path::new(&(self.env)("HOME")?).join(usual));
+        let users = (self.env)(variable).map(PathBuf::from).or_else(in_home);
+        Passed::Directory(variable, users)
     }
 
     /// The base URL of OpenAI's API.
@@ -95,9 +89,9 @@ impl ClientServer<'_> {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ClientSetup {
     /// Variables to set.
-    pub set: Vec<(&'static str, String)>,
+    pub set: Variables,
     /// Variables to remove, because they would win over those.
-    pub unset: Vec<&'static str>,
+    pub unset: &'static [&'static str],
     /// Arguments to put before the client's own.
     pub args: Vec<String>,
     /// A configuration file for as long as the client runs.
@@ -135,20 +129,27 @@ impl Client {
         let found = CLIENTS
             .iter()
             .find(|client| name.is_some_and(|name| client.programs.contains(&name)));
-        found.unwrap_or(&generic::CLIENT)
+        found.unwrap_or(&rows::GENERIC)
     }
 
     /// The client's setup. Requests to this machine bypass the user's proxy, if there is one.
     ///
     /// # Errors
     /// When the user's own configuration in the environment cannot be read.
-    pub fn setup(&self, endpoint: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
-        let mut setup = (self.setup)(endpoint)?;
-        let given = |name: &&str| (endpoint.env)(name).is_some_and(|value| !value.is_empty());
+    pub fn setup(&self, server: &ClientServer<'_>) -> Result<ClientSetup, ConfigError> {
+        let set = self.set.iter();
+        let set = set.map(|(name, text)| (*name, server.filled(text)));
+        let mut setup = ClientSetup {
+            set: set.chain((self.computed)(server)?).collect(),
+            unset: self.unset,
+            args: self.args.iter().map(|text| server.filled(text)).collect(),
+            config: self.config.map(|config| config(server)),
+        };
+        let given = |name: &&str| (server.env)(name).is_some_and(|value| !value.is_empty());
         let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
         if proxies.iter().any(given) {
             for name in ["NO_PROXY", "no_proxy"] {
-                let rest = (endpoint.env)(name).filter(|rest| !rest.is_empty());
+                let rest = (server.env)(name).filter(|rest| !rest.is_empty());
                 let rest = rest.map(|rest| format!(",{rest}")).unwrap_or_default();
                 setup.set.push((name, format!("127.0.0.1,localhost{rest}")));
             }
