@@ -5,121 +5,51 @@ use clap::{Arg, ArgMatches, Command, FromArgMatches, error::Error};
 use crate::settings::{Flags, ROWS, Row};
 
 /// The flags of `serve`.
-#[derive(Debug, Default)]
-pub struct ServeFlags(pub Flags);
+pub type ServeFlags = SettingFlags<false>;
 
 /// The flags of `run`, whose server is for its command alone.
+pub type RunFlags = SettingFlags<true>;
+
+/// Flags of settings, for `run` or for `serve`.
 #[derive(Debug, Default)]
-pub struct RunFlags(pub Flags);
+pub struct SettingFlags<const FOR_RUN: bool>(pub Flags);
 
-/// The headings of help, each with the settings below it.
-const HEADINGS: &[(&str, &[&str])] = &[
-    ("Address", &["host", "port", "socket", "reuse"]),
-    (
-        "Agent and directory",
-        &[
-            "agent",
-            "bridge",
-            "workspace",
-            "workspace-base",
-            "workspace-from-prompt",
-            "fence",
-            "agent-disk",
-            "agent-memory",
-        ],
-    ),
-    (
-        "Access",
-        &[
-            "api-key-file",
-            "keys-file",
-            "allow-users",
-            "allow-host",
-            "allow-origin",
-            "credentials",
-        ],
-    ),
-    (
-        "Limits",
-        &[
-            "agent-timeout",
-            "idle-timeout",
-            "turn-timeout",
-            "stall-timeout",
-            "max-running",
-            "max-queued",
-            "max-per-caller",
-            "max-connections",
-            "queue-timeout",
-            "max-body-memory",
-            "daily-budget",
-            "max-tokens-per-turn",
-            "fallback-models",
-        ],
-    ),
-    (
-        "Log",
-        &[
-            "log-level",
-            "log-format",
-            "log-file",
-            "dump-dir",
-            "dump-keep",
-            "history",
-        ],
-    ),
-];
-
-/// Where a setting is that no heading lists: most are about this.
-const OTHERS: &str = "Tools and answers";
-
-fn heading(name: &str) -> &'static str {
-    let found = HEADINGS.iter().find(|(_, names)| names.contains(&name));
-    found.map_or(OTHERS, |(heading, _)| heading)
-}
-
-impl ServeFlags {
-    fn has(row: &Row) -> bool {
-        row.name != "reuse"
+impl<const FOR_RUN: bool> SettingFlags<FOR_RUN> {
+    fn has(row: &&'static Row) -> bool {
+        match row.name {
+            "reuse" => FOR_RUN,
+            "host" | "port" | "socket" | "allow-users" => !FOR_RUN,
+            "log-level" | "log-format" | "log-file" => !FOR_RUN,
+            _ => true,
+        }
     }
 }
 
-impl RunFlags {
-    fn has(row: &Row) -> bool {
-        !matches!(
-            row.name,
-            "host" | "port" | "socket" | "allow-users" | "log-level" | "log-format" | "log-file"
-        )
+impl<const FOR_RUN: bool> clap::Args for SettingFlags<FOR_RUN> {
+    fn augment_args(command: Command) -> Command {
+        command.args(ROWS.iter().filter(Self::has).map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
     }
 }
 
-/// Implements clap's traits for groups of arguments.
-macro_rules! arguments {
-    ($($Flags:ty),+) => {$(
-        impl clap::Args for $Flags {
-            fn augment_args(command: Command) -> Command {
-                command.args(ROWS.iter().filter(|row| Self::has(row)).map(arg))
-            }
+impl<const FOR_RUN: bool> FromArgMatches for SettingFlags<FOR_RUN> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
 
-            fn augment_args_for_update(command: Command) -> Command {
-                Self::augment_args(command)
-            }
-        }
-
-        impl FromArgMatches for $Flags {
-            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-                Ok(Self(collect(matches, Self::has)))
-            }
-
-            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-                self.0.extend(collect(matches, Self::has));
-                Ok(())
-            }
-        }
-    )+};
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        let rows = ROWS.iter().filter(Self::has);
+        let given =
+            rows.filter_map(|row| Some((row.name, matches.get_one::<String>(row.name)?.clone())));
+        self.0.extend(given);
+        Ok(())
+    }
 }
-
-arguments!(ServeFlags, RunFlags);
 
 fn arg(row: &'static Row) -> Arg {
     let mut help = row.doc.trim().to_owned();
@@ -134,7 +64,7 @@ fn arg(row: &'static Row) -> Arg {
     let check = |text: &str| (row.check)(text).map(|()| text.to_owned());
     Arg::new(row.name)
         .long(row.name)
-        .help_heading(heading(row.name))
+        .help_heading(row.heading)
         .value_name(row.value_name)
         .num_args(values..=1)
         .default_missing_value("true")
@@ -142,12 +72,6 @@ fn arg(row: &'static Row) -> Arg {
         .allow_negative_numbers(true)
         .help(help)
         .value_parser(check)
-}
-
-fn collect(matches: &ArgMatches, has: fn(&Row) -> bool) -> Flags {
-    let rows = ROWS.iter().filter(|row| has(row));
-    rows.filter_map(|row| Some((row.name, matches.get_one::<String>(row.name)?.clone())))
-        .collect()
 }
 
 #[cfg(test)]
@@ -164,13 +88,6 @@ mod tests {
             let error = command.clone().try_get_matches_from(args).map(|_| ());
             let error = error.map_or_else(|error| error.to_string(), |()| String::new());
             assert!(error.contains("use a whole number of seconds"), "{error}");
-        }
-    }
-
-    #[test]
-    fn headings_list_settings_that_exist() {
-        for name in HEADINGS.iter().flat_map(|(_, names)| *names) {
-            assert!(ROWS.iter().any(|row| row.name == *name), "{name}");
         }
     }
 }

@@ -177,15 +177,11 @@ fn find(row: &'static Row, flags: &Flags, env: Lookup<'_>, file: &ConfigFile) ->
         let (text, place) = file.get(row.name)?;
         Some((text.to_owned(), ValueOrigin::File(place)))
     };
-    match flag().or_else(variable).or_else(key) {
-        Some((text, origin)) => Found {
-            text: Some(text),
-            origin,
-        },
-        None => Found {
-            text: row.default.map(str::to_owned),
-            origin: ValueOrigin::Default,
-        },
+    let set = flag().or_else(variable).or_else(key);
+    let (text, origin) = set.unzip();
+    Found {
+        text: text.or_else(|| row.default.map(str::to_owned)),
+        origin: origin.unwrap_or(ValueOrigin::Default),
     }
 }
 

@@ -7,6 +7,8 @@ pub struct Row {
     pub name: &'static str,
     /// The placeholder of the value in help.
     pub value_name: &'static str,
+    /// What help lists it under.
+    pub heading: &'static str,
     /// The variable.
     pub env: Option<&'static str>,
     /// The value if no source gives one.
@@ -19,14 +21,15 @@ pub struct Row {
 
 /// Rows in, a struct out: with a field per row, `ROWS`, and `typed`, which reads resolved texts.
 ///
-/// `/// doc` `field "name" "VALUE" [VARIABLE]: Type = "default";` where variable and default may be
-/// missing. A type without a default must be an `Option` or a list.
+/// `/// doc` `field "name" "VALUE" in "Heading" [VARIABLE]: Type = "default";` where heading, variable and
+/// default may be missing: most settings are about tools and answers. A type without a default must be
+/// an `Option` or a list.
 macro_rules! settings {
     (
         $(#[$meta:meta])* pub struct $Settings:ident;
         $(
             $(#[doc = $doc:literal])+
-            $field:ident $name:literal $value:literal $([$env:ident])? : $type:ty $(= $default:literal)?;
+            $field:ident $name:literal $value:literal $(in $heading:literal)? $([$env:ident])? : $type:ty $(= $default:literal)?;
         )+
     ) => {
         $(#[$meta])*
@@ -41,8 +44,10 @@ macro_rules! settings {
             $crate::settings::Row {
                 name: $name,
                 value_name: $value,
-                env: $crate::settings::table::optional!($(stringify!($env))?),
-                default: $crate::settings::table::optional!($($default)?),
+                // The first that there is.
+                heading: [$($heading,)? "Tools and answers"][0],
+                env: [$(Some(stringify!($env)),)? None][0],
+                default: [$(Some($default),)? None][0],
                 doc: concat!($($doc),+),
                 check: |text| <$type as $crate::settings::value::FromText>::parse(Some(text)).map(drop),
             },
@@ -62,14 +67,4 @@ macro_rules! settings {
     };
 }
 
-/// `Some` of its argument, if it has one.
-macro_rules! optional {
-    () => {
-        None
-    };
-    ($value:expr) => {
-        Some($value)
-    };
-}
-
-pub(super) use {optional, settings};
+pub(super) use settings;
