@@ -4,29 +4,24 @@ mod probes;
 
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use super::{
     WRITE,
     agent_flag::AgentFlag,
-    base_url, catalog,
-    dirs::{UserDirs, no_home},
-    render::{self, Wrapped},
+    catalog,
+    dirs::UserDirs,
+    layout::{ShapeFlags, sync},
+    process_env,
+    render::{self, BAD, GOOD, HINT, PLAIN, WARNING, Wrapped},
 };
 use crate::{
     doctor::{CHECKS, Context, Depth, Finding, Fix, Severity, examine},
     models::ListingOrigin,
-    opencode::{self, ConfigTarget, DesiredProvider, ModelOptions, PROVIDER},
+    opencode::PROVIDER,
     settings::Resolved,
 };
 use probes::probes;
-
-const OK: Style = AnsiColor::Green.on_default();
-const WARNING: Style = AnsiColor::Yellow.on_default();
-const PROBLEM: Style = AnsiColor::Red.on_default();
-const HINT: Style = AnsiColor::Cyan.on_default();
-const PLAIN: Style = Style::new();
 
 /// Check the setup, and report problems with their fix
 ///
@@ -72,31 +67,36 @@ pub async fn run(args: DoctorArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> 
     let streams = !args.json && !args.fix;
     let mut findings = look(&resolved, dirs, depth, streams).await;
     let mut fixed = Vec::new();
-    if args.fix && findings.iter().any(|it| it.fix == Some(Fix::SyncModels)) {
+    if args.fix
+        && findings
+            .iter()
+            .any(|it| it.result.fix == Some(Fix::SyncModels))
+    {
         fixed.push(sync_models(&args, &resolved, dirs).await?);
         findings = look(&resolved, dirs, depth, false).await;
     }
     if args.json {
-        render::line(serde_json::to_string_pretty(&as_json(
-            &args, &findings, &fixed,
-        ))?);
+        render::json(&as_json(&args, &findings, &fixed))?;
     } else {
         if !streams {
             findings.iter().for_each(print);
         }
         summarize(&findings, &fixed);
     }
-    Ok(ExitCode::from(u8::from(
-        count(&findings, Severity::Problem) > 0,
-    )))
+    let has_problems = count(&findings, Severity::Problem) > 0;
+    Ok(ExitCode::from(u8::from(has_problems)))
 }
 
 async fn look(resolved: &Resolved, dirs: &UserDirs, depth: Depth, streams: bool) -> Vec<Finding> {
-    let env = std::env::vars_os().collect();
-    let places = dirs.opencode.clone();
     let progress = render::progress("looking for the agent");
-    let (settings, carriers) = (resolved.settings.clone(), dirs.carriers());
-    let context = Context::new(settings, env, places, carriers, probes(resolved)).await;
+    let context = Context::new(
+        resolved.settings.clone(),
+        process_env(),
+        dirs.opencode.clone(),
+        dirs.files.carriers.clone(),
+        probes(resolved),
+    )
+    .await;
     let on_finding = |finding: &Finding| {
         if streams {
             progress.pause(|| print(finding));
@@ -109,10 +109,8 @@ async fn look(resolved: &Resolved, dirs: &UserDirs, depth: Depth, streams: bool)
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {
-    let of = findings
-        .iter()
-        .filter(|finding| finding.severity == severity);
-    of.count()
+    let is_so = |finding: &&Finding| finding.result.severity == severity;
+    findings.iter().filter(is_so).count()
 }
 
 fn as_json(args: &DoctorArgs, findings: &[Finding], fixed: &[String]) -> Value {
@@ -127,20 +125,14 @@ fn as_json(args: &DoctorArgs, findings: &[Finding], fixed: &[String]) -> Value {
 }
 
 fn print(finding: &Finding) {
-    let Finding {
-        check,
-        severity,
-        message,
-        hint,
-        ..
-    } = finding;
+    let Finding { check, result } = finding;
     let width = CHECKS.iter().map(|check| check.name.len()).max();
     let width = width.unwrap_or_default();
-    let (style, mark) = match severity {
-        Severity::Ok => (OK, "✓"),
+    let (style, mark) = match result.severity {
+        Severity::Ok => (GOOD, "✓"),
         Severity::Info => (PLAIN, "·"),
         Severity::Warning => (WARNING, "!"),
-        Severity::Problem => (PROBLEM, "✗"),
+        Severity::Problem => (BAD, "✗"),
     };
     let row = |prefix: String, prefix_width: usize, text: &str| {
         render::piece(prefix);
@@ -150,8 +142,8 @@ fn print(finding: &Finding) {
         wrapped.end();
     };
     let prefix = format!("{style}{mark}{style:#} {check:width$}  ");
-    row(prefix, 0, message);
-    if let Some(hint) = hint {
+    row(prefix, 0, &result.message);
+    if let Some(hint) = &result.hint {
         let prefix = format!("  {:width$}  {HINT}hint:{HINT:#} ", "");
         row(prefix, "hint: ".len(), hint);
     }
@@ -159,7 +151,7 @@ fn print(finding: &Finding) {
 
 fn summarize(findings: &[Finding], fixed: &[String]) {
     for fix in fixed {
-        render::line(format_args!("{OK}fixed:{OK:#} {fix}"));
+        render::line(format_args!("{GOOD}fixed:{GOOD:#} {fix}"));
     }
     render::line(format_args!(
         "{}, {}",
@@ -174,8 +166,7 @@ async fn sync_models(
     resolved: &Resolved,
     dirs: &UserDirs,
 ) -> anyhow::Result<String> {
-    let config = opencode::locate(&dirs.opencode, PROVIDER).ok_or_else(|| no_home("set HOME"))?;
-    let state_dir = dirs.need_state()?;
+    let target = dirs.target(None, PROVIDER)?;
     let listing = catalog(dirs, &args.agent, WRITE)?.list().await;
     if listing.origin != ListingOrigin::Live {
         let why = listing.problem.clone().unwrap_or_default();
@@ -183,22 +174,11 @@ async fn sync_models(
             "nothing, because the list of models is not available ({why})"
         ));
     }
-    let base_url = base_url(&resolved.settings);
-    let api_key = dirs.client_key(resolved);
-    let target = ConfigTarget { config, state_dir };
-    let work = move || {
-        let options = ModelOptions {
-            provider: PROVIDER.to_owned(),
-            base_url,
-            api_key,
-            shape: opencode::shape(&target, PROVIDER)?,
-        };
-        opencode::commit(&target, &DesiredProvider::new(&listing, &options))
-    };
-    let outcome = tokio::task::spawn_blocking(work).await??;
+    let provider = dirs.provider(PROVIDER, resolved, None);
+    let synced = sync(target, ShapeFlags::default(), provider, &listing, false).await?;
     Ok(format!(
         "{}: {} changes",
-        outcome.config.display(),
-        outcome.plan.edits.len()
+        synced.outcome.config.display(),
+        synced.outcome.plan.edits.len()
     ))
 }

@@ -1,29 +1,23 @@
 //! Whether there is an agent, whether it is Cursor's, and its version.
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 
-pub(super) async fn check(context: &Context) -> CheckResult {
+pub(super) async fn check(context: &Context) -> Checked {
     if context.bridge.is_some() {
-        return CheckResult::info("Cursor's SDK bridge");
+        return Ok(CheckResult::info("Cursor's SDK bridge"));
     }
-    let program = match &context.program {
-        Ok(program) => program,
-        Err(error) => {
-            return CheckResult::problem(error.to_string())
-                .hint("`open-cursor demo` works without Cursor");
-        }
-    };
+    let program = context.program.as_ref().map_err(|error| {
+        CheckResult::problem(error).hint("`open-cursor demo` works without Cursor")
+    })?;
     let path = program.path.display();
     if program.is_built_in() {
-        return CheckResult::info("the built-in replay agent: it answers from a script");
+        let text = "the built-in replay agent: it answers from a script";
+        return Ok(CheckResult::info(text));
     }
-    let reply = match context.query(program, &["--version"], 10).await {
-        Ok(reply) => reply,
-        Err(error) => {
-            return CheckResult::problem(error.to_string()).hint(format!("try `{path} --version`"));
-        }
-    };
-    match reply.first_line() {
+    let reply = context.query(program, &["--version"], 10).await;
+    let reply = reply
+        .map_err(|error| CheckResult::problem(error).hint(format!("try `{path} --version`")))?;
+    Ok(match reply.first_line() {
         Some(version) if is_version(&version) => {
             CheckResult::ok(format!("{path}, version {version}"))
         }
@@ -38,7 +32,7 @@ pub(super) async fn check(context: &Context) -> CheckResult {
             reply.error()
         ))
         .hint("reinstall Cursor's CLI"),
-    }
+    })
 }
 
 /// `2026.10.01-e373342`, or with the time before the hash (FACTS 1.1).

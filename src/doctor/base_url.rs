@@ -1,56 +1,46 @@
 //! Whether a server answers where OpenCode looks for it.
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 use crate::http;
 
-pub(super) async fn check(context: &Context) -> CheckResult {
-    let Some(Ok(inspection)) = context.inspect() else {
-        return CheckResult::info("not checked: OpenCode's configuration cannot be read");
-    };
+pub(super) async fn check(context: &Context) -> Checked {
+    let inspection = context.inspected()?;
     if !inspection.has_provider() {
-        return CheckResult::info("not checked: OpenCode has no provider of ours");
-    }
-    let Some(url) = inspection.base_url() else {
-        return CheckResult::problem("the provider has no baseURL")
-            .hint("run `open-cursor sync-models`");
-    };
-    let Some(authority) = authority(url) else {
-        return CheckResult::problem(format!(
-            "baseURL {url} is not an http:// or https:// address"
-        ))
-        .hint(format!("use http://{}/v1", context.addr()));
-    };
-    if !url.starts_with("http://") {
-        return CheckResult::info(format!(
-            "baseURL {url} is not checked: it is not an http:// address"
+        return Ok(CheckResult::info(
+            "not checked: OpenCode has no provider of ours",
         ));
     }
-    let authority = if authority.contains(':') {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    };
-    let addresses = match tokio::net::lookup_host(&authority).await {
-        Ok(addresses) => addresses,
-        Err(error) => return CheckResult::problem(format!("baseURL {url}: {error}")),
-    };
+    let url = inspection.base_url().ok_or_else(|| {
+        CheckResult::problem("the provider has no baseURL").hint("run `open-cursor sync-models`")
+    })?;
+    let authority = authority(url).ok_or_else(|| {
+        let text = format!("baseURL {url} is not an http:// or https:// address");
+        CheckResult::problem(text).hint(format!("use http://{}/v1", context.addr()))
+    })?;
+    if !url.starts_with("http://") {
+        return Ok(CheckResult::info(format!(
+            "baseURL {url} is not checked: it is not an http:// address"
+        )));
+    }
+    let port = if authority.contains(':') { "" } else { ":80" };
+    let addresses = tokio::net::lookup_host(format!("{authority}{port}")).await;
+    let addresses =
+        addresses.map_err(|error| CheckResult::problem(format!("baseURL {url}: {error}")))?;
     for addr in addresses {
         if let Some(running) = http::identify(addr).await {
-            return CheckResult::ok(format!("{running} answers at {url}"));
+            return Ok(CheckResult::ok(format!("{running} answers at {url}")));
         }
     }
-    CheckResult::warning(format!("no open-cursor answers at {url}"))
-        .hint("start `open-cursor serve`, or keep it running with `open-cursor install --service`")
+    let missing = CheckResult::warning(format!("no open-cursor answers at {url}"));
+    Ok(missing
+        .hint("start `open-cursor serve`, or keep it running with `open-cursor install --service`"))
 }
 
 /// `127.0.0.1:32124` of `http://127.0.0.1:32124/v1`.
 fn authority(url: &str) -> Option<&str> {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"))?;
-    rest.split('/')
-        .next()
-        .filter(|authority| !authority.is_empty())
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    (matches!(scheme, "http" | "https") && !authority.is_empty()).then_some(authority)
 }
 
 #[cfg(test)]

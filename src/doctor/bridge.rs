@@ -2,50 +2,50 @@
 
 use std::time::Duration;
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 use crate::agent::bridge::{self, Measured, measure};
 
 /// How long a call waits in the measurement: longer than Cursor's MCP client would wait.
 const HOLD: Duration = Duration::from_secs(65);
 
-pub(super) async fn check(context: &Context) -> CheckResult {
+pub(super) async fn check(context: &Context) -> Checked {
     let Some(bridge) = &context.bridge else {
         let env = context.env.clone();
         let named = context.settings.bridge.clone();
         let look = move || bridge::locate(named.as_deref().map(AsRef::as_ref), &env).ok();
         let found = tokio::task::spawn_blocking(look).await.ok().flatten();
-        return match found {
+        return Ok(match found {
             Some(path) => CheckResult::info(format!("{} is not in use", path.display()))
                 .hint("`open-cursor setup bridge` lets runs use it; it needs an API key"),
             None => CheckResult::info("not installed"),
-        };
+        });
     };
     let path = bridge.program().display();
-    match bridge.about().await {
-        Ok(about) => CheckResult::ok(format!(
-            "{path}, version {}, ready after {} ms",
-            about.version, about.started_in_ms
-        )),
-        Err(error) => CheckResult::problem(format!("{path} does not start: {error}"))
-            .hint("`open-cursor setup bridge` installs it; `--agent print` uses Cursor's CLI"),
-    }
+    let about = bridge.about().await.map_err(|error| {
+        CheckResult::problem(format!("{path} does not start: {error}"))
+            .hint("`open-cursor setup bridge` installs it; `--agent print` uses Cursor's CLI")
+    })?;
+    Ok(CheckResult::ok(format!(
+        "{path}, version {}, ready after {} ms",
+        about.version, about.started_in_ms
+    )))
 }
 
 /// One run with calls that wait.
-pub(super) async fn run(context: &Context) -> CheckResult {
-    let Some(bridge) = &context.bridge else {
-        return CheckResult::info("not checked: runs do not use the bridge");
-    };
-    match measure(bridge, "auto", bridge::PROMPT, HOLD).await {
-        Ok(seen) if seen.calls == 0 => {
-            CheckResult::warning("the model answered without calling the tool that it was offered")
-                .hint("run it again; if that stays so, report it with `open-cursor --version`")
-        }
-        Ok(seen) if seen.given_up => CheckResult::warning(describe(&seen))
-            .hint("calls that take longer fail: set --park-timeout below that"),
-        Ok(seen) => CheckResult::ok(describe(&seen)),
-        Err(error) => CheckResult::problem(error.to_string()),
+pub(super) async fn run(context: &Context) -> Checked {
+    let unused = || CheckResult::info("not checked: runs do not use the bridge");
+    let bridge = context.bridge.as_ref().ok_or_else(unused)?;
+    let seen = measure(bridge, "auto", bridge::PROMPT, HOLD).await;
+    let seen = seen.map_err(CheckResult::problem)?;
+    if seen.calls == 0 {
+        return Ok(CheckResult::uncalled());
     }
+    let text = describe(&seen);
+    Ok(match seen.given_up {
+        true => CheckResult::warning(text)
+            .hint("calls that take longer fail: set --park-timeout below that"),
+        false => CheckResult::ok(text),
+    })
 }
 
 fn describe(seen: &Measured) -> String {
@@ -61,10 +61,9 @@ fn describe(seen: &Measured) -> String {
     };
     format!(
         "first sign after {first:.1} s; {} at once, {} ms apart; the first {waited} {:.0} s; {tokens}",
-        if seen.calls == 1 {
-            "1 call".to_owned()
-        } else {
-            format!("{} calls", seen.calls)
+        match seen.calls {
+            1 => "1 call".to_owned(),
+            calls => format!("{calls} calls"),
         },
         seen.apart.as_millis(),
         seen.held.as_secs_f32()

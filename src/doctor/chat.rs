@@ -2,20 +2,23 @@
 
 use std::time::Instant;
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 
-pub(super) async fn check(context: &Context) -> CheckResult {
-    if context.program.is_err() && context.bridge.is_none() {
-        return CheckResult::no_agent();
-    }
+pub(super) async fn check(context: &Context) -> Checked {
+    context.needs_agent()?;
     let started = Instant::now();
-    match (context.probes.chat)().await {
-        Ok(text) if !text.trim().is_empty() => CheckResult::ok(format!(
-            "`auto` answered in {:.1} s",
-            started.elapsed().as_secs_f32()
-        )),
-        Ok(_) => CheckResult::warning("`auto` sent an empty answer"),
-        Err(error) => CheckResult::problem(error)
-            .hint("`open-cursor serve --log-level debug` shows what the agent says"),
+    let answer = (context.probes.chat)().await.map_err(unanswered)?;
+    if answer.trim().is_empty() {
+        return Ok(CheckResult::warning("`auto` sent an empty answer"));
     }
+    let seconds = started.elapsed().as_secs_f32();
+    Ok(CheckResult::ok(format!(
+        "`auto` answered in {seconds:.1} s"
+    )))
+}
+
+/// A request that got no answer.
+pub(super) fn unanswered(error: String) -> CheckResult {
+    CheckResult::problem(error)
+        .hint("`open-cursor serve --log-level debug` shows what the agent says")
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 use crate::{
     auth::{self, Login},
     sandbox::{slot::Places, untrusted},
@@ -11,35 +11,29 @@ use crate::{
 /// See [`Context::login`].
 const LIMIT: Duration = Duration::from_secs(20);
 
-pub(super) async fn check(context: &Context) -> CheckResult {
-    let Ok(program) = &context.program else {
-        return CheckResult::no_agent();
-    };
-    if !matches!(context.login().await, Some(Ok(Login::In(_)))) {
-        return CheckResult::info("not checked: the agent is not logged in");
+pub(super) async fn check(context: &Context) -> Checked {
+    let program = context.program()?;
+    if !matches!(context.login().await?, Ok(Login::In(_))) {
+        let text = "not checked: the agent is not logged in";
+        return Ok(CheckResult::info(text));
     }
     let get = |name: &str| context.env.get(name).map(ToOwned::to_owned);
     let users = Places::from_env(get, &std::env::temp_dir()).user_config;
-    let dir = match isolated(&users).await {
-        Ok(dir) => dir,
-        Err(error) => {
-            return CheckResult::warning(format!(
-                "cannot create a directory to test with: {error}"
-            ));
-        }
-    };
+    let dir = isolated(&users).await.map_err(|error| {
+        CheckResult::warning(format!("cannot create a directory to test with: {error}"))
+    })?;
     let set = [("CURSOR_CONFIG_DIR".into(), dir.path().into())];
-    match auth::ask(program, &context.env.for_agent(&set), LIMIT).await {
-        Ok(Login::In(_)) => {
+    let login = auth::ask(program, &context.env.for_agent(&set), LIMIT).await;
+    Ok(match login.map_err(CheckResult::warning)? {
+        Login::In(_) => {
             CheckResult::ok("the agent stays logged in with a private configuration directory")
         }
-        Ok(_) => CheckResult::warning(
+        _ => CheckResult::warning(
             "the agent is logged out with a private configuration directory, so runs use yours: \
              they change its default model, and deny rules do not apply",
         )
         .hint("set CURSOR_AUTH_TOKEN, which works with any directory"),
-        Err(error) => CheckResult::warning(error.to_string()),
-    }
+    })
 }
 
 /// A directory with nothing but the user's settings.

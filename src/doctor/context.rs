@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -10,6 +10,7 @@ use std::{
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
+use super::CheckResult;
 use crate::{
     agent::{self, AgentChoice, AgentError, Env, Program, ProgramReply, bridge::Bridge},
     auth::{self, Login},
@@ -19,11 +20,8 @@ use crate::{
     settings::ServeSettings,
 };
 
-/// Sends one chat request through a server started for it: the answer, or why there is none.
-pub type ChatProbe = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
-
-/// Offers a tool to a model through a server started for it, and answers its call.
-pub type ToolProbe = Box<dyn Fn() -> BoxFuture<'static, Result<ProbedLoop, String>> + Send + Sync>;
+/// Sends requests through a server started for them: what came of it, or why nothing did.
+pub type DoctorProbe<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, String>> + Send + Sync>;
 
 /// What was seen of a call and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +40,10 @@ pub struct ProbedLoop {
 
 /// Requests that cost something.
 pub struct Probes {
-    /// A question.
-    pub chat: ChatProbe,
-    /// A call of a tool.
-    pub tool_loop: ToolProbe,
+    /// A question, and its answer.
+    pub chat: DoctorProbe<String>,
+    /// Offers a tool to a model, and answers its call.
+    pub tool_loop: DoctorProbe<ProbedLoop>,
 }
 
 /// The limit of `status`, which can take 15 s (FACTS 3.1).
@@ -102,6 +100,19 @@ impl Context {
         }
     }
 
+    /// The agent's program.
+    pub(super) fn program(&self) -> Result<&Program, CheckResult> {
+        self.program.as_ref().map_err(|_| no_agent())
+    }
+
+    /// Ends a check that makes no sense without an agent.
+    pub(super) fn needs_agent(&self) -> Result<(), CheckResult> {
+        match (&self.program, &self.bridge) {
+            (Err(_), None) => Err(no_agent()),
+            _ => Ok(()),
+        }
+    }
+
     /// Runs a short command of the agent in the environment of a run.
     pub(super) async fn query(
         &self,
@@ -114,39 +125,36 @@ impl Context {
         program.query(args, &env, Path::new("/"), limit).await
     }
 
-    /// The agent's login; `None` without an agent.
-    pub(super) async fn login(&self) -> Option<&Result<Login, String>> {
-        let program = self.program.as_ref().ok()?;
+    /// The agent's login.
+    pub(super) async fn login(&self) -> Result<&Result<Login, String>, CheckResult> {
+        let program = self.program()?;
         let ask = || async {
             let login = auth::ask(program, &self.env.for_agent(&[]), LOGIN).await;
             login.map_err(|error| error.to_string())
         };
-        Some(self.login.get_or_init(ask).await)
+        Ok(self.login.get_or_init(ask).await)
     }
 
-    /// The agent's models; `None` without an agent.
-    pub(super) async fn models(&self) -> Option<&Result<Vec<ListedModel>, String>> {
-        let ask = async |program: &Program| {
-            let reply = self.query(program, &["models"], 30).await;
-            let reply = reply.map_err(|error| error.to_string())?;
-            if reply.stdout.trim().is_empty() {
-                return Err(reply.error().to_string());
-            }
-            Ok(reply.stdout)
-        };
-        let program = self.program.as_ref().ok();
-        if program.is_none() && self.bridge.is_none() {
-            return None;
-        }
+    /// The agent's models.
+    pub(super) async fn models(&self) -> Result<&Result<Vec<ListedModel>, String>, CheckResult> {
+        self.needs_agent()?;
         let ask = || async {
-            let list = match (&self.bridge, program) {
-                (Some(bridge), _) => bridge.models(None).await.map_err(|error| error.to_string()),
-                (None, Some(program)) => ask(program).await,
-                (None, None) => Err("there is no agent".to_owned()),
-            };
-            parse(&list?).map_err(|error| error.to_string())
+            let list = self.list().await.map_err(|error| error.to_string())?;
+            parse(&list).map_err(|error| error.to_string())
         };
-        Some(self.models.get_or_init(ask).await)
+        Ok(self.models.get_or_init(ask).await)
+    }
+
+    async fn list(&self) -> Result<String, AgentError> {
+        let program = match (&self.bridge, &self.program) {
+            (Some(bridge), _) => return bridge.models(None).await,
+            (None, program) => program.as_ref().map_err(AgentError::clone)?,
+        };
+        let reply = self.query(program, &["models"], 30).await?;
+        match reply.stdout.trim() {
+            "" => Err(reply.error()),
+            _ => Ok(reply.stdout),
+        }
     }
 
     /// Ends the bridge, if a check has started it.
@@ -158,11 +166,7 @@ impl Context {
 
     /// The address of the server, running or not.
     pub(super) fn addr(&self) -> SocketAddr {
-        let host = match self.settings.host {
-            any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            host => host,
-        };
-        SocketAddr::new(host, self.settings.port)
+        self.settings.address()
     }
 
     /// The open-cursor that answers at [`Self::addr`].
@@ -176,4 +180,26 @@ impl Context {
         let config = locate(&self.places, PROVIDER)?;
         Some(inspect(&config, PROVIDER))
     }
+
+    /// The same for checks of what is in it.
+    pub(super) fn inspected(&self) -> Result<Inspection, CheckResult> {
+        let found = self.inspect().and_then(Result::ok);
+        let unread = || CheckResult::info("not checked: OpenCode's configuration cannot be read");
+        found.ok_or_else(unread)
+    }
+
+    /// The same for checks of the models in it.
+    pub(super) fn inspected_models(&self) -> Result<Inspection, CheckResult> {
+        let inspection = self.inspected()?;
+        match inspection.models() {
+            0 => Err(CheckResult::info(
+                "not checked: OpenCode has no models of ours",
+            )),
+            _ => Ok(inspection),
+        }
+    }
+}
+
+fn no_agent() -> CheckResult {
+    CheckResult::info("not checked: there is no agent")
 }

@@ -1,22 +1,17 @@
 //! Whether Cursor's service answers, over TLS and any proxy: creating an empty chat costs no request.
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 
-pub(super) async fn check(context: &Context) -> CheckResult {
-    let Ok(program) = &context.program else {
-        return CheckResult::no_agent();
-    };
-    let reply = match context.query(program, &["create-chat"], 25).await {
-        Ok(reply) => reply,
-        Err(error) => return CheckResult::problem(error.to_string()),
-    };
+pub(super) async fn check(context: &Context) -> Checked {
+    let program = context.program()?;
+    let reply = context.query(program, &["create-chat"], 25).await?;
     let last = reply
         .stdout
         .lines()
         .map(str::trim)
         .rfind(|line| !line.is_empty());
     if last.is_some_and(is_uuid) {
-        return CheckResult::ok("an empty chat was created");
+        return Ok(CheckResult::ok("an empty chat was created"));
     }
     let error = reply.error().to_string();
     let hint = if error.to_lowercase().contains("certificate") {
@@ -25,7 +20,7 @@ pub(super) async fn check(context: &Context) -> CheckResult {
     } else {
         "run `cursor-agent create-chat`; if it asks for a login, run `open-cursor login`"
     };
-    CheckResult::problem(format!("no chat was created: {error}")).hint(hint)
+    Ok(CheckResult::problem(format!("no chat was created: {error}")).hint(hint))
 }
 
 fn is_uuid(text: &str) -> bool {

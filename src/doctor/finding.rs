@@ -1,6 +1,10 @@
 //! What a check has found.
 
+use std::fmt::Display;
+
 use serde::Serialize;
+
+use crate::agent::AgentError;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -24,11 +28,19 @@ pub enum Fix {
     SyncModels,
 }
 
-/// What a check has found.
+/// A check's name, and what it has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check's name.
     pub check: &'static str,
+    /// What it has found.
+    #[serde(flatten)]
+    pub result: CheckResult,
+}
+
+/// What a check has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckResult {
     /// How bad it is.
     pub severity: Severity,
     /// What is the case.
@@ -41,61 +53,39 @@ pub struct Finding {
     pub fix: Option<Fix>,
 }
 
-impl Finding {
-    pub(super) fn new(check: &'static str, verdict: CheckResult) -> Self {
-        let CheckResult {
-            severity,
-            message,
-            hint,
-            fix,
-        } = verdict;
-        Self {
-            check,
-            severity,
-            message,
-            hint,
-            fix,
-        }
-    }
-}
-
-/// A finding without the name of its check.
-pub(super) struct CheckResult {
-    severity: Severity,
-    message: String,
-    hint: Option<String>,
-    fix: Option<Fix>,
-}
+/// What a check returns. An `Err` ends it early, and is shown like any other result.
+pub(super) type Checked = Result<CheckResult, CheckResult>;
 
 impl CheckResult {
-    fn new(severity: Severity, message: impl Into<String>) -> Self {
+    fn new(severity: Severity, message: impl Display) -> Self {
         Self {
             severity,
-            message: message.into(),
+            message: message.to_string(),
             hint: None,
             fix: None,
         }
     }
 
-    pub(super) fn ok(message: impl Into<String>) -> Self {
+    pub(super) fn ok(message: impl Display) -> Self {
         Self::new(Severity::Ok, message)
     }
 
-    pub(super) fn info(message: impl Into<String>) -> Self {
+    pub(super) fn info(message: impl Display) -> Self {
         Self::new(Severity::Info, message)
     }
 
-    pub(super) fn warning(message: impl Into<String>) -> Self {
+    pub(super) fn warning(message: impl Display) -> Self {
         Self::new(Severity::Warning, message)
     }
 
-    pub(super) fn problem(message: impl Into<String>) -> Self {
+    pub(super) fn problem(message: impl Display) -> Self {
         Self::new(Severity::Problem, message)
     }
 
-    /// A check that makes no sense without an agent.
-    pub(super) fn no_agent() -> Self {
-        Self::info("not checked: there is no agent")
+    /// The answer of a model to a probe that wants its tool called.
+    pub(super) fn uncalled() -> Self {
+        Self::warning("the model answered without calling the tool that it was offered")
+            .hint("run it again; if that stays so, report it with `open-cursor --version`")
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -110,5 +100,11 @@ impl CheckResult {
             fix: Some(fix),
             ..self
         }
+    }
+}
+
+impl From<AgentError> for CheckResult {
+    fn from(error: AgentError) -> Self {
+        Self::problem(error)
     }
 }

@@ -33,14 +33,17 @@ mod targets;
 mod tokens;
 mod variants;
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 
-pub use context::{ChatProbe, Context, ProbedLoop, Probes, ToolProbe};
-pub use finding::{Finding, Fix, Severity};
+pub use context::{Context, DoctorProbe, ProbedLoop, Probes};
+pub use finding::{CheckResult, Finding, Fix, Severity};
 
-use finding::CheckResult;
+use finding::Checked;
 
 /// A check of one thing.
 pub struct DoctorCheck {
@@ -50,7 +53,7 @@ pub struct DoctorCheck {
     pub depth: Depth,
     /// Its limit with `--deep`; without, no check takes longer than [`QUICK`].
     limit: Duration,
-    run: for<'a> fn(&'a Context) -> BoxFuture<'a, CheckResult>,
+    run: CheckFn,
 }
 
 /// The limit of a check without `--deep`: nobody waits longer for an agent that hangs.
@@ -96,23 +99,14 @@ pub const CHECKS: &[DoctorCheck] = &[
     deep("create-chat", 30, |context| {
         create_chat::check(context).boxed()
     }),
-    DoctorCheck {
-        depth: Depth::Chat,
-        ..deep("bridge-run", 200, |context| bridge::run(context).boxed())
-    },
-    DoctorCheck {
-        depth: Depth::Chat,
-        ..deep("chat", 120, |context| chat::check(context).boxed())
-    },
-    DoctorCheck {
-        depth: Depth::Chat,
-        ..deep("tool-loop", 120, |context| {
-            parking::round_trip(context).boxed()
-        })
-    },
+    chat("bridge-run", 200, |context| bridge::run(context).boxed()),
+    chat("chat", 120, |context| chat::check(context).boxed()),
+    chat("tool-loop", 120, |context| {
+        parking::round_trip(context).boxed()
+    }),
 ];
 
-type CheckFn = for<'a> fn(&'a Context) -> BoxFuture<'a, CheckResult>;
+type CheckFn = for<'a> fn(&'a Context) -> BoxFuture<'a, Checked>;
 
 const fn base(name: &'static str, seconds: u64, run: CheckFn) -> DoctorCheck {
     DoctorCheck {
@@ -130,6 +124,13 @@ const fn deep(name: &'static str, seconds: u64, run: CheckFn) -> DoctorCheck {
     }
 }
 
+const fn chat(name: &'static str, seconds: u64, run: CheckFn) -> DoctorCheck {
+    DoctorCheck {
+        depth: Depth::Chat,
+        ..base(name, seconds, run)
+    }
+}
+
 /// Runs all checks up to a depth, concurrently. `on_finding` receives each finding in the order of
 /// [`CHECKS`], as soon as those before it are there, and `waiting` the names of the checks that
 /// still run, whenever one has ended.
@@ -140,44 +141,42 @@ pub async fn examine(
     waiting: impl Fn(&[&'static str]),
 ) -> Vec<Finding> {
     let chosen = || CHECKS.iter().filter(|check| check.depth <= depth);
-    let mut left: Vec<&'static str> = chosen().map(|check| check.name).collect();
-    waiting(&left);
-    let runs = chosen().map(|check| async {
-        let quick = depth == Depth::Base;
-        let limit = if quick {
-            check.limit.min(QUICK)
-        } else {
-            check.limit
-        };
-        one(context, check, limit, quick).await
-    });
-    let mut running: FuturesUnordered<_> = runs
-        .enumerate()
-        .map(|(at, run)| run.map(move |finding| (at, finding)))
-        .collect();
-    let mut findings: Vec<Option<Finding>> = chosen().map(|_| None).collect();
-    let mut reported = 0;
-    while let Some((at, finding)) = running.next().await {
-        left.retain(|name| *name != finding.check);
-        findings[at] = Some(finding);
-        while let Some(Some(next)) = findings.get(reported) {
-            on_finding(next);
-            reported += 1;
-        }
+    let left = Mutex::new(chosen().map(|check| check.name).collect::<Vec<_>>());
+    let report = |ended: &str| {
+        let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|name| *name != ended);
         waiting(&left);
-    }
-    findings.into_iter().flatten().collect()
+    };
+    report("");
+    let runs = chosen().map(|check| async {
+        let finding = one(context, check, depth == Depth::Base).await;
+        report(check.name);
+        finding
+    });
+    let running: FuturesOrdered<_> = runs.collect();
+    running
+        .inspect(|finding| on_finding(finding))
+        .collect()
+        .await
 }
 
-async fn one(context: &Context, check: &DoctorCheck, limit: Duration, quick: bool) -> Finding {
-    let verdict = tokio::time::timeout(limit, (check.run)(context)).await;
-    let verdict = verdict.unwrap_or_else(|_| {
-        let verdict = CheckResult::warning(format!("no result within {} s", limit.as_secs()));
-        if quick && check.limit > limit {
-            verdict.hint("`open-cursor doctor --deep` waits longer")
-        } else {
-            verdict
+async fn one(context: &Context, check: &DoctorCheck, quick: bool) -> Finding {
+    let limit = match quick {
+        true => check.limit.min(QUICK),
+        false => check.limit,
+    };
+    let result = match tokio::time::timeout(limit, (check.run)(context)).await {
+        Ok(Ok(result) | Err(result)) => result,
+        Err(_) => {
+            let late = CheckResult::warning(format!("no result within {} s", limit.as_secs()));
+            match limit < check.limit {
+                true => late.hint("`open-cursor doctor --deep` waits longer"),
+                false => late,
+            }
         }
-    });
-    Finding::new(check.name, verdict)
+    };
+    Finding {
+        check: check.name,
+        result,
+    }
 }

@@ -1,11 +1,10 @@
 //! Whether the agent lists the account's models.
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 
-pub(super) async fn check(context: &Context) -> CheckResult {
-    match context.models().await {
-        None => CheckResult::no_agent(),
-        Some(Ok(models)) => CheckResult::ok(format!("{} models", models.len())),
-        Some(Err(error)) => CheckResult::problem(error.clone()).hint("run `cursor-agent models`"),
-    }
+pub(super) async fn check(context: &Context) -> Checked {
+    let models = context.models().await?.as_ref();
+    let models =
+        models.map_err(|error| CheckResult::problem(error).hint("run `cursor-agent models`"))?;
+    Ok(CheckResult::ok(format!("{} models", models.len())))
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 use crate::agent::{Program, ProgramReply, find_program};
 
 /// A large program: its first start is slow.
@@ -20,19 +20,19 @@ const DIRECTORIES: [&str; 4] = [
     "XDG_CACHE_HOME",
 ];
 
-pub(super) async fn check(context: &Context) -> CheckResult {
+pub(super) async fn check(context: &Context) -> Checked {
     let places = [".opencode/bin", ".bun/bin", ".local/bin"];
     let path = find_program("opencode".as_ref(), &context.env, &places).await;
-    let Some(path) = path else {
-        return CheckResult::info("OpenCode is not installed (other clients do not need it)")
-            .hint("install it with `npm install -g opencode-ai`");
-    };
+    let path = path.ok_or_else(|| {
+        CheckResult::info("OpenCode is not installed (other clients do not need it)")
+            .hint("install it with `npm install -g opencode-ai`")
+    })?;
     let shown = path.display().to_string();
-    match version(context, path).await {
-        Ok(version) => CheckResult::ok(format!("{shown}, version {version}")),
-        Err(why) => CheckResult::warning(format!("`{shown} --version` does not work: {why}"))
-            .hint("reinstall it with `npm install -g opencode-ai`"),
-    }
+    let version = version(context, path).await.map_err(|why| {
+        CheckResult::warning(format!("`{shown} --version` does not work: {why}"))
+            .hint("reinstall it with `npm install -g opencode-ai`")
+    })?;
+    Ok(CheckResult::ok(format!("{shown}, version {version}")))
 }
 
 /// Runs `--version` without leaving a trace in the user's directories.

@@ -1,6 +1,6 @@
 //! Variables that change what the agent connects to.
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 
 /// Each sends requests elsewhere, or makes someone else pay (FACTS 1.4).
 const OVERRIDES: &[&str] = &[
@@ -23,29 +23,24 @@ const PROXIES: &[&str] = &[
     "all_proxy",
 ];
 
-pub(super) async fn check(context: &Context) -> CheckResult {
+pub(super) async fn check(context: &Context) -> Checked {
     let set = |names: &[&'static str]| -> Vec<&'static str> {
         let set = names.iter().copied();
         set.filter(|name| context.env.get(name).is_some()).collect()
     };
     let overrides = set(OVERRIDES);
     if !overrides.is_empty() {
-        return CheckResult::warning(format!(
-            "the environment changes what the agent connects to: {}",
-            overrides.join(", ")
-        ))
-        .hint("unset them unless you set them on purpose");
+        let names = overrides.join(", ");
+        let text = format!("the environment changes what the agent connects to: {names}");
+        return Ok(CheckResult::warning(text).hint("unset them unless you set them on purpose"));
     }
     if context.env.get("CURSOR_USER_ID").is_some() {
-        return CheckResult::info("CURSOR_USER_ID is set, which the CLI does not read");
+        let text = "CURSOR_USER_ID is set, which the CLI does not read";
+        return Ok(CheckResult::info(text));
     }
-    match set(PROXIES) {
-        none if none.is_empty() => {
-            CheckResult::ok("no variable overrides where the agent connects")
-        }
-        proxies => CheckResult::info(format!(
-            "the agent connects through a proxy: {}",
-            proxies.join(", ")
-        )),
-    }
+    let proxies = set(PROXIES).join(", ");
+    Ok(match proxies.is_empty() {
+        true => CheckResult::ok("no variable overrides where the agent connects"),
+        false => CheckResult::info(format!("the agent connects through a proxy: {proxies}")),
+    })
 }

@@ -2,19 +2,19 @@
 
 use tokio::net::TcpListener;
 
-use super::{Context, finding::CheckResult, processes};
+use super::{CheckResult, Checked, Context, processes};
 
-pub(super) async fn check(context: &Context) -> CheckResult {
+pub(super) async fn check(context: &Context) -> Checked {
     let addr = context.addr();
     if addr.port() == 0 {
-        return CheckResult::info(
+        return Ok(CheckResult::info(
             "port 0: the server picks a free port at each start, so clients cannot be configured for it",
-        );
+        ));
     }
     if let Some(running) = context.server().await {
-        return CheckResult::ok(format!("{running} listens on {addr}"));
+        return Ok(CheckResult::ok(format!("{running} listens on {addr}")));
     }
-    match TcpListener::bind(addr).await {
+    Ok(match TcpListener::bind(addr).await {
         Ok(_) => CheckResult::ok(format!("{addr} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let owner = tokio::task::spawn_blocking(move || processes::listener(addr.port()));
@@ -26,5 +26,5 @@ pub(super) async fn check(context: &Context) -> CheckResult {
         }
         Err(error) => CheckResult::problem(format!("cannot listen on {addr}: {error}"))
             .hint("choose another `host` or `port` in config.toml"),
-    }
+    })
 }

@@ -1,27 +1,28 @@
 //! Runs of an agent that lost their parent. Linux only.
 
 use super::{
-    Context,
-    finding::CheckResult,
+    CheckResult, Checked, Context,
     processes::{self, ProcessInfo},
 };
 
-pub(super) async fn check(_: &Context) -> CheckResult {
+pub(super) async fn check(_: &Context) -> Checked {
     if !cfg!(target_os = "linux") {
-        return CheckResult::info("not checked on this operating system");
+        let text = "not checked on this operating system";
+        return Ok(CheckResult::info(text));
     }
-    let find = || processes::all().into_iter().filter(is_stray).collect();
-    let Ok(strays) = tokio::task::spawn_blocking(find).await else {
-        return CheckResult::warning("the list of processes could not be read");
-    };
-    let strays: Vec<ProcessInfo> = strays;
-    if strays.is_empty() {
-        return CheckResult::ok("no agent runs without a parent");
+    let processes = tokio::task::spawn_blocking(processes::all).await;
+    let processes =
+        processes.map_err(|_| CheckResult::warning("the list of processes could not be read"))?;
+    let strays = processes.iter().filter(|process| is_stray(process));
+    let pids: Vec<String> = strays.map(|stray| stray.pid.to_string()).collect();
+    if pids.is_empty() {
+        return Ok(CheckResult::ok("no agent runs without a parent"));
     }
-    let pids: Vec<String> = strays.iter().map(|stray| stray.pid.to_string()).collect();
     let pids = pids.join(" ");
-    CheckResult::warning(format!("agents run without a parent: {pids}"))
-        .hint(format!("if you do not need them, end them: `kill {pids}`"))
+    Ok(
+        CheckResult::warning(format!("agents run without a parent: {pids}"))
+            .hint(format!("if you do not need them, end them: `kill {pids}`")),
+    )
 }
 
 /// A process whose parent is init, with the arguments of a run.

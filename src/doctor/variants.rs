@@ -1,17 +1,12 @@
 //! Whether OpenCode's list of models is grouped into families with variants.
 
-use super::{Context, finding::CheckResult};
+use super::{CheckResult, Checked, Context};
 
-pub(super) async fn check(context: &Context) -> CheckResult {
-    let Some(Ok(inspection)) = context.inspect() else {
-        return CheckResult::info("not checked: OpenCode's configuration cannot be read");
-    };
-    if inspection.models() == 0 {
-        return CheckResult::info("not checked: OpenCode has no models of ours");
+pub(super) async fn check(context: &Context) -> Checked {
+    if context.inspected_models()?.has_variants() {
+        let text = "models are grouped into families with variants";
+        return Ok(CheckResult::ok(text));
     }
-    if inspection.has_variants() {
-        return CheckResult::ok("models are grouped into families with variants");
-    }
-    CheckResult::info("models are not grouped")
-        .hint("`open-cursor sync-models --variants --compact` groups them into a shorter list")
+    Ok(CheckResult::info("models are not grouped")
+        .hint("`open-cursor sync-models --variants --compact` groups them into a shorter list"))
 }

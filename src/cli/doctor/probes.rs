@@ -1,23 +1,17 @@
 //! The requests of `doctor --deep` that a model answers, through a server of their own.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    cli::serve::{AgentSetup, Running},
+    cli::{dirs::ServerFiles, own_server::OwnServer},
     doctor::{ProbedLoop, Probes},
-    http::{App, Shutdown, client},
+    http::client,
     settings::Resolved,
 };
 
@@ -35,70 +29,34 @@ async fn explained<T>(asked: impl Future<Output = anyhow::Result<T>>) -> Result<
     asked.await.map_err(|error| format!("{error:#}"))
 }
 
-/// A server for a request or two, in an empty directory.
-struct OwnServer {
-    app: Arc<App>,
-    addr: SocketAddr,
-    shutdown: Shutdown,
-    task: JoinHandle<()>,
-    scratch: TempDir,
-    /// Ends it also when the check is given up.
-    _end: DropGuard,
+/// A server for a request or two, and the empty directory that its agent works in.
+async fn start(mut resolved: Resolved) -> anyhow::Result<(OwnServer, TempDir)> {
+    let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
+    resolved.settings.workspace = Some(scratch.path().to_owned());
+    let server = OwnServer::start(resolved, ServerFiles::default(), None).await?;
+    Ok((server, scratch))
 }
 
-impl OwnServer {
-    async fn start(mut resolved: Resolved) -> anyhow::Result<Self> {
-        let scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
-        resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        resolved.settings.port = 0;
-        resolved.settings.socket = None;
-        resolved.settings.workspace = Some(scratch.path().to_owned());
-        let site = AgentSetup::find(&resolved.settings, None).await?;
-        let running = Running::start(&resolved, site, None, None, None).await?;
-        let addr = running.addr()?;
-        let shutdown = Shutdown {
-            drain: CancellationToken::new(),
-            now: CancellationToken::new(),
-            grace: Duration::ZERO,
-        };
-        let app = Arc::clone(&running.app);
-        Ok(Self {
-            _end: shutdown.now.clone().drop_guard(),
-            task: tokio::spawn(running.server.run(running.app, shutdown.clone())),
-            addr,
-            app,
-            shutdown,
-            scratch,
-        })
+/// The message that answers a request.
+async fn chat(server: &OwnServer, body: &Value) -> anyhow::Result<Value> {
+    let path = "/v1/chat/completions";
+    let response = client::send(server.addr, path, Some(body.to_string())).await?;
+    let status = response.status();
+    let answer = response.into_body().collect().await?.to_bytes();
+    let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    if !status.is_success() {
+        let why = answer["error"]["message"].as_str();
+        bail!("{}", why.unwrap_or("the server failed"));
     }
-
-    /// The message that answers a request.
-    async fn chat(&self, body: &Value) -> anyhow::Result<Value> {
-        let path = "/v1/chat/completions";
-        let response = client::send(self.addr, path, Some(body.to_string())).await?;
-        let status = response.status();
-        let answer = response.into_body().collect().await?.to_bytes();
-        let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-        if !status.is_success() {
-            let why = answer["error"]["message"].as_str();
-            bail!("{}", why.unwrap_or("the server failed"));
-        }
-        Ok(answer["choices"][0]["message"].take())
-    }
-
-    async fn end(self) -> anyhow::Result<()> {
-        self.shutdown.now.cancel();
-        Ok(self.task.await?)
-    }
+    Ok(answer["choices"][0]["message"].take())
 }
 
 async fn ask(resolved: Resolved) -> anyhow::Result<String> {
-    let server = OwnServer::start(resolved).await?;
+    let (server, _scratch) = start(resolved).await?;
     let question = json!({"role": "user", "content": "Reply with the one word OK."});
-    let answer = server
-        .chat(&json!({"model": "auto", "messages": [question]}))
-        .await?;
-    server.end().await?;
+    let request = json!({"model": "auto", "messages": [question]});
+    let answer = chat(&server, &request).await?;
+    server.close().await?;
     Ok(answer["content"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -106,8 +64,8 @@ async fn ask(resolved: Resolved) -> anyhow::Result<String> {
 const WORD: &str = "tamarind";
 
 async fn ask_with_tool(resolved: Resolved) -> anyhow::Result<ProbedLoop> {
-    let server = OwnServer::start(resolved).await?;
-    let file = server.scratch.path().join("word.txt");
+    let (server, scratch) = start(resolved).await?;
+    let file = scratch.path().join("word.txt");
     let (model, question) = if server.app.engine().agent().kind() == "replay" {
         let steps = json!([[{"tools": [{"read": {"path": file}}]}], [{"say": "{result}"}]]);
         ("replay-script", steps.to_string())
@@ -128,35 +86,33 @@ async fn ask_with_tool(resolved: Resolved) -> anyhow::Result<ProbedLoop> {
         },
     }});
     let mut messages = vec![json!({"role": "user", "content": question})];
-    let begun = Instant::now();
-    let asked = server
-        .chat(&json!({"model": model, "messages": messages, "tools": [tool]}))
-        .await?;
+    let ask = async |messages: &[Value]| {
+        let begun = Instant::now();
+        let request = json!({"model": model, "messages": messages, "tools": [tool]});
+        let answer = chat(&server, &request).await?;
+        Ok::<_, anyhow::Error>((answer, begun.elapsed()))
+    };
+    let (asked, call) = ask(&messages).await?;
     let mut seen = ProbedLoop {
         called: false,
         answered: false,
         starts: 0,
-        call: begun.elapsed(),
+        call,
         answer: Duration::ZERO,
     };
     let calls = asked["tool_calls"].as_array().cloned().unwrap_or_default();
     if !calls.is_empty() {
         seen.called = true;
         messages.push(asked);
-        messages.extend(
-            calls
-                .iter()
-                .map(|call| json!({"role": "tool", "tool_call_id": call["id"], "content": WORD})),
-        );
-        let begun = Instant::now();
-        let answer = server
-            .chat(&json!({"model": model, "messages": messages, "tools": [tool]}))
-            .await?;
-        seen.answer = begun.elapsed();
+        let result =
+            |call: &Value| json!({"role": "tool", "tool_call_id": call["id"], "content": WORD});
+        messages.extend(calls.iter().map(result));
+        let (answer, took) = ask(&messages).await?;
+        seen.answer = took;
         let text = answer["content"].as_str().unwrap_or_default();
         seen.answered = text.to_lowercase().contains(WORD);
     }
     seen.starts = server.app.engine().starts();
-    server.end().await?;
+    server.close().await?;
     Ok(seen)
 }
