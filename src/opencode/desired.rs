@@ -65,14 +65,6 @@ pub struct DesiredProvider {
     pub(super) complete: bool,
 }
 
-fn provider_options(options: &ModelOptions) -> Value {
-    let mut value = json!({"baseURL": options.base_url});
-    if let Some(key) = &options.api_key {
-        value["apiKey"] = json!(key);
-    }
-    value
-}
-
 impl DesiredProvider {
     /// The provider for a list of models.
     #[must_use]
@@ -93,8 +85,7 @@ impl DesiredProvider {
                 if grouped && options.shape == Layout::Compact {
                     folded.push(id);
                 } else {
-                    let entry = Value::Object(entry(&member.model.label, family, member));
-                    models.insert(id, entry);
+                    models.insert(id, entry(&member.model.label, family, member));
                 }
             }
         }
@@ -103,7 +94,7 @@ impl DesiredProvider {
             tree: json!({
                 "npm": "@ai-sdk/openai-compatible",
                 "name": "Cursor",
-                "options": provider_options(options),
+                "options": known(json!({"baseURL": options.base_url, "apiKey": options.api_key})),
                 "models": models,
             }),
             folded,
@@ -118,60 +109,49 @@ impl DesiredProvider {
     }
 }
 
-fn entry(name: &str, family: &Family, member: &Member) -> Map<String, Value> {
-    let mut entry = Map::new();
-    entry.insert("name".into(), name.into());
+fn entry(name: &str, family: &Family, member: &Member) -> Value {
     let limits = limits_of(member);
-    if family.reasons() {
-        entry.insert("reasoning".into(), true.into());
+    let has_images = limits.images == Some(true);
+    let modalities = json!({"input": ["text", "image"], "output": ["text"]});
+    let limit = limits.context.map(|context| {
+        let output = limits.output.unwrap_or(0);
+        known(json!({"context": context, "input": limits.input, "output": output}))
+    });
+    let cost = price_of(&member.model.id).map(|price| {
+        known(json!({
+            "input": number(price.input),
+            "output": number(price.output),
+            "cache_read": price.cache_read.map(number),
+            "cache_write": price.cache_write.map(number),
+        }))
+    });
+    known(json!({
+        "name": name,
+        "reasoning": family.reasons().then_some(true),
+        "attachment": has_images.then_some(true),
+        "tool_call": true,
+        "modalities": has_images.then_some(modalities),
+        "limit": limit,
+        "cost": cost,
+    }))
+}
+
+/// An object without its values that are null.
+fn known(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
     }
-    if limits.images == Some(true) {
-        entry.insert("attachment".into(), true.into());
-    }
-    entry.insert("tool_call".into(), true.into());
-    if limits.images == Some(true) {
-        let modalities = json!({"input": ["text", "image"], "output": ["text"]});
-        entry.insert("modalities".into(), modalities);
-    }
-    if let Some(context) = limits.context {
-        let mut limit = Map::new();
-        limit.insert("context".into(), context.into());
-        limit.extend(limits.input.map(|input| ("input".to_owned(), input.into())));
-        limit.insert("output".into(), limits.output.unwrap_or(0).into());
-        entry.insert("limit".into(), limit.into());
-    }
-    if let Some(price) = price_of(&member.model.id) {
-        let mut cost = Map::new();
-        cost.insert("input".into(), number(price.input));
-        cost.insert("output".into(), number(price.output));
-        cost.extend(
-            price
-                .cache_read
-                .map(|p| ("cache_read".to_owned(), number(p))),
-        );
-        cost.extend(
-            price
-                .cache_write
-                .map(|p| ("cache_write".to_owned(), number(p))),
-        );
-        entry.insert("cost".into(), cost.into());
-    }
-    entry
+    object
 }
 
 fn grouped_entry(family: &Family) -> Value {
+    let target = |member: &Member| json!({"cursorModel": member.model.id});
     let default = family.default();
     let mut entry = entry(&family.label(), family, default);
-    entry.insert("options".into(), json!({"cursorModel": default.model.id}));
-    let mut variants: Map<String, Value> = family
-        .variants()
-        .into_iter()
-        .map(|member| {
-            (
-                member.variant.clone(),
-                json!({"cursorModel": member.model.id}),
-            )
-        })
+    entry["options"] = target(default);
+    let variants = family.variants().into_iter();
+    let mut variants: Map<String, Value> = variants
+        .map(|member| (member.variant.clone(), target(member)))
         .collect();
     if family.reasons() {
         for invented in ["low", "medium", "high"] {
@@ -180,8 +160,8 @@ fn grouped_entry(family: &Family) -> Value {
                 .or_insert_with(|| json!({"disabled": true}));
         }
     }
-    entry.insert("variants".into(), variants.into());
-    entry.into()
+    entry["variants"] = variants.into();
+    entry
 }
 
 /// 5 instead of 5.0.

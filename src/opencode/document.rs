@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstRootNode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{error::ConfigError, plan::ConfigEdit};
 
@@ -145,7 +145,7 @@ impl Document {
         }
     }
 
-    fn no_object(&self, key: &str) -> ConfigError {
+    pub(super) fn no_object(&self, key: &str) -> ConfigError {
         ConfigError::Layout {
             file: self.file.clone(),
             key: key.to_owned(),
@@ -160,12 +160,9 @@ fn input(value: &Value) -> CstInputValue {
         Value::Number(number) => CstInputValue::Number(number.to_string()),
         Value::String(text) => CstInputValue::String(text.clone()),
         Value::Array(items) => CstInputValue::Array(items.iter().map(input).collect()),
-        Value::Object(map) => CstInputValue::Object(pairs(map)),
+        Value::Object(map) => {
+            let pairs = map.iter().map(|(key, value)| (key.clone(), input(value)));
+            CstInputValue::Object(pairs.collect())
+        }
     }
-}
-
-fn pairs(map: &Map<String, Value>) -> Vec<(String, CstInputValue)> {
-    map.iter()
-        .map(|(key, value)| (key.clone(), input(value)))
-        .collect()
 }

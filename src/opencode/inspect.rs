@@ -26,18 +26,14 @@ pub struct Inspection {
 /// # Errors
 /// When the file cannot be read or parsed.
 pub fn inspect(config: &Path, provider: &str) -> Result<Inspection, ConfigError> {
-    let text = match file::read_text(config) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+    let (exists, entry) = match file::read_text(config) {
+        Ok(text) => (true, Document::parse(config, &text)?.provider(provider)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (false, None),
         Err(error) => return Err(ConfigError::io(config)(error)),
-    };
-    let entry = match &text {
-        Some(text) => Document::parse(config, text)?.provider(provider),
-        None => None,
     };
     Ok(Inspection {
         config: config.to_owned(),
-        exists: text.is_some(),
+        exists,
         entry,
     })
 }

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::{
-    commit::{ConfigTarget, follow},
     desired::Layout,
+    edit::{ConfigTarget, follow},
     error::ConfigError,
     inspect::{inspect, targets_of_variants},
     record::ConfigRecord,

@@ -4,7 +4,7 @@
 //! locate ─> the file OpenCode reads          models ─ desired ─> the provider we want there
 //!              └ document (JSONC, every byte kept) ──┐               │
 //!                record (what we wrote last time) ───┴──── plan <────┘   edits, one per value
-//!                                                           └─ commit: lock, re-read, backup, rename
+//!                                                           └─ edit: lock, re-read, backup, rename
 //! ```
 //!
 //! A three-way merge: a value that is still what we wrote may be changed; any other is the user's and
@@ -14,6 +14,7 @@ mod backup;
 mod commit;
 mod desired;
 mod document;
+mod edit;
 mod error;
 mod inline;
 mod inspect;
@@ -23,8 +24,9 @@ mod plan;
 mod record;
 mod remove;
 
-pub use commit::{Committed, ConfigTarget, Original, commit, preview};
+pub use commit::{Committed, Original, commit};
 pub use desired::{DesiredProvider, Layout, ModelOptions};
+pub use edit::ConfigTarget;
 pub use error::ConfigError;
 pub use inline::{Inline, inline};
 pub use inspect::{Inspection, inspect};

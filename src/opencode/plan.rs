@@ -217,33 +217,24 @@ fn summary(
     desired: &DesiredProvider,
     outcome: &Value,
 ) -> Summary {
-    let models = edits
-        .iter()
-        .filter(|edit| edit.path.first().is_some_and(|key| key == "models"));
-    let whole = |edit: &&ConfigEdit| edit.path.len() == 2;
-    let added = models
-        .clone()
-        .filter(whole)
-        .filter(|edit| edit.to.is_some())
-        .count();
-    let removed = models.clone().filter(whole).count() - added;
-    let inner = models.filter(|edit| !whole(edit)).map(|edit| &edit.path[1]);
-    let updated = inner.collect::<BTreeSet<_>>().len();
-    let there = outcome["models"].as_object();
-    let priced = there
-        .into_iter()
-        .flatten()
-        .filter(|(_, model)| model.get("cost").is_some());
+    let models = edits.iter().map(|edit| (edit.path.as_slice(), &edit.to));
+    let models = models.filter(|(path, _)| path.first().is_some_and(|key| key == "models"));
+    let (whole, inner): (Vec<_>, Vec<_>) = models.partition(|(path, _)| path.len() == 2);
+    let added = whole.iter().filter(|(_, to)| to.is_some()).count();
+    let updated: BTreeSet<&String> = inner.iter().filter_map(|(path, _)| path.get(1)).collect();
+    let there = outcome["models"].as_object().into_iter().flatten();
     Summary {
         added,
-        updated,
-        removed,
+        updated: updated.len(),
+        removed: whole.len() - added,
         kept,
-        priced: priced.count(),
+        priced: there
+            .filter(|(_, model)| model.get("cost").is_some())
+            .count(),
         skipped: desired
             .models()
             .map_or(0, Map::len)
-            .saturating_sub(added + updated),
+            .saturating_sub(added + updated.len()),
     }
 }
 

@@ -9,31 +9,32 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    backup::{back_up, backups},
-    commit::{ATTEMPTS, ConfigTarget, Original, follow, lock, read},
+    backup::backups,
+    commit::Original,
     document::{Document, EMPTY},
+    edit::{ConfigTarget, Draft, Edited, FileEdit, edit},
     error::ConfigError,
     inspect::inspect,
     plan::same,
     record::ConfigRecord,
 };
-use crate::file::replace;
 
 /// What was removed, or would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removal {
     /// The file, with links followed.
+    #[serde(rename = "path")]
     pub config: PathBuf,
     /// The removed keys, such as `provider.cursor-acp.models.auto`.
     pub removed: Vec<String>,
     /// The keys of the provider that stay, because they are the user's.
     pub kept: Vec<String>,
+    /// Whether the file was deleted: we had created it, and nothing was left in it.
+    pub deleted: bool,
     /// The backup of the old content.
     pub backup: Option<PathBuf>,
     /// All backups, oldest first; they are not removed.
     pub backups: Vec<PathBuf>,
-    /// Whether the file was deleted: we had created it, and nothing was left in it.
-    pub deleted: bool,
 }
 
 /// Removes, or only reports what it would remove. Blocking. `created`: whether we created the file.
@@ -48,39 +49,23 @@ pub fn remove(
     original: Option<&Original>,
     dry_run: bool,
 ) -> Result<Removal, ConfigError> {
-    let config = follow(&target.config).map_err(ConfigError::io(&target.config))?;
-    if dry_run {
-        let record = ConfigRecord::read(&target.state_dir);
-        let (draft, _) = RemovalDraft::make(&config, &record.of(&config, provider), provider)?;
-        return Ok(draft.into_removal(config, created, None));
+    let Edited {
+        about: mut removal,
+        config,
+        backup,
+        mut record,
+        ..
+    } = edit(target, provider, dry_run, |config, before, ours| {
+        draft(config, before, ours, provider, created, original)
+    })?;
+    if !dry_run {
+        let forgotten = record.forget(&config, provider);
+        forgotten.map_err(ConfigError::io(&config))?;
     }
-    let _lock = lock(&target.state_dir)?;
-    let mut record = ConfigRecord::read(&target.state_dir);
-    for _ in 0..ATTEMPTS {
-        let (mut draft, before) =
-            RemovalDraft::make(&config, &record.of(&config, provider), provider)?;
-        if let (Some(original), Some(before)) = (original, &before) {
-            draft.restore(&config, original, before);
-        }
-        let io_error = || ConfigError::io(config.clone());
-        let Some(found) = read(&config).map_err(io_error())? else {
-            record.forget(&config, provider).map_err(io_error())?;
-            return Ok(draft.into_removal(config, false, None));
-        };
-        if before.as_ref() != Some(&found.0) {
-            continue;
-        }
-        let mut backup = None;
-        if created && draft.after == EMPTY {
-            std::fs::remove_file(&config).map_err(io_error())?;
-        } else if !draft.removed.is_empty() {
-            backup = Some(back_up(&config, &found.0, found.1.clone()).map_err(io_error())?);
-            replace(&config, draft.after.as_bytes(), Some(found.1)).map_err(io_error())?;
-        }
-        record.forget(&config, provider).map_err(io_error())?;
-        return Ok(draft.into_removal(config, created, backup));
-    }
-    Err(ConfigError::Unsteady(config))
+    removal.backup = backup;
+    // Only to list them.
+    removal.backups = backups(&config).unwrap_or_default();
+    Ok(removal)
 }
 
 /// A provider of ours in a configuration.
@@ -108,78 +93,61 @@ pub fn written(state_dir: &Path) -> Vec<OurEntry> {
         .collect()
 }
 
-struct RemovalDraft {
-    after: String,
-    removed: Vec<String>,
-    kept: Vec<String>,
-}
-
-impl RemovalDraft {
-    /// The edited text, not yet written.
-    fn make(
-        config: &Path,
-        ours: &[Value],
-        provider: &str,
-    ) -> Result<(Self, Option<Vec<u8>>), ConfigError> {
-        let before = read(config)
-            .map_err(ConfigError::io(config))?
-            .map(|(text, _)| text);
-        let text = String::from_utf8_lossy(before.as_deref().unwrap_or(EMPTY.as_bytes()));
-        let document = Document::parse(config, &text)?;
-        let (there, rest) = (document.provider(provider), document.rest(provider));
-        let mut draft = Self {
-            after: text.clone().into_owned(),
-            removed: Vec::new(),
-            kept: Vec::new(),
-        };
-        let Some(there) = there else {
-            return Ok((draft, before));
-        };
-        let mut path = vec!["provider".to_owned(), provider.to_owned()];
-        let mut removed = Vec::new();
-        let left = left(
-            &ours.iter().collect::<Vec<_>>(),
-            &there,
-            &mut path,
-            &mut removed,
-        );
-        for path in &removed {
-            document.remove(path);
-        }
-        draft.removed = removed.iter().map(|path| path.join(".")).collect();
-        draft.kept = leaves(left.as_ref(), &format!("provider.{provider}"));
-        draft.after = document.text();
-        let written = Document::parse(config, &draft.after)?;
-        if written.provider(provider) != left || written.rest(provider) != rest {
-            return Err(ConfigError::Unsafe {
-                file: config.to_owned(),
-                provider: provider.to_owned(),
-            });
-        }
-        Ok((draft, before))
+fn draft(
+    config: &Path,
+    before: Option<&[u8]>,
+    ours: &[Value],
+    provider: &str,
+    created: bool,
+    original: Option<&Original>,
+) -> Result<Draft<Removal>, ConfigError> {
+    let before_or_empty = before.unwrap_or(EMPTY.as_bytes());
+    let text = String::from_utf8_lossy(before_or_empty);
+    let document = Document::parse(config, &text)?;
+    let rest = document.rest(provider);
+    let ours: Vec<&Value> = ours.iter().collect();
+    let mut path = vec!["provider".to_owned(), provider.to_owned()];
+    let mut removed = Vec::new();
+    let there = document.provider(provider);
+    let left = there.and_then(|there| left(&ours, &there, &mut path, &mut removed));
+    for path in &removed {
+        document.remove(path);
     }
-
-    /// Replaces the text by the original one, if that has the same content.
-    fn restore(&mut self, config: &Path, original: &Original, before: &[u8]) {
-        let value = |text: &str| Some(Document::parse(config, text).ok()?.value());
-        if let Some(text) = original.text(before)
-            && value(&text) == value(&self.after)
-        {
-            self.after = text;
-        }
+    let mut after = match removed.is_empty() {
+        true => text.into_owned(),
+        false => document.text(),
+    };
+    let written = Document::parse(config, &after)?;
+    if written.provider(provider) != left || written.rest(provider) != rest {
+        return Err(ConfigError::Unsafe {
+            file: config.to_owned(),
+            provider: provider.to_owned(),
+        });
     }
-
-    fn into_removal(self, config: PathBuf, created: bool, backup: Option<PathBuf>) -> Removal {
-        Removal {
-            // Only to list them.
-            backups: backups(&config).unwrap_or_default(),
-            config,
-            deleted: created && self.after == EMPTY,
-            removed: self.removed,
-            kept: self.kept,
-            backup,
-        }
-    }
+    // The original text, if that has the same content.
+    let original = original.and_then(|original| original.text(before_or_empty));
+    let has_same = |text: &String| {
+        let original = Document::parse(config, text);
+        original.is_ok_and(|original| original.value() == written.value())
+    };
+    after = original.filter(has_same).unwrap_or(after);
+    let deleted = created && before.is_some() && after == EMPTY;
+    Ok(Draft {
+        about: Removal {
+            config: config.to_owned(),
+            removed: removed.iter().map(|path| path.join(".")).collect(),
+            kept: leaves(left.as_ref(), &format!("provider.{provider}")),
+            deleted,
+            backup: None,
+            backups: Vec::new(),
+        },
+        edit: match removed.is_empty() {
+            _ if deleted => FileEdit::Delete,
+            true => FileEdit::Keep,
+            false => FileEdit::Replace(after),
+        },
+        ours: None,
+    })
 }
 
 /// A value without ours; collects the removed paths.

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use open_cursor::models::{Listing, ListingOrigin, parse};
 use open_cursor::opencode::{
-    ConfigError, ConfigTarget, DesiredProvider, Layout, ModelOptions, commit, inspect, preview,
-    remove,
+    ConfigError, ConfigTarget, DesiredProvider, Layout, ModelOptions, commit, inspect, remove,
 };
 use serde_json::{Value, json};
 
@@ -115,7 +114,7 @@ fn golden(case: &Path) {
         fs::write(target.state_dir.join("opencode.json"), record.to_string()).unwrap();
     }
 
-    let planned = preview(&target, &wish).unwrap();
+    let planned = commit(&target, &wish, true).unwrap();
     assert_eq!(
         fs::read(place.config()).ok(),
         before,
@@ -126,7 +125,7 @@ fn golden(case: &Path) {
         "{name}: a preview leaves nothing behind"
     );
 
-    let done = commit(&target, &wish).unwrap();
+    let done = commit(&target, &wish, false).unwrap();
     assert_eq!(place.text(), after, "{name}");
     assert_eq!(done.plan, planned.plan, "{name}: the preview was right");
     assert_eq!(json!(done.plan.summary), expected["summary"], "{name}");
@@ -135,7 +134,7 @@ fn golden(case: &Path) {
     assert_eq!(backup, before, "{name}: the backup is what was there");
 
     let others = place.others();
-    let again = commit(&target, &wish).unwrap();
+    let again = commit(&target, &wish, false).unwrap();
     assert_eq!(
         again.plan.edits,
         [],
@@ -158,7 +157,7 @@ fn invalid_files_are_refused_with_their_place_and_left_alone() {
     let wish = wish(LIST, &options(Layout::Plain));
     let fails = |text: &str| {
         let place = Place::new(Some(text.as_bytes()));
-        let error = commit(&place.target(), &wish).unwrap_err();
+        let error = commit(&place.target(), &wish, false).unwrap_err();
         assert_eq!(place.text(), text);
         assert!(place.others().is_empty());
         error
@@ -195,7 +194,7 @@ fn invalid_files_are_refused_with_their_place_and_left_alone() {
     let bytes = b"{\"a\": \"\xff\"}";
     let place = Place::new(Some(bytes));
     assert!(matches!(
-        commit(&place.target(), &wish),
+        commit(&place.target(), &wish, false),
         Err(ConfigError::Io { .. })
     ));
     assert_eq!(fs::read(place.config()).unwrap(), bytes);
@@ -204,18 +203,25 @@ fn invalid_files_are_refused_with_their_place_and_left_alone() {
 #[test]
 fn a_list_of_another_day_removes_nothing() {
     let place = Place::new(None);
-    commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Layout::Plain)), false).unwrap();
     let mut listing = Listing::live(&parse("auto - Auto\n").unwrap());
     listing.origin = ListingOrigin::Earlier;
     let earlier = DesiredProvider::new(&listing, &options(Layout::Plain));
     let before = place.text();
-    assert_eq!(commit(&place.target(), &earlier).unwrap().plan.edits, []);
+    assert_eq!(
+        commit(&place.target(), &earlier, false).unwrap().plan.edits,
+        []
+    );
     assert_eq!(place.text(), before);
     // What stayed is still known to be ours.
     listing.origin = ListingOrigin::Live;
     let live = DesiredProvider::new(&listing, &options(Layout::Plain));
     assert_eq!(
-        commit(&place.target(), &live).unwrap().plan.summary.removed,
+        commit(&place.target(), &live, false)
+            .unwrap()
+            .plan
+            .summary
+            .removed,
         11
     );
 }
@@ -233,7 +239,7 @@ fn links_are_followed_and_modes_kept() {
     let place = Place::new(None);
     symlink(&middle, place.config()).unwrap();
 
-    let done = commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
+    let done = commit(&place.target(), &wish(LIST, &options(Layout::Plain)), false).unwrap();
     assert_eq!(done.config, real.canonicalize().unwrap());
     assert!(place.config().is_symlink() && middle.is_symlink());
     assert!(fs::read_to_string(&real).unwrap().contains("cursor-acp"));
@@ -249,7 +255,7 @@ fn links_are_followed_and_modes_kept() {
     let place = Place::new(None);
     let to = dotfiles.path().join("new/config.jsonc");
     symlink(&to, place.config()).unwrap();
-    commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Layout::Plain)), false).unwrap();
     assert!(to.is_file() && place.config().is_symlink());
     // It gets the mode of any new file, whatever the umask is.
     let plain = dotfiles.path().join("plain");
@@ -271,8 +277,8 @@ fn what_is_not_a_regular_file_is_left_alone() {
     let wish = wish(LIST, &options(Layout::Plain));
     let target = place.target();
     let errors = [
-        commit(&target, &wish).unwrap_err(),
-        preview(&target, &wish).unwrap_err(),
+        commit(&target, &wish, false).unwrap_err(),
+        commit(&target, &wish, true).unwrap_err(),
         inspect(&target.config, "cursor-acp").unwrap_err(),
         remove(&target, "cursor-acp", true, None, false).unwrap_err(),
     ];
@@ -296,7 +302,7 @@ fn only_our_own_litter_is_swept() {
     for name in names {
         fs::write(beside(name), "").unwrap();
     }
-    commit(&place.target(), &wish(LIST, &options(Layout::Plain))).unwrap();
+    commit(&place.target(), &wish(LIST, &options(Layout::Plain)), false).unwrap();
     assert_eq!(names.map(|name| beside(name).exists()), [false, true, true]);
 }
 
@@ -308,8 +314,11 @@ fn a_held_lock_is_waited_for_and_then_reported() {
     let lock = fs::File::create(target.state_dir.join("opencode.lock")).unwrap();
     lock.lock().unwrap();
     let wish = wish(LIST, &options(Layout::Plain));
-    assert!(matches!(commit(&target, &wish), Err(ConfigError::Busy)));
+    assert!(matches!(
+        commit(&target, &wish, false),
+        Err(ConfigError::Busy)
+    ));
     assert!(!place.config().exists());
     drop(lock);
-    assert!(commit(&target, &wish).is_ok());
+    assert!(commit(&target, &wish, false).is_ok());
 }

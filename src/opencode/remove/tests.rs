@@ -32,7 +32,7 @@ impl Home {
             shape: Layout::Variants,
         };
         let desired = DesiredProvider::new(&Listing::live(&parse(list).unwrap()), &options);
-        commit(&self.target, &desired).unwrap();
+        commit(&self.target, &desired, false).unwrap();
     }
 
     fn text(&self) -> String {

@@ -89,7 +89,7 @@ proptest! {
         let text = untidy(&all, style);
         let place = Place::new(Some(text.as_bytes()));
         let wish = wish(LIST, &options(shape));
-        let done = commit(&place.target(), &wish).unwrap();
+        let done = commit(&place.target(), &wish, false).unwrap();
 
         let written = read(&place.text());
         for (key, value) in all.as_object().unwrap() {
@@ -115,7 +115,7 @@ proptest! {
         if done.plan.summary.removed == 0 {
             prop_assert!(count(&place.text()) >= count(&text));
         }
-        let again = commit(&place.target(), &wish).unwrap();
+        let again = commit(&place.target(), &wish, false).unwrap();
         prop_assert!(again.plan.edits.is_empty());
         prop_assert!(again.backup.is_none());
     }
@@ -125,7 +125,7 @@ proptest! {
     fn there_and_back(first in 0usize..3, second in 0usize..3) {
         let shapes = [Layout::Plain, Layout::Variants, Layout::Compact].map(options);
         let place = Place::new(Some(b"{ // mine\n}\n"));
-        let go = |shape: usize| commit(&place.target(), &wish(LIST, &shapes[shape])).unwrap();
+        let go = |shape: usize| commit(&place.target(), &wish(LIST, &shapes[shape]), false).unwrap();
         go(first);
         let before = read(&place.text());
         go(second);
