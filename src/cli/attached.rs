@@ -11,7 +11,7 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
-    process::{Child, Command},
+    process::Command,
     signal::unix::{SignalKind, signal},
 };
 
@@ -36,17 +36,11 @@ pub async fn run(mut command: Command) -> io::Result<u8> {
             _ = terminate.recv() => Some(Signal::SIGTERM),
             _ = hangup.recv() => Some(Signal::SIGHUP),
         };
-        if let Some(signal) = to_forward {
-            forward(&child, signal);
+        // The child has not been waited for, so its id is still its own.
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        if let (Some(signal), Some(id)) = (to_forward, id) {
+            let _ = kill(Pid::from_raw(id), signal);
         }
-    }
-}
-
-/// The child has not been waited for, so its id is still its own.
-fn forward(child: &Child, signal: Signal) {
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(id) = id {
-        let _ = kill(Pid::from_raw(id), signal);
     }
 }
 
@@ -58,10 +52,10 @@ fn code(status: ExitStatus) -> u8 {
 
 /// The exit code for a command that cannot be started, as shells have it.
 pub fn refusal(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::NotFound {
-        return 127;
+    match error.kind() {
+        io::ErrorKind::NotFound => 127,
+        _ => 126,
     }
-    126
 }
 
 #[cfg(test)]

@@ -5,13 +5,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
-use super::{agent_flag::AgentFlag, attached, dirs::UserDirs, render};
+use super::{
+    agent_flag::AgentFlag,
+    attached,
+    dirs::UserDirs,
+    process_env,
+    render::{self, BAD, FAINT, GOOD, WARNING},
+};
 use crate::{
     agent::{
-        Env, Program,
+        Program,
         bridge::{self, FoundKey, NoKey},
     },
     auth::{self, CredentialKind, CredentialSource, Login, Place},
@@ -19,11 +24,6 @@ use crate::{
 
 /// How long `auth status` waits for the agent, whose own `status` can take 15 s.
 const LIMIT: Duration = Duration::from_secs(20);
-
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const WARNING: Style = AnsiColor::Yellow.on_default();
-const FAINT: Style = Style::new().dimmed();
 
 /// Log in to Cursor with Cursor's CLI
 #[derive(Debug, clap::Args)]
@@ -119,12 +119,11 @@ pub async fn run(args: AuthArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let AuthCommand::Status(args) = args.command;
     let env = process_env();
     let waiting = render::progress("asking the agent");
-    let login = match program(&args.agent, dirs).await {
-        Ok(program) => auth::ask(&program, &env.for_agent(&[]), LIMIT)
-            .await
-            .map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+    let asked = async {
+        let program = program(&args.agent, dirs).await?;
+        anyhow::Ok(auth::ask(&program, &env.for_agent(&[]), LIMIT).await?)
     };
+    let login = asked.await.map_err(|error| error.to_string());
     drop(waiting);
     let report = AuthReport {
         login,
@@ -134,16 +133,12 @@ pub async fn run(args: AuthArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
         now: SystemTime::now(),
     };
     if args.json {
-        render::line(serde_json::to_string_pretty(&report.json())?);
+        render::json(&report.json())?;
     } else {
         report.print();
     }
     let is_in = matches!(report.login, Ok(Login::In(_)));
     Ok(ExitCode::from(u8::from(!is_in)))
-}
-
-fn process_env() -> Env {
-    std::env::vars_os().collect()
 }
 
 /// The CLI, as `serve` would find it.
@@ -212,14 +207,18 @@ impl AuthReport {
         })
     }
 
+    fn days_left(&self, place: &Place) -> Option<i64> {
+        place.claims.as_ref()?.days_left(self.now)
+    }
+
     fn place(&self, place: &Place) -> Value {
-        let claims = place.claims.as_ref();
+        let issuer = place.claims.as_ref().and_then(|it| it.issuer.as_ref());
         json!({
             "name": place.name,
             "kind": place.kind,
             "masked": place.masked,
-            "daysLeft": claims.and_then(|claims| claims.days_left(self.now)),
-            "issuer": claims.and_then(|claims| claims.issuer.clone()),
+            "daysLeft": self.days_left(place),
+            "issuer": issuer,
             "renewable": place.renewable,
             "note": place.note,
         })
@@ -279,11 +278,7 @@ impl AuthReport {
             return place.note.clone().unwrap_or_else(|| "-".to_owned());
         };
         let mut text = format!("{kind} {}", place.masked.as_deref().unwrap_or_default());
-        let left = place
-            .claims
-            .as_ref()
-            .and_then(|claims| claims.days_left(self.now));
-        match left {
+        match self.days_left(place) {
             Some(..0) => text += ", expired",
             Some(left) => text += &format!(", {left} days left"),
             None => {}

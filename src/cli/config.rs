@@ -2,14 +2,10 @@
 
 use std::process::ExitCode;
 
-use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::{dirs::UserDirs, flags::ServeFlags, render};
-use crate::settings::{Found, ROWS, Resolved, Row, ValueOrigin};
-
-const NAME: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
+use crate::settings::{Found, ROWS, Row, ValueOrigin};
 
 /// Show every setting, its value and where the value comes from
 ///
@@ -33,28 +29,23 @@ pub struct ConfigArgs {
 /// Prints the settings that `serve` would have with the same flags.
 pub fn run(args: &ConfigArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let resolved = dirs.settings(&args.flags.0)?;
-    let file = dirs.config_file();
+    let file = &dirs.config_file;
     let exists = file.as_ref().is_some_and(|file| file.exists());
+    let pairs = ROWS.iter().zip(&resolved.found);
     if args.json {
-        let settings: Vec<Value> = pairs(&resolved)
-            .map(|(row, found)| entry(row, found))
-            .collect();
-        let value = json!({"file": file, "fileExists": exists, "settings": settings});
-        render::line(serde_json::to_string_pretty(&value)?);
+        let settings: Vec<Value> = pairs.map(|(row, found)| entry(row, found)).collect();
+        render::json(&json!({"file": file, "fileExists": exists, "settings": settings}))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let text = |found: &Found| found.text.clone().unwrap_or_else(|| "-".to_owned());
-    let widest = |of: &dyn Fn((&Row, &Found)) -> usize| pairs(&resolved).map(of).max().unwrap_or(0);
-    let names = widest(&|(row, _)| row.name.len());
-    let values = widest(&|(_, found)| text(found).chars().count());
-    for (row, found) in pairs(&resolved) {
-        render::line(format_args!(
-            "{NAME}{:names$}{NAME:#}  {:values$}  {FAINT}{}{FAINT:#}",
-            row.name,
-            text(found),
-            found.origin
-        ));
-    }
+    let rows = pairs.map(|(row, found)| {
+        let text = found.text.as_deref().unwrap_or("-");
+        [
+            row.name.to_owned(),
+            text.to_owned(),
+            found.origin.to_string(),
+        ]
+    });
+    render::list(&rows.collect::<Vec<_>>());
     if let Some(file) = file {
         let state = if exists { "" } else { " (does not exist)" };
         render::note(format_args!(
@@ -63,10 +54,6 @@ pub fn run(args: &ConfigArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn pairs(resolved: &Resolved) -> impl Iterator<Item = (&'static Row, &Found)> {
-    ROWS.iter().zip(&resolved.found)
 }
 
 fn entry(row: &Row, found: &Found) -> Value {

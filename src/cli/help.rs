@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use super::{Cli, render};
 
 /// The pages, by topic. Tests hold them to the program.
-pub(super) const TOPICS: &[(&str, &str)] = &[
+pub(super) const TOPICS: [(&str, &str); 10] = [
     ("clients", include_str!("topics/clients.md")),
     ("endpoints", include_str!("topics/endpoints.md")),
     ("settings", include_str!("topics/settings.md")),
@@ -40,8 +40,8 @@ pub fn run(args: &HelpArgs) -> anyhow::Result<ExitCode> {
     let mut cli = Cli::command();
     // Sets the names of subcommands in their usage.
     cli.build();
+    let topics = TOPICS.map(|(topic, _)| topic);
     let Some(name) = &args.name else {
-        let topics: Vec<_> = TOPICS.iter().map(|(topic, _)| *topic).collect();
         render::piece(cli.render_long_help().ansi());
         render::line(format_args!(
             "\nTopics of `open-cursor help`: {}",
@@ -54,9 +54,8 @@ pub fn run(args: &HelpArgs) -> anyhow::Result<ExitCode> {
     } else if let Some(command) = cli.find_subcommand_mut(name) {
         render::piece(command.render_long_help().ansi());
     } else {
-        let known = TOPICS.iter().map(|(topic, _)| *topic);
-        let known = known.chain(cli.get_subcommands().map(clap::Command::get_name));
-        let known: Vec<_> = known.collect();
+        let commands = cli.get_subcommands().map(clap::Command::get_name);
+        let known: Vec<_> = topics.into_iter().chain(commands).collect();
         return Err(render::usage(
             format_args!("there is no command or topic `{name}`"),
             format!("use one of {}", known.join(", ")),

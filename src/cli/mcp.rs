@@ -75,7 +75,7 @@ pub async fn run(args: McpArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     }
     let here = std::env::current_dir().context("there is no current directory")?;
     let workspace = settings.workspace.clone().unwrap_or(here);
-    let mut configs = servers(&settings, dirs, Some(&workspace))?;
+    let configs = servers(&settings, dirs, Some(&workspace))?;
     let json = args.json;
     match args.command {
         McpCommand::List => {
@@ -83,10 +83,10 @@ pub async fn run(args: McpArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         McpCommand::Tools { server } => {
-            if let Some(name) = &server {
-                configs.retain(|config| config.name == *name);
-                known(&configs, name)?;
-            }
+            let configs = match &server {
+                Some(name) => only(configs, name)?,
+                None => configs,
+            };
             let servers = start(configs)?;
             let code = tools(&servers, json).await;
             servers.close().await;
@@ -104,9 +104,7 @@ pub async fn run(args: McpArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
                         r#"write them as in '{"path": "a.txt"}'"#,
                     )
                 })?;
-            configs.retain(|config| config.name == server);
-            known(&configs, &server)?;
-            let servers = start(configs)?;
+            let servers = start(only(configs, &server)?)?;
             let answer = servers.call_raw(&server, &tool, arguments).await;
             servers.close().await;
             let answer =
@@ -122,29 +120,18 @@ pub(super) fn servers(
     dirs: &UserDirs,
     workspace: Option<&Path>,
 ) -> anyhow::Result<Vec<McpServerConfig>> {
-    let home = dirs.opencode.home.as_ref();
+    let home = dirs.opencode.home.as_deref();
+    let below = |dir: Option<&Path>, name: &str| Some(dir?.join(name));
     let found = settings.mcp_from.0.iter().filter_map(|name| {
         let (file, form) = match *name {
-            "own" => (dirs.mcp_file(), McpForm::McpServers),
+            "own" => (dirs.mcp_file.clone(), McpForm::McpServers),
             "opencode" => (locate(&dirs.opencode, ""), McpForm::OpenCode),
-            "project" => (
-                workspace.map(|dir| dir.join(".mcp.json")),
-                McpForm::McpServers,
-            ),
-            "cursor-project" => (
-                workspace.map(|dir| dir.join(".cursor/mcp.json")),
-                McpForm::McpServers,
-            ),
-            _ => (
-                home.map(|home| home.join(".cursor/mcp.json")),
-                McpForm::McpServers,
-            ),
+            "project" => (below(workspace, ".mcp.json"), McpForm::McpServers),
+            "cursor-project" => (below(workspace, ".cursor/mcp.json"), McpForm::McpServers),
+            _ => (below(home, ".cursor/mcp.json"), McpForm::McpServers),
         };
-        Some(McpSource {
-            name,
-            file: file?,
-            form,
-        })
+        let file = file?;
+        Some(McpSource { name, file, form })
     });
     let variable = |name: &str| std::env::var(name).ok();
     read(&found.collect::<Vec<_>>(), &variable)
@@ -157,14 +144,16 @@ fn start(configs: Vec<McpServerConfig>) -> anyhow::Result<McpServers> {
     Ok(McpServers::new(configs, program, env, McpLimits::default()))
 }
 
-fn known(configs: &[McpServerConfig], name: &str) -> anyhow::Result<()> {
-    if configs.is_empty() {
-        return Err(render::hinted(
+/// The server of this name.
+fn only(mut configs: Vec<McpServerConfig>, name: &str) -> anyhow::Result<Vec<McpServerConfig>> {
+    configs.retain(|config| config.name == name);
+    match configs.is_empty() {
+        true => Err(render::hinted(
             format_args!("there is no MCP server `{name}`"),
             "`open-cursor mcp list` shows those that there are",
-        ));
+        )),
+        false => Ok(configs),
     }
-    Ok(())
 }
 
 fn list(configs: &[McpServerConfig], json: bool) {
@@ -240,9 +229,5 @@ fn show(answer: &Value, json: bool) -> ExitCode {
             }
         }
     }
-    if answer["isError"] == true {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    ExitCode::from(u8::from(answer["isError"] == true))
 }

@@ -18,6 +18,7 @@ mod layout;
 mod manifest;
 mod mcp;
 mod models;
+mod own_server;
 mod recipes;
 mod reload;
 pub mod render;
@@ -33,12 +34,7 @@ mod usage;
 mod users;
 pub mod wrong_usage;
 
-use std::{
-    ffi::OsStr,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{ffi::OsStr, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tokio::time::{Instant, timeout};
@@ -46,7 +42,6 @@ use tokio::time::{Instant, timeout};
 use crate::{
     agent::{AgentError, Env, choose},
     models::ModelCatalog,
-    settings::ServeSettings,
 };
 use agent_flag::AgentFlag;
 use dirs::UserDirs;
@@ -151,11 +146,12 @@ fn catalog(dirs: &UserDirs, flag: &AgentFlag, limit: Duration) -> anyhow::Result
     let settings = dirs.settings(&flag.flags())?.settings;
     let (explicit, bridge) = (settings.agent, settings.bridge);
     // Another program's models are not those of the user's account.
-    let cache = dirs.models_cache().filter(|_| explicit.is_none());
+    let cache = dirs.files.models_cache.clone();
+    let cache = cache.filter(|_| explicit.is_none());
     let list = move || {
         let (explicit, bridge) = (explicit.clone(), bridge.clone());
         async move {
-            let env = std::env::vars_os().collect::<Env>();
+            let env = process_env();
             let explicit = explicit.as_deref().map(OsStr::new);
             let begun = Instant::now();
             let chosen = timeout(limit, choose(explicit, bridge.as_deref(), &env)).await;
@@ -171,18 +167,14 @@ fn catalog(dirs: &UserDirs, flag: &AgentFlag, limit: Duration) -> anyhow::Result
     Ok(ModelCatalog::new(list, cache))
 }
 
+/// The environment that we were started with.
+fn process_env() -> Env {
+    std::env::vars_os().collect()
+}
+
 /// An API key that nobody can guess.
 fn random_key() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     Ok(format!("oc-{:032x}", u128::from_ne_bytes(bytes)))
-}
-
-/// Where clients on this machine find the server that the settings make.
-fn base_url(settings: &ServeSettings) -> String {
-    let host = match settings.host {
-        any if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        host => host,
-    };
-    format!("http://{}/v1", SocketAddr::new(host, settings.port))
 }

@@ -6,11 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use anstyle::Style;
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::{SHOW, agent_flag::AgentFlag, catalog, dirs::UserDirs, render};
+use super::{
+    SHOW,
+    agent_flag::AgentFlag,
+    catalog,
+    dirs::UserDirs,
+    render::{self, FAINT, NAME},
+};
 use crate::{
     models::{
         ExplainedFamily, ExplainedModel, Explanation, Listing, ListingOrigin, ModelCatalog,
@@ -18,9 +23,6 @@ use crate::{
     },
     opencode::{DesiredProvider, Layout, ModelOptions},
 };
-
-const NAME: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
 
 /// List the account's models with their context, limits and prices
 ///
@@ -132,65 +134,32 @@ fn print_json(listing: &Listing, explained: &Explanation) -> anyhow::Result<()> 
     }
     let [plain, variants, compact] = entries_written(listing);
     value["syncModels"] = json!({"plain": plain, "variants": variants, "compact": compact});
-    render::line(serde_json::to_string_pretty(&value)?);
-    Ok(())
+    Ok(render::json(&value)?)
 }
 
 fn print_models(explained: &Explanation) {
-    let models: Vec<&ExplainedModel> = explained.groups.iter().flat_map(|g| &g.members).collect();
-    let widest = |text: fn(&ExplainedModel) -> &str| {
-        models
-            .iter()
-            .map(|model| text(model).chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let (ids, names) = (widest(|m| &m.id), widest(|m| &m.name));
-    for model in models {
-        let facts = facts(model);
-        render::line(format_args!(
-            "{NAME}{:ids$}{NAME:#}  {:names$}  {FAINT}{facts}{FAINT:#}",
-            model.id, model.name
-        ));
-    }
+    let models = explained.groups.iter().flat_map(|family| &family.members);
+    let rows = models.map(|model| [model.id.clone(), model.name.clone(), facts(model)]);
+    render::list(&rows.collect::<Vec<_>>());
 }
 
 fn print_family(family: &ExplainedFamily) {
     render::line(format_args!("{NAME}{}{NAME:#}  {}", family.id, family.name));
-    let of = |id: &str| {
-        family
-            .members
-            .iter()
-            .find(|m| m.id == id)
-            .map(facts)
-            .unwrap_or_default()
+    let row = |key: String, id: &str| {
+        let member = family.members.iter().find(|member| member.id == id);
+        [key, id.to_owned(), member.map(facts).unwrap_or_default()]
     };
-    let default = &family.default_cursor_model;
+    let mut rows = vec![row(String::new(), &family.default_cursor_model)];
     if family.variants.is_empty() {
-        render::line(format_args!("    {FAINT}{}{FAINT:#}", of(default)));
+        render::line(format_args!("    {FAINT}{}{FAINT:#}", rows[0][2]));
         return;
     }
-    let variants: Vec<(&str, &str)> = family
-        .variants
-        .iter()
-        .map(|(key, id)| (key.as_str(), id.as_str().unwrap_or_default()))
-        .collect();
-    let keys = variants.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
-    let ids = variants
-        .iter()
-        .map(|(_, id)| id.len())
-        .chain([default.len()])
-        .max()
-        .unwrap_or(0);
-    render::line(format_args!(
-        "    {:keys$}   {default:ids$}  {FAINT}{}{FAINT:#}",
-        "",
-        of(default)
-    ));
-    for (key, id) in variants {
+    let variants = family.variants.iter();
+    rows.extend(variants.map(|(key, id)| row(format!(":{key}"), id.as_str().unwrap_or_default())));
+    let [keys, ids, _] = render::widths(&rows);
+    for [key, id, facts] in &rows {
         render::line(format_args!(
-            "    :{key:keys$}  {id:ids$}  {FAINT}{}{FAINT:#}",
-            of(id)
+            "    {key:keys$}  {id:ids$}  {FAINT}{facts}{FAINT:#}"
         ));
     }
 }

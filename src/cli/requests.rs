@@ -1,18 +1,18 @@
 //! `open-cursor requests`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+use super::{
+    dirs::UserDirs,
+    render::{self, BAD, FAINT, PLAIN},
 };
+use crate::history::{HistoryError, LedgerReader, LedgerRow};
 
-use anstyle::{AnsiColor, Style};
-
-use super::{dirs::UserDirs, render};
-use crate::history::{LedgerReader, LedgerRow};
-
-const FAILED: Style = AnsiColor::Red.on_default();
-const FAINT: Style = Style::new().dimmed();
+/// `2026-11-29 01:02:03Z`.
+const TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
 
 /// How often it is looked for new turns.
 const TICK: Duration = Duration::from_millis(300);
@@ -60,16 +60,12 @@ pub async fn run(args: RequestsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode
     print(&rows, args.json)?;
     while args.follow && !render::is_lost() {
         tokio::time::sleep(TICK).await;
-        let (new, newest) = read(&path, move |reader| {
+        let look = move |reader: &LedgerReader| {
             let newest = reader.before(i64::MAX, 1)?;
-            Ok(vec![(
-                reader.after(seen, BATCH)?,
-                newest.first().map_or(0, |row| row.seq),
-            )])
-        })
-        .await?
-        .pop()
-        .unwrap_or_default();
+            let newest = newest.first().map_or(0, |row| row.seq);
+            Ok((reader.after(seen, BATCH)?, newest))
+        };
+        let (new, newest) = read(&path, look).await?;
         print(&new, args.json)?;
         // A history that was begun anew counts from one.
         seen = new.last().map_or(seen.min(newest), |row| row.seq);
@@ -78,14 +74,13 @@ pub async fn run(args: RequestsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode
 }
 
 /// Reads the history; nothing if there is none. Opened anew each time, as it may be replaced.
-pub(super) async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Default + Send + 'static>(
     path: &Path,
-    work: impl FnOnce(&LedgerReader) -> Result<Vec<T>, crate::history::HistoryError> + Send + 'static,
-) -> anyhow::Result<Vec<T>> {
-    let file: PathBuf = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || match LedgerReader::open(&file)? {
-        Some(reader) => work(&reader),
-        None => Ok(Vec::new()),
+    work: impl FnOnce(&LedgerReader) -> Result<T, HistoryError> + Send + 'static,
+) -> anyhow::Result<T> {
+    let file = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        LedgerReader::open(&file)?.map_or_else(|| Ok(T::default()), |reader| work(&reader))
     });
     read.await?.map_err(|error| {
         render::hinted(
@@ -112,11 +107,7 @@ fn line(row: &LedgerRow) {
         .status
         .map_or("-".to_owned(), |status| status.to_string());
     let ended = row.error.as_deref().unwrap_or(&row.outcome);
-    let style = if row.error.is_some() {
-        FAILED
-    } else {
-        Style::new()
-    };
+    let style = if row.error.is_some() { BAD } else { PLAIN };
     let first = row.times.first_delta.map_or("-".to_owned(), seconds);
     let mut facts = vec![format!("first {first}, all {}", seconds(row.times.total))];
     if let (Some(input), Some(output)) = (row.input, row.output) {
@@ -164,26 +155,11 @@ pub(super) fn tokens(count: u64) -> String {
     }
 }
 
-/// `2026-11-29 01:02:03Z`.
+/// A time as [`TIME`], by UTC.
 pub(super) fn time(millis: i64) -> String {
-    let seconds = millis.div_euclid(1000);
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days since 1970 as a date of the Gregorian calendar; years begin in March.
-    let day = days + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    let at = OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000));
+    let shown = at.ok().and_then(|at| at.format(TIME).ok());
+    shown.unwrap_or_default()
 }
 
 #[cfg(test)]

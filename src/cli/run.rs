@@ -2,29 +2,28 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    net::SocketAddr,
+    path::Path,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     WRITE, attached,
-    dirs::UserDirs,
+    dirs::{ServerFiles, UserDirs},
     flags::RunFlags,
-    random_key, render,
-    serve::{AgentSetup, Running, workspace},
+    own_server::OwnServer,
+    process_env, random_key, render,
+    serve::workspace,
 };
 use crate::{
-    agent::{AgentChoice, Env, choose},
+    agent::{AgentChoice, choose},
     clients::{CLIENTS, Client, ClientServer, Passed, TemporaryFile},
-    http::{self, ApiKey, Shutdown},
+    http::{self, ApiKey},
     models::{Listing, ListingOrigin, ModelCatalog},
     settings::Resolved,
     telemetry,
@@ -57,13 +56,11 @@ pub struct RunArgs {
     model: Option<String>,
 
     /// Treat the command as this client, if its name is another one
-    #[arg(long, value_name = "CLIENT", value_parser = clap::builder::PossibleValuesParser::new(
-        CLIENTS.iter().map(|client| client.name)))]
+    #[arg(long, value_name = "CLIENT", value_parser = client_names())]
     client: Option<String>,
 
     /// Show what is set for a client, and run nothing
-    #[arg(long, value_name = "CLIENT", exclusive = true, value_parser = clap::builder::PossibleValuesParser::new(
-        CLIENTS.iter().map(|client| client.name)))]
+    #[arg(long, value_name = "CLIENT", exclusive = true, value_parser = client_names())]
     help_client: Option<String>,
 
     #[command(flatten)]
@@ -80,6 +77,10 @@ pub struct RunArgs {
         allow_hyphen_values = true
     )]
     command: Vec<OsString>,
+}
+
+fn client_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(CLIENTS.iter().map(|client| client.name))
 }
 
 /// Runs the command and a server for it.
@@ -104,7 +105,11 @@ pub async fn run(args: RunArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let (program, rest) = args.command.split_first().context("there is no command")?;
     let client = named(&args.client).unwrap_or_else(|| Client::of(Path::new(program)));
 
-    let backend = Backend::open(resolved, dirs.history()).await?;
+    let files = ServerFiles {
+        history: dirs.files.history.clone(),
+        ..ServerFiles::default()
+    };
+    let backend = Backend::open(resolved, files).await?;
     let listing = if client.wants_models {
         Some(backend.listing().await)
     } else {
@@ -203,19 +208,19 @@ fn help(client: &Client) {
 struct Backend {
     url: String,
     key: String,
-    models: Models,
-    own: Option<(JoinHandle<()>, Shutdown)>,
+    server: UsedServer,
 }
 
-/// Where the list of models comes from.
-enum Models {
-    Server(Arc<http::App>),
-    Agent(ModelCatalog),
+/// Whose server that is.
+enum UsedServer {
+    Own(OwnServer),
+    /// One that runs already, whose list of models is asked for here.
+    Other(ModelCatalog),
 }
 
 impl Backend {
     /// The server that runs already, if it would answer as one of ours; else one of ours.
-    async fn open(mut resolved: Resolved, history: Option<PathBuf>) -> anyhow::Result<Self> {
+    async fn open(resolved: Resolved, files: ServerFiles) -> anyhow::Result<Self> {
         if let Some((url, choice)) = reusable(&resolved).await? {
             let list = move || {
                 let choice = choice.clone();
@@ -224,41 +229,23 @@ impl Backend {
             return Ok(Self {
                 url,
                 key: KEY.to_owned(),
-                models: Models::Agent(ModelCatalog::new(list, None)),
-                own: None,
+                server: UsedServer::Other(ModelCatalog::new(list, None)),
             });
         }
-        resolved.settings.host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        resolved.settings.port = 0;
-        resolved.settings.socket = None;
-        // The command's directory is what it works on, unless a setting says otherwise.
-        if resolved.settings.workspace.is_none() {
-            resolved.settings.workspace = std::env::current_dir().ok();
-        }
-        let site = AgentSetup::find(&resolved.settings, None).await?;
         // Other users of this machine must not use this server.
         let key = random_key()?;
-        let running = Running::start(&resolved, site, None, ApiKey::new(&key), history).await?;
-        let shutdown = Shutdown {
-            drain: CancellationToken::new(),
-            now: CancellationToken::new(),
-            grace: Duration::ZERO,
-        };
-        let url = running.url();
-        let app = Arc::clone(&running.app);
-        let server = tokio::spawn(running.server.run(running.app, shutdown.clone()));
+        let server = OwnServer::start(resolved, files, ApiKey::new(&key)).await?;
         Ok(Self {
-            url,
+            url: format!("http://{}", server.addr),
             key,
-            models: Models::Server(app),
-            own: Some((server, shutdown)),
+            server: UsedServer::Own(server),
         })
     }
 
     async fn listing(&self) -> Arc<Listing> {
-        let listing = match &self.models {
-            Models::Server(app) => app.engine().models().list().await,
-            Models::Agent(catalog) => catalog.list().await,
+        let listing = match &self.server {
+            UsedServer::Own(server) => server.app.engine().models().list().await,
+            UsedServer::Other(catalog) => catalog.list().await,
         };
         if let (Some(problem), ListingOrigin::Builtin) = (&listing.problem, listing.origin) {
             render::note(format_args!("note: only `auto` is available: {problem}"));
@@ -268,9 +255,8 @@ impl Backend {
 
     /// Ends the server, if it is ours, and whatever it still runs.
     async fn close(self) {
-        if let Some((server, shutdown)) = self.own {
-            shutdown.now.cancel();
-            let _ = server.await;
+        if let UsedServer::Own(server) = self.server {
+            let _ = server.close().await;
         }
     }
 }
@@ -300,8 +286,4 @@ async fn reusable(resolved: &Resolved) -> anyhow::Result<Option<(String, AgentCh
         && sibling.agent == Some(choice.to_string())
         && sibling.settings == resolved.digest();
     Ok(is_same.then(|| (format!("http://{addr}"), choice)))
-}
-
-fn process_env() -> Env {
-    std::env::vars_os().collect()
 }

@@ -6,7 +6,7 @@ mod place;
 mod reload;
 mod running;
 
-pub(super) use place::{AgentSetup, workspace};
+pub(super) use place::workspace;
 pub(super) use running::Running;
 
 use std::{
@@ -67,16 +67,8 @@ pub async fn run(args: ServeArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
         )
     })?;
     let shutdown = shutdown_on_signals()?;
-    let site = AgentSetup::find(settings, dirs.carriers()).await?;
     let api_key = access::api_key(settings).await?;
-    let running = Running::start(
-        &resolved,
-        site,
-        dirs.models_cache(),
-        api_key,
-        dirs.history(),
-    )
-    .await?;
+    let running = Running::start(&resolved, dirs.files.clone(), api_key).await?;
     if let Some(path) = &args.server_info {
         write_server_info(path, &running)?;
     }

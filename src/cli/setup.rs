@@ -4,7 +4,7 @@
 //! it comes from PyPI, by the user's `uv` or `pip`, into a directory of ours.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, BufRead as _, IsTerminal as _},
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use tokio::process::Command;
 
-use super::{attached, render};
+use super::{attached, process_env, render};
 use crate::{
     agent::{
         Env,
@@ -78,7 +78,7 @@ struct BridgeArgs {
 /// Runs `setup …`.
 pub async fn run(args: SetupArgs) -> anyhow::Result<ExitCode> {
     let What::Bridge(args) = args.command;
-    let env: Env = std::env::vars_os().collect();
+    let env = process_env();
     let no_home = || {
         render::hinted(
             "no place for the bridge is known",
@@ -204,27 +204,26 @@ fn steps(
     version: &str,
     on_path: &dyn Fn(&str) -> Option<PathBuf>,
 ) -> Option<[Vec<OsString>; 2]> {
-    let package: OsString = format!("{PACKAGE}=={version}").into();
-    let python: OsString = dir.join("bin/python").into();
-    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-    let join = |program: OsString, middle: &[&str], last: Vec<OsString>| {
-        [vec![program], words(middle), last].concat()
+    let package = format!("{PACKAGE}=={version}");
+    let python = dir.join("bin/python");
+    let (dir, package) = (dir.as_os_str(), OsStr::new(&package));
+    let step = |program: &Path, words: &str, last: &[&OsStr]| {
+        let words = words.split(' ').map(OsStr::new);
+        let step = [program.as_os_str()].into_iter().chain(words);
+        step.chain(last.iter().copied())
+            .map(OsString::from)
+            .collect()
     };
     if let Some(uv) = on_path("uv") {
         return Some([
-            join(uv.clone().into(), &["venv"], vec![dir.into()]),
-            join(
-                uv.into(),
-                &["pip", "install", "--python"],
-                vec![python, package],
-            ),
+            step(&uv, "venv", &[dir]),
+            step(&uv, "pip install --python", &[python.as_os_str(), package]),
         ]);
     }
-    let system = on_path("python3")?;
-    let pip = ["-m", "pip", "install", "--disable-pip-version-check"];
+    let pip = "-m pip install --disable-pip-version-check";
     Some([
-        join(system.into(), &["-m", "venv"], vec![dir.into()]),
-        join(python, &pip, vec![package]),
+        step(&on_path("python3")?, "-m venv", &[dir]),
+        step(&python, pip, &[package]),
     ])
 }
 

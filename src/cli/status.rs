@@ -7,10 +7,16 @@ use std::{
     time::Duration,
 };
 
-use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{agent_flag::AgentFlag, auth::program, dirs::UserDirs, manifest::Manifest, render};
+use super::{
+    agent_flag::AgentFlag,
+    auth::program,
+    dirs::UserDirs,
+    manifest::Manifest,
+    process_env,
+    render::{self, NAME},
+};
 use crate::{
     agent::{AgentError, Env, Program},
     auth::{self, Login},
@@ -21,8 +27,6 @@ use crate::{
 /// How long it waits for the agent, and for each of its answers.
 const LIMIT: Duration = Duration::from_secs(4);
 const QUERY: Duration = Duration::from_millis(3500);
-
-const NAME: Style = Style::new().bold();
 
 /// Show whether the server runs, the agent's login and OpenCode's configuration
 ///
@@ -46,7 +50,7 @@ pub struct StatusArgs {
 pub async fn run(args: StatusArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let settings = dirs.settings(&args.agent.flags())?.settings;
     let addr = SocketAddr::new(settings.host, settings.port);
-    let env: Env = std::env::vars_os().collect();
+    let env = process_env();
     let waiting = render::progress("asking the agent");
     let agent = async {
         let asked = tokio::time::timeout(LIMIT, agent(&args.agent, dirs, &env)).await;
@@ -64,12 +68,13 @@ pub async fn run(args: StatusArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> 
             inspection.map_err(|error| error.to_string())
         }),
         service: dirs
-            .state()
-            .and_then(|state| Manifest::read(&state).service)
+            .state
+            .as_deref()
+            .and_then(|state| Manifest::read(state).service)
             .map(|file| file.path),
     };
     if args.json {
-        render::line(serde_json::to_string_pretty(&report.json())?);
+        render::json(&report.json())?;
     } else {
         report.print();
     }
@@ -157,51 +162,39 @@ impl StatusReport {
     }
 
     fn print(&self) {
+        let url = format!("http://{}", self.addr);
         row("version", env!("CARGO_PKG_VERSION"));
-        match &self.sibling {
-            Some(it) => row(
-                "server",
-                format!(
-                    "http://{}, {it}, {}, in {}",
-                    self.addr,
-                    it.status,
-                    it.workspace
-                        .as_deref()
-                        .unwrap_or("the directory that each request names")
-                ),
-            ),
-            None => row("server", format!("none on http://{}", self.addr)),
-        }
+        let server = self.sibling.as_ref().map(|it| {
+            let usual = "the directory that each request names";
+            let workspace = it.workspace.as_deref().unwrap_or(usual);
+            format!("{url}, {it}, {}, in {workspace}", it.status)
+        });
+        row("server", server.unwrap_or_else(|| format!("none on {url}")));
         match &self.agent {
             Ok(agent) => {
                 let version = agent.version.as_deref().unwrap_or("(unknown version)");
                 row("agent", format!("{} {version}", agent.program));
-                row(
-                    "login",
-                    match &agent.login {
-                        Login::In(Some(address)) => format!("logged in as {address}"),
-                        Login::In(None) => "logged in".to_owned(),
-                        Login::Out => "not logged in; run `open-cursor login`".to_owned(),
-                        Login::Unknown => "unknown; run `open-cursor auth status`".to_owned(),
-                    },
-                );
+                let login = match &agent.login {
+                    Login::In(Some(address)) => format!("logged in as {address}"),
+                    Login::In(None) => "logged in".to_owned(),
+                    Login::Out => "not logged in; run `open-cursor login`".to_owned(),
+                    Login::Unknown => "unknown; run `open-cursor auth status`".to_owned(),
+                };
+                row("login", login);
             }
             Err(problem) => row("agent", problem),
         }
         match &self.config {
-            Some(Ok(it)) if it.has_provider() => row(
-                "opencode",
-                format!(
-                    "{}: {} models, {}",
-                    it.config.display(),
-                    it.models(),
-                    it.base_url().unwrap_or("no baseURL")
-                ),
-            ),
-            Some(Ok(it)) => row(
-                "opencode",
-                format!("{}: provider not configured", it.config.display()),
-            ),
+            Some(Ok(it)) => {
+                let what = match it.has_provider() {
+                    true => {
+                        let url = it.base_url().unwrap_or("no baseURL");
+                        format!("{} models, {url}", it.models())
+                    }
+                    false => "provider not configured".to_owned(),
+                };
+                row("opencode", format!("{}: {what}", it.config.display()));
+            }
             Some(Err(problem)) => row("opencode", problem),
             None => {}
         }

@@ -2,29 +2,21 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
     WRITE,
     agent_flag::AgentFlag,
-    base_url, catalog,
-    dirs::{UserDirs, no_home},
-    layout::{Chosen, ShapeFlags},
-    models, render,
+    catalog,
+    dirs::UserDirs,
+    layout::{ShapeFlags, Synced, sync},
+    models,
+    render::{self, BAD, GOOD, WARNING},
 };
 use crate::{
     models::Listing,
-    opencode::{
-        self, Committed, ConfigEdit, ConfigError, ConfigTarget, DesiredProvider, Layout,
-        ModelOptions,
-    },
+    opencode::{self, Committed, ConfigEdit, Layout},
 };
-
-const ADDED: Style = AnsiColor::Green.on_default();
-const CHANGED: Style = AnsiColor::Yellow.on_default();
-const REMOVED: Style = AnsiColor::Red.on_default();
 
 /// Write the account's models into OpenCode's configuration
 ///
@@ -68,44 +60,18 @@ pub struct SyncModelsArgs {
 /// Plans, writes (unless --dry-run), and reports.
 pub async fn run(args: SyncModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let resolved = dirs.settings(&args.agent.flags())?;
-    let base_url = base_url(&resolved.settings);
-    let api_key = dirs.client_key(&resolved);
+    let target = dirs.target(args.config.clone(), &args.provider)?;
+    let provider = dirs.provider(&args.provider, &resolved, None);
     let catalog = catalog(dirs, &args.agent, WRITE)?;
     let listing = models::listing(args.fixture.as_deref(), &catalog).await?;
-    let found = || opencode::locate(&dirs.opencode, &args.provider);
-    let target = ConfigTarget {
-        config: args
-            .config
-            .clone()
-            .or_else(found)
-            .ok_or_else(|| no_home("set HOME, or use --config"))?,
-        state_dir: dirs.need_state()?,
+    let synced = sync(target, args.shape, provider, &listing, args.dry_run).await?;
+    let report = SyncReport {
+        args,
+        listing,
+        synced,
     };
-    let act = if args.dry_run {
-        opencode::preview
-    } else {
-        opencode::commit
-    };
-    let worker = tokio::task::spawn_blocking(move || {
-        let chosen = args.shape.choose(&target, &args.provider)?;
-        let options = ModelOptions {
-            provider: args.provider.clone(),
-            base_url,
-            api_key,
-            shape: chosen.shape,
-        };
-        let desired = DesiredProvider::new(&listing, &options);
-        Ok::<_, ConfigError>(SyncReport {
-            outcome: act(&target, &desired)?,
-            args,
-            listing,
-            desired,
-            chosen,
-        })
-    });
-    let report = worker.await.context("the change was interrupted")??;
     if report.args.json {
-        render::line(serde_json::to_string_pretty(&report.json())?);
+        render::json(&report.json())?;
     } else {
         report.print();
     }
@@ -115,14 +81,12 @@ pub async fn run(args: SyncModelsArgs, dirs: &UserDirs) -> anyhow::Result<ExitCo
 struct SyncReport {
     args: SyncModelsArgs,
     listing: Arc<Listing>,
-    desired: DesiredProvider,
-    outcome: Committed,
-    chosen: Chosen,
+    synced: Synced,
 }
 
 impl SyncReport {
     fn synced(&self) -> usize {
-        self.desired.models().map_or(0, serde_json::Map::len)
+        self.synced.desired.models().map_or(0, serde_json::Map::len)
     }
 
     /// How many model ids are grouped into entries of families.
@@ -131,7 +95,7 @@ impl SyncReport {
             .listing
             .families
             .iter()
-            .filter(|f| self.chosen.shape.has_variants() && f.has_variants());
+            .filter(|f| self.synced.shape.has_variants() && f.has_variants());
         families.map(|family| family.members.len()).sum()
     }
 
@@ -141,7 +105,7 @@ impl SyncReport {
             config,
             backup,
             ..
-        } = &self.outcome;
+        } = &self.synced.outcome;
         json!({
             "provider": self.args.provider,
             "source": self.listing.origin,
@@ -155,8 +119,8 @@ impl SyncReport {
             "configPath": config,
             "backupPath": backup,
             "dryRun": self.args.dry_run,
-            "variants": self.chosen.shape.has_variants(),
-            "compact": self.chosen.shape == Layout::Compact,
+            "variants": self.synced.shape.has_variants(),
+            "compact": self.synced.shape == Layout::Compact,
         })
     }
 
@@ -166,7 +130,7 @@ impl SyncReport {
             config,
             backup,
             ..
-        } = &self.outcome;
+        } = &self.synced.outcome;
         if self.args.dry_run {
             plan.edits.iter().for_each(print_edit);
         }
@@ -175,10 +139,10 @@ impl SyncReport {
         }
         let summary = plan.summary;
         render::line(format_args!("Models synced: {}", self.synced()));
-        if self.chosen.shape.has_variants() {
+        if self.synced.shape.has_variants() {
             render::line(format_args!("Grouped Cursor models: {}", self.grouped()));
         }
-        if let Some(note) = self.chosen.note() {
+        if let Some(note) = self.synced.note() {
             render::line(format_args!("Entries: {note}"));
         }
         render::line("Sync summary:");
@@ -207,16 +171,15 @@ impl SyncReport {
 
 fn print_edit(edit: &ConfigEdit) {
     let path = edit.path.join(".");
-    match (&edit.from, &edit.to) {
-        (None, Some(to)) => render::line(format_args!("{ADDED}+ {path}: {to}{ADDED:#}")),
-        (Some(from), Some(to)) => {
-            render::line(format_args!("{CHANGED}~ {path}: {from} -> {to}{CHANGED:#}"));
-        }
+    let (style, text) = match (&edit.from, &edit.to) {
+        (None, Some(to)) => (GOOD, format!("+ {path}: {to}")),
+        (Some(from), Some(to)) => (WARNING, format!("~ {path}: {from} -> {to}")),
         (from, None) => {
             let from = from.clone().unwrap_or_default();
-            render::line(format_args!("{REMOVED}- {path}: {from}{REMOVED:#}"));
+            (BAD, format!("- {path}: {from}"))
         }
-    }
+    };
+    render::line(format_args!("{style}{text}{style:#}"));
 }
 
 /// A provider id is a key and the part of a model's name before the slash.

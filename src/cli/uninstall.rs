@@ -3,15 +3,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::{
-    dirs::{UserDirs, no_home},
-    manifest::Manifest,
-    render,
-    sync_models::provider_id,
-};
-use crate::opencode::{self, ConfigTarget, OurEntry, PROVIDER, Removal};
+use super::{dirs::UserDirs, manifest::Manifest, render, sync_models::provider_id};
+use crate::opencode::{self, OurEntry, PROVIDER, Removal};
 
 /// Remove what `install` and `sync-models` wrote, and nothing else
 ///
@@ -45,14 +40,9 @@ pub struct UninstallArgs {
 pub async fn run(args: UninstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let state_dir = dirs.need_state()?;
     let manifest = Manifest::read(&state_dir);
-    let found = || opencode::locate(&dirs.opencode, &args.provider);
     let is_ours = args.provider == PROVIDER;
     let installed = manifest.config.clone().filter(|_| is_ours);
-    let config = args.config.clone().or(installed).or_else(found);
-    let target = ConfigTarget {
-        config: std::path::absolute(config.ok_or_else(|| no_home("set HOME, or use --config"))?)?,
-        state_dir: state_dir.clone(),
-    };
+    let target = dirs.target(args.config.or(installed), &args.provider)?;
     let is_installed = manifest.config.as_ref() == Some(&target.config);
     let created = manifest.created && is_installed;
     // The service belongs to what `install` configured, and is removed with it.
@@ -82,20 +72,31 @@ pub async fn run(args: UninstallArgs, dirs: &UserDirs) -> anyhow::Result<ExitCod
             .write(&state_dir)
             .context("cannot record what was removed")?;
     }
+    let report = UninstallReport {
+        dry_run,
+        config: removal,
+        left,
+        service,
+    };
     if args.json {
-        render::line(serde_json::to_string_pretty(&as_json(
-            &removal,
-            &left,
-            service.as_ref(),
-            dry_run,
-        ))?);
+        render::json(&report)?;
     } else {
-        print(&removal, &left, service.as_ref(), dry_run);
+        report.print();
     }
     Ok(ExitCode::SUCCESS)
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UninstallReport {
+    dry_run: bool,
+    config: Removal,
+    left: Vec<OurEntry>,
+    service: Option<ServiceFile>,
+}
+
 /// What happened to the service's file.
+#[derive(Serialize)]
 struct ServiceFile {
     path: PathBuf,
     removed: bool,
@@ -145,83 +146,66 @@ async fn service(
     Ok(Some(file))
 }
 
-fn as_json(
-    removal: &Removal,
-    left: &[OurEntry],
-    service: Option<&ServiceFile>,
-    dry_run: bool,
-) -> Value {
-    json!({
-        "dryRun": dry_run,
-        "config": {
-            "path": removal.config,
-            "removed": removal.removed,
-            "kept": removal.kept,
-            "deleted": removal.deleted,
-            "backup": removal.backup,
-            "backups": removal.backups,
-        },
-        "left": left,
-        "service": service.map(|file| json!({
-            "path": file.path,
-            "removed": file.removed,
-            "problem": file.problem,
-        })),
-    })
-}
-
-fn print(removal: &Removal, left: &[OurEntry], service: Option<&ServiceFile>, dry_run: bool) {
-    let would = if dry_run { "would be " } else { "" };
-    let config = removal.config.display();
-    if removal.deleted {
-        render::line(format_args!(
-            "OpenCode: {config} {would}deleted, as nothing else was in it"
-        ));
-    } else if removal.removed.is_empty() {
-        render::line(format_args!("OpenCode: nothing to remove from {config}"));
-    } else {
-        render::line(format_args!("OpenCode: {would}removed from {config}:"));
-        for path in &removal.removed {
-            render::line(format_args!("  {path}"));
-        }
-    }
-    for path in &removal.kept {
-        render::line(format_args!("  kept your value at {path}"));
-    }
-    if let Some(backup) = &removal.backup {
-        render::line(format_args!("  backup: {}", backup.display()));
-    }
-    if !removal.backups.is_empty() {
-        render::line(format_args!(
-            "  not removed: {}, {config}.bak-*",
-            render::plural(removal.backups.len(), "backup")
-        ));
-    }
-    for OurEntry { config, provider } in left {
-        render::line(format_args!(
-            "Not removed: provider.{provider} in {0}; remove it with \
-             `open-cursor uninstall --config {0} --provider {provider}`",
-            config.display()
-        ));
-    }
-    if let Some(file) = service {
-        let path = file.path.display();
-        match (file.removed, &file.problem) {
-            (true, None) => {
-                render::line(format_args!("Service: {path} {would}stopped and removed"))
+impl UninstallReport {
+    fn print(&self) {
+        let Self {
+            dry_run,
+            config: removal,
+            left,
+            service,
+        } = self;
+        let would = if *dry_run { "would be " } else { "" };
+        let config = removal.config.display();
+        if removal.deleted {
+            render::line(format_args!(
+                "OpenCode: {config} {would}deleted, as nothing else was in it"
+            ));
+        } else if removal.removed.is_empty() {
+            render::line(format_args!("OpenCode: nothing to remove from {config}"));
+        } else {
+            render::line(format_args!("OpenCode: {would}removed from {config}:"));
+            for path in &removal.removed {
+                render::line(format_args!("  {path}"));
             }
-            (true, Some(_)) => render::line(format_args!("Service: {path} removed")),
-            (false, _) => render::line(format_args!(
-                "Service: {path} was changed since, and was not removed"
-            )),
         }
-        if let Some(problem) = &file.problem {
-            render::note(format_args!(
-                "note: the service could not be stopped: {problem}"
+        for path in &removal.kept {
+            render::line(format_args!("  kept your value at {path}"));
+        }
+        if let Some(backup) = &removal.backup {
+            render::line(format_args!("  backup: {}", backup.display()));
+        }
+        if !removal.backups.is_empty() {
+            render::line(format_args!(
+                "  not removed: {}, {config}.bak-*",
+                render::plural(removal.backups.len(), "backup")
             ));
         }
-    }
-    if dry_run {
-        render::line("Dry run: nothing was changed.");
+        for OurEntry { config, provider } in left {
+            render::line(format_args!(
+                "Not removed: provider.{provider} in {0}; remove it with \
+                 `open-cursor uninstall --config {0} --provider {provider}`",
+                config.display()
+            ));
+        }
+        if let Some(file) = service {
+            let path = file.path.display();
+            match (file.removed, &file.problem) {
+                (true, None) => {
+                    render::line(format_args!("Service: {path} {would}stopped and removed"))
+                }
+                (true, Some(_)) => render::line(format_args!("Service: {path} removed")),
+                (false, _) => render::line(format_args!(
+                    "Service: {path} was changed since, and was not removed"
+                )),
+            }
+            if let Some(problem) = &file.problem {
+                render::note(format_args!(
+                    "note: the service could not be stopped: {problem}"
+                ));
+            }
+        }
+        if *dry_run {
+            render::line("Dry run: nothing was changed.");
+        }
     }
 }

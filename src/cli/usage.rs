@@ -1,29 +1,23 @@
 //! `open-cursor usage`.
 
+mod from_cursor;
+
 use std::{
     path::Path,
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anstyle::{AnsiColor, Style};
-use serde_json::{Value, json};
+use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
+use serde_json::json;
 
 use super::{
     dirs::UserDirs,
-    render,
+    render::{self, FAINT, HINT, NAME, PLAIN},
     requests::{read, time, tokens},
 };
-use crate::{
-    account::{self, AccountView},
-    agent::Env,
-    auth,
-    history::{Figures, GroupBy, Totals},
-};
-
-const NAME: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
-const BAR: Style = AnsiColor::Cyan.on_default();
+use crate::history::{Figures, GroupBy, Totals};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -49,8 +43,9 @@ pub struct UsageArgs {
     days: u16,
 
     /// What turns are summed by
-    #[arg(long, value_name = "GROUP", default_value = "model")]
-    by: By,
+    #[arg(long, value_name = "GROUP", default_value = "model",
+        value_parser = PossibleValuesParser::new(GROUPS.map(|(name, _)| name)))]
+    by: String,
 
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
@@ -65,33 +60,13 @@ pub struct UsageArgs {
     from_cursor: bool,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum By {
-    Model,
-    Client,
-    Workspace,
-    Day,
-}
-
-impl By {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Client => "client",
-            Self::Workspace => "workspace",
-            Self::Day => "day",
-        }
-    }
-
-    fn group(self) -> GroupBy {
-        match self {
-            Self::Model => GroupBy::Model,
-            Self::Client => GroupBy::Client,
-            Self::Workspace => GroupBy::Workspace,
-            Self::Day => GroupBy::Day,
-        }
-    }
-}
+/// What turns can be summed by.
+const GROUPS: [(&str, GroupBy); 4] = [
+    ("model", GroupBy::Model),
+    ("client", GroupBy::Client),
+    ("workspace", GroupBy::Workspace),
+    ("day", GroupBy::Day),
+];
 
 /// Prints the sums.
 pub async fn run(args: UsageArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
@@ -99,19 +74,20 @@ pub async fn run(args: UsageArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let now = i64::try_from(now)?;
     let since = now - now.rem_euclid(DAY_MS) - (i64::from(args.days) - 1) * DAY_MS;
-    let group = args.by.group();
+    let group = GROUPS.iter().find(|(name, _)| *name == args.by);
+    let group = group.context("there is no such group")?.1;
     let found = read(&path, move |reader| {
         let [sums] = reader.sums([(group, since)])?;
-        Ok(vec![(sums.groups(), sums.figures())])
+        Ok((sums.groups(), sums.figures()))
     });
-    let (groups, figures) = found.await?.pop().unwrap_or_default();
+    let (groups, figures) = found.await?;
     let cursor = match args.from_cursor {
-        true => Some(from_cursor().await),
+        true => Some(from_cursor::ask().await),
         false => None,
     };
     if args.json {
         let mut value = json!({
-            "since": time(since), "days": args.days, "by": args.by.name(),
+            "since": time(since), "days": args.days, "by": args.by,
             "groups": groups, "figures": figures,
         });
         if let Some(cursor) = &cursor {
@@ -120,13 +96,13 @@ pub async fn run(args: UsageArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
                 Err(problem) => json!({"problem": problem}),
             };
         }
-        render::line(serde_json::to_string_pretty(&value)?);
+        render::json(&value)?;
     } else if args.csv {
-        csv(args.by, &groups);
+        csv(&args.by, &groups);
     } else {
-        print(args.by, args.days, &groups, &figures, &path);
+        print(&args, &groups, &figures, &path);
         match &cursor {
-            Some(Ok(view)) => print_cursor(view),
+            Some(Ok(view)) => from_cursor::print(view),
             Some(Err(problem)) => render::note(format_args!("Cursor's own view: {problem}")),
             None => {}
         }
@@ -135,10 +111,9 @@ pub async fn run(args: UsageArgs, dirs: &UserDirs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-fn csv(by: By, groups: &[Totals]) {
+fn csv(by: &str, groups: &[Totals]) {
     render::line(format_args!(
-        "{},turns,errors,input,cache_read,cache_write,output,estimated_turns,cost_usd,unpriced_turns",
-        by.name()
+        "{by},turns,errors,input,cache_read,cache_write,output,estimated_turns,cost_usd,unpriced_turns"
     ));
     for it in groups {
         let name = render::plain(&it.name);
@@ -161,9 +136,9 @@ fn csv(by: By, groups: &[Totals]) {
     }
 }
 
-fn print(by: By, days: u16, groups: &[Totals], figures: &Figures, path: &Path) {
+fn print(args: &UsageArgs, groups: &[Totals], figures: &Figures, path: &Path) {
     if groups.is_empty() {
-        let place = path.display();
+        let (place, days) = (path.display(), args.days);
         render::note(format_args!(
             "no turn is recorded in {place} for these {days} days"
         ));
@@ -175,35 +150,37 @@ fn print(by: By, days: u16, groups: &[Totals], figures: &Figures, path: &Path) {
         false => (it.input + it.output) as f64,
     };
     let most = groups.iter().map(weight).fold(0.0, f64::max);
-    let head = ["turns", "failed", "input", "cached", "output", "cost"].map(str::to_owned);
-    let mut rows = vec![(by.name().to_owned(), head, String::new())];
+    let head = [
+        &args.by, "turns", "failed", "input", "cached", "output", "cost",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    let mut bars = vec![String::new()];
     for it in groups {
         let name = match it.name.as_str() {
             "" => "(none)".to_owned(),
             name => render::plain(name),
         };
-        rows.push((name, cells(it), bar(weight(it), most)));
+        rows.push(cells(name, it));
+        bars.push(bar(weight(it), most));
     }
-    let all = ("all".to_owned(), cells(&figures.all), String::new());
-    rows.push(all);
-    let width = |text: &str| text.chars().count();
-    let names = rows.iter().map(|(name, ..)| width(name)).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(|at| {
-        let cells = rows.iter().map(|(_, cells, _)| width(&cells[at]));
-        cells.max().unwrap_or(0)
-    });
+    rows.push(cells("all".to_owned(), &figures.all));
+    bars.push(String::new());
+    let widths = render::widths(&rows);
     let last = rows.len() - 1;
-    for (at, (name, cells, bar)) in rows.iter().enumerate() {
-        let style = if at == 0 { FAINT } else { Style::new() };
-        let bold = if at == last { NAME } else { style };
-        let mut line = format!("{bold}{name:names$}{bold:#}");
-        for (cell, width) in cells.iter().zip(widths) {
-            line += &format!("  {bold}{cell:>width$}{bold:#}");
-        }
-        let line = match bar.as_str() {
-            "" => line,
-            bar => format!("{line}  {BAR}{bar}{BAR:#}"),
+    for (at, (row, bar)) in rows.iter().zip(bars).enumerate() {
+        let style = match at {
+            0 => FAINT,
+            at if at == last => NAME,
+            _ => PLAIN,
         };
+        let ([name, cells @ ..], [first, others @ ..]) = (row, widths);
+        let mut line = format!("{style}{name:first$}{style:#}");
+        for (cell, width) in cells.iter().zip(others) {
+            line += &format!("  {style}{cell:>width$}{style:#}");
+        }
+        if !bar.is_empty() {
+            line += &format!("  {HINT}{bar}{HINT:#}");
+        }
         render::line(line);
     }
     render::line("");
@@ -212,9 +189,10 @@ fn print(by: By, days: u16, groups: &[Totals], figures: &Figures, path: &Path) {
     }
 }
 
-fn cells(it: &Totals) -> [String; 6] {
+fn cells(name: String, it: &Totals) -> [String; 7] {
     let about = if it.estimated > 0 { "~" } else { "" };
     [
+        name,
         it.turns.to_string(),
         it.errors.to_string(),
         format!("{about}{}", tokens(it.input)),
@@ -279,85 +257,15 @@ fn summary(figures: &Figures) -> Vec<String> {
     lines
 }
 
-/// What Cursor's servers count, or why that is not known.
-async fn from_cursor() -> Result<AccountView, String> {
-    let env: Env = std::env::vars_os().collect();
-    let token = auth::token(&env).ok_or(
-        "there is no token of a login; run `open-cursor login` (an API key can't be used for this)",
-    )?;
-    let variable = |name: &str| std::env::var(name).ok();
-    let base = account::address(&variable);
-    let waiting = render::progress("asking Cursor");
-    let asked = tokio::task::spawn_blocking(move || account::ask(&base, &token)).await;
-    drop(waiting);
-    let view = asked.map_err(|error| error.to_string())?;
-    view.map_err(|error| error.to_string())
-}
-
-fn print_cursor(view: &AccountView) {
-    render::line(format_args!("\n{NAME}Cursor's own view{NAME:#}"));
-    for line in view.summary() {
-        render::line(render::plain(&line));
-    }
-    for (path, answer) in &view.answers {
-        render::line(format_args!("{FAINT}{path}{FAINT:#}"));
-        for (key, value) in leaves(answer) {
-            render::line(format_args!(
-                "  {} {}",
-                render::plain(&key),
-                render::plain(&value)
-            ));
-        }
-    }
-    for (path, problem) in &view.problems {
-        let problem = problem.as_str().unwrap_or_default();
-        render::note(format_args!("{path}: {}", render::plain(problem)));
-    }
-}
-
-/// The numbers and words of a JSON value with their paths, of long ones the first.
-fn leaves(value: &Value) -> Vec<(String, String)> {
-    const MOST: usize = 24;
-    let mut found = Vec::new();
-    let mut left = vec![(String::new(), value)];
-    while let Some((path, value)) = left.pop() {
-        if found.len() == MOST {
-            found.push(("…".to_owned(), "more with --json".to_owned()));
-            break;
-        }
-        let below = |name: &str| match path.as_str() {
-            "" => name.to_owned(),
-            path => format!("{path}.{name}"),
-        };
-        match value {
-            Value::Object(fields) => {
-                let fields = fields.iter().rev();
-                left.extend(fields.map(|(name, value)| (below(name), value)));
-            }
-            Value::Array(items) => found.push((path, render::plural(items.len(), "item"))),
-            Value::Null => {}
-            Value::String(text) => found.push((path, text.chars().take(80).collect())),
-            other => found.push((path, other.to_string())),
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn bars_and_leaves() {
+    fn bars() {
         assert_eq!(bar(1.0, 1.0).chars().count(), LONGEST);
         assert_eq!(bar(0.0, 1.0), "");
         assert_eq!(bar(1.0, 0.0), "");
         assert_eq!(bar(1.0 / 48.0, 1.0), "▌");
-        let value = json!({"a": {"b": 1, "c": "x"}, "d": [1, 2], "e": null});
-        let shown: Vec<String> = leaves(&value)
-            .iter()
-            .map(|(k, v)| format!("{k}={v}"))
-            .collect();
-        assert_eq!(shown, ["a.b=1", "a.c=x", "d=2 items"]);
     }
 }

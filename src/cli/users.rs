@@ -27,21 +27,15 @@ pub fn allowed(settings: &ServeSettings, has_key: bool) -> anyhow::Result<Option
     ours.chain(named).collect::<anyhow::Result<_>>().map(Some)
 }
 
-const NAMES: &str = "name users of this machine, or their numbers, or `all`";
-
 fn uid(name: &str) -> anyhow::Result<u32> {
     if let Ok(uid) = name.parse() {
         return Ok(uid);
     }
-    match User::from_name(name) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err(render::usage(
-            format_args!("--allow-users: there is no user `{name}`"),
-            NAMES,
-        )),
-        Err(error) => Err(render::usage(
-            format_args!("--allow-users {name}: {error}"),
-            NAMES,
-        )),
-    }
+    let problem = match User::from_name(name) {
+        Ok(Some(user)) => return Ok(user.uid.as_raw()),
+        Ok(None) => format!("--allow-users: there is no user `{name}`"),
+        Err(error) => format!("--allow-users {name}: {error}"),
+    };
+    let hint = "name users of this machine, or their numbers, or `all`";
+    Err(render::usage(problem, hint))
 }

@@ -1,9 +1,6 @@
 //! What clap says of a wrong command line, as an `error:` and a `hint:` like all our messages.
 
-use std::{
-    ffi::{OsStr, OsString},
-    process::ExitCode,
-};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, error::ErrorKind};
 
@@ -32,17 +29,13 @@ fn command(args: impl Iterator<Item = OsString>) -> String {
     let mut name = "open-cursor".to_owned();
     let mut command = Cli::command();
     for arg in args {
-        let Some(sub) = find(&command, &arg) else {
+        let Some(sub) = command.find_subcommand(&arg).cloned() else {
             break;
         };
         name = format!("{name} {}", sub.get_name());
         command = sub;
     }
     name
-}
-
-fn find(command: &clap::Command, name: &OsStr) -> Option<clap::Command> {
-    command.find_subcommand(name).cloned()
 }
 
 /// The message and the hint in clap's text.

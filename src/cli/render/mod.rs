@@ -2,9 +2,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod progress;
+mod style;
 mod wrap;
 
 pub use progress::{Spinner, progress};
+pub use style::{BAD, FAINT, GOOD, HINT, NAME, PLAIN, WARNING};
 pub use wrap::Wrapped;
 
 use std::{
@@ -14,29 +16,20 @@ use std::{
     sync::OnceLock,
 };
 
-use anstyle::{AnsiColor, Style};
-
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default();
+use anstyle::Style;
+use serde::Serialize;
 
 /// The hint of an error that has none of its own.
 const ELSE: &str = "`open-cursor doctor` checks the setup, `open-cursor help troubleshooting` explains common errors";
 
 /// An error with a hint and an exit code; made by [`hinted`] and [`usage`].
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 struct Hinted {
     message: String,
     hint: String,
     code: u8,
 }
-
-impl fmt::Display for Hinted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Hinted {}
 
 /// An error with a hint; exit code 1.
 pub fn hinted(message: impl fmt::Display, hint: impl Into<String>) -> anyhow::Error {
@@ -59,7 +52,7 @@ pub fn ending_with(code: u8, message: impl fmt::Display, hint: impl Into<String>
 
 /// Prints an error, and a hint.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
-    headed("error:", ERROR, &in_words(&format!("{error:#}")));
+    headed("error:", BAD.bold(), &in_words(&format!("{error:#}")));
     let hinted = error.downcast_ref::<Hinted>();
     headed("hint:", HINT, hinted.map_or(ELSE, |hinted| &hinted.hint));
     ExitCode::from(hinted.map_or(1, |hinted| hinted.code))
@@ -96,6 +89,15 @@ pub fn line(text: impl fmt::Display) {
     piece(format_args!("{text}\n"));
 }
 
+/// Prints a value as JSON, on several lines.
+///
+/// # Errors
+/// It can't be JSON.
+pub fn json(value: &impl Serialize) -> serde_json::Result<()> {
+    line(serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
 /// Prints data without a line break, and flushes it.
 pub fn piece(text: impl fmt::Display) {
     let mut out = anstream::stdout().lock();
@@ -122,6 +124,22 @@ pub fn finish(code: ExitCode) -> ExitCode {
         None => code,
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Some(error) => failure(&anyhow::anyhow!("cannot write to stdout: {error}")),
+    }
+}
+
+/// The width of each column.
+pub fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max();
+    std::array::from_fn(|at| width(at).unwrap_or(0))
+}
+
+/// Prints rows of a name, a value and a remark.
+pub fn list(rows: &[[String; 3]]) {
+    let [names, values, _] = widths(rows);
+    for [name, value, remark] in rows {
+        line(format_args!(
+            "{NAME}{name:names$}{NAME:#}  {value:values$}  {FAINT}{remark}{FAINT:#}"
+        ));
     }
 }
 

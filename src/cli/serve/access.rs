@@ -1,5 +1,7 @@
 //! Who may use the server, and how it treats its clients.
 
+use std::path::Path;
+
 use crate::{
     cli::{recipes, render, users},
     dump::Dumps,
@@ -12,15 +14,9 @@ use crate::{
 pub(super) async fn api_key(settings: &ServeSettings) -> anyhow::Result<Option<ApiKey>> {
     let key = match &settings.api_key_file {
         Some(file) => {
-            let wrong = |why: &dyn std::fmt::Display| {
-                render::usage(
-                    format_args!("--api-key-file {}: {why}", file.display()),
-                    "name a file that holds the key and nothing else",
-                )
-            };
-            let text = tokio::fs::read_to_string(file).await;
-            let key = ApiKey::new(&text.map_err(|error| wrong(&error))?);
-            Some(key.ok_or_else(|| wrong(&"the file is empty"))?)
+            let hint = "name a file that holds the key and nothing else";
+            let parse = |text: &str| ApiKey::new(text).ok_or("the file is empty".to_owned());
+            Some(from_file("--api-key-file", file, hint, parse).await?)
         }
         // No setting: `open-cursor config` shows settings.
         None => std::env::var("CURSOR_ACP_API_KEY")
@@ -66,19 +62,26 @@ async fn keys(settings: &ServeSettings) -> anyhow::Result<KeyRing> {
     let Some(file) = &settings.keys_file else {
         return Ok(KeyRing::default());
     };
-    let wrong = |why: &dyn std::fmt::Display| {
-        render::usage(
-            format_args!("--keys-file {}: {why}", file.display()),
-            "`open-cursor help endpoints` shows such a file",
-        )
+    let hint = "`open-cursor help endpoints` shows such a file";
+    let parse = |text: &str| match KeyRing::parse(text) {
+        Ok(keys) if keys.is_empty() => Err("the file has no [[key]]".to_owned()),
+        parsed => parsed.map_err(|error| error.to_string()),
     };
+    from_file("--keys-file", file, hint, parse).await
+}
+
+/// The content of a file that a setting names.
+async fn from_file<T>(
+    flag: &str,
+    file: &Path,
+    hint: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> anyhow::Result<T> {
     let text = tokio::fs::read_to_string(file).await;
-    let text = text.map_err(|error| wrong(&error))?;
-    let keys = KeyRing::parse(&text).map_err(|error| wrong(&error))?;
-    match keys.is_empty() {
-        true => Err(wrong(&"the file has no [[key]]")),
-        false => Ok(keys),
-    }
+    let parsed = text
+        .map_err(|error| error.to_string())
+        .and_then(|text| parse(&text));
+    parsed.map_err(|why| render::usage(format_args!("{flag} {}: {why}", file.display()), hint))
 }
 
 pub(super) async fn http_config(

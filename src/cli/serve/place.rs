@@ -8,60 +8,51 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    agent::{Agent, AgentError, Env, Serving, Setup},
-    cli::render,
+    agent::{Agent, AgentError, Serving, Setup},
+    cli::{process_env, render},
     engine::Turns,
     settings::ServeSettings,
 };
 
-/// The agent and where it works.
-pub(in crate::cli) struct AgentSetup {
-    /// The agent.
-    pub agent: Agent,
-    /// Where it works, absolute and without links, if that is one place.
-    pub workspace: Option<PathBuf>,
-}
-
-impl AgentSetup {
-    /// Finds the agent and checks the directory.
-    pub async fn find(settings: &ServeSettings, carriers: Option<PathBuf>) -> anyhow::Result<Self> {
-        let workspace = workspace(settings).await?;
-        let agent = settings.agent.as_deref().map(OsStr::new);
-        let running = settings.max_running.get();
-        let setup = Setup {
-            fence: settings.fence,
-            limits: settings.resource_limits(),
-            bridge: settings.bridge.clone(),
-            slots: running,
-            launcher: std::env::current_exe().context("cannot find our own executable")?,
-            workspace: workspace.clone(),
-            serve_tools: settings.turns.serves_tools().then(|| Serving {
-                native_reads: settings.native_reads,
-                ..Serving::default()
-            }),
-            carriers,
-        };
-        let agent = Agent::discover(agent, &std::env::vars_os().collect::<Env>(), setup)
-            .await
-            .map_err(|error| match error {
-                AgentError::Missing { .. } => {
-                    render::hinted(error, "`--agent replay` tries things out without Cursor")
-                }
-                error => error.into(),
-            })?;
-        let named = settings.agent.as_deref().map(Path::new);
-        // The usual name is Cursor's alone, and asking a program takes half a second.
-        if named.is_some_and(|name| name.file_name() != Some(OsStr::new("cursor-agent")))
-            && let Some(line) = agent.foreign_version().await
-        {
-            return Err(render::hinted(
-                format_args!("{agent} is not Cursor's agent: its version is `{line}`"),
-                "name the program `cursor-agent`, or leave --agent out to find it",
-            ));
+/// Finds the agent, which works in the `workspace` if that is one place.
+pub(super) async fn agent(
+    settings: &ServeSettings,
+    workspace: Option<PathBuf>,
+    carriers: Option<PathBuf>,
+) -> anyhow::Result<Agent> {
+    let named = settings.agent.as_deref();
+    let setup = Setup {
+        fence: settings.fence,
+        limits: settings.resource_limits(),
+        bridge: settings.bridge.clone(),
+        slots: settings.max_running.get(),
+        launcher: std::env::current_exe().context("cannot find our own executable")?,
+        workspace,
+        serve_tools: settings.turns.serves_tools().then(|| Serving {
+            native_reads: settings.native_reads,
+            ..Serving::default()
+        }),
+        carriers,
+    };
+    let agent = Agent::discover(named.map(OsStr::new), &process_env(), setup).await;
+    let agent = agent.map_err(|error| match error {
+        AgentError::Missing { .. } => {
+            render::hinted(error, "`--agent replay` tries things out without Cursor")
         }
-        check_parking(&agent, settings.turns).await?;
-        Ok(Self { agent, workspace })
+        error => error.into(),
+    })?;
+    // The usual name is Cursor's alone, and asking a program takes half a second.
+    let usual = Some(OsStr::new("cursor-agent"));
+    if named.is_some_and(|name| Path::new(name).file_name() != usual)
+        && let Some(line) = agent.foreign_version().await
+    {
+        return Err(render::hinted(
+            format_args!("{agent} is not Cursor's agent: its version is `{line}`"),
+            "name the program `cursor-agent`, or leave --agent out to find it",
+        ));
     }
+    check_parking(&agent, settings.turns).await?;
+    Ok(agent)
 }
 
 /// Whether runs can wait, where the server is not to start without.
@@ -69,42 +60,26 @@ async fn check_parking(agent: &Agent, turns: Turns) -> anyhow::Result<()> {
     if matches!(turns, Turns::Auto | Turns::Respawn) {
         return Ok(());
     }
-    let served = match turns.serves_tools() {
-        true => {
-            agent.learn_serving().await;
-            agent.serving_problem()
-        }
-        false => Some("--turns parked:view serves none".to_owned()),
-    };
-    let Some(served) = served else {
-        return Ok(());
-    };
-    let view = &agent.fence().view;
-    if turns.collects_changes() && view.holds() {
-        return Ok(());
+    let mut lacks = Vec::new();
+    if turns.serves_tools() {
+        agent.learn_serving().await;
+        let Some(problem) = agent.serving_problem() else {
+            return Ok(());
+        };
+        lacks.push(format!("can't be given the client's tools: {problem}"));
     }
-    let name = turns.name();
-    Err(match turns.collects_changes() {
-        true if turns.serves_tools() => render::hinted(
-            format_args!(
-                "--turns {name}: the agent can't be given the client's tools ({served}), and it has \
-                 no view of the workspace ({})",
-                view.sentence
-            ),
-            "use --turns auto",
-        ),
-        true => render::hinted(
-            format_args!(
-                "--turns {name}: the agent has no view of the workspace: {}",
-                view.sentence
-            ),
-            "use --turns auto",
-        ),
-        false => render::hinted(
-            format_args!("--turns {name}: the agent can't be given the client's tools: {served}"),
-            "use --turns auto",
-        ),
-    })
+    if turns.collects_changes() {
+        let view = &agent.fence().view;
+        if view.holds() {
+            return Ok(());
+        }
+        lacks.push(format!("has no view of the workspace: {}", view.sentence));
+    }
+    let (name, lacks) = (turns.name(), lacks.join(", and it "));
+    Err(render::hinted(
+        format_args!("--turns {name}: the agent {lacks}"),
+        "use --turns auto",
+    ))
 }
 
 /// Where the agent works, absolute and without links, if that is one place.

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -13,14 +12,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::{
     access::{dumps, http_config},
     executor::exec,
-    place::{AgentSetup, bases},
+    place::{agent, bases, workspace},
 };
 use crate::{
     boundary,
-    cli::render,
+    cli::{dirs::ServerFiles, render, requests},
     dialect::{self, RedisAddress, Responses},
     engine::{self, AdmissionLimits, Budgets, Credentials, Engine, ToolLoop, Workspaces},
-    history::{Ledger, LedgerReader},
+    history::Ledger,
     http::{Address, ApiKey, App, Server, ServerError},
     settings::{Resolved, ServeSettings},
 };
@@ -37,16 +36,16 @@ pub(in crate::cli) struct Running {
 }
 
 impl Running {
-    /// Binds the address. Clients must send the key, if there is one. Turns are kept in the `history`,
-    /// unless the settings say otherwise.
+    /// Finds the agent, and binds the address. Clients must send the key, if there is one. Turns are
+    /// kept in the history, unless the settings say otherwise.
     pub async fn start(
         resolved: &Resolved,
-        site: AgentSetup,
-        models_cache: Option<PathBuf>,
+        files: ServerFiles,
         api_key: Option<ApiKey>,
-        history: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         let settings = &resolved.settings;
+        let workspace = workspace(settings).await?;
+        let agent = agent(settings, workspace.clone(), files.carriers).await?;
         let dumps = dumps(settings)?;
         // The clients of `run` send the key of its server.
         let has_callers = settings.credentials == Credentials::Client && api_key.is_none();
@@ -58,7 +57,6 @@ impl Running {
             ));
         }
         let http = http_config(resolved, api_key, dumps).await?;
-        let AgentSetup { agent, workspace } = site;
         raise_file_limit();
         let server = bind(settings).await?;
         let exec = match settings.tool_loop {
@@ -92,14 +90,14 @@ impl Running {
             callers: has_callers.then(|| limits(settings.max_per_caller.get(), settings)),
         };
         // Another program's models are not those of the user's account.
-        let models_cache = models_cache.filter(|_| settings.agent.is_none());
+        let models_cache = files.models_cache.filter(|_| settings.agent.is_none());
         // The first request needs it.
         let asked = agent.clone();
         tokio::spawn(async move { asked.learn_serving().await });
         let engine = Engine::new(agent, config, models_cache);
         let dialects = dialect::all_with(responses(settings)?);
         let app = App::new(engine, http, dialects);
-        let app = match history.filter(|_| settings.history) {
+        let app = match files.history.filter(|_| settings.history) {
             Some(file) => app.with_history(Ledger::start(file).context("cannot start a thread")?),
             None => app,
         };
@@ -158,18 +156,12 @@ async fn spent_today(app: &App) -> Vec<(Option<String>, f64)> {
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let today = now.unwrap_or_default().as_secs() / 86_400 * 86_400_000;
-    let read = tokio::task::spawn_blocking(move || {
-        let since = i64::try_from(today).unwrap_or(i64::MAX);
-        LedgerReader::open(&path)?.map_or(Ok(Vec::new()), |reader| reader.spent(since))
-    });
-    match read.await {
-        Ok(Ok(spent)) => spent,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "what was spent today is not known: budgets begin anew");
-            Vec::new()
-        }
-        Err(_) => Vec::new(),
-    }
+    let since = i64::try_from(today).unwrap_or(i64::MAX);
+    let spent = requests::read(&path, move |reader| reader.spent(since)).await;
+    spent.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what was spent today is not known: budgets begin anew");
+        Vec::new()
+    })
 }
 
 /// Raises the soft limit of open files: many systems set it to 1024 for the sake of old programs, and
