@@ -5,7 +5,11 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use crate::{credential::Credential, turn::CallerKey};
+use crate::{
+    credential::Credential,
+    sandbox::environment::{NETWORK, is_usual, names},
+    turn::CallerKey,
+};
 
 /// A snapshot of an environment. The program takes it once; tests make their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,55 +26,17 @@ impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Env {
     }
 }
 
-/// Passed on as they are. The sockets of a session (`SSH_AUTH_SOCK`, `DBUS_SESSION_BUS_ADDRESS`,
-/// `XDG_RUNTIME_DIR`, `DOCKER_HOST`, displays, tmux) are left out on purpose: through them a tool
-/// could act outside of every fence.
-const PASSED: &[&str] = &[
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "PATH",
-    "LANG",
-    "LANGUAGE",
-    "TERM",
-    "TZ",
-    "TMPDIR",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_CACHE_HOME",
-    "XDG_STATE_HOME",
-    "AGENT_CLI_CREDENTIAL_STORE",
-    "NO_OPEN_BROWSER",
-    "DO_NOT_TRACK",
-    "NODE_EXTRA_CA_CERTS",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    // What the CLI reads (FACTS 1.4). The rest of `CURSOR_…` is ours (`CURSOR_ACP_…`), or tells a
-    // CLI that it runs inside another one.
-    "CURSOR_API_KEY",
-    "CURSOR_AUTH_TOKEN",
-    "CURSOR_API_ENDPOINT",
-    "CURSOR_API_BASE_URL",
-    "CURSOR_CONFIG_DIR",
-    "CURSOR_DATA_DIR",
-    "CURSOR_AGENT_DISABLE_DEBUG_LOG",
-    "CURSOR_AGENT_CLI_AUTHLESS_MODE",
-    "CURSOR_LOCAL_AGENT_BASE_URL",
-    "CURSOR_LOCAL_AGENT_API_KEY",
-    "CURSOR_RIPGREP_PATH",
-    "CURSOR_WORKTREES_ROOT",
-    "CURSOR_ENABLE_BEDROCK",
-    "CURSOR_STATSIG_OVERRIDES",
-];
+/// What the agent may have besides the usual. The sockets of a session ([`REACH_AROUND`]) are left out on
+/// purpose: through them a tool could act outside of every fence. Of `CURSOR_…` it is what the CLI reads
+/// (FACTS 1.4): the rest is ours (`CURSOR_ACP_…`), or tells a CLI that it runs inside another one.
+///
+/// [`REACH_AROUND`]: crate::sandbox::environment::REACH_AROUND
+const OF_AGENT: &str = "TERM TMPDIR XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_STATE_HOME \
+     AGENT_CLI_CREDENTIAL_STORE NO_OPEN_BROWSER DO_NOT_TRACK CURSOR_API_KEY CURSOR_AUTH_TOKEN \
+     CURSOR_API_ENDPOINT CURSOR_API_BASE_URL CURSOR_CONFIG_DIR CURSOR_DATA_DIR \
+     CURSOR_AGENT_DISABLE_DEBUG_LOG CURSOR_AGENT_CLI_AUTHLESS_MODE CURSOR_LOCAL_AGENT_BASE_URL \
+     CURSOR_LOCAL_AGENT_API_KEY CURSOR_RIPGREP_PATH CURSOR_WORKTREES_ROOT CURSOR_ENABLE_BEDROCK \
+     CURSOR_STATSIG_OVERRIDES";
 
 impl Env {
     /// A variable's value; an empty one counts as unset.
@@ -89,9 +55,11 @@ impl Env {
     #[must_use]
     pub fn for_agent(&self, set: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
         let passed = self.0.iter().filter(|(name, value)| {
-            let name = name.to_str().unwrap_or_default();
-            (PASSED.contains(&name) || name.starts_with("LC_"))
-                && !(value.is_empty() && name.starts_with("CURSOR_"))
+            let is_cursors = name
+                .to_str()
+                .is_some_and(|name| name.starts_with("CURSOR_"));
+            (is_usual(name) || names(&[NETWORK, OF_AGENT], name))
+                && !(value.is_empty() && is_cursors)
         });
         let mut child: BTreeMap<OsString, OsString> = passed
             .map(|(name, value)| (name.clone(), value.clone()))

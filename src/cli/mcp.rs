@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{dirs::UserDirs, render};
 use crate::{
     hands::{
-        command_environment,
+        environment,
         mcp::{McpForm, McpLimits, McpServerConfig, McpServers, McpSource, McpTransport, read},
     },
     opencode::locate,
@@ -140,7 +140,7 @@ pub(super) fn servers(
 
 fn start(configs: Vec<McpServerConfig>) -> anyhow::Result<McpServers> {
     let program = std::env::current_exe().context("cannot find our own executable")?;
-    let env = command_environment(std::env::vars_os());
+    let env = environment(std::env::vars_os(), true);
     Ok(McpServers::new(configs, program, env, McpLimits::default()))
 }
 

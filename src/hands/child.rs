@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::protocol::{MOST_BYTES, SUBCOMMAND, ToolAnswer, ToolJob};
 use crate::sandbox::{
+    environment::{NETWORK, TOOLCHAINS, is_usual, names},
     fence::Fence,
     process::{Process, SpawnSpec},
     slot::Slots,
@@ -21,6 +22,8 @@ pub(super) struct Children {
     /// Our own program.
     pub program: PathBuf,
     pub env: Vec<(OsString, OsString)>,
+    /// Whether a child may use it.
+    pub network: bool,
     pub reaper: TaskTracker,
 }
 
@@ -29,12 +32,7 @@ impl Children {
     ///
     /// # Errors
     /// Why there is no answer, for the model.
-    pub async fn run(
-        &self,
-        job: &ToolJob,
-        network: bool,
-        limit: Duration,
-    ) -> Result<ToolAnswer, String> {
+    pub async fn run(&self, job: &ToolJob, limit: Duration) -> Result<ToolAnswer, String> {
         let slot = self.slots.acquire().await;
         let slot = slot.map_err(|error| format!("error: the tool has no place to run: {error}"))?;
         let tmp = slot.dirs().tmp();
@@ -48,18 +46,16 @@ impl Children {
             cwd: job.workspace.clone(),
         };
         let writable = [job.workspace.clone(), tmp];
-        let spec = self.fence.confine(spec, &writable, network);
+        let spec = self.fence.confine(spec, &writable, self.network);
         let text = serde_json::to_string(job).map_err(|error| format!("error: {error}"))?;
-        let child = Process::start(&spec, text.into(), &self.reaper);
-        let child = child.map_err(|error| format!("error: the tool can't be started: {error}"))?;
-        let mut guard = Guard {
-            inside: Some((child, slot)),
-            reaper: self.reaper.clone(),
-        };
-        let Some((child, _)) = &mut guard.inside else {
-            return Err("error: the tool was given up".to_owned());
-        };
-        match timeout(limit, answer(child)).await {
+        // It is dropped when nothing is left of the child: then the slot goes back.
+        let held = Box::new(move |_: &[u8]| {
+            let _ = &slot;
+        });
+        let child = Process::start_tapped(&spec, text.into(), &self.reaper, Some(held));
+        let mut child =
+            child.map_err(|error| format!("error: the tool can't be started: {error}"))?;
+        match timeout(limit, answer(&mut child)).await {
             Ok(done) => done,
             Err(_) => Err(format!(
                 "error: command timed out: the tool took longer than {} s and was ended",
@@ -93,80 +89,18 @@ async fn answer(child: &mut Process) -> Result<ToolAnswer, String> {
     ))
 }
 
-/// Ends the child, and returns the slot once nothing of it is left.
-struct Guard {
-    inside: Option<(Process, crate::sandbox::slot::Slot)>,
-    reaper: TaskTracker,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some((mut child, slot)) = self.inside.take() {
-            self.reaper.spawn(async move {
-                child.stop();
-                child.exit().await;
-                drop(slot);
-            });
-        }
-    }
-}
-
-/// What of our environment the command of an MCP server gets: nothing that is a key. What it needs
-/// besides, its entry names.
+/// What of our environment a tool or the command of an MCP server gets: nothing that is a key, and
+/// nothing that leads to a helper outside of the fence. What a server needs besides, its entry names.
 #[must_use]
-pub fn command_environment(
-    all: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Vec<(OsString, OsString)> {
-    environment(all, true)
-}
-
-/// What of the server's environment a tool gets: nothing that is a key, and nothing that leads to a
-/// helper outside of the fence.
-pub(super) fn environment(
+pub fn environment(
     all: impl IntoIterator<Item = (OsString, OsString)>,
     network: bool,
 ) -> Vec<(OsString, OsString)> {
-    const PASSED: &[&str] = &[
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "PATH",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        // Where toolchains are.
-        "CARGO_HOME",
-        "RUSTUP_HOME",
-        "RUSTUP_TOOLCHAIN",
-        "GOPATH",
-        "GOROOT",
-        "JAVA_HOME",
-        "VIRTUAL_ENV",
-        "PYENV_ROOT",
-        "NVM_DIR",
-        "ANDROID_HOME",
-        "DOTNET_ROOT",
-    ];
-    const FOR_NETWORK: &[&str] = &[
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-        "no_proxy",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "NODE_EXTRA_CA_CERTS",
-    ];
-    let is_passed = |name: &OsString| {
-        let name = name.to_str().unwrap_or_default();
-        PASSED.contains(&name)
-            || name.starts_with("LC_")
-            || (network && FOR_NETWORK.contains(&name))
+    let lists: &[&str] = match network {
+        true => &[TOOLCHAINS, NETWORK],
+        false => &[TOOLCHAINS],
     };
+    let is_passed = |name: &OsString| is_usual(name) || names(lists, name);
     let passed = all.into_iter().filter(|(name, _)| is_passed(name));
     passed.chain([("TERM".into(), "dumb".into())]).collect()
 }

@@ -29,31 +29,17 @@ pub fn main(mut stdin: impl Read, mut stdout: impl Write) -> ExitCode {
     };
     let done = match job {
         Ok(job) => execute(&job),
-        Err(error) => failed(format!("error: the executor can't read its job: {error}")),
+        Err(error) => Err(format!("error: the executor can't read its job: {error}")),
     };
-    let written = serde_json::to_writer(&mut stdout, &done).is_ok() && stdout.flush().is_ok();
-    if written {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let done = done.unwrap_or_else(ToolAnswer::failed);
+    match serde_json::to_writer(&mut stdout, &done).is_ok() && stdout.flush().is_ok() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 
-fn execute(job: &ToolJob) -> ToolAnswer {
-    let Some(tool) = local::find(&job.tool) else {
-        return failed(format!("error: there is no tool `{}`", job.tool));
-    };
-    let workspace = Workspace::new(&job.workspace);
-    match (tool.run)(&workspace, &job.arguments) {
-        Ok(done) => done,
-        Err(fault) => failed(fault.to_string()),
-    }
-}
-
-fn failed(content: String) -> ToolAnswer {
-    ToolAnswer {
-        content,
-        is_error: true,
-        image: None,
-    }
+fn execute(job: &ToolJob) -> Result<ToolAnswer, String> {
+    let tool = local::find(&job.tool);
+    let tool = tool.ok_or_else(|| format!("error: there is no tool `{}`", job.tool))?;
+    (tool.run)(&Workspace::new(&job.workspace), &job.arguments)
 }

@@ -19,7 +19,7 @@ pub mod mcp;
 mod protocol;
 mod toolbox;
 
-pub use child::command_environment;
+pub use child::environment;
 pub use executor::main as executor_main;
 pub use local::NAMES as LOCAL_TOOLS;
 pub use protocol::SUBCOMMAND as EXECUTOR;

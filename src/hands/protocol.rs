@@ -30,6 +30,24 @@ pub(super) struct ToolAnswer {
     pub image: Option<Picture>,
 }
 
+impl ToolAnswer {
+    /// A text.
+    pub fn said(content: impl Into<String>) -> Self {
+        Self {
+            content: content.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Why the tool did nothing, or what went wrong.
+    pub fn failed(why: String) -> Self {
+        Self {
+            is_error: true,
+            ..Self::said(why)
+        }
+    }
+}
+
 /// A picture that was read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Picture {

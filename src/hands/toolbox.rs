@@ -12,10 +12,10 @@ use serde_json::{Map, Value};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    child::{Children, command_environment, environment},
+    child::{Children, environment},
     local::{self, Local},
     mcp::{McpHealth, McpLimits, McpServerConfig, McpServers},
-    protocol::{Picture, ToolAnswer, ToolJob},
+    protocol::{Picture, ToolJob},
 };
 use crate::{
     sandbox::{
@@ -49,13 +49,10 @@ pub struct ToolboxSetup {
     pub mcp_limits: McpLimits,
 }
 
-/// Why there is no toolbox.
+/// Why there is no toolbox: no place for the tools, or no fence where it is required.
 #[derive(Debug, thiserror::Error)]
-pub enum ToolboxError {
-    /// No place for the tools, or no fence where it is required.
-    #[error("tools can't be executed here: {0}")]
-    Fence(#[from] StartError),
-}
+#[error("tools can't be executed here: {0}")]
+pub struct ToolboxError(#[from] StartError);
 
 /// A tool that may be offered.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +78,20 @@ impl Executed {
     /// A call that was not made, and why.
     #[must_use]
     pub fn failed(call: &ToolCall, why: String) -> Self {
-        executed(call, Err(why))
+        Self::of(call, (why, Vec::new(), true))
+    }
+
+    /// A text, pictures, and whether it is an error.
+    fn of(call: &ToolCall, (content, files, is_error): (String, Vec<Attachment>, bool)) -> Self {
+        Self {
+            result: ToolResult {
+                call_id: call.id.clone(),
+                name: Some(call.name.clone()),
+                content,
+                is_error,
+            },
+            files,
+        }
     }
 }
 
@@ -95,7 +105,6 @@ pub struct Toolbox {
 struct ToolboxInner {
     local: Vec<&'static Local>,
     children: Children,
-    network: bool,
     mcp: McpServers,
 }
 
@@ -118,7 +127,7 @@ impl Toolbox {
         };
         let (fence, slots) =
             Fence::start(&config, &places, SLOTS, setup.workspace.as_deref()).await?;
-        let commands = command_environment(setup.env.clone());
+        let commands = environment(setup.env.clone(), true);
         let program = setup.program.clone();
         let mcp = McpServers::new(setup.mcp, program, commands, setup.mcp_limits);
         let local = setup.tools.iter().filter_map(|name| local::find(name));
@@ -130,9 +139,9 @@ impl Toolbox {
                     slots,
                     program: setup.program,
                     env: environment(setup.env, setup.network),
+                    network: setup.network,
                     reaper: TaskTracker::new(),
                 },
-                network: setup.network,
                 mcp,
             }),
         })
@@ -178,23 +187,16 @@ impl Toolbox {
         let done = match (local, workspace) {
             (Some(tool), Some(workspace)) => self.local(tool, call, workspace).await,
             (Some(_), None) => Err("error: there is no workspace to work in".to_owned()),
-            (None, _) => return self.mcp(call).await,
+            (None, _) => self.mcp(call).await,
         };
-        executed(call, done)
+        match done {
+            Ok(done) => Executed::of(call, done),
+            Err(why) => Executed::failed(call, why),
+        }
     }
 
-    async fn mcp(&self, call: &ToolCall) -> Executed {
-        let answer = match arguments(call) {
-            Ok(arguments) => self.shared.mcp.call(&call.name, arguments).await,
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok((content, files, is_error)) => Executed {
-                result: result(call, content, is_error),
-                files,
-            },
-            Err(error) => Executed::failed(call, error),
-        }
+    async fn mcp(&self, call: &ToolCall) -> Result<(String, Vec<Attachment>, bool), String> {
+        self.shared.mcp.call(&call.name, arguments(call)?).await
     }
 
     async fn local(
@@ -202,17 +204,15 @@ impl Toolbox {
         tool: &Local,
         call: &ToolCall,
         workspace: &Path,
-    ) -> Result<ToolAnswer, String> {
-        let arguments = arguments(call)?;
+    ) -> Result<(String, Vec<Attachment>, bool), String> {
         let job = ToolJob {
             tool: tool.name.to_owned(),
-            arguments,
+            arguments: arguments(call)?,
             workspace: workspace.to_owned(),
         };
-        let ToolboxInner {
-            children, network, ..
-        } = &*self.shared;
-        children.run(&job, *network, tool.limit).await
+        let answer = self.shared.children.run(&job, tool.limit).await?;
+        let files = answer.image.and_then(picture).into_iter().collect();
+        Ok((answer.content, files, answer.is_error))
     }
 
     /// Ends the MCP servers, and waits until every process of every call that was given up is gone.
@@ -236,18 +236,6 @@ fn own_tool(local: &Local) -> OwnTool {
     }
 }
 
-fn executed(call: &ToolCall, done: Result<ToolAnswer, String>) -> Executed {
-    let done = done.unwrap_or_else(|content| ToolAnswer {
-        content,
-        is_error: true,
-        image: None,
-    });
-    Executed {
-        result: result(call, done.content, done.is_error),
-        files: done.image.and_then(picture).into_iter().collect(),
-    }
-}
-
 fn picture(image: Picture) -> Option<Attachment> {
     let extension = ["png", "jpg", "gif", "webp"];
     Some(Attachment {
@@ -257,15 +245,6 @@ fn picture(image: Picture) -> Option<Attachment> {
         bytes: STANDARD.decode(image.base64).ok()?.into(),
         file: None,
     })
-}
-
-fn result(call: &ToolCall, content: String, is_error: bool) -> ToolResult {
-    ToolResult {
-        call_id: call.id.clone(),
-        name: Some(call.name.clone()),
-        content,
-        is_error,
-    }
 }
 
 fn arguments(call: &ToolCall) -> Result<Map<String, Value>, String> {

@@ -9,6 +9,7 @@
 //! A [`process::SpawnSpec`] is plain data, so that a fence can wrap it before it is started. Nothing
 //! here knows what a child says: no events, no prompt, no tools.
 
+pub mod environment;
 pub mod fence;
 pub mod process;
 pub mod redact;

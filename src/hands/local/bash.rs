@@ -1,7 +1,6 @@
 //! `bash`: a command in a shell.
 
 use std::{
-    fs::File,
     io::{self, Read},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::Path,
@@ -16,10 +15,9 @@ use nix::{
     unistd::Pid,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Fault, Local, arguments, clip::Clip, place::Workspace};
-use crate::hands::protocol::ToolAnswer;
+use super::{Local, clip::Clip, failed, place::Workspace, said};
 
 /// How long a command may take if the call does not say.
 const USUAL: u64 = 120_000;
@@ -52,7 +50,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: false,
     limit: Duration::from_millis(MOST + 10_000),
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -62,44 +60,30 @@ struct BashArguments {
     workdir: Option<String>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: BashArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: BashArguments) -> Result<String, String> {
     let dir = workspace.directory(args.workdir.as_deref().unwrap_or("."))?;
     let millis = args.timeout.map_or(USUAL, |millis| millis as u64);
     let limit = Duration::from_millis(millis.clamp(1, MOST));
-    let (end, output) =
-        shell(&args.command, &dir, limit).map_err(|error| Fault::io("bash", &error))?;
+    let (end, output) = shell(&args.command, &dir, limit).map_err(failed("bash"))?;
     let output = if output.is_empty() {
         "(no output)".to_owned()
     } else {
         output
     };
-    let (content, is_error) = match end {
-        None => {
-            let secs = limit.as_secs_f64();
-            (
-                format!("command timed out after {secs} s and was ended\n{output}"),
-                true,
-            )
-        }
-        Some(status) if status.success() => (output, false),
-        Some(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => (format!("Exit code {code}\n{output}"), true),
-            (None, signal) => {
-                let signal = signal.unwrap_or_default();
-                let code = 128 + signal;
-                (
-                    format!("Exit code {code} (ended by signal {signal})\n{output}"),
-                    true,
-                )
-            }
-        },
+    let Some(status) = end else {
+        let secs = limit.as_secs_f64();
+        return Err(format!(
+            "command timed out after {secs} s and was ended\n{output}"
+        ));
     };
-    Ok(ToolAnswer {
-        content,
-        is_error,
-        image: None,
-    })
+    match (status.code(), status.signal().unwrap_or_default()) {
+        (Some(0), _) => Ok(output),
+        (Some(code), _) => Err(format!("Exit code {code}\n{output}")),
+        (None, signal) => Err(format!(
+            "Exit code {} (ended by signal {signal})\n{output}",
+            128 + signal
+        )),
+    }
 }
 
 /// The command's end, `None` if it took too long, and what it printed until then.
@@ -144,8 +128,7 @@ fn shell(command: &str, dir: &Path, limit: Duration) -> io::Result<(Option<ExitS
 }
 
 /// Reads on when there is no more room, so that the command can go on.
-fn collect(output: io::PipeReader, clip: &Mutex<Clip>) {
-    let mut output = File::from(std::os::fd::OwnedFd::from(output));
+fn collect(mut output: io::PipeReader, clip: &Mutex<Clip>) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read @ 1..) = output.read(&mut buffer) {
         let mut clip = clip.lock().unwrap_or_else(PoisonError::into_inner);

@@ -90,6 +90,29 @@ impl Lines {
     pub fn note(&mut self, note: &str) {
         self.text.push_str(note);
     }
+
+    /// As many of these lines as have room; of those that have none, the note says how many there are.
+    pub fn of(
+        mut lines: impl ExactSizeIterator<Item = String>,
+        note: impl Fn(usize) -> String,
+    ) -> Self {
+        let mut kept = Self::default();
+        while let Some(line) = lines.next() {
+            if !kept.push(&line) {
+                kept.note(&note(lines.len() + 1));
+                break;
+            }
+        }
+        kept
+    }
+
+    /// The text, or what is said where there is none.
+    pub fn or(self, nothing: &str) -> String {
+        match self.text.is_empty() {
+            true => nothing.to_owned(),
+            false => self.text,
+        }
+    }
 }
 
 /// The beginning of a line, with a mark if that is not all of it.

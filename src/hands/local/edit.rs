@@ -1,15 +1,14 @@
 //! `edit`: one exact replacement in a file.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
-    Fault, Local, SHORT, arguments,
+    Local, SHORT,
     place::Workspace,
     said,
     text::{self, ExactEdit},
 };
-use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "edit",
@@ -29,7 +28,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: false,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -40,10 +39,9 @@ struct EditArguments {
     replacement: ExactEdit,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: EditArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: EditArguments) -> Result<String, String> {
     let places = text::edit(workspace, &args.file_path, &[args.replacement])?;
-    Ok(said(report(&args.file_path, places)))
+    Ok(report(&args.file_path, places))
 }
 
 /// What was done.

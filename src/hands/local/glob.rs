@@ -3,10 +3,9 @@
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Fault, Local, SHORT, arguments, clip::Lines, place::Workspace, said, walk};
-use crate::hands::protocol::ToolAnswer;
+use super::{Local, SHORT, clip::Lines, place::Workspace, said, walk};
 
 /// The most files that are sorted.
 const MOST: usize = 100_000;
@@ -28,7 +27,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: true,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -37,8 +36,7 @@ struct GlobArguments {
     path: Option<String>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: GlobArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: GlobArguments) -> Result<String, String> {
     let directory = workspace.directory(args.path.as_deref().unwrap_or("."))?;
     let mut files: Vec<_> = walk::files(&directory, Some(&args.pattern))?
         .take(MOST)
@@ -49,17 +47,7 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, 
         })
         .collect();
     files.sort();
-    let mut found = Lines::default();
-    for (at, (_, file)) in files.iter().enumerate() {
-        if !found.push(&workspace.shown(file)) {
-            let more = files.len() - at;
-            found.note(&format!("[{more} more files fit: use a narrower glob]\n"));
-            break;
-        }
-    }
-    Ok(said(if found.text.is_empty() {
-        "No files fit.".to_owned()
-    } else {
-        found.text
-    }))
+    let shown = files.iter().map(|(_, file)| workspace.shown(file));
+    let note = |more| format!("[{more} more files fit: use a narrower glob]\n");
+    Ok(Lines::of(shown, note).or("No files fit."))
 }

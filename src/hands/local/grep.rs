@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use grep_regex::RegexMatcherBuilder;
 use grep_searcher::{BinaryDetection, SearcherBuilder, sinks::Lossy};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
-    Fault, Local, SHORT, arguments,
+    Local, SHORT,
     clip::{Lines, shorten},
+    invalid,
     place::Workspace,
     said, walk,
 };
-use crate::hands::protocol::ToolAnswer;
 
 /// The longest line that is shown whole, in bytes.
 const LINE: usize = 500;
@@ -42,7 +42,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: true,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -55,13 +55,12 @@ struct GrepArguments {
     ignore_case: bool,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: GrepArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: GrepArguments) -> Result<String, String> {
     let matcher = RegexMatcherBuilder::new()
         .case_insensitive(args.ignore_case)
         .line_terminator(Some(b'\n'))
         .build(&args.pattern)
-        .map_err(|error| Fault::Arguments(format!("pattern: {error}")))?;
+        .map_err(|error| invalid(format!("pattern: {error}")))?;
     let start = workspace.existing(args.path.as_deref().unwrap_or("."))?;
     let files: Box<dyn Iterator<Item = PathBuf>> = if start.is_dir() {
         let found = walk::files(&start, args.include.as_deref())?;
@@ -90,9 +89,5 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, 
             break;
         }
     }
-    Ok(said(if found.text.is_empty() {
-        "No matches.".to_owned()
-    } else {
-        found.text
-    }))
+    Ok(found.or("No matches."))
 }

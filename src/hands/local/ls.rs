@@ -3,10 +3,9 @@
 use std::fs;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Fault, Local, SHORT, arguments, clip::Lines, place::Workspace, said};
-use crate::hands::protocol::ToolAnswer;
+use super::{Local, SHORT, clip::Lines, failed, place::Workspace, said};
 
 /// The most names that are sorted.
 const MOST: usize = 100_000;
@@ -24,7 +23,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: true,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -32,11 +31,10 @@ struct LsArguments {
     path: Option<String>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: LsArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: LsArguments) -> Result<String, String> {
     let named = args.path.as_deref().unwrap_or(".");
     let directory = workspace.directory(named)?;
-    let entries = fs::read_dir(&directory).map_err(|error| Fault::io(named, &error))?;
+    let entries = fs::read_dir(&directory).map_err(failed(named))?;
     let mut names: Vec<String> = entries
         .filter_map(Result::ok)
         .take(MOST)
@@ -53,16 +51,6 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, 
         })
         .collect();
     names.sort();
-    let mut lines = Lines::default();
-    for (at, name) in names.iter().enumerate() {
-        if !lines.push(name) {
-            lines.note(&format!("[{} more entries]\n", names.len() - at));
-            break;
-        }
-    }
-    Ok(said(if lines.text.is_empty() {
-        "(the directory is empty)".to_owned()
-    } else {
-        lines.text
-    }))
+    let note = |more| format!("[{more} more entries]\n");
+    Ok(Lines::of(names.into_iter(), note).or("(the directory is empty)"))
 }

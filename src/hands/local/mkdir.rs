@@ -3,10 +3,9 @@
 use std::fs;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Fault, Local, SHORT, arguments, place::Workspace, said};
-use crate::hands::protocol::ToolAnswer;
+use super::{Local, SHORT, failed, place::Workspace, said};
 
 pub(super) const TOOL: Local = Local {
     name: "mkdir",
@@ -20,7 +19,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: false,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -28,12 +27,11 @@ struct MkdirArguments {
     path: String,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: MkdirArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: MkdirArguments) -> Result<String, String> {
     let directory = workspace.target(&args.path)?;
     if directory.is_dir() {
-        return Ok(said(format!("{} is there already.", args.path)));
+        return Ok(format!("{} is there already.", args.path));
     }
-    fs::create_dir_all(&directory).map_err(|error| Fault::io(&args.path, &error))?;
-    Ok(said(format!("Made {}.", workspace.shown(&directory))))
+    fs::create_dir_all(&directory).map_err(failed(&args.path))?;
+    Ok(format!("Made {}.", workspace.shown(&directory)))
 }

@@ -38,7 +38,7 @@ pub(super) struct Local {
     pub only_reads: bool,
     /// How long one call may take, in all.
     pub limit: Duration,
-    pub run: fn(&Workspace, &Map<String, Value>) -> Result<ToolAnswer, Fault>,
+    pub run: fn(&Workspace, &Map<String, Value>) -> Result<ToolAnswer, String>,
 }
 
 /// How long a tool that only touches files may take.
@@ -77,48 +77,30 @@ pub(super) fn find(name: &str) -> Option<&'static Local> {
     TOOLS.iter().find(|tool| tool.name == name)
 }
 
-/// Why a tool did nothing, for the model. Its first words tell what kind of failure it is.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The arguments don't fit.
-    Arguments(String),
-    /// The whole message.
-    Refused(String),
-    /// The operating system's error.
-    Io { path: String, error: String },
+/// Runs a tool whose answer is a text. `Err` is why it did nothing, for the model; the first words tell
+/// what kind of failure it is.
+fn said<A: DeserializeOwned>(
+    workspace: &Workspace,
+    given: &Map<String, Value>,
+    run: fn(&Workspace, A) -> Result<String, String>,
+) -> Result<ToolAnswer, String> {
+    run(workspace, arguments(given)?).map(ToolAnswer::said)
 }
 
-impl Fault {
-    fn io(path: &str, error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound {
-            return Self::Refused(format!("no such file or directory: {path}"));
-        }
-        Self::Io {
-            path: path.to_owned(),
-            error: error.to_string(),
-        }
-    }
+fn arguments<A: DeserializeOwned>(given: &Map<String, Value>) -> Result<A, String> {
+    serde_json::from_value(Value::Object(given.clone())).map_err(invalid)
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Arguments(why) => write!(f, "invalid arguments: {why}"),
-            Self::Refused(message) => f.write_str(message),
-            Self::Io { path, error } => write!(f, "error: {path}: {error}"),
-        }
-    }
+/// The failure where the arguments don't fit.
+fn invalid(why: impl fmt::Display) -> String {
+    format!("invalid arguments: {why}")
 }
 
-fn arguments<T: DeserializeOwned>(given: &Map<String, Value>) -> Result<T, Fault> {
-    serde_json::from_value(Value::Object(given.clone()))
-        .map_err(|error| Fault::Arguments(error.to_string()))
-}
-
-fn said(content: impl Into<String>) -> ToolAnswer {
-    ToolAnswer {
-        content: content.into(),
-        ..ToolAnswer::default()
+/// The failure where the operating system can't do something with a path.
+fn failed(path: &str) -> impl Fn(io::Error) -> String {
+    move |error| match error.kind() {
+        io::ErrorKind::NotFound => format!("no such file or directory: {path}"),
+        _ => format!("error: {path}: {error}"),
     }
 }
 

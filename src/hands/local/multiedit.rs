@@ -1,15 +1,14 @@
 //! `multiedit`: several exact replacements in one file, all or none.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
-    Fault, Local, SHORT, arguments, edit,
+    Local, SHORT, edit, invalid,
     place::Workspace,
     said,
     text::{self, ExactEdit},
 };
-use crate::hands::protocol::ToolAnswer;
 
 pub(super) const TOOL: Local = Local {
     name: "multiedit",
@@ -35,7 +34,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: false,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -45,11 +44,10 @@ struct MultieditArguments {
     edits: Vec<ExactEdit>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: MultieditArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: MultieditArguments) -> Result<String, String> {
     if args.edits.is_empty() {
-        return Err(Fault::Arguments("edits is empty".to_owned()));
+        return Err(invalid("edits is empty"));
     }
     let places = text::edit(workspace, &args.file_path, &args.edits)?;
-    Ok(said(edit::report(&args.file_path, places)))
+    Ok(edit::report(&args.file_path, places))
 }

@@ -5,7 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::Fault;
+use super::failed;
 
 /// The directory that tools work in.
 #[derive(Debug)]
@@ -27,45 +27,44 @@ impl Workspace {
     }
 
     /// Something that exists, without symlinks in its path.
-    pub fn existing(&self, path: &str) -> Result<PathBuf, Fault> {
+    pub fn existing(&self, path: &str) -> Result<PathBuf, String> {
         let named = self.root.join(path);
         match named.canonicalize() {
             Ok(real) if real.starts_with(&self.root) => Ok(real),
             // What is outside is not told apart from what does not exist there.
             Ok(_) => Err(self.outside(path)),
             Err(_) if !clean(&named).starts_with(&self.root) => Err(self.outside(path)),
-            Err(error) => Err(Fault::io(path, &error)),
+            Err(error) => Err(failed(path)(error)),
         }
     }
 
     /// A directory that exists.
-    pub fn directory(&self, path: &str) -> Result<PathBuf, Fault> {
+    pub fn directory(&self, path: &str) -> Result<PathBuf, String> {
         let found = self.existing(path)?;
         if found.is_dir() {
             Ok(found)
         } else {
-            Err(Fault::Refused(format!("error: {path} is not a directory")))
+            Err(format!("error: {path} is not a directory"))
         }
     }
 
     /// A regular file that exists: anything else could block, or never end.
-    pub fn file(&self, path: &str) -> Result<PathBuf, Fault> {
+    pub fn file(&self, path: &str) -> Result<PathBuf, String> {
         let found = self.existing(path)?;
-        let kind = found.metadata().map_err(|error| Fault::io(path, &error))?;
+        let kind = found.metadata().map_err(failed(path))?;
         if kind.is_file() {
             Ok(found)
         } else if kind.is_dir() {
-            let why = format!("error: {path} is a directory; list it with the tool `ls`");
-            Err(Fault::Refused(why))
+            Err(format!(
+                "error: {path} is a directory; list it with the tool `ls`"
+            ))
         } else {
-            Err(Fault::Refused(format!(
-                "error: {path} is not a regular file"
-            )))
+            Err(format!("error: {path} is not a regular file"))
         }
     }
 
     /// The entry of a directory itself, though it be a link; it need not exist.
-    pub fn entry(&self, path: &str) -> Result<PathBuf, Fault> {
+    pub fn entry(&self, path: &str) -> Result<PathBuf, String> {
         let named = clean(&self.root.join(path));
         let (Some(parent), Some(name)) = (named.parent(), named.file_name()) else {
             return Err(self.outside(path));
@@ -74,13 +73,13 @@ impl Workspace {
             Ok(parent) if parent.starts_with(&self.root) => Ok(parent.join(name)),
             Ok(_) => Err(self.outside(path)),
             Err(_) if !named.starts_with(&self.root) => Err(self.outside(path)),
-            Err(error) => Err(Fault::io(path, &error)),
+            Err(error) => Err(failed(path)(error)),
         }
     }
 
     /// Where a file or directory is or would be made: the part of the path that exists is without
     /// symlinks.
-    pub fn target(&self, path: &str) -> Result<PathBuf, Fault> {
+    pub fn target(&self, path: &str) -> Result<PathBuf, String> {
         let named = clean(&self.root.join(path));
         let mut missing = Vec::new();
         let mut there = named.as_path();
@@ -95,12 +94,11 @@ impl Workspace {
                     there = parent;
                 }
                 Err(_) if !named.starts_with(&self.root) => return Err(self.outside(path)),
-                Err(error) => return Err(Fault::io(path, &error)),
+                Err(error) => return Err(failed(path)(error)),
             }
         }
         let Ok(real) = there.canonicalize() else {
-            let why = format!("error: {path} leads over a link to nothing");
-            return Err(Fault::Refused(why));
+            return Err(format!("error: {path} leads over a link to nothing"));
         };
         if !real.starts_with(&self.root) {
             return Err(self.outside(path));
@@ -121,11 +119,11 @@ impl Workspace {
         }
     }
 
-    fn outside(&self, path: &str) -> Fault {
-        Fault::Refused(format!(
+    fn outside(&self, path: &str) -> String {
+        format!(
             "permission denied: {path} is outside of the workspace {}",
             self.root.display()
-        ))
+        )
     }
 }
 
@@ -196,7 +194,7 @@ mod tests {
             "../ws2",
             "/",
         ] {
-            let refused = |found: Result<PathBuf, Fault>| {
+            let refused = |found: Result<PathBuf, String>| {
                 let fault = found.unwrap_err().to_string();
                 assert!(fault.starts_with("permission denied: "), "{path}: {fault}");
             };

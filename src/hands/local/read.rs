@@ -2,19 +2,20 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read as _},
+    io::{self, BufRead, BufReader},
     path::Path,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
-    Fault, Local, SHORT, arguments,
+    Local, SHORT, arguments,
     clip::{LINES, Lines},
+    failed, invalid,
     place::Workspace,
-    said,
+    text,
 };
 use crate::hands::protocol::{Picture, ToolAnswer};
 
@@ -41,7 +42,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: true,
     limit: SHORT,
-    run,
+    run: |workspace, given| run(workspace, arguments(given)?),
 };
 
 #[derive(Deserialize)]
@@ -52,17 +53,15 @@ struct ReadArguments {
     limit: Option<f64>,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: ReadArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: ReadArguments) -> Result<ToolAnswer, String> {
     let file = workspace.file(&args.file_path)?;
-    let failed = |error: io::Error| Fault::io(&args.file_path, &error);
+    let failed = failed(&args.file_path);
     if let Some(extension) = picture(&file) {
         return show(&file, &args.file_path, extension);
     }
-    let mut reader = BufReader::with_capacity(64 << 10, File::open(&file).map_err(failed)?);
-    if reader.fill_buf().map_err(failed)?.contains(&0) {
-        let why = format!("error: {} is a binary file", args.file_path);
-        return Err(Fault::Refused(why));
+    let mut reader = BufReader::with_capacity(64 << 10, File::open(&file).map_err(&failed)?);
+    if reader.fill_buf().map_err(&failed)?.contains(&0) {
+        return Err(format!("error: {} is a binary file", args.file_path));
     }
     let first = args.offset.map_or(1, |offset| offset as u64).max(1);
     let most = args
@@ -72,7 +71,7 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, 
     let mut lines = Lines::default();
     let mut number = 0;
     let mut shown = 0;
-    while let Some((line, cut)) = next_line(&mut reader).map_err(failed)? {
+    while let Some((line, cut)) = next_line(&mut reader).map_err(&failed)? {
         number += 1;
         if number < first {
             continue;
@@ -83,13 +82,13 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, 
         if !fits {
             let note = format!("[The file continues: read on with \"offset\": {number}]\n");
             lines.note(&note);
-            return Ok(said(lines.text));
+            return Ok(ToolAnswer::said(lines.text));
         }
         shown += 1;
     }
-    Ok(said(match (number, shown) {
+    Ok(ToolAnswer::said(match (number, shown) {
         (0, _) => "(the file is empty)".to_owned(),
-        (lines, 0) => return Err(Fault::Arguments(format!("the file has only {lines} lines"))),
+        (lines, 0) => return Err(invalid(format!("the file has only {lines} lines"))),
         _ => lines.text,
     }))
 }
@@ -132,16 +131,8 @@ fn picture(file: &Path) -> Option<&'static str> {
     })
 }
 
-fn show(file: &Path, named: &str, extension: &str) -> Result<ToolAnswer, Fault> {
-    let failed = |error: io::Error| Fault::io(named, &error);
-    let mut bytes = Vec::new();
-    let opened = File::open(file).map_err(failed)?;
-    let read = opened.take(PICTURE + 1).read_to_end(&mut bytes);
-    read.map_err(failed)?;
-    if bytes.len() as u64 > PICTURE {
-        let why = format!("error: {named} is larger than {} MiB", PICTURE >> 20);
-        return Err(Fault::Refused(why));
-    }
+fn show(file: &Path, named: &str, extension: &str) -> Result<ToolAnswer, String> {
+    let bytes = text::bytes(file, named, PICTURE)?;
     Ok(ToolAnswer {
         content: format!("{named}: a picture of {} bytes", bytes.len()),
         is_error: false,

@@ -3,10 +3,9 @@
 use std::fs;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Fault, Local, SHORT, arguments, place::Workspace, said};
-use crate::hands::protocol::ToolAnswer;
+use super::{Local, SHORT, failed, place::Workspace, said};
 
 pub(super) const TOOL: Local = Local {
     name: "rm",
@@ -24,7 +23,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: false,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -35,25 +34,23 @@ struct RmArguments {
     recursive: bool,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: RmArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: RmArguments) -> Result<String, String> {
     let named = &args.file_path;
-    let failed = |error: std::io::Error| Fault::io(named, &error);
     let is_root = workspace
         .existing(named)
         .is_ok_and(|found| found == workspace.root());
     if is_root {
         let why = "permission denied: the workspace itself is not removed";
-        return Err(Fault::Refused(why.to_owned()));
+        return Err(why.to_owned());
     }
     // A link is removed itself, not what it leads to.
     let path = workspace.entry(named)?;
-    let is_dir = fs::symlink_metadata(&path).map_err(failed)?.is_dir();
+    let is_dir = fs::symlink_metadata(&path).map_err(failed(named))?.is_dir();
     let removed = match (is_dir, args.recursive) {
         (false, _) => fs::remove_file(&path),
         (true, false) => fs::remove_dir(&path),
         (true, true) => fs::remove_dir_all(&path),
     };
-    removed.map_err(failed)?;
-    Ok(said(format!("Removed {}.", workspace.shown(&path))))
+    removed.map_err(failed(named))?;
+    Ok(format!("Removed {}.", workspace.shown(&path)))
 }

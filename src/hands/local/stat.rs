@@ -3,10 +3,9 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, time::SystemTime};
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Fault, Local, SHORT, arguments, place::Workspace, said};
-use crate::hands::protocol::ToolAnswer;
+use super::{Local, SHORT, failed, place::Workspace, said};
 
 pub(super) const TOOL: Local = Local {
     name: "stat",
@@ -21,7 +20,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: true,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -29,14 +28,13 @@ struct StatArguments {
     path: String,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: StatArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: StatArguments) -> Result<String, String> {
     // The root has no entry in a directory of the workspace.
     let path = match workspace.existing(&args.path) {
         Ok(found) if found == workspace.root() => found,
         _ => workspace.entry(&args.path)?,
     };
-    let meta = fs::symlink_metadata(&path).map_err(|error| Fault::io(&args.path, &error))?;
+    let meta = fs::symlink_metadata(&path).map_err(failed(&args.path))?;
     let kind = match meta.file_type() {
         kind if kind.is_file() => "file".to_owned(),
         kind if kind.is_dir() => "directory".to_owned(),
@@ -48,11 +46,11 @@ fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, 
     };
     let changed = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     let since = changed.duration_since(SystemTime::UNIX_EPOCH);
-    Ok(said(format!(
+    Ok(format!(
         "type: {kind}\nsize: {} bytes\nmode: {:o}\nchanged: {} (seconds since 1970, {} s ago)\n",
         meta.len(),
         meta.permissions().mode() & 0o7777,
         since.unwrap_or_default().as_secs(),
         changed.elapsed().unwrap_or_default().as_secs(),
-    )))
+    ))
 }

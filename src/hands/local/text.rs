@@ -4,7 +4,7 @@ use std::{fs, io::Read as _, path::Path};
 
 use serde::Deserialize;
 
-use super::{Fault, place::Workspace};
+use super::{failed, invalid, place::Workspace};
 
 /// The largest file that is edited.
 const LARGEST: u64 = 10 << 20;
@@ -25,9 +25,11 @@ pub(super) fn edit(
     workspace: &Workspace,
     named: &str,
     replacements: &[ExactEdit],
-) -> Result<usize, Fault> {
+) -> Result<usize, String> {
     let file = workspace.file(named)?;
-    let mut text = read(&file, named)?;
+    let text = bytes(&file, named, LARGEST)?;
+    let not_text = |_| format!("error: {named} is not UTF-8 text");
+    let mut text = String::from_utf8(text).map_err(not_text)?;
     // A model writes lines with `\n`, whatever the file has.
     let crlf = text.contains("\r\n");
     let as_in_file = |part: &str| match crlf && !part.contains("\r\n") {
@@ -42,23 +44,23 @@ pub(super) fn edit(
             _ => format!("edits[{at}].oldString"),
         };
         if old.is_empty() || old == new {
-            let why = if old.is_empty() {
-                "is empty"
-            } else {
-                "is the same as newString"
+            let why = match old.is_empty() {
+                true => "is empty",
+                false => "is the same as newString",
             };
-            return Err(Fault::Arguments(format!("{which} {why}")));
+            return Err(invalid(format!("{which} {why}")));
         }
         let found = text.matches(&old).count();
         if found == 0 {
-            let why = format!("error: {which} does not occur in {named}; it must match exactly");
-            return Err(Fault::Refused(why));
+            return Err(format!(
+                "error: {which} does not occur in {named}; it must match exactly"
+            ));
         }
         if found > 1 && !one.replace_all {
-            return Err(Fault::Refused(format!(
+            return Err(format!(
                 "error: {which} occurs {found} times in {named}; give more of its surroundings, or \
                  replaceAll"
-            )));
+            ));
         }
         text = text.replace(&old, &new);
         places += found;
@@ -67,22 +69,20 @@ pub(super) fn edit(
     Ok(places)
 }
 
-fn read(file: &Path, named: &str) -> Result<String, Fault> {
-    let failed = |error: std::io::Error| Fault::io(named, &error);
-    let opened = fs::File::open(file).map_err(failed)?;
+/// All of a file that is at most so large.
+pub(super) fn bytes(file: &Path, named: &str, most: u64) -> Result<Vec<u8>, String> {
+    let opened = fs::File::open(file).map_err(failed(named))?;
     let mut bytes = Vec::new();
-    let read = opened.take(LARGEST + 1).read_to_end(&mut bytes);
-    read.map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        let why = format!("error: {named} is larger than {} MiB", LARGEST >> 20);
-        return Err(Fault::Refused(why));
+    let read = opened.take(most + 1).read_to_end(&mut bytes);
+    read.map_err(failed(named))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("error: {named} is larger than {} MiB", most >> 20));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| Fault::Refused(format!("error: {named} is not UTF-8 text")))
+    Ok(bytes)
 }
 
 /// Replaces a file's content as a whole; its permissions stay.
-pub(super) fn write(file: &Path, named: &str, text: &str) -> Result<(), Fault> {
+pub(super) fn write(file: &Path, named: &str, text: &str) -> Result<(), String> {
     let mode = fs::metadata(file).ok().map(|meta| meta.permissions());
-    crate::file::replace(file, text.as_bytes(), mode).map_err(|error| Fault::io(named, &error))
+    crate::file::replace(file, text.as_bytes(), mode).map_err(failed(named))
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use ignore::{DirEntry, WalkBuilder, overrides::OverrideBuilder};
 
-use super::Fault;
+use super::invalid;
 
 /// The regular files, only those that fit the glob if there is one, which may be of any depth.
 pub(super) fn files(
     directory: &Path,
     glob: Option<&str>,
-) -> Result<impl Iterator<Item = DirEntry> + use<>, Fault> {
+) -> Result<impl Iterator<Item = DirEntry> + use<>, String> {
     let mut walk = WalkBuilder::new(directory);
     walk.hidden(false)
         .require_git(false)
@@ -20,10 +20,9 @@ pub(super) fn files(
         .filter_entry(|entry| entry.file_name() != ".git")
         .sort_by_file_path(Path::cmp);
     if let Some(glob) = glob {
-        let wrong = |error: ignore::Error| Fault::Arguments(error.to_string());
         let mut wanted = OverrideBuilder::new(directory);
-        wanted.add(glob).map_err(wrong)?;
-        walk.overrides(wanted.build().map_err(wrong)?);
+        wanted.add(glob).map_err(invalid)?;
+        walk.overrides(wanted.build().map_err(invalid)?);
     }
     let entries = walk.build().filter_map(Result::ok);
     Ok(entries.filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file())))

@@ -1,10 +1,9 @@
 //! `write`: a whole file.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{Fault, Local, SHORT, arguments, place::Workspace, said, text};
-use crate::hands::protocol::ToolAnswer;
+use super::{Local, SHORT, place::Workspace, said, text};
 
 pub(super) const TOOL: Local = Local {
     name: "write",
@@ -22,7 +21,7 @@ pub(super) const TOOL: Local = Local {
     },
     only_reads: false,
     limit: SHORT,
-    run,
+    run: |workspace, given| said(workspace, given, run),
 };
 
 #[derive(Deserialize)]
@@ -32,14 +31,13 @@ struct WriteArguments {
     content: String,
 }
 
-fn run(workspace: &Workspace, given: &Map<String, Value>) -> Result<ToolAnswer, Fault> {
-    let args: WriteArguments = arguments(given)?;
+fn run(workspace: &Workspace, args: WriteArguments) -> Result<String, String> {
     let file = workspace.target(&args.file_path)?;
     if file.is_dir() {
         let why = format!("error: {} is a directory", args.file_path);
-        return Err(Fault::Refused(why));
+        return Err(why);
     }
     text::write(&file, &args.file_path, &args.content)?;
     let (bytes, shown) = (args.content.len(), workspace.shown(&file));
-    Ok(said(format!("Wrote {bytes} bytes to {shown}.")))
+    Ok(format!("Wrote {bytes} bytes to {shown}."))
 }

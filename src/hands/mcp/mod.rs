@@ -15,6 +15,7 @@
 mod answer;
 mod config;
 mod http;
+mod live;
 mod process;
 mod server;
 mod servers;

@@ -5,7 +5,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    process::Stdio,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,24 +13,23 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, ReadBuf},
-    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    io::{AsyncRead, ReadBuf},
+    process::{ChildStdin, ChildStdout},
     time::timeout,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use crate::sandbox::{
     fence::attended,
-    process::{SpawnSpec, Tail},
+    process::{Process, SpawnSpec, Tail},
 };
 
 /// The longest message that is taken.
 pub(super) const LONGEST: usize = 16 << 20;
-
-/// How long a process may take to end when it is asked to.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// How long the last words of a process that has closed its stdout may take to arrive.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -39,12 +37,11 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 /// A running server. Dropping it ends it with all that it started, in the background.
 #[derive(Debug)]
 pub(super) struct ServerProcess {
-    child: Option<Child>,
     stderr: Arc<Mutex<Tail>>,
-    /// Cancelled when it has closed its stderr.
+    /// Cancelled when nothing more comes on its stderr.
     silent: CancellationToken,
     too_long: Arc<AtomicBool>,
-    reaper: TaskTracker,
+    _stop: DropGuard,
 }
 
 impl ServerProcess {
@@ -52,32 +49,19 @@ impl ServerProcess {
     pub fn start(
         program: &Path,
         spec: SpawnSpec,
-        reaper: TaskTracker,
+        reaper: &TaskTracker,
     ) -> io::Result<(Self, BoundedLines<ChildStdout>, ChildStdin)> {
-        let spec = attended(program, spec);
-        let mut child = Command::new(&spec.program)
-            .args(&spec.args)
-            .env_clear()
-            .envs(spec.env)
-            .current_dir(&spec.cwd)
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let lost = || io::Error::other("the new process has no pipe");
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let (stdin, stdout) = stdin.zip(stdout).ok_or_else(lost)?;
         let stderr = Arc::new(Mutex::new(Tail::default()));
         let silent = CancellationToken::new();
-        if let Some(pipe) = child.stderr.take() {
-            let kept = keep_end(pipe, Arc::clone(&stderr));
-            let closed = silent.clone().drop_guard();
-            reaper.spawn(async move {
-                kept.await;
-                drop(closed);
-            });
-        }
+        let (kept, silence) = (Arc::clone(&stderr), silent.clone().drop_guard());
+        let tap = move |chunk: &[u8]| {
+            // It goes when the tap does.
+            let _ = &silence;
+            let mut tail = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.push(chunk);
+        };
+        let spec = attended(program, spec);
+        let (stdin, stdout, stop) = Process::converse(&spec, reaper, Box::new(tap))?;
         let too_long = Arc::new(AtomicBool::new(false));
         let lines = BoundedLines {
             inner: stdout,
@@ -85,54 +69,27 @@ impl ServerProcess {
             too_long: Arc::clone(&too_long),
         };
         let process = Self {
-            child: Some(child),
             stderr,
             silent,
             too_long,
-            reaper,
+            _stop: stop,
         };
         Ok((process, lines, stdin))
     }
 
-    /// What is known of why it does not answer: its own last words, or what we object to.
-    pub async fn last_words(&self) -> String {
+    /// What went wrong, with what is known of why: its own last words, or what we object to.
+    pub async fn explain(&self, error: String) -> String {
         if self.too_long.load(Ordering::Relaxed) {
-            return format!("it sent a message of more than {} MiB", LONGEST >> 20);
+            let most = LONGEST >> 20;
+            return format!("{error}: it sent a message of more than {most} MiB");
         }
         // Its stdout may be seen to close before its stderr is read.
         let _ = timeout(LAST_WORDS, self.silent.cancelled()).await;
         let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-        stderr.text().lines().last().unwrap_or_default().to_owned()
-    }
-}
-
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        self.reaper.spawn(async move {
-            let signal = |signal| {
-                if let Some(group) = group {
-                    // The only error says that nobody is left.
-                    let _ = kill_process_group(group, signal);
-                }
-            };
-            signal(Signal::TERM);
-            if timeout(GRACE, child.wait()).await.is_err() {
-                signal(Signal::KILL);
-                let _ = child.wait().await;
-            }
-        });
-    }
-}
-
-async fn keep_end(mut pipe: ChildStderr, tail: Arc<Mutex<Tail>>) {
-    let mut buffer = vec![0; 8 << 10];
-    while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.push(&buffer[..read]);
+        match stderr.text().lines().last() {
+            Some(words) => format!("{error}: {words}"),
+            None => error,
+        }
     }
 }
 

@@ -8,12 +8,12 @@ use std::{
 };
 
 use futures::future::join_all;
+use rmcp::model::Tool;
 use serde_json::{Map, Value, json};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    McpHealth, McpLimits, McpServerConfig, answer,
-    server::{ServerSetup, SupervisedServer},
+    McpHealth, McpLimits, McpServerConfig, answer, live::ServerSetup, server::SupervisedServer,
 };
 use crate::{
     hands::OwnTool,
@@ -78,16 +78,12 @@ impl McpServers {
         let mut known = Vec::new();
         for (at, (server, tools)) in self.servers.iter().zip(listed).enumerate() {
             for tool in tools.unwrap_or_default() {
-                let tool = json!(tool);
-                let Some(name) = tool["name"].as_str() else {
-                    continue;
-                };
-                let shown = unused(&server.config.name, name, &used);
+                let shown = unused(&server.config.name, &tool.name, &used);
                 used.insert(shown.clone());
                 known.push(ListedTool {
                     own: own_tool(&server.config.name, shown, &tool),
                     server: at,
-                    name: name.to_owned(),
+                    name: tool.name.into_owned(),
                 });
             }
         }
@@ -165,16 +161,17 @@ impl McpServers {
     }
 }
 
-fn own_tool(server: &str, name: String, tool: &Value) -> OwnTool {
-    let description = tool["description"].as_str().unwrap_or_default();
+fn own_tool(server: &str, name: String, tool: &Tool) -> OwnTool {
+    let description = tool.description.as_deref().unwrap_or_default();
+    let hints = tool.annotations.as_ref();
     OwnTool {
         spec: ToolSpec {
             name,
             description: crate::hands::local::shorten(description, DESCRIPTION),
-            schema: Arc::new(schema(&tool["inputSchema"])),
+            schema: Arc::new(schema(&json!(tool.input_schema))),
         },
         source: format!("mcp:{server}"),
-        only_reads: tool["annotations"]["readOnlyHint"] == true,
+        only_reads: hints.is_some_and(|hints| hints.read_only_hint == Some(true)),
     }
 }
 

@@ -15,29 +15,10 @@ use super::{
     seatbelt,
 };
 use crate::sandbox::{
+    environment::{self, REACH_AROUND},
     process::{SpawnSpec, Start, WaitingChild},
     slot::{Rules, SlotDirs},
 };
-
-/// Where a program finds helpers that act for the user outside of any fence, and the user's keys.
-const REACH_AROUND: [&str; 16] = [
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DBUS_SYSTEM_BUS_ADDRESS",
-    "XDG_RUNTIME_DIR",
-    "SSH_AUTH_SOCK",
-    "SSH_AGENT_PID",
-    "GPG_AGENT_INFO",
-    "TMUX",
-    "STY",
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "XAUTHORITY",
-    "DOCKER_HOST",
-    "CONTAINER_HOST",
-    "NVIM",
-    "VSCODE_IPC_HOOK_CLI",
-    "VSCODE_GIT_IPC_HANDLE",
-];
 
 /// One run behind the fence.
 #[derive(Debug)]
@@ -137,7 +118,7 @@ impl Enclosure {
         let own = [("CURSOR_CONFIG_DIR", &self.config), ("TMPDIR", &self.tmp)];
         let dropped = |name: &OsString| {
             own.iter().any(|(own, _)| name == own)
-                || self.plan.fenced && REACH_AROUND.iter().any(|reach| name == reach)
+                || self.plan.fenced && environment::names(&[REACH_AROUND], name)
         };
         spec.env.retain(|(name, _)| !dropped(name));
         spec.env

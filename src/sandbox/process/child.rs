@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::BytesMut;
 use tokio::{
     io::AsyncReadExt,
-    process::{Child, ChildStdout},
+    process::{Child, ChildStdin, ChildStdout},
     sync::oneshot,
     time::timeout,
 };
@@ -70,7 +70,9 @@ impl Process {
         tracker: &TaskTracker,
         tap: Option<StderrTap>,
     ) -> io::Result<Self> {
-        Self::attend(spec.spawn()?, Vec::new(), stdin, tracker, tap)
+        let (process, pipe) = Self::attend(spec.spawn()?, tracker, tap)?;
+        tracker.spawn(feed(pipe, Vec::new(), stdin, process.stop.token().clone()));
+        Ok(process)
     }
 
     /// The same with a child that may be there already.
@@ -81,19 +83,33 @@ impl Process {
         match start {
             Start::New(spec) => Self::start(&spec, stdin, tracker),
             Start::Waiting(waiting, spec) => {
-                Self::attend(waiting.child, spec.to_order()?, stdin, tracker, None)
+                let order = spec.to_order()?;
+                let (process, pipe) = Self::attend(waiting.child, tracker, None)?;
+                tracker.spawn(feed(pipe, order, stdin, process.stop.token().clone()));
+                Ok(process)
             }
         }
     }
 
-    /// Looks after a child. `order` goes to its stdin before the rest.
+    /// Starts a child to talk with: its stdin and stdout, and what ends its group when it is dropped.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn converse(
+        spec: &SpawnSpec,
+        tracker: &TaskTracker,
+        tap: StderrTap,
+    ) -> io::Result<(ChildStdin, ChildStdout, DropGuard)> {
+        let (process, stdin) = Self::attend(spec.spawn()?, tracker, Some(tap))?;
+        Ok((stdin, process.stdout, process.stop))
+    }
+
+    /// Looks after a child, but not after its stdin.
     fn attend(
         mut child: Child,
-        order: Vec<u8>,
-        stdin: Arc<str>,
         tracker: &TaskTracker,
         tap: Option<StderrTap>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, ChildStdin)> {
         let lost = || io::Error::other("the new process has no id or pipe");
         let group = Group::of(child.id()).ok_or_else(lost)?;
         let pid = child.id().ok_or_else(lost)?;
@@ -102,16 +118,16 @@ impl Process {
         let stdout = child.stdout.take().ok_or_else(lost)?;
         let (reporter, report) = oneshot::channel();
         let stop = CancellationToken::new();
-        tracker.spawn(feed(pipe, order, stdin, stop.clone()));
         tracker.spawn(supervise(child.into(), group, stop.clone(), reporter, tap));
-        Ok(Self {
+        let process = Self {
             pid,
             stdout,
             output: StdoutEnd::Open,
             report,
             exit: None,
             stop: stop.drop_guard(),
-        })
+        };
+        Ok((process, pipe))
     }
 
     /// The child's id, which is also its group's.

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::time::{Instant, sleep};
 
 /// How long a group may take to end by itself.
-const GRACE: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How often to look whether it has.
 const LOOK: Duration = Duration::from_millis(5);
