@@ -14,4 +14,5 @@ pub mod fence;
 pub mod process;
 pub mod redact;
 pub mod slot;
+pub(crate) mod threads;
 pub mod untrusted;

@@ -6,7 +6,7 @@ use open_cursor::{
     agent::Serving,
     engine::{Exec, Turns},
     hands::{
-        Toolbox, ToolboxSetup, command_environment,
+        Toolbox, ToolboxSetup, environment,
         mcp::{McpHealth, McpLimits, McpServerConfig, McpServers, McpTransport},
     },
     mcp::{Endpoint, Event},
@@ -38,7 +38,7 @@ pub fn config(name: &str, mode: &str) -> McpServerConfig {
 }
 
 pub fn servers(configs: Vec<McpServerConfig>, limits: McpLimits) -> McpServers {
-    let env = command_environment(std::env::vars_os());
+    let env = environment(std::env::vars_os(), true);
     McpServers::new(
         configs,
         env!("CARGO_BIN_EXE_open-cursor").into(),

@@ -296,10 +296,8 @@ async fn enter(
 ) -> Result<(ChildOutput, Enclosure), AgentError> {
     let fence = agent.fencing();
     let (dirs, workspace) = (slot.dirs(), &command.workspace);
-    let enclosure = match command.served {
-        true => fence.prepare_with(dirs, workspace, served::RULES).await,
-        false => fence.prepare(dirs, workspace).await,
-    };
+    let rules = command.served.then_some(served::RULES);
+    let enclosure = fence.prepare_with(dirs, workspace, rules).await;
     let mut enclosure = enclosure.map_err(refused)?;
     // It was without symlinks when it was allowed.
     if enclosure.workspace() != command.workspace {

@@ -5,7 +5,7 @@ use std::{
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::Path,
     process::{Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Local, clip::Clip, failed, place::Workspace, said};
+use crate::sandbox::threads::lock;
 
 /// How long a command may take if the call does not say.
 const USUAL: u64 = 120_000;
@@ -123,15 +124,14 @@ fn shell(command: &str, dir: &Path, limit: Duration) -> io::Result<(Option<ExitS
     };
     // Something in the background may hold the pipe for ever.
     let _ = is_closed.recv_timeout(GRACE);
-    let mut clip = clip.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok((status, std::mem::take(&mut *clip).text()))
+    let clip = std::mem::take(&mut *lock(&clip));
+    Ok((status, clip.text()))
 }
 
 /// Reads on when there is no more room, so that the command can go on.
 fn collect(mut output: io::PipeReader, clip: &Mutex<Clip>) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read @ 1..) = output.read(&mut buffer) {
-        let mut clip = clip.lock().unwrap_or_else(PoisonError::into_inner);
-        clip.push(&buffer[..read]);
+        lock(clip).push(&buffer[..read]);
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -26,6 +26,7 @@ use tokio_util::{
 use crate::sandbox::{
     fence::attended,
     process::{Process, SpawnSpec, Tail},
+    threads::lock,
 };
 
 /// The longest message that is taken.
@@ -57,8 +58,7 @@ impl ServerProcess {
         let tap = move |chunk: &[u8]| {
             // It goes when the tap does.
             let _ = &silence;
-            let mut tail = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            tail.push(chunk);
+            lock(&kept).push(chunk);
         };
         let spec = attended(program, spec);
         let (stdin, stdout, stop) = Process::converse(&spec, reaper, Box::new(tap))?;
@@ -85,7 +85,7 @@ impl ServerProcess {
         }
         // Its stdout may be seen to close before its stderr is read.
         let _ = timeout(LAST_WORDS, self.silent.cancelled()).await;
-        let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stderr = lock(&self.stderr);
         match stderr.text().lines().last() {
             Some(words) => format!("{error}: {words}"),
             None => error,

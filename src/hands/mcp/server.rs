@@ -1,9 +1,6 @@
 //! One server: started when it is needed, asked, and started again after it has died.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use rmcp::model::{CallToolRequestParams, Tool};
 use serde::Serialize;
@@ -14,7 +11,7 @@ use super::{
     McpServerConfig,
     live::{LiveServer, ServerSetup},
 };
-use crate::sandbox::redact::redact;
+use crate::sandbox::{redact::redact, threads::lock};
 
 /// The longest time until a server that can't be started is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -90,7 +87,7 @@ impl SupervisedServer {
     }
 
     pub fn health(&self) -> McpHealth {
-        self.locked().clone()
+        lock(&self.health).clone()
     }
 
     /// Its tools. It is started if it does not run.
@@ -100,7 +97,7 @@ impl SupervisedServer {
         if let Err(error) = live.refresh(self.setup.limits.start).await {
             tracing::warn!(server = self.config.name, error, "old tools stay");
         }
-        self.locked().tools = live.tools.len();
+        lock(&self.health).tools = live.tools.len();
         Ok(live.tools.clone())
     }
 
@@ -136,7 +133,7 @@ impl SupervisedServer {
     /// Ends it.
     pub async fn close(&self) {
         self.state.lock().await.live = None;
-        self.locked().state = "idle";
+        lock(&self.health).state = "idle";
     }
 
     /// The running server; started now if there is none.
@@ -157,10 +154,10 @@ impl SupervisedServer {
 
     async fn start(&self, state: &mut ServerState) -> Result<LiveServer, String> {
         if state.retry_at.is_some_and(|at| Instant::now() < at) {
-            let error = self.locked().error.clone();
+            let error = lock(&self.health).error.clone();
             return Err(error.unwrap_or_else(|| "it can't be started".to_owned()));
         }
-        self.locked().starts += 1;
+        lock(&self.health).starts += 1;
         let started = match &self.config.transport {
             Ok(transport) => LiveServer::start(transport, &self.setup).await,
             Err(why) => Err(why.clone()),
@@ -169,7 +166,7 @@ impl SupervisedServer {
             Ok(live) => {
                 state.failures = 0;
                 state.retry_at = None;
-                let mut health = self.locked();
+                let mut health = lock(&self.health);
                 health.state = "running";
                 health.tools = live.tools.len();
                 health.error = None;
@@ -186,13 +183,9 @@ impl SupervisedServer {
 
     fn failed(&self, error: &str) {
         tracing::warn!(server = self.config.name, error, "an MCP server failed");
-        let mut health = self.locked();
+        let mut health = lock(&self.health);
         health.state = "failed";
         health.tools = 0;
         health.error = Some(redact(error).into_owned());
-    }
-
-    fn locked(&self) -> MutexGuard<'_, McpHealth> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

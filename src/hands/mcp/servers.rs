@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     ffi::OsString,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use futures::future::join_all;
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     hands::OwnTool,
+    sandbox::threads::lock,
     turn::{Attachment, ToolSpec},
 };
 
@@ -88,13 +89,15 @@ impl McpServers {
             }
         }
         let own = known.iter().map(|tool| tool.own.clone()).collect();
-        *self.locked() = known;
+        *lock(&self.known) = known;
         own
     }
 
     /// Whether a server has listed a tool under this name.
     pub fn knows(&self, name: &str) -> bool {
-        self.locked().iter().any(|tool| tool.own.spec.name == name)
+        lock(&self.known)
+            .iter()
+            .any(|tool| tool.own.spec.name == name)
     }
 
     /// Calls a tool by the name that a model sees. Text, pictures, and whether it is an error; `Err`
@@ -107,8 +110,7 @@ impl McpServers {
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<(String, Vec<Attachment>, bool), String> {
-        let found = self
-            .locked()
+        let found = lock(&self.known)
             .iter()
             .find(|tool| tool.own.spec.name == name)
             .cloned();
@@ -154,10 +156,6 @@ impl McpServers {
         join_all(self.servers.iter().map(|server| server.close())).await;
         self.reaper.close();
         self.reaper.wait().await;
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Vec<ListedTool>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

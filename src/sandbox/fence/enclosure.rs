@@ -18,6 +18,7 @@ use crate::sandbox::{
     environment::{self, REACH_AROUND},
     process::{SpawnSpec, Start, WaitingChild},
     slot::{Rules, SlotDirs},
+    threads::blocking,
 };
 
 /// One run behind the fence.
@@ -157,11 +158,8 @@ impl Enclosure {
             return Ok(None);
         }
         let overlays = self.overlays().to_vec();
-        let read = tokio::task::spawn_blocking(move || changes::read(&overlays, &limits));
-        match read.await {
-            Ok(changes) => changes.map(Some),
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        let changes = blocking(move || changes::read(&overlays, &limits)).await;
+        changes.map(Some)
     }
 
     pub(super) fn has_nested_mounts(&self) -> bool {

@@ -31,31 +31,22 @@ impl ResourceLimits {
         if let (Some(bytes), None) = (self.memory, cgroup) {
             held.push(format!("{} MiB of memory", bytes >> 20));
         }
-        let held = format!("a run can have {}", held.join(", "));
-        let unlimited = match self.memory {
-            Some(_) => "",
-            None => "; its memory is not limited (--agent-memory)",
+        let unlimited = match (cgroup, self.memory) {
+            (Some(why), _) => {
+                format!("; its memory is not limited: {} ({why})", Reason::NoCgroup)
+            }
+            (None, None) => "; its memory is not limited (--agent-memory)".to_owned(),
+            (None, Some(_)) => String::new(),
         };
+        let sentence = format!("a run can have {}{unlimited}", held.join(", "));
+        let no_limit = Reason::NoProcessLimit;
         match cgroup {
-            Some(why) => {
-                let reason = Reason::NoCgroup;
-                Layer::partial(
-                    Some(reason),
-                    format!(
-                        "{held}; its memory is not limited: {} ({why})",
-                        reason.sentence()
-                    ),
-                )
-            }
-            None if !report.pid_limit => {
-                let reason = Reason::NoProcessLimit;
-                let sentence = format!(
-                    "{held}{unlimited}; its processes are not limited: {}",
-                    reason.sentence()
-                );
-                Layer::partial(Some(reason), sentence)
-            }
-            None => Layer::enforced(format!("{held}{unlimited}")),
+            Some(_) => Layer::partial(Some(Reason::NoCgroup), sentence),
+            None if report.pid_limit => Layer::enforced(sentence),
+            None => Layer::partial(
+                Some(no_limit),
+                format!("{sentence}; its processes are not limited: {no_limit}"),
+            ),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     policy::PolicyInner,
     seatbelt,
 };
-use crate::sandbox::slot::SlotDirs;
+use crate::sandbox::{slot::SlotDirs, threads::lock};
 
 /// More mounts than this below a workspace, and it gets no view.
 #[cfg(target_os = "linux")]
@@ -64,9 +64,9 @@ impl RunPlan {
                 launch = view(&self.workspace, slot, &writable)?.unwrap_or_default();
             }
             launch.writable = writable;
-            launch.disk_bytes = inner.limits.disk;
+            launch.disk_bytes = inner.config.limits.disk;
             launch.measured = Some(slot.root().to_owned());
-            if let (Some(cgroups), Some(memory)) = (&inner.cgroups, inner.limits.memory) {
+            if let (Some(cgroups), Some(memory)) = (&inner.cgroups, inner.config.limits.memory) {
                 launch.cgroup = Some(cgroups.of_slot(slot.root(), memory)?);
             }
             inner.strength.apply(&mut launch);
@@ -74,19 +74,17 @@ impl RunPlan {
         launch.server = std::process::id();
         launch.cwd.clone_from(&self.workspace);
         Ok(Wall::Launcher {
-            program: inner.launcher.clone(),
+            program: inner.config.launcher.clone(),
             launch: Box::new(launch),
         })
     }
 
     fn can_have_view(&self, inner: &PolicyInner) -> bool {
-        let no_view = inner.no_view();
-        let root = self.workspace.parent().is_none();
         self.view
             && inner.strength.mounts
             && inner.status.view.holds()
-            && !root
-            && !no_view.contains_key(&self.workspace)
+            && self.workspace.parent().is_some()
+            && !lock(&inner.no_view).contains_key(&self.workspace)
     }
 
     /// What a launcher can set up ahead for a run like this in a clean slot, with its layers made.

@@ -5,7 +5,7 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use super::{
 use crate::sandbox::{
     process::SpawnSpec,
     slot::{Places, Rules, SlotDirs, WhenClean},
+    threads::{blocking, lock},
 };
 
 /// Workspaces remembered as having no view; beyond that the memory starts anew.
@@ -121,23 +122,21 @@ pub struct Fence {
     pub(super) inner: Arc<PolicyInner>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PolicyInner {
-    /// Our own program, which is the launcher too.
-    pub(super) launcher: PathBuf,
+    pub(super) config: FenceConfig,
     /// Cursor's own state, free of symlinks; it exists.
     pub(super) state: Vec<PathBuf>,
     /// Files of the login, which may be missing or links.
     pub(super) logins: Vec<PathBuf>,
     pub(super) status: FenceStatus,
     pub(super) strength: Strength,
-    pub(super) limits: ResourceLimits,
     /// Where the cgroups of runs are, if memory is limited.
     pub(super) cgroups: Option<Arc<Cgroups>>,
     /// Launchers that wait for the next run.
-    pub(super) warm: WarmLaunchers,
+    pub(super) warm: Arc<WarmLaunchers>,
     /// Workspaces that cannot have a view.
-    pub(super) no_view: Mutex<HashMap<PathBuf, Reason>>,
+    pub(super) no_view: Arc<Mutex<HashMap<PathBuf, Reason>>>,
 }
 
 /// The mechanisms that work on this machine.
@@ -192,10 +191,10 @@ impl Fence {
         slot: &SlotDirs,
         workspace: &Path,
     ) -> Result<Enclosure, FenceError> {
-        self.prepare_run(slot, workspace, None).await
+        self.prepare_with(slot, workspace, None).await
     }
 
-    /// The same for a run without a view, by these rules in place of ours.
+    /// The same; a run with rules of its own has no view, and none of ours.
     ///
     /// # Errors
     /// As [`Fence::prepare`].
@@ -203,26 +202,11 @@ impl Fence {
         &self,
         slot: &SlotDirs,
         workspace: &Path,
-        rules: Rules,
-    ) -> Result<Enclosure, FenceError> {
-        self.prepare_run(slot, workspace, Some(rules)).await
-    }
-
-    async fn prepare_run(
-        &self,
-        slot: &SlotDirs,
-        workspace: &Path,
         rules: Option<Rules>,
     ) -> Result<Enclosure, FenceError> {
         let inner = Arc::clone(&self.inner);
         let (slot, workspace) = (slot.clone(), workspace.to_owned());
-        let prepared = tokio::task::spawn_blocking(move || {
-            Enclosure::prepare(&inner, &slot, &workspace, rules)
-        });
-        match prepared.await {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        blocking(move || Enclosure::prepare(&inner, &slot, &workspace, rules)).await
     }
 
     /// What to do in a slot when this run is over and the slot is clean: the next run there, of the
@@ -261,7 +245,7 @@ impl Fence {
         }
         launch.no_network = !network;
         if cfg!(target_os = "linux") {
-            launched(&self.inner.launcher, &launch, spec)
+            launched(&self.inner.config.launcher, &launch, spec)
         } else {
             spec
         }
@@ -279,8 +263,8 @@ impl Fence {
         }
         let reason = explain(&failure, run.has_nested_mounts()).await;
         let workspace = run.workspace().to_owned();
-        tracing::warn!(workspace = %workspace.display(), %failure, "no view: {}", reason.sentence());
-        let mut no_view = self.inner.no_view();
+        tracing::warn!(workspace = %workspace.display(), %failure, "no view: {reason}");
+        let mut no_view = lock(&self.inner.no_view);
         if no_view.len() >= REMEMBERED {
             no_view.clear();
         }
@@ -303,9 +287,5 @@ impl PolicyInner {
             }),
             root => Ok(root.map(PathBuf::as_path)),
         }
-    }
-
-    pub(super) fn no_view(&self) -> MutexGuard<'_, HashMap<PathBuf, Reason>> {
-        self.no_view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

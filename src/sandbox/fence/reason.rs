@@ -6,95 +6,88 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use super::launcher::{Failure, Stage};
+use crate::sandbox::threads::blocking;
 
-/// Why a layer does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Why a layer does not hold. Its text says what is the matter and what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Ubuntu's AppArmor lets unprivileged programs make user namespaces, but do nothing in them.
+    #[error(
+        "AppArmor restricts unprivileged user namespaces; allow them for open-cursor with an \
+        AppArmor profile, or set kernel.apparmor_restrict_unprivileged_userns=0"
+    )]
     AppArmor,
     /// User namespaces are turned off.
+    #[error(
+        "user namespaces are turned off; set user.max_user_namespaces above 0 (on Debian \
+        also kernel.unprivileged_userns_clone=1)"
+    )]
     UserNamespacesOff,
     /// A seccomp filter, as containers have one, forbids the system calls.
+    #[error(
+        "a seccomp filter forbids namespaces or mounts, as containers do by default; allow \
+        unshare and mount for this container"
+    )]
     Seccomp,
     /// The kernel is older than the feature.
+    #[error("the kernel is older than Linux 5.11")]
     KernelTooOld,
     /// The kernel has no overlayfs.
+    #[error("the kernel has no overlayfs; load it with `modprobe overlay`")]
     NoOverlayfs,
     /// The workspace or the slot is on a file system that overlayfs cannot use.
+    #[error(
+        "overlayfs cannot use the file system of the workspace or of open-cursor's cache \
+        directory; move the cache to a local disk with XDG_CACHE_HOME"
+    )]
     FileSystem,
     /// Something is mounted below the workspace, which only the administrator may look behind.
+    #[error(
+        "another file system is mounted below the workspace, and the kernel lets only root \
+        make a view of that"
+    )]
     NestedMounts,
     /// The workspace is the root of the file system.
+    #[error("the workspace is the root directory; choose a project")]
     RootDirectory,
     /// Parts of `/proc` are covered, as containers do, so the kernel mounts no other one.
+    #[error(
+        "parts of /proc are covered, as in containers, so a run cannot have its own; start \
+        the container with an unmasked /proc"
+    )]
     CoveredProc,
     /// Landlock is missing or not enabled.
+    #[error(
+        "Landlock is missing or not enabled; it needs Linux 5.13 and `landlock` in the \
+        kernel's lsm= list"
+    )]
     NoLandlock,
     /// Landlock is older than ABI 9, which covers UNIX sockets.
+    #[error(
+        "Landlock covers UNIX sockets from Linux 7.1 (ABI 9) on; `--fence require` denies \
+        all of them until then"
+    )]
     OldLandlock,
     /// No cgroup (version 2) with the memory controller was delegated to the server.
+    #[error(
+        "that needs a cgroup (version 2) that is delegated to the server; start it by \
+        `open-cursor install --service`, or by `systemd-run --user --scope -p Delegate=yes \
+        open-cursor serve`"
+    )]
     NoCgroup,
     /// The kernel is older than 6.14, in which a PID namespace has a limit of its own.
+    #[error("a run has a limit of its own from Linux 6.14 on")]
     NoProcessLimit,
     /// The operating system has no such mechanism.
+    #[error("this operating system has no such mechanism")]
     OperatingSystem,
     /// It seemed to be set up but did not stop a write.
+    #[error("it was set up, but a forbidden write went through")]
     Ineffective,
     /// Something else; the sentence has the system's words.
+    #[error("the system refused it")]
     Other,
-}
-
-impl Reason {
-    /// What is the matter and what to do about it.
-    pub(super) fn sentence(self) -> &'static str {
-        match self {
-            Self::AppArmor => {
-                "AppArmor restricts unprivileged user namespaces; allow them for open-cursor with an \
-                 AppArmor profile, or set kernel.apparmor_restrict_unprivileged_userns=0"
-            }
-            Self::UserNamespacesOff => {
-                "user namespaces are turned off; set user.max_user_namespaces above 0 (on Debian \
-                 also kernel.unprivileged_userns_clone=1)"
-            }
-            Self::Seccomp => {
-                "a seccomp filter forbids namespaces or mounts, as containers do by default; allow \
-                 unshare and mount for this container"
-            }
-            Self::KernelTooOld => "the kernel is older than Linux 5.11",
-            Self::NoOverlayfs => "the kernel has no overlayfs; load it with `modprobe overlay`",
-            Self::FileSystem => {
-                "overlayfs cannot use the file system of the workspace or of open-cursor's cache \
-                 directory; move the cache to a local disk with XDG_CACHE_HOME"
-            }
-            Self::NestedMounts => {
-                "another file system is mounted below the workspace, and the kernel lets only root \
-                 make a view of that"
-            }
-            Self::RootDirectory => "the workspace is the root directory; choose a project",
-            Self::CoveredProc => {
-                "parts of /proc are covered, as in containers, so a run cannot have its own; start \
-                 the container with an unmasked /proc"
-            }
-            Self::OldLandlock => {
-                "Landlock covers UNIX sockets from Linux 7.1 (ABI 9) on; `--fence require` denies \
-                 all of them until then"
-            }
-            Self::NoLandlock => {
-                "Landlock is missing or not enabled; it needs Linux 5.13 and `landlock` in the \
-                 kernel's lsm= list"
-            }
-            Self::NoCgroup => {
-                "that needs a cgroup (version 2) that is delegated to the server; start it by \
-                 `open-cursor install --service`, or by `systemd-run --user --scope -p Delegate=yes \
-                 open-cursor serve`"
-            }
-            Self::NoProcessLimit => "a run has a limit of its own from Linux 6.14 on",
-            Self::OperatingSystem => "this operating system has no such mechanism",
-            Self::Ineffective => "it was set up, but a forbidden write went through",
-            Self::Other => "the system refused it",
-        }
-    }
 }
 
 /// What the machine says about itself.
@@ -166,8 +159,8 @@ fn mounts(stage: Stage) -> bool {
 
 /// Explains a failure on this machine.
 pub(super) async fn explain(failure: &Failure, nested: bool) -> Reason {
-    let host = tokio::task::spawn_blocking(|| Machine::read(Path::new("/proc")));
-    host.await.unwrap_or_default().explain(failure, nested)
+    let host = blocking(|| Machine::read(Path::new("/proc"))).await;
+    host.explain(failure, nested)
 }
 
 #[cfg(test)]

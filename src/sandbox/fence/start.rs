@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::policy::{Fence, FenceConfig, FenceError};
 use super::{Reason, State};
-use crate::sandbox::slot::{Places, SlotError, Slots};
+use crate::sandbox::{
+    slot::{Places, SlotError, Slots},
+    threads::blocking,
+};
 
 /// Why a server cannot have a fence and slots.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +36,12 @@ impl Fence {
         let mut unusable = None;
         for root in &places.slot_roots {
             let (path, user_config) = (root.clone(), places.user_config.clone());
-            let opened =
-                tokio::task::spawn_blocking(move || Slots::open(&path, count, &user_config));
-            let slots = match opened.await {
-                Ok(Ok(slots)) => slots,
-                Ok(Err(error)) => {
+            let slots = match blocking(move || Slots::open(&path, count, &user_config)).await {
+                Ok(slots) => slots,
+                Err(error) => {
                     unusable.get_or_insert(error);
                     continue;
                 }
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             };
             let slot = slots.acquire().await?;
             let fence = Self::probe(config, places, slot.dirs(), workspace).await?;

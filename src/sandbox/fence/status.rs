@@ -74,14 +74,6 @@ impl Layer {
         }
     }
 
-    pub(super) fn off() -> Self {
-        Self {
-            state: State::Off,
-            reason: None,
-            sentence: "turned off by --fence off".into(),
-        }
-    }
-
     /// Whether the layer is in use.
     #[must_use]
     pub fn holds(&self) -> bool {
@@ -90,7 +82,7 @@ impl Layer {
 }
 
 impl FenceStatus {
-    /// The status of an agent that needs no fence; the sentence says why.
+    /// The status where no fence is wanted; the sentence says why.
     #[must_use]
     pub fn not_needed(mode: FenceMode, sentence: &str) -> Self {
         let layer = Layer {
@@ -116,17 +108,5 @@ impl FenceStatus {
         let promised = [&self.writes, &self.processes, &self.sockets];
         let broken = |layer: &&Layer| layer.state != State::Enforced;
         promised.into_iter().chain(limits).find(broken)
-    }
-
-    pub(super) fn off() -> Self {
-        Self {
-            mode: FenceMode::Off,
-            view: Layer::off(),
-            writes: Layer::off(),
-            processes: Layer::off(),
-            sockets: Layer::off(),
-            limits: Layer::off(),
-            deny_rules: Layer::off(),
-        }
     }
 }

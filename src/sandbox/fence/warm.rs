@@ -10,14 +10,17 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{launcher::Launch, policy::PolicyInner};
-use crate::sandbox::process::{SpawnSpec, WaitingChild};
+use crate::sandbox::{
+    process::{SpawnSpec, WaitingChild},
+    threads::lock,
+};
 
 /// How many launchers wait at most, in different slots.
 const MOST: usize = 4;
@@ -27,9 +30,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 
 /// The launchers of one fence.
 #[derive(Debug, Default)]
-pub(super) struct WarmLaunchers {
-    state: Mutex<WarmState>,
-}
+pub(super) struct WarmLaunchers(Mutex<WarmState>);
 
 #[derive(Debug, Default)]
 struct WarmState {
@@ -53,14 +54,14 @@ type FileId = (u64, u64, u32);
 impl WarmLaunchers {
     /// The launcher that waits in a slot, if it fits.
     pub fn take(&self, slot: &Path, launch: &Launch) -> Option<WaitingChild> {
-        let mut warm = self.lock().by_slot.remove(slot)?;
+        let mut warm = lock(&self.0).by_slot.remove(slot)?;
         let fits = warm.launch == *launch && warm.seen == seen(launch) && warm.child.is_alive();
         fits.then_some(warm.child)
     }
 
     /// Whether another one may wait.
     pub fn has_room(&self) -> bool {
-        let state = self.lock();
+        let state = lock(&self.0);
         !state.closed && state.by_slot.len() < MOST
     }
 
@@ -73,7 +74,7 @@ impl WarmLaunchers {
         };
         // It gets the environment with its order.
         let spec = SpawnSpec {
-            program: inner.launcher.clone(),
+            program: inner.config.launcher.clone(),
             args: waiting.to_args(),
             env: Vec::new(),
             cwd: PathBuf::from("/"),
@@ -84,7 +85,7 @@ impl WarmLaunchers {
             Err(error) => return tracing::debug!(%error, "no launcher waits for the next run"),
         };
         drop(guard);
-        let mut state = inner.warm.lock();
+        let mut state = lock(&inner.warm.0);
         if state.closed {
             return;
         }
@@ -102,7 +103,7 @@ impl WarmLaunchers {
         runtime.spawn(async move {
             sleep(LONGEST).await;
             if let Some(inner) = inner.upgrade() {
-                let by_slot = &mut inner.warm.lock().by_slot;
+                let by_slot = &mut lock(&inner.warm.0).by_slot;
                 if by_slot.get(&slot).is_some_and(|warm| warm.number == number) {
                     by_slot.remove(&slot);
                 }
@@ -113,17 +114,13 @@ impl WarmLaunchers {
     /// Ends all of them; none is kept from now on.
     pub async fn close(&self) {
         let launchers = {
-            let mut state = self.lock();
+            let mut state = lock(&self.0);
             state.closed = true;
             std::mem::take(&mut state.by_slot)
         };
         for warm in launchers.into_values() {
             warm.child.end().await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, WarmState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

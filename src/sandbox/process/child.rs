@@ -70,7 +70,7 @@ impl Process {
         tracker: &TaskTracker,
         tap: Option<StderrTap>,
     ) -> io::Result<Self> {
-        let (process, pipe) = Self::attend(spec.spawn()?, tracker, tap)?;
+        let (process, pipe) = Self::attend(spec.command().spawn()?, tracker, tap)?;
         tracker.spawn(feed(pipe, Vec::new(), stdin, process.stop.token().clone()));
         Ok(process)
     }
@@ -100,7 +100,7 @@ impl Process {
         tracker: &TaskTracker,
         tap: StderrTap,
     ) -> io::Result<(ChildStdin, ChildStdout, DropGuard)> {
-        let (process, stdin) = Self::attend(spec.spawn()?, tracker, Some(tap))?;
+        let (process, stdin) = Self::attend(spec.command().spawn()?, tracker, Some(tap))?;
         Ok((stdin, process.stdout, process.stop))
     }
 

@@ -1,8 +1,8 @@
 //! What to run, and the running of it.
 
-use std::{ffi::OsString, io, path::PathBuf, process::Stdio};
+use std::{ffi::OsString, path::PathBuf, process::Stdio};
 
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 /// A command, complete and without hidden inputs: a pure function can rewrite it to run inside
 /// something else.
@@ -20,12 +20,8 @@ pub struct SpawnSpec {
 }
 
 impl SpawnSpec {
-    /// Starts the command as the leader of a new process group, all its streams piped.
-    pub(super) fn spawn(&self) -> io::Result<Child> {
-        self.command().spawn()
-    }
-
-    pub(super) fn command(&self) -> Command {
+    /// The leader of a new process group, all its streams piped.
+    pub(in crate::sandbox) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)

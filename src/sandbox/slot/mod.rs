@@ -23,8 +23,9 @@ mod sweep;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use super::threads::lock;
 use seed::Seed;
 
 pub use places::Places;
@@ -171,10 +172,6 @@ fn remove_asides(root: &Path) {
             tracing::debug!(aside = %aside.display(), %error, "still cannot be removed");
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a directory that only we can change, or finds it: who owns it could put another one in the place

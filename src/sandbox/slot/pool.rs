@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use super::chats;
-use super::{SlotDirs, lock, own_directory, private_directory};
+use super::{SlotDirs, own_directory, private_directory};
+use crate::sandbox::threads::{blocking, lock};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
 const MOST_SLOTS: usize = 256;
@@ -152,7 +153,7 @@ impl Slots {
                 grown => grown?,
             }
         }
-        pool.idle().reverse();
+        lock(&pool.idle).reverse();
         Ok(Self {
             pool: Arc::new(pool),
         })
@@ -173,7 +174,7 @@ impl Slots {
                 Arc::clone(permits).acquire_owned().await.ok()
             }
         };
-        let idle = self.pool.idle().pop().ok_or(SlotError::Lost)?;
+        let idle = lock(&self.pool.idle).pop().ok_or(SlotError::Lost)?;
         let clean = idle.clean;
         let slot = Slot {
             dirs: idle.dirs.clone(),
@@ -186,17 +187,14 @@ impl Slots {
             return Ok(slot);
         }
         // The closure owns the slot: if we are cancelled, it comes back all the same.
-        let cleaning = tokio::task::spawn_blocking(move || match slot.dirs.clean() {
+        blocking(move || match slot.dirs.clean() {
             Ok(()) => Ok(slot),
             Err(source) => Err(SlotError::Dirty {
                 path: slot.dirs.slot.clone(),
                 source,
             }),
-        });
-        match cleaning.await {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        })
+        .await
     }
 
     /// Waits until every slot is back and clean, for the end of the server.
@@ -216,7 +214,7 @@ impl Slots {
 impl Pool {
     /// Takes another slot that no server holds. Touches one file.
     fn grow(&self) -> Result<(), SlotError> {
-        let mut idle = self.idle();
+        let mut idle = lock(&self.idle);
         for index in 0..MOST_SLOTS {
             let path = self.root.join(format!("{index}.lock"));
             let failed = |source| SlotError::Root {
@@ -243,10 +241,6 @@ impl Pool {
         Err(SlotError::Taken {
             root: self.root.clone(),
         })
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-        lock(&self.idle)
     }
 }
 
@@ -276,7 +270,7 @@ impl Drop for Slot {
                 tracing::warn!(slot = idle.index, %error, "a slot is not clean yet");
             }
             idle.clean = cleaned.is_ok();
-            if idle.clean && pool.idle().len() >= pool.kept {
+            if idle.clean && lock(&pool.idle).len() >= pool.kept {
                 pool.count.fetch_sub(1, Ordering::Relaxed);
                 if let Some(permit) = permit {
                     permit.forget();
@@ -286,7 +280,7 @@ impl Drop for Slot {
             if let Some(WhenClean(then)) = when_clean.filter(|_| idle.clean) {
                 then(&idle.dirs);
             }
-            let mut slots = pool.idle();
+            let mut slots = lock(&pool.idle);
             slots.push(idle);
             slots.sort_by_key(|idle| std::cmp::Reverse(idle.index));
             drop(slots);

@@ -50,11 +50,10 @@ pub(super) fn apply(launch: &Launch) -> Result<bool, Failure> {
         .map_err(seccompiler::Error::from)
         .and_then(|program| seccompiler::apply_filter(&program));
     match applied {
-        Err(error) if sockets => Err(Failure {
-            stage: Stage::Filter,
-            errno: None,
-            message: format!("the system call filter: {error}"),
-        }),
+        Err(error) if sockets => Err(Failure::said(
+            Stage::Filter,
+            format!("the system call filter: {error}"),
+        )),
         applied => Ok(applied.is_ok()),
     }
 }

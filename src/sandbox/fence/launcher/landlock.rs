@@ -21,32 +21,26 @@ const NEWEST: ABI = ABI::V9;
 pub(super) fn ruleset<'a>(
     writable: impl Iterator<Item = &'a PathBuf>,
 ) -> Result<RulesetCreated, Failure> {
-    rules(writable).map_err(|error| failure(error.to_string()))
+    rules(writable).map_err(failure)
 }
 
 /// Enforces the rules from here on. Returns the ABI in force.
 pub(super) fn restrict(ruleset: RulesetCreated) -> Result<u32, Failure> {
-    let status = ruleset
-        .restrict_self()
-        .map_err(|error| failure(error.to_string()))?;
+    let status = ruleset.restrict_self().map_err(failure)?;
     match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => Err(failure(
-            "Landlock is built into this kernel but not enabled (boot with lsm=landlock,…)".into(),
+            "Landlock is built into this kernel but not enabled (boot with lsm=landlock,…)",
         )),
         (RulesetStatus::NotEnforced, _) => Err(failure(
-            "this kernel has no Landlock (it needs Linux 5.13 or newer)".into(),
+            "this kernel has no Landlock (it needs Linux 5.13 or newer)",
         )),
         (_, LandlockStatus::Available { effective_abi, .. }) => Ok(effective_abi as u32),
-        (_, _) => Err(failure("Landlock gave no ABI".into())),
+        (_, _) => Err(failure("Landlock gave no ABI")),
     }
 }
 
-fn failure(message: String) -> Failure {
-    Failure {
-        stage: Stage::Landlock,
-        errno: None,
-        message,
-    }
+fn failure(error: impl ToString) -> Failure {
+    Failure::said(Stage::Landlock, error.to_string())
 }
 
 fn rules<'a>(writable: impl Iterator<Item = &'a PathBuf>) -> Result<RulesetCreated, RulesetError> {

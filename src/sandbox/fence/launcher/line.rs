@@ -58,6 +58,15 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A failure of `stage` in words.
+    pub(in crate::sandbox) fn said(stage: Stage, message: impl Into<String>) -> Self {
+        Self {
+            stage,
+            errno: None,
+            message: message.into(),
+        }
+    }
+
     /// A failure of `stage` while doing `what`.
     pub(in crate::sandbox) fn new(
         stage: Stage,

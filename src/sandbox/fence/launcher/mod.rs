@@ -69,11 +69,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Launch, Failure> {
-    Launch::from_args(args).ok_or_else(|| Failure {
-        stage: Stage::Arguments,
-        errno: None,
-        message: "the launcher's arguments are not of this build".into(),
-    })
+    let failure = "the launcher's arguments are not of this build";
+    Launch::from_args(args).ok_or_else(|| Failure::said(Stage::Arguments, failure))
 }
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,5 @@
 //! What the mechanisms that work come to, layer by layer.
 
-use std::collections::HashMap;
-
 use super::{
     Probe,
     shell::{behind, removed},
@@ -31,7 +29,7 @@ impl Probe {
     ) -> Result<Layer, FenceError> {
         match self.trespass().await? {
             Err(failure) => return Ok(not_limited(Reason::Other, &failure.message)),
-            Ok(false) if !self.strength.mounts && !self.strength.landlock => {
+            Ok(false) if !self.inner.strength.mounts && !self.inner.strength.landlock => {
                 let detail = no_landlock.map(|failure| failure.message);
                 return Ok(not_limited(Reason::NoLandlock, &detail.unwrap_or_default()));
             }
@@ -39,7 +37,7 @@ impl Probe {
             Ok(true) => {}
         }
         let where_to = "the agent can write only to its view, its slot and Cursor's state";
-        Ok(match (self.strength.mounts, abi) {
+        Ok(match (self.inner.strength.mounts, abi) {
             (true, Some(abi)) => Layer::enforced(format!(
                 "{where_to}; read-only mounts and Landlock (ABI {abi}) protect everything else, \
                  with its modes, times and attributes"
@@ -54,12 +52,9 @@ impl Probe {
                     true => "truncate other files, and ",
                     false => "",
                 };
-                let (reason, why) = match no_mounts {
-                    Some((reason, _)) => (*reason, reason.sentence()),
-                    None => (Reason::Other, Reason::Other.sentence()),
-                };
+                let why = no_mounts.map_or(Reason::Other, |(reason, _)| *reason);
                 Layer::partial(
-                    Some(reason),
+                    Some(why),
                     format!(
                         "{where_to} (Landlock ABI {abi}), but it can {truncated}change modes and \
                          times: {why}"
@@ -70,7 +65,7 @@ impl Probe {
     }
 
     pub(super) async fn view(&self) -> Result<Layer, FenceError> {
-        let fence = self.fence(HashMap::new());
+        let fence = self.fence();
         let workspace = self.slot.workspace();
         let run = fence.prepare(&self.slot, &workspace).await?;
         let seen = self.slot.layer(0).0.join("probe");
@@ -80,20 +75,21 @@ impl Probe {
         Ok(match outcome {
             Err(failure) => {
                 let reason = explain(&failure, false).await;
-                let sentence = format!("no view: {} ({failure})", reason.sentence());
-                Layer::unavailable(reason, sentence)
+                Layer::unavailable(reason, format!("no view: {reason} ({failure})"))
             }
             Ok(_) if went_through || !landed => {
                 let reason = Reason::Ineffective;
-                Layer::unavailable(reason, format!("no view: {}", reason.sentence()))
+                Layer::unavailable(reason, format!("no view: {reason}"))
             }
             // /proc/PID/root of any process of the user outside leads to the real files, unless
             // Landlock or a PID namespace is in the way.
-            Ok(_) if !self.strength.landlock && !self.strength.processes => Layer::partial(
-                Some(Reason::NoLandlock),
-                "the agent works in a copy-on-write view of the workspace, but could get at the \
+            Ok(_) if !self.inner.strength.landlock && !self.inner.strength.processes => {
+                Layer::partial(
+                    Some(Reason::NoLandlock),
+                    "the agent works in a copy-on-write view of the workspace, but could get at the \
                  real files if it tried to",
-            ),
+                )
+            }
             Ok(_) => Layer::enforced(
                 "the agent works in a copy-on-write view of the workspace; the real files are only \
                  read",
@@ -103,14 +99,13 @@ impl Probe {
 
     pub(super) async fn seatbelt(&mut self) -> Result<(), FenceError> {
         let reason = Reason::OperatingSystem;
-        let missing =
-            |what: &str| Layer::unavailable(reason, format!("{what}: {}", reason.sentence()));
-        self.status.view = missing("no view");
-        self.status.processes = missing("processes of the agent can outlive it");
-        self.status.sockets = missing("the agent can use every UNIX socket that you can");
-        self.status.limits = missing("nothing limits what a run uses up");
-        self.status.writes = Layer::enforced("assumed");
-        self.status.writes = match self.trespass().await? {
+        let missing = |what: &str| Layer::unavailable(reason, format!("{what}: {reason}"));
+        self.inner.status.view = missing("no view");
+        self.inner.status.processes = missing("processes of the agent can outlive it");
+        self.inner.status.sockets = missing("the agent can use every UNIX socket that you can");
+        self.inner.status.limits = missing("nothing limits what a run uses up");
+        self.inner.status.writes = Layer::enforced("assumed");
+        self.inner.status.writes = match self.trespass().await? {
             Err(failure) => not_limited(Reason::Other, &failure.message),
             Ok(false) => not_limited(Reason::Ineffective, "tried with a shell"),
             Ok(true) => Layer::enforced(
@@ -140,14 +135,10 @@ pub(super) fn processes(report: &Report, why: Option<&(Reason, String)>) -> Laye
             format!(
                 "a run has a session of its own, without terminal and capabilities, and its \
                  processes are looked for and ended; but it sees other processes, and shares memory \
-                 with those that offer it: {} ({detail})",
-                reason.sentence()
+                 with those that offer it: {reason} ({detail})"
             ),
         ),
-        (false, None) => {
-            let reason = Reason::Ineffective;
-            Layer::unavailable(reason, reason.sentence())
-        }
+        (false, None) => Layer::unavailable(Reason::Ineffective, Reason::Ineffective.to_string()),
     }
 }
 
@@ -163,14 +154,14 @@ pub(super) fn sockets(strength: Strength, abi: Option<u32>) -> Layer {
             "a system call filter denies UNIX sockets to the agent, Cursor's helpers included",
         );
     }
-    let why = Reason::OldLandlock.sentence();
+    let why = Reason::OldLandlock;
     if strength.mounts {
         let abstracts = match abi.is_some_and(|abi| abi >= ABSTRACT_ABI) {
             true => "",
             false => ", and all that have an abstract name",
         };
         return Layer::partial(
-            Some(Reason::OldLandlock),
+            Some(why),
             format!(
                 "the UNIX sockets that exist when a run starts are covered; the agent can reach \
                  those that programs make during the run{abstracts}: {why}"
@@ -178,11 +169,10 @@ pub(super) fn sockets(strength: Strength, abi: Option<u32>) -> Layer {
         );
     }
     let sentence = format!("the agent can use every UNIX socket that you can: {why}");
-    Layer::unavailable(Reason::OldLandlock, sentence)
+    Layer::unavailable(why, sentence)
 }
 
 fn not_limited(reason: Reason, detail: &str) -> Layer {
-    let what = reason.sentence();
-    let sentence = format!("nothing limits where the agent writes: {what} ({detail})");
+    let sentence = format!("nothing limits where the agent writes: {reason} ({detail})");
     Layer::unavailable(reason, sentence)
 }

@@ -6,9 +6,8 @@ mod layers;
 mod shell;
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use super::{
@@ -17,9 +16,11 @@ use super::{
     launcher::{Report, Stage},
     policy::{Fence, FenceConfig, FenceError, FenceMode, PolicyInner, Strength},
     reason::explain,
-    warm::WarmLaunchers,
 };
-use crate::sandbox::slot::{Places, SlotDirs};
+use crate::sandbox::{
+    slot::{Places, SlotDirs},
+    threads::{blocking, lock},
+};
 use layers::SOCKETS_ABI;
 
 /// Finds out what holds. See [`Fence::probe`].
@@ -30,89 +31,72 @@ pub(super) async fn run(
     workspace: Option<&Path>,
 ) -> Result<Fence, FenceError> {
     let mode = config.mode;
+    let off = FenceStatus::not_needed(FenceMode::Off, "turned off by --fence off");
     let mut probe = Probe {
-        config: config.clone(),
-        cgroups: None,
-        state: make(places.state.clone()).await,
-        logins: places.logins.clone(),
+        inner: PolicyInner {
+            config: config.clone(),
+            state: make(places.state.clone()).await,
+            logins: places.logins.clone(),
+            status: off,
+            strength: Strength::default(),
+            cgroups: None,
+            warm: Arc::default(),
+            no_view: Arc::default(),
+        },
         slot: slot.clone(),
-        status: FenceStatus::off(),
-        strength: Strength::default(),
     };
     if mode == FenceMode::Off {
-        return Ok(probe.fence(HashMap::new()));
+        return Ok(probe.fence());
     }
     // What a workspace allows is not in question here.
-    probe.status.mode = FenceMode::Auto;
-    probe.status.deny_rules = Layer::partial(
+    probe.inner.status.mode = FenceMode::Auto;
+    probe.inner.status.deny_rules = Layer::partial(
         None,
         "Cursor's configuration denies shell, MCP and web fetches; Cursor itself must keep to it",
     );
     probe.layers(mode).await?;
-    let mut no_view = HashMap::new();
-    if let (true, Some(workspace)) = (probe.status.view.holds(), workspace)
+    let real = workspace.and_then(|path| path.canonicalize().ok());
+    if let (true, Some(workspace)) = (probe.inner.status.view.holds(), workspace)
         && let Some((reason, sentence)) = probe.workspace(workspace).await?
     {
-        probe.status.view = Layer::partial(Some(reason), sentence);
-        no_view.insert(
-            workspace
-                .canonicalize()
-                .unwrap_or_else(|_| workspace.to_owned()),
-            reason,
-        );
+        probe.inner.status.view = Layer::partial(Some(reason), sentence);
+        let workspace = real.clone().unwrap_or_else(|| workspace.to_owned());
+        lock(&probe.inner.no_view).insert(workspace, reason);
     }
-    probe.status.mode = mode;
+    probe.inner.status.mode = mode;
     if mode == FenceMode::Require
-        && let Some(broken) = probe.status.broken_promise()
+        && let Some(broken) = probe.inner.status.broken_promise()
     {
         let sentence = broken.sentence.clone();
         return Err(FenceError::NotEnforced { sentence });
     }
-    let fence = probe.fence(no_view);
-    if let Some(workspace) = workspace.and_then(|path| path.canonicalize().ok()) {
-        fence.inner.exposure(&workspace)?;
+    if let Some(workspace) = real {
+        probe.inner.exposure(&workspace)?;
     }
-    Ok(fence)
+    Ok(probe.fence())
 }
 
 /// A rule needs an existing path, and the fence compares paths free of symlinks. What cannot be
 /// made is not writable for the agent either.
 async fn make(state: Vec<PathBuf>) -> Vec<PathBuf> {
-    let made = tokio::task::spawn_blocking(move || {
-        let made = state.into_iter().filter_map(|path| {
-            std::fs::create_dir_all(&path).ok()?;
-            path.canonicalize().ok()
-        });
-        made.collect()
+    let made = state.into_iter().filter_map(|path| {
+        std::fs::create_dir_all(&path).ok()?;
+        path.canonicalize().ok()
     });
-    made.await.unwrap_or_default()
+    blocking(move || made.collect()).await
 }
 
 struct Probe {
-    config: FenceConfig,
-    cgroups: Option<Arc<Cgroups>>,
-    state: Vec<PathBuf>,
-    logins: Vec<PathBuf>,
+    /// The layers as they stand so far.
+    inner: PolicyInner,
     slot: SlotDirs,
-    status: FenceStatus,
-    strength: Strength,
 }
 
 impl Probe {
-    /// A fence with the layers as they stand in `status`.
-    fn fence(&self, no_view: HashMap<PathBuf, Reason>) -> Fence {
+    /// A fence with the layers as they stand.
+    fn fence(&self) -> Fence {
         Fence {
-            inner: Arc::new(PolicyInner {
-                launcher: self.config.launcher.clone(),
-                limits: self.config.limits,
-                cgroups: self.cgroups.clone(),
-                warm: WarmLaunchers::default(),
-                state: self.state.clone(),
-                logins: self.logins.clone(),
-                status: self.status.clone(),
-                strength: self.strength,
-                no_view: Mutex::new(no_view),
-            }),
+            inner: Arc::new(self.inner.clone()),
         }
     }
 
@@ -122,56 +106,56 @@ impl Probe {
             return self.seatbelt().await;
         }
         let no_cgroup = self.take_cgroups().await?;
-        self.strength.landlock = true;
+        self.inner.strength.landlock = true;
         let landlock = self.attempt().await?;
-        self.strength.landlock = landlock.is_ok();
+        self.inner.strength.landlock = landlock.is_ok();
         let abi = landlock
             .as_ref()
             .ok()
             .and_then(|report| report.landlock_abi);
         // Landlock's abstract sockets stay open below ABI 6, all others below ABI 9.
-        self.strength.no_unix_sockets =
+        self.inner.strength.no_unix_sockets =
             mode == FenceMode::Require && abi.is_none_or(|abi| abi < SOCKETS_ABI);
 
-        self.strength.mounts = true;
-        self.strength.processes = true;
+        self.inner.strength.mounts = true;
+        self.inner.strength.processes = true;
         let full = self.attempt().await?;
         if let Err(failure) = &full {
-            self.strength.processes = false;
-            self.strength.mounts = failure.stage == Stage::Proc && self.attempt().await?.is_ok();
+            self.inner.strength.processes = false;
+            self.inner.strength.mounts =
+                failure.stage == Stage::Proc && self.attempt().await?.is_ok();
         }
         let why = match &full {
             Ok(_) => None,
             Err(failure) => Some((explain(failure, false).await, failure.to_string())),
         };
         let report = full.as_ref().ok().cloned().unwrap_or(Report {
-            pid_limit: self.cgroups.is_some(),
+            pid_limit: self.inner.cgroups.is_some(),
             ..Report::default()
         });
-        let limits = self.config.limits;
-        self.status.limits = limits.layer(&report, no_cgroup.as_deref());
-        self.status.processes = layers::processes(&report, why.as_ref());
-        self.status.sockets = layers::sockets(self.strength, abi);
-        self.status.writes = self.writes(abi, landlock.err(), why.as_ref()).await?;
-        self.status.view = match (self.strength.mounts, &why) {
+        let limits = self.inner.config.limits;
+        self.inner.status.limits = limits.layer(&report, no_cgroup.as_deref());
+        self.inner.status.processes = layers::processes(&report, why.as_ref());
+        self.inner.status.sockets = layers::sockets(self.inner.strength, abi);
+        self.inner.status.writes = self.writes(abi, landlock.err(), why.as_ref()).await?;
+        self.inner.status.view = match (self.inner.strength.mounts, &why) {
             (false, Some((reason, detail))) => {
-                let sentence = format!("no view: {} ({detail})", reason.sentence());
-                Layer::unavailable(*reason, sentence)
+                Layer::unavailable(*reason, format!("no view: {reason} ({detail})"))
             }
             _ => {
-                self.status.view = Layer::enforced("assumed");
+                self.inner.status.view = Layer::enforced("assumed");
                 self.view().await?
             }
         };
-        if self.status.writes.reason == Some(Reason::Ineffective) {
+        if self.inner.status.writes.reason == Some(Reason::Ineffective) {
             let reason = Reason::Ineffective;
-            let status = &mut self.status;
+            let status = &mut self.inner.status;
             for layer in [
                 &mut status.processes,
                 &mut status.sockets,
                 &mut status.limits,
             ] {
-                *layer = Layer::unavailable(reason, reason.sentence());
+                *layer = Layer::unavailable(reason, reason.to_string());
             }
         }
         Ok(())
@@ -179,13 +163,12 @@ impl Probe {
 
     /// Has the runs limited by cgroups, if that was asked for. Why they can't be.
     async fn take_cgroups(&mut self) -> Result<Option<String>, FenceError> {
-        if self.config.limits.memory.is_none() {
+        if self.inner.config.limits.memory.is_none() {
             return Ok(None);
         }
-        match tokio::task::spawn_blocking(Cgroups::take).await {
-            Ok(Ok(cgroups)) => self.cgroups = Some(Arc::new(cgroups)),
-            Ok(Err(why)) => return Ok(Some(why)),
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        match blocking(Cgroups::take).await {
+            Ok(cgroups) => self.inner.cgroups = Some(Arc::new(cgroups)),
+            Err(why) => return Ok(Some(why)),
         }
         let tried = self.attempt().await;
         let refused = match tried {
@@ -195,20 +178,20 @@ impl Probe {
             Err(error) => return Err(error),
         };
         if refused.is_some() {
-            self.cgroups = None;
+            self.inner.cgroups = None;
         }
         Ok(refused)
     }
 
     /// Whether the workspace itself can have a view; nothing is attempted in it.
     async fn workspace(&self, workspace: &Path) -> Result<Option<(Reason, String)>, FenceError> {
-        let fence = self.fence(HashMap::new());
+        let fence = self.fence();
         let run = fence.prepare(&self.slot, workspace).await?;
         let refused = |reason: Reason, why: &str| {
-            let (place, what) = (workspace.display(), reason.sentence());
+            let place = workspace.display();
             Some((
                 reason,
-                format!("views work here, but not of {place}: {what}{why}"),
+                format!("views work here, but not of {place}: {reason}{why}"),
             ))
         };
         if !run.has_view() {

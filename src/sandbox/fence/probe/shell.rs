@@ -1,7 +1,6 @@
 //! A shell behind the fence.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
@@ -25,14 +24,14 @@ const SCRIPT: &str = r#"for file; do (echo x > "$file") 2>/dev/null; done; exit 
 impl Probe {
     /// Starts a shell that does nothing, with the mechanisms as they stand in `strength`.
     pub(super) async fn attempt(&self) -> Result<Result<Report, Failure>, FenceError> {
-        let fence = self.fence(HashMap::new());
+        let fence = self.fence();
         let run = fence.prepare(&self.slot, &self.slot.workspace()).await?;
         Ok(behind(run, &[]).await)
     }
 
     /// Has a shell write where it may and where it may not. Whether only the former worked.
     pub(super) async fn trespass(&self) -> Result<Result<bool, Failure>, FenceError> {
-        let fence = self.fence(HashMap::new());
+        let fence = self.fence();
         let run = fence.prepare(&self.slot, &self.slot.workspace()).await?;
         let allowed = self.slot.tmp().join("probe");
         let denied =
@@ -57,18 +56,9 @@ pub(super) async fn behind(mut run: Enclosure, files: &[&PathBuf]) -> Result<Rep
         env: Vec::new(),
         cwd: run.workspace().to_owned(),
     });
-    let child = tokio::process::Command::new(&spec.program)
-        .args(&spec.args)
-        .env_clear()
-        .envs(spec.env)
-        .current_dir(&spec.cwd)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .output();
-    let output = match tokio::time::timeout(PATIENCE, child).await {
+    let mut child = spec.command();
+    child.stdin(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(PATIENCE, child.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(Failure::new(Stage::Exec, spec.program.display(), error)),
         Err(_) => {
@@ -86,11 +76,10 @@ fn read(output: &Output) -> Result<Report, Failure> {
         Some(Line::Ready(report)) => Ok(report),
         // Seatbelt has no launcher of ours.
         None if output.status.success() => Ok(Report::default()),
-        Some(Line::Stopped(_)) | None => Err(Failure {
-            stage: Stage::Exec,
-            errno: None,
-            message: format!("{}: {}", output.status, stderr.trim()),
-        }),
+        Some(Line::Stopped(_)) | None => Err(Failure::said(
+            Stage::Exec,
+            format!("{}: {}", output.status, stderr.trim()),
+        )),
     }
 }
 
