@@ -75,6 +75,11 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
         covers = Some(SocketCovers::new(null));
     }
     privileges::limit(launch)?;
+    // Before a wait, since these take longest, and hinder nothing that is still to be done.
+    if launch.unprivileged {
+        privileges::gain_none()?;
+    }
+    report.filter = filter::apply(launch)?;
     let landlock = match launch.landlock {
         true => {
             let views = launch.overlays.first().map(|overlay| &overlay.at);
@@ -104,7 +109,6 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
     if let Some(ruleset) = landlock {
         report.landlock_abi = Some(landlock::restrict(ruleset)?);
     }
-    report.filter = filter::apply(launch)?;
     if launch.report {
         Line::Ready(report).write();
     }

@@ -20,12 +20,9 @@ const OWN_PID_MAX: (u32, u32) = (6, 14);
 /// Of 1000, which is before everything else.
 const FIRST_TO_DIE: &str = "500";
 
-/// Empties every capability set, and gives up what could fill one again: no program that is started
-/// from here on gains anything, whatever its mode bits and file capabilities are.
-pub(super) fn drop_all() -> Result<(), Failure> {
-    let failure = |what: &'static str| {
-        move |error: rustix::io::Errno| Failure::new(Stage::Privileges, what, error)
-    };
+/// Gives up what could fill a capability set: no program that is started from here on gains anything,
+/// whatever its mode bits and file capabilities are. What this process has, it keeps.
+pub(super) fn gain_none() -> Result<(), Failure> {
     prctl::set_no_new_privs()
         .map_err(|error| Failure::new(Stage::Privileges, "no_new_privs", error))?;
     for number in 0..u64::BITS {
@@ -35,16 +32,22 @@ pub(super) fn drop_all() -> Result<(), Failure> {
             // Beyond the last one, or without the privilege: then there are none to lose, and
             // no_new_privs keeps it so.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => break,
-            Err(error) => return Err(failure("the bounding set")(error)),
+            Err(error) => return Err(Failure::new(Stage::Privileges, "the bounding set", error)),
         }
     }
-    clear_ambient_capability_set().map_err(failure("the ambient set"))?;
+    clear_ambient_capability_set()
+        .map_err(|error| Failure::new(Stage::Privileges, "the ambient set", error))
+}
+
+/// Empties every capability set.
+pub(super) fn drop_all() -> Result<(), Failure> {
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
         permitted: CapabilitySet::empty(),
         inheritable: CapabilitySet::empty(),
     };
-    set_capabilities(None, none).map_err(failure("capabilities"))
+    set_capabilities(None, none)
+        .map_err(|error| Failure::new(Stage::Privileges, "capabilities", error))
 }
 
 /// Has the kernel end the run rather than the server when memory is short.
