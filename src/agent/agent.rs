@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -70,7 +71,7 @@ pub struct Agent {
 
 #[derive(Debug, Clone)]
 enum AgentKind {
-    Print(PrintAgent),
+    Print(Arc<PrintAgent>),
     Bridge(Bridge, FenceStatus),
 }
 
@@ -87,7 +88,7 @@ impl Agent {
     ) -> Result<Self, AgentError> {
         let kind = match choose(explicit, setup.bridge.as_deref(), env).await? {
             AgentChoice::Print(program) => {
-                AgentKind::Print(PrintAgent::new(program, env, &setup).await?)
+                AgentKind::Print(Arc::new(PrintAgent::new(program, env, &setup).await?))
             }
             AgentChoice::Bridge(_) if setup.fence == FenceMode::Require => {
                 return Err(refused(
@@ -107,7 +108,7 @@ impl Agent {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.kind {
-            AgentKind::Print(agent) if agent.program().is_built_in() => "replay",
+            AgentKind::Print(agent) if agent.program.is_built_in() => "replay",
             AgentKind::Print(_) => "print",
             AgentKind::Bridge(..) => "bridge",
         }
@@ -117,7 +118,7 @@ impl Agent {
     #[must_use]
     pub fn fence(&self) -> &FenceStatus {
         match &self.kind {
-            AgentKind::Print(agent) => agent.fence(),
+            AgentKind::Print(agent) => agent.fence.status(),
             AgentKind::Bridge(_, fence) => fence,
         }
     }
@@ -133,7 +134,7 @@ impl Agent {
     ) -> Result<(AgentRun, Site), AgentError> {
         match &self.kind {
             AgentKind::Print(agent) => {
-                let (run, site) = PrintRun::start(agent.clone(), request, prompt).await?;
+                let (run, site) = PrintRun::start(Arc::clone(agent), request, prompt).await?;
                 Ok((AgentRun::Print(Box::new(run)), site))
             }
             AgentKind::Bridge(bridge, _) => {
@@ -219,23 +220,21 @@ impl Agent {
 
     fn path(&self) -> &Path {
         match &self.kind {
-            AgentKind::Print(agent) => &agent.program().path,
+            AgentKind::Print(agent) => &agent.program.path,
             AgentKind::Bridge(bridge, _) => bridge.program(),
         }
     }
 }
 
 pub(super) fn refused(error: impl fmt::Display) -> AgentError {
-    AgentError::Refused {
-        message: error.to_string(),
-    }
+    AgentError::Refused(error.to_string())
 }
 
 impl fmt::Display for Agent {
     /// The program and what comes before its arguments.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            AgentKind::Print(agent) => agent.program().fmt(f),
+            AgentKind::Print(agent) => agent.program.fmt(f),
             AgentKind::Bridge(bridge, _) => bridge.program().display().fmt(f),
         }
     }

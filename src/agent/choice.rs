@@ -82,11 +82,7 @@ async fn look(named: Option<&Path>, env: &Env) -> Result<Bridge, AgentError> {
         Ok(Bridge::new(program, &env, key))
     };
     let looked = tokio::task::spawn_blocking(look).await;
-    looked.unwrap_or_else(|error| {
-        Err(AgentError::Failed {
-            message: error.to_string(),
-        })
-    })
+    looked.unwrap_or_else(|error| Err(AgentError::Failed(error.to_string())))
 }
 
 impl fmt::Display for AgentChoice {
@@ -111,13 +107,11 @@ impl AgentChoice {
                 let models = timeout(limit, bridge.models(None)).await;
                 bridge.close().await;
                 models.unwrap_or_else(|_| {
-                    Err(AgentError::Failed {
-                        message: format!(
-                            "{} listed no models within {:.1} s",
-                            bridge.program().display(),
-                            limit.as_secs_f64()
-                        ),
-                    })
+                    Err(AgentError::Failed(format!(
+                        "{} listed no models within {:.1} s",
+                        bridge.program().display(),
+                        limit.as_secs_f64()
+                    )))
                 })
             }
         }

@@ -40,13 +40,11 @@ pub fn ending(ending: Ending<'_>) -> AgentError {
     }
     let how = how_it_ended(ending);
     let words = quote(&lines);
-    AgentError::Failed {
-        message: if words.is_empty() {
-            format!("{how}; its stderr is empty")
-        } else {
-            format!("{how}: {words}")
-        },
-    }
+    AgentError::Failed(if words.is_empty() {
+        format!("{how}; its stderr is empty")
+    } else {
+        format!("{how}: {words}")
+    })
 }
 
 /// The same for a `result` event that says it is an error, by its text.
@@ -57,12 +55,12 @@ pub fn error_result(text: &str) -> AgentError {
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
-    known(&lines).unwrap_or_else(|| AgentError::Failed {
-        message: if lines.is_empty() {
+    known(&lines).unwrap_or_else(|| {
+        AgentError::Failed(if lines.is_empty() {
             "the agent reported an error without saying which".to_owned()
         } else {
             quote(&lines)
-        },
+        })
     })
 }
 
@@ -113,40 +111,26 @@ fn known(lines: &[&str]) -> Option<AgentError> {
         if let Some(error) = unknown_model(lines[at], &line) {
             return Some(error);
         }
-        let (class, _) = PHRASES
+        let (error, _) = PHRASES
             .iter()
             .find(|(_, phrases)| phrases.iter().any(|phrase| line.contains(phrase)))?;
-        let message = quote(&lines[at..]);
-        Some(match class {
-            Class::UsageLimit => AgentError::UsageLimit { message },
-            Class::NotLoggedIn => AgentError::NotLoggedIn { message },
-            Class::RateLimited => AgentError::RateLimited {
-                retry_after: retry_after(&message.to_ascii_lowercase()),
-                message,
-            },
-            Class::ContextTooLong => AgentError::ContextTooLong { message },
-            Class::Refused => AgentError::Refused { message },
-            Class::Failed => AgentError::Failed { message },
-        })
+        Some(error(quote(&lines[at..])))
     })
 }
 
-#[derive(Clone, Copy)]
-enum Class {
-    UsageLimit,
-    NotLoggedIn,
-    RateLimited,
-    ContextTooLong,
-    Refused,
-    Failed,
+fn rate_limited(message: String) -> AgentError {
+    AgentError::RateLimited {
+        retry_after: retry_after(&message.to_ascii_lowercase()),
+        message,
+    }
 }
 
-/// What is looked for in a line, in lower case; the first class that matches counts. `[…]` are
-/// Connect codes. Numbers are looked for with their context, never alone. The phrases of
-/// [`Class::Failed`] are here to overrule what stands before them.
-const PHRASES: &[(Class, &[&str])] = &[
+/// What is looked for in a line, in lower case, and the error that it stands for; the first that
+/// matches counts. `[…]` are Connect codes. Numbers are looked for with their context, never alone.
+/// The phrases of [`AgentError::Failed`] are here to overrule what stands before them.
+const PHRASES: &[(fn(String) -> AgentError, &[&str])] = &[
     (
-        Class::UsageLimit,
+        AgentError::UsageLimit,
         &[
             "actionrequirederror",
             "usage limit",
@@ -158,7 +142,7 @@ const PHRASES: &[(Class, &[&str])] = &[
         ],
     ),
     (
-        Class::NotLoggedIn,
+        AgentError::NotLoggedIn,
         &[
             "authentication required",
             "not logged in",
@@ -174,7 +158,7 @@ const PHRASES: &[(Class, &[&str])] = &[
         ],
     ),
     (
-        Class::RateLimited,
+        rate_limited,
         &[
             "resource_exhausted",
             "too many requests",
@@ -186,7 +170,7 @@ const PHRASES: &[(Class, &[&str])] = &[
         ],
     ),
     (
-        Class::ContextTooLong,
+        AgentError::ContextTooLong,
         &[
             "context_length_exceeded",
             "context length",
@@ -196,7 +180,7 @@ const PHRASES: &[(Class, &[&str])] = &[
         ],
     ),
     (
-        Class::Refused,
+        AgentError::Refused,
         &[
             "workspace trust required",
             "workspace directory does not exist",
@@ -209,7 +193,7 @@ const PHRASES: &[(Class, &[&str])] = &[
         ],
     ),
     (
-        Class::Failed,
+        AgentError::Failed,
         &[
             "[unavailable]",
             "[deadline_exceeded]",

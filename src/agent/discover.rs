@@ -52,7 +52,7 @@ pub async fn discover(explicit: Option<&OsStr>, env: &Env) -> Result<Program, Ag
     let path = std::path::absolute(wanted).map_err(|error| spawn_error(wanted, &error))?;
     if !is_executable(&path).await {
         let searched = format!("{} is not an executable file", path.display());
-        return Err(AgentError::Missing { searched });
+        return Err(AgentError::Missing(searched));
     }
     Ok(Program::at(path))
 }
@@ -137,7 +137,7 @@ fn missing(name: &OsStr, env: &Env, foreign: &[PathBuf]) -> AgentError {
     }
     searched += ". Install Cursor's CLI with `curl https://cursor.com/install -fsS | bash`, or name \
                  the program in CURSOR_AGENT_EXECUTABLE or as `agent` in config.toml";
-    AgentError::Missing { searched }
+    AgentError::Missing(searched)
 }
 
 #[cfg(test)]

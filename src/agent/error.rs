@@ -6,11 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AgentError {
     /// No agent program was found.
-    #[error("no cursor-agent was found: {searched}")]
-    Missing {
-        /// Where we looked.
-        searched: String,
-    },
+    #[error("no cursor-agent was found: {0}")]
+    Missing(String),
     /// The program could not be started at all.
     #[error("could not start {program}: {reason}")]
     Spawn {
@@ -20,17 +17,11 @@ pub enum AgentError {
         reason: String,
     },
     /// The agent has no valid login.
-    #[error("{message}")]
-    NotLoggedIn {
-        /// The agent's own words.
-        message: String,
-    },
+    #[error("{0}")]
+    NotLoggedIn(String),
     /// The plan's allowance is used up, or the plan lacks the model.
-    #[error("{message}")]
-    UsageLimit {
-        /// The agent's own words.
-        message: String,
-    },
+    #[error("{0}")]
+    UsageLimit(String),
     /// Too many requests at the moment.
     #[error("{message}")]
     RateLimited {
@@ -48,28 +39,16 @@ pub enum AgentError {
         available: Vec<String>,
     },
     /// The conversation does not fit the model's context.
-    #[error("{message}")]
-    ContextTooLong {
-        /// The agent's own words.
-        message: String,
-    },
+    #[error("{0}")]
+    ContextTooLong(String),
     /// The agent refused to run here: untrusted workspace, missing directory, unknown option.
-    #[error("{message}")]
-    Refused {
-        /// The agent's own words.
-        message: String,
-    },
+    #[error("{0}")]
+    Refused(String),
     /// This version of the agent does not take the tools that were served to it. Nothing of the run
     /// has been delivered.
-    #[error("{message}")]
-    NotServed {
-        /// How that was seen.
-        message: String,
-    },
+    #[error("{0}")]
+    NotServed(String),
     /// The run broke off: a crash, a lost connection, an error result.
-    #[error("{message}")]
-    Failed {
-        /// What is known: exit status and the redacted tail of stderr, or the agent's own words.
-        message: String,
-    },
+    #[error("{0}")]
+    Failed(String),
 }

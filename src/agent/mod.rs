@@ -27,6 +27,8 @@ mod login;
 pub mod print;
 mod program;
 mod run;
+mod usage;
+mod uuid;
 
 pub use crate::mcp::CallKey;
 pub use agent::{Agent, Serving, Setup};
@@ -40,3 +42,4 @@ pub use lazy_json::LazyJson;
 pub use login::{Login, ask_login};
 pub use program::{Program, ProgramReply};
 pub use run::{AgentRun, RunRequest, ServedTools, Siblings, Site, Tap, ViewChange};
+pub use uuid::uuid;

@@ -104,14 +104,14 @@ impl Program {
             }
             process.exit().await.clone()
         });
-        let exit = answered.await.map_err(|_| AgentError::Failed {
-            message: format!(
+        let exit = answered.await.map_err(|_| {
+            AgentError::Failed(format!(
                 "`{} {}` gave no answer within {} s",
                 self.path.display(),
                 args.join(" "),
                 // What is left of a limit for several steps has many digits.
                 (limit.as_secs_f64() * 100.0).round() / 100.0
-            ),
+            ))
         })?;
         let output = String::from_utf8_lossy(&output);
         Ok(ProgramReply {

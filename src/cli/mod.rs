@@ -156,9 +156,9 @@ fn catalog(dirs: &UserDirs, flag: &AgentFlag, limit: Duration) -> anyhow::Result
             let begun = Instant::now();
             let chosen = timeout(limit, choose(explicit, bridge.as_deref(), &env)).await;
             let choice = chosen.unwrap_or_else(|_| {
-                Err(AgentError::Failed {
-                    message: "a program called `agent` did not say whose it is".to_owned(),
-                })
+                Err(AgentError::Failed(
+                    "a program called `agent` did not say whose it is".to_owned(),
+                ))
             })?;
             let left = limit.saturating_sub(begun.elapsed());
             choice.models(&env, left).await

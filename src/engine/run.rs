@@ -272,7 +272,7 @@ impl<S: RunSource> Run<S> {
 
     /// The agent ended without a result.
     async fn broken(&mut self, error: AgentError, answer: &mut Answer<'_>) -> Pause {
-        if let AgentError::NotServed { message } = &error {
+        if let AgentError::NotServed(message) = &error {
             tracing::info!(parent: &self.span, "the run is started again without served tools: {message}");
             return Pause::NotServed;
         }

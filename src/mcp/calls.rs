@@ -103,11 +103,6 @@ struct Holder {
 }
 
 impl CallKey {
-    /// What the model calls it.
-    pub(super) fn id(self) -> String {
-        format!("call-{}", self.0)
-    }
-
     fn parse(id: &str) -> Option<Self> {
         let number = id.trim();
         let number = number.strip_prefix("call-").unwrap_or(number);
@@ -116,8 +111,9 @@ impl CallKey {
 }
 
 impl fmt::Display for CallKey {
+    /// What the model calls it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.id())
+        write!(f, "call-{}", self.0)
     }
 }
 
@@ -188,7 +184,7 @@ impl RunCalls {
                 let mut keys: Vec<CallKey> = state.open.keys().copied().collect();
                 keys.sort_unstable();
                 Err(NotHeld::Unknown(
-                    keys.into_iter().map(CallKey::id).collect(),
+                    keys.iter().map(CallKey::to_string).collect(),
                 ))
             }
         }
@@ -218,7 +214,14 @@ impl RunCalls {
                 let _ = earlier.answer.send(WaitOutcome::Replaced);
             }
         }
-        Hold::new(Arc::clone(self), key, number, first, outcome)
+        Hold {
+            calls: Arc::clone(self),
+            key,
+            number,
+            first,
+            outcome,
+            waiting: true,
+        }
     }
 
     /// Hands a result over, or keeps it for the next `await_result`. Returns whether a request took

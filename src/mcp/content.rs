@@ -39,12 +39,22 @@ fn text(text: &str) -> Value {
 }
 
 fn of_file(file: &Attachment) -> Value {
-    let mime = match file.extension {
+    match image_type(file.extension) {
+        Some(mime) => {
+            json!({"type": "image", "data": STANDARD.encode(&file.bytes), "mimeType": mime})
+        }
+        None => text(&String::from_utf8_lossy(&file.bytes)),
+    }
+}
+
+/// The media type of an image whose name ends so.
+#[must_use]
+pub fn image_type(extension: &str) -> Option<&'static str> {
+    Some(match extension {
         "png" => "image/png",
         "jpg" => "image/jpeg",
         "gif" => "image/gif",
         "webp" => "image/webp",
-        _ => return text(&String::from_utf8_lossy(&file.bytes)),
-    };
-    json!({"type": "image", "data": STANDARD.encode(&file.bytes), "mimeType": mime})
+        _ => return None,
+    })
 }

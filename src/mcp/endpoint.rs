@@ -1,42 +1,24 @@
 //! The listener that all agents of this server reach their tools by.
 
 use std::{
-    convert::Infallible,
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
 use subtle::ConstantTimeEq as _;
-use tokio::{
-    net::TcpListener,
-    sync::Semaphore,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
-use tokio_io_timeout::TimeoutStream;
+use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     WaitLimits, http,
+    listener::{ListenerLimits, serve},
     offer::{Offer, OfferSession},
 };
 use crate::turn::ToolSpec;
 
-/// The most connections at once. Each held call has one.
+/// The most connections at once.
 const MOST_CONNECTIONS: usize = 512;
-
-/// The largest head of a request, and how much of an answer may wait for a slow reader.
-const BUFFER: usize = 64 * 1024;
-
-/// How long answers that are on their way have when the endpoint closes.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The MCP server: one for the whole process. Clones are the same endpoint; it is served until the
 /// last clone and offer are gone, or until it is closed.
@@ -78,24 +60,23 @@ impl Offers {
 }
 
 impl Endpoint {
-    /// Listens on a free port of 127.0.0.1, with the limits that suit Cursor's CLI.
+    /// Listens on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// What the system says, usually that no file descriptor is left.
-    pub async fn bind() -> io::Result<Self> {
-        Self::bind_with(WaitLimits::default()).await
-    }
-
-    /// As [`Endpoint::bind`], with other limits.
-    ///
-    /// # Errors
-    /// As [`Endpoint::bind`].
-    pub async fn bind_with(limits: WaitLimits) -> io::Result<Self> {
+    pub async fn bind(limits: WaitLimits) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let offers = Arc::new(Offers::default());
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, Arc::clone(&offers), limits, stop.clone()));
+        let served = Arc::clone(&offers);
+        let answer = move |request| http::handle(request, Arc::clone(&served), limits);
+        let of_listener = ListenerLimits {
+            connections: MOST_CONNECTIONS,
+            request: limits.request,
+        };
+        let whose = "the MCP endpoint";
+        tokio::spawn(serve(whose, listener, of_listener, stop.clone(), answer));
         Ok(Self(Arc::new(EndpointInner {
             addr,
             offers,
@@ -127,7 +108,10 @@ impl Endpoint {
             }
         }
         drop(state);
-        Offer::new(self.clone(), session)
+        Offer {
+            endpoint: self.clone(),
+            session,
+        }
     }
 
     /// Ends all offers and stops listening: held calls are answered with an error first.
@@ -154,59 +138,4 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Endpoint").field(&self.url()).finish()
     }
-}
-
-async fn serve(
-    listener: TcpListener,
-    offers: Arc<Offers>,
-    limits: WaitLimits,
-    stop: CancellationToken,
-) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
-    loop {
-        let accept = async {
-            let place = Arc::clone(&room).acquire_owned().await;
-            let (stream, _) = listener.accept().await?;
-            io::Result::Ok((stream, place))
-        };
-        let (stream, place) = tokio::select! {
-            accepted = accept => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "the MCP endpoint cannot accept a connection");
-                    sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
-            Some(_) = connections.join_next() => continue,
-            () = stop.cancelled() => break,
-        };
-        // A result must not wait for the next packet.
-        let _ = stream.set_nodelay(true);
-        let offers = Arc::clone(&offers);
-        let service = service_fn(move |request| {
-            let answer = http::handle(request, Arc::clone(&offers), limits);
-            async { Ok::<_, Infallible>(answer.await) }
-        });
-        // A client that stops reading loses its connection.
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(limits.request));
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.request)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service);
-        let connection = graceful.watch(connection);
-        connections.spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the MCP endpoint ended badly");
-            }
-        });
-    }
-    drop(listener);
-    let _ = timeout(LAST_WORDS, graceful.shutdown()).await;
-    connections.shutdown().await;
 }

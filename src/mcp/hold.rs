@@ -9,38 +9,18 @@ use super::calls::{CallKey, RunCalls, WaitOutcome};
 /// Waits for one call. Dropping it before the outcome is known means that the agent's connection
 /// ended.
 pub(super) struct Hold {
-    calls: Arc<RunCalls>,
-    key: CallKey,
-    number: u64,
+    pub(super) calls: Arc<RunCalls>,
+    pub(super) key: CallKey,
+    pub(super) number: u64,
     /// Whether this is the `tools/call` itself: without an answer to it, the model has no id to
     /// wait for.
-    first: bool,
-    outcome: oneshot::Receiver<WaitOutcome>,
-    waiting: bool,
+    pub(super) first: bool,
+    pub(super) outcome: oneshot::Receiver<WaitOutcome>,
+    /// Whether the outcome is not known.
+    pub(super) waiting: bool,
 }
 
 impl Hold {
-    pub(super) fn new(
-        calls: Arc<RunCalls>,
-        key: CallKey,
-        number: u64,
-        first: bool,
-        outcome: oneshot::Receiver<WaitOutcome>,
-    ) -> Self {
-        Self {
-            calls,
-            key,
-            number,
-            first,
-            outcome,
-            waiting: true,
-        }
-    }
-
-    pub(super) fn key(&self) -> CallKey {
-        self.key
-    }
-
     /// The outcome; `None` if there is none within the limit, and the call stays open.
     pub(super) async fn outcome(mut self, limit: Duration) -> Option<WaitOutcome> {
         let outcome = match timeout(limit, &mut self.outcome).await {

@@ -1,9 +1,8 @@
 //! One HTTP request of an agent: who may ask, what is read, how it is answered.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Limited, StreamBody};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Frame, Incoming},
@@ -16,6 +15,7 @@ use tokio::time::timeout;
 use super::{
     WaitLimits,
     endpoint::Offers,
+    listener::{Body, respond},
     offer::OfferSession,
     rpc::{self, RpcReply},
     stream,
@@ -30,8 +30,6 @@ const LARGEST_BODY: usize = 32 * 1024 * 1024;
 /// The most messages of one body.
 const LARGEST_BATCH: usize = 256;
 
-pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
-
 /// Answers a request.
 pub(super) async fn handle(
     request: Request<Incoming>,
@@ -40,10 +38,8 @@ pub(super) async fn handle(
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     if !is_local(&head.headers) {
-        return refuse(
-            StatusCode::FORBIDDEN,
-            "Host and Origin must be this machine's",
-        );
+        let why = "Host and Origin must be this machine's";
+        return refuse(StatusCode::FORBIDDEN, why);
     }
     // Not 401: an MCP client would take that for an invitation to log in by OAuth.
     let session = bearer(&head.headers).and_then(|bearer| offers.find(bearer));
@@ -96,7 +92,7 @@ async fn answer(
         }
     }
     if now.is_empty() && held.is_empty() {
-        return respond(StatusCode::ACCEPTED, None, Bytes::new());
+        return respond(StatusCode::ACCEPTED, None, "");
     }
     if !held.is_empty() && accepts_events(headers) {
         let frames = stream::events(now, held, limits);
@@ -116,7 +112,7 @@ async fn answer(
             json(StatusCode::OK, &messages.into())
         }
         // The only request was cancelled.
-        None => respond(StatusCode::ACCEPTED, None, Bytes::new()),
+        None => respond(StatusCode::ACCEPTED, None, ""),
     }
 }
 
@@ -162,23 +158,9 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 fn json(status: StatusCode, value: &Value) -> Response<Body> {
-    respond(status, Some("application/json"), value.to_string().into())
+    respond(status, Some("application/json"), value.to_string())
 }
 
 fn refuse(status: StatusCode, why: &'static str) -> Response<Body> {
-    respond(
-        status,
-        Some("text/plain"),
-        Bytes::from_static(why.as_bytes()),
-    )
-}
-
-fn respond(status: StatusCode, kind: Option<&'static str>, body: Bytes) -> Response<Body> {
-    let mut response = Response::new(Full::new(body).boxed_unsync());
-    *response.status_mut() = status;
-    if let Some(kind) = kind {
-        let kind = HeaderValue::from_static(kind);
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    }
-    response
+    respond(status, Some("text/plain"), why)
 }

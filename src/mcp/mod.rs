@@ -20,6 +20,7 @@ mod content;
 mod endpoint;
 mod hold;
 mod http;
+pub(crate) mod listener;
 mod names;
 mod offer;
 mod rpc;
@@ -29,7 +30,7 @@ mod tools;
 use std::time::Duration;
 
 pub use calls::{CallKey, Called, Event};
-pub use content::of_result;
+pub use content::{image_type, of_result};
 pub use endpoint::Endpoint;
 pub use names::ToolNames;
 pub use offer::Offer;

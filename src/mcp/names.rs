@@ -47,6 +47,12 @@ impl ToolNames {
         &self.pairs
     }
 
+    /// The agent's names.
+    pub fn agents(&self) -> Vec<&str> {
+        let pairs = self.pairs.iter();
+        pairs.map(|(_, agent)| agent.as_str()).collect()
+    }
+
     /// The client's name of the tool that the agent calls so.
     pub fn client(&self, agent_name: &str) -> Option<&str> {
         let at = *self.by_agent.get(agent_name)?;

@@ -37,15 +37,11 @@ impl OfferSession {
 /// The tools of one run. Dropping it answers all held calls with an error; later requests find
 /// nothing.
 pub struct Offer {
-    endpoint: Endpoint,
-    session: Arc<OfferSession>,
+    pub(super) endpoint: Endpoint,
+    pub(super) session: Arc<OfferSession>,
 }
 
 impl Offer {
-    pub(super) fn new(endpoint: Endpoint, session: Arc<OfferSession>) -> Self {
-        Self { endpoint, session }
-    }
-
     /// The server's name in [`Offer::config`].
     #[must_use]
     pub fn server_name(&self) -> &'static str {

@@ -34,7 +34,8 @@ pub(super) enum RpcReply {
 
 /// A request that waits for a tool.
 pub(super) struct HeldRequest {
-    id: Value,
+    /// The JSON-RPC id of the request.
+    pub(super) id: Value,
     hold: Hold,
     session: Arc<OfferSession>,
     /// What the agent calls the progress of this request, if it wants to hear of any.
@@ -42,14 +43,9 @@ pub(super) struct HeldRequest {
 }
 
 impl HeldRequest {
-    /// The JSON-RPC id of the request.
-    pub(super) fn id(&self) -> &Value {
-        &self.id
-    }
-
     /// The response, after `limit` at the latest; `None` if the agent cancelled the request.
     pub(super) async fn response(self, limit: Duration) -> Option<Value> {
-        let key = self.hold.key();
+        let key = self.hold.key;
         let result = match self.hold.outcome(limit).await {
             Some(WaitOutcome::Result(result)) => result,
             Some(WaitOutcome::Cancelled) => return None,
@@ -57,7 +53,7 @@ impl HeldRequest {
                 content::error("a later call waits for this result; it will be returned there")
             }
             Some(WaitOutcome::Ended) => return Some(ended(&self.id)),
-            None => content::still_running(&key.id(), self.session.tools.await_result()),
+            None => content::still_running(&key.to_string(), self.session.tools.await_result()),
         };
         Some(response(&self.id, result))
     }
@@ -65,21 +61,20 @@ impl HeldRequest {
 
 /// The answer to a body that is not JSON.
 pub(super) fn not_json(why: &serde_json::Error) -> Value {
-    error(
-        &Value::Null,
-        PARSE_ERROR,
-        &format!("the body is not JSON: {why}"),
-    )
+    let message = format!("the body is not JSON: {why}");
+    error(&Value::Null, PARSE_ERROR, &message)
 }
 
 /// Handles one message. Never blocks.
 pub(super) fn handle(message: Value, session: &Arc<OfferSession>) -> RpcReply {
+    reply(message, session).unwrap_or_else(RpcReply::Now)
+}
+
+/// The same; an error is a message that is sent at once.
+fn reply(message: Value, session: &Arc<OfferSession>) -> Result<RpcReply, Value> {
+    let invalid = |id: &Value, why: &str| Err(error(id, INVALID_REQUEST, why));
     let Value::Object(mut message) = message else {
-        return RpcReply::Now(error(
-            &Value::Null,
-            INVALID_REQUEST,
-            "a message must be an object",
-        ));
+        return invalid(&Value::Null, "a message must be an object");
     };
     let params = match message.remove("params") {
         Some(Value::Object(params)) => params,
@@ -90,11 +85,11 @@ pub(super) fn handle(message: Value, session: &Arc<OfferSession>) -> RpcReply {
         Some(Value::String(method)) => method.as_str(),
         // We send no requests, so nobody waits for a response.
         None if message.contains_key("result") || message.contains_key("error") => {
-            return RpcReply::Nothing;
+            return Ok(RpcReply::Nothing);
         }
         _ => {
             let id = id.filter(is_id).unwrap_or_default();
-            return RpcReply::Now(error(&id, INVALID_REQUEST, "`method` must be a string"));
+            return invalid(&id, "`method` must be a string");
         }
     };
     match id {
@@ -104,14 +99,10 @@ pub(super) fn handle(message: Value, session: &Arc<OfferSession>) -> RpcReply {
             {
                 session.calls.cancel(request);
             }
-            RpcReply::Nothing
+            Ok(RpcReply::Nothing)
         }
         Some(id) if is_id(&id) => request(id, method, params, session),
-        Some(_) => RpcReply::Now(error(
-            &Value::Null,
-            INVALID_REQUEST,
-            "`id` must be a string or a number",
-        )),
+        Some(_) => invalid(&Value::Null, "`id` must be a string or a number"),
     }
 }
 
@@ -124,8 +115,8 @@ fn request(
     method: &str,
     params: Map<String, Value>,
     session: &Arc<OfferSession>,
-) -> RpcReply {
-    RpcReply::Now(match method {
+) -> Result<RpcReply, Value> {
+    Ok(RpcReply::Now(match method {
         "initialize" => response(&id, initialize(&params)),
         "ping" => response(&id, json!({})),
         // There is one page, whatever page is asked for.
@@ -135,7 +126,7 @@ fn request(
         }
         "tools/call" => return call(id, params, session),
         _ => error(&id, METHOD_NOT_FOUND, &format!("unknown method `{method}`")),
-    })
+    }))
 }
 
 fn initialize(params: &Map<String, Value>) -> Value {
@@ -149,11 +140,17 @@ fn initialize(params: &Map<String, Value>) -> Value {
     })
 }
 
-fn call(id: Value, mut params: Map<String, Value>, session: &Arc<OfferSession>) -> RpcReply {
-    let Some(name) = params.get("name").and_then(Value::as_str) else {
-        return RpcReply::Now(error(&id, INVALID_PARAMS, "`params.name` must be a string"));
+fn call(
+    id: Value,
+    mut params: Map<String, Value>,
+    session: &Arc<OfferSession>,
+) -> Result<RpcReply, Value> {
+    // An error that the model can read.
+    let refused = |why: String| response(&id, content::error(&why));
+    let name = match params.remove("name") {
+        Some(Value::String(name)) => name,
+        _ => return Err(error(&id, INVALID_PARAMS, "`params.name` must be a string")),
     };
-    let name = name.to_owned();
     let progress_token = params
         .get("_meta")
         .and_then(|meta| meta.get("progressToken"));
@@ -161,59 +158,41 @@ fn call(id: Value, mut params: Map<String, Value>, session: &Arc<OfferSession>) 
     let arguments = match params.remove("arguments") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(arguments)) => arguments,
-        Some(other) => match encoded_object(&other) {
-            Some(arguments) => arguments,
-            None => {
-                let message = format!("the arguments of `{name}` must be an object");
-                return RpcReply::Now(response(&id, content::error(&message)));
-            }
-        },
+        // Some models write an object as a string of JSON.
+        Some(other) => other
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| refused(format!("the arguments of `{name}` must be an object")))?,
     };
     let hold = match session.tools.find(&name) {
         Named::Client(name) => session.calls.open(&id, name, arguments),
         Named::AwaitResult => session.calls.resume(&id, &awaited(&arguments)),
         Named::Unknown => {
-            let names: Vec<&str> = session
-                .tools
-                .names()
-                .pairs()
-                .iter()
-                .map(|(_, agent)| agent.as_str())
-                .collect();
-            let message = format!(
-                "there is no tool `{name}`; the tools are: {}",
-                names.join(", ")
-            );
-            return RpcReply::Now(response(&id, content::error(&message)));
+            let names = session.tools.names().agents().join(", ");
+            return Err(refused(format!(
+                "there is no tool `{name}`; the tools are: {names}"
+            )));
         }
     };
-    let message = match hold {
-        Ok(hold) => {
-            return RpcReply::Held(HeldRequest {
-                id,
-                hold,
-                session: Arc::clone(session),
-                progress_token,
-            });
+    let hold = hold.map_err(|not| match not {
+        NotHeld::Ended => ended(&id),
+        NotHeld::TooMany => {
+            refused("too many calls are running; wait for their results and call again".to_owned())
         }
-        Err(NotHeld::Ended) => return RpcReply::Now(ended(&id)),
-        Err(NotHeld::TooMany) => {
-            "too many calls are running; wait for their results and call again".to_owned()
-        }
-        Err(NotHeld::Unknown(open)) if open.is_empty() => {
-            "no call has this id, and none is running: each result is returned once".to_owned()
-        }
-        Err(NotHeld::Unknown(open)) => format!(
+        NotHeld::Unknown(open) if open.is_empty() => refused(
+            "no call has this id, and none is running: each result is returned once".to_owned(),
+        ),
+        NotHeld::Unknown(open) => refused(format!(
             "no call has this id: each result is returned once. Still running: {}",
             open.join(", ")
-        ),
-    };
-    RpcReply::Now(response(&id, content::error(&message)))
-}
-
-/// An object that the model wrote as a string of JSON.
-fn encoded_object(value: &Value) -> Option<Map<String, Value>> {
-    serde_json::from_str(value.as_str()?).ok()
+        )),
+    })?;
+    Ok(RpcReply::Held(HeldRequest {
+        id,
+        hold,
+        session: Arc::clone(session),
+        progress_token,
+    }))
 }
 
 /// The id that an `await_result` names.

@@ -35,7 +35,7 @@ pub(super) fn events(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let progress = held.iter().filter_map(|held| {
         Some(ProgressTarget {
-            request: held.id().clone(),
+            request: held.id.clone(),
             token: held.progress_token.clone()?,
         })
     });

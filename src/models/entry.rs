@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    family::{Family, Member},
-    id::ModelId,
+    family::{Family, Member, group},
     limits::limits_of,
     list::ListedModel,
     pricing::{Price, price_of},
@@ -57,27 +56,14 @@ impl Entry {
     /// A model that is not on the list, known by its name only.
     #[must_use]
     pub fn unlisted(id: &str) -> Self {
-        let ModelId {
-            family,
-            variant,
-            marks,
-        } = ModelId::parse(id);
         let model = ListedModel {
             id: id.to_owned(),
             label: id.to_owned(),
             default: false,
             current: false,
         };
-        let member = Member {
-            model,
-            variant,
-            marks,
-        };
-        let family = Family {
-            name: family,
-            members: vec![member.clone()],
-        };
-        Self::new(&family, &member)
+        let family = &group(&[model])[0];
+        Self::new(family, family.default())
     }
 
     pub(super) fn new(family: &Family, member: &Member) -> Self {

@@ -4,60 +4,29 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What an option wants after its name.
-#[derive(Clone, Copy, PartialEq)]
-enum Takes {
-    Nothing,
-    Value,
-    /// A value, unless the next argument is an option (`--resume [chatId]`).
-    Maybe,
-}
+// The options of 2026.10.01 that a run may be given, hidden ones included, by what they want after
+// their name.
 
-/// The options of 2026.10.01 that a run may be given, hidden ones included; aliases side by side.
-const OPTIONS: &[(&[&str], Takes)] = &[
-    (&["-p", "--print"], Takes::Nothing),
-    (&["-f", "--force", "--yolo"], Takes::Nothing),
-    (&["-v", "--version"], Takes::Nothing),
-    (&["-h", "--help"], Takes::Nothing),
-    (&["--output-format"], Takes::Value),
-    (&["--format"], Takes::Value),
-    (&["--stream-partial-output"], Takes::Nothing),
-    (&["--model"], Takes::Value),
-    (&["--list-models"], Takes::Nothing),
-    (&["--workspace"], Takes::Value),
-    (&["--resume"], Takes::Maybe),
-    (&["--continue"], Takes::Nothing),
-    (&["--new-session-id"], Takes::Value),
-    (&["--trust"], Takes::Nothing),
-    (&["--mode"], Takes::Value),
-    (&["--plan"], Takes::Nothing),
-    (&["--auto-review"], Takes::Nothing),
-    (&["--sandbox"], Takes::Value),
-    (&["--approve-mcps"], Takes::Nothing),
-    (&["--add-dir"], Takes::Value),
-    (&["--plugin-dir"], Takes::Value),
-    (&["-w", "--worktree"], Takes::Maybe),
-    (&["--worktree-base"], Takes::Value),
-    (&["--skip-worktree-setup"], Takes::Nothing),
-    (&["--api-key"], Takes::Value),
-    (&["--auth-token"], Takes::Value),
-    (&["-H", "--header"], Takes::Value),
-    (&["-e", "--endpoint"], Takes::Value),
-    (&["--insecure"], Takes::Nothing),
-    (&["--allowed-tools"], Takes::Value),
-    (&["--exclude-tools"], Takes::Value),
-    (&["--single-turn"], Takes::Nothing),
-    (&["--show-thinking"], Takes::Nothing),
-    (&["--disable-auto-update"], Takes::Nothing),
-    // Ours: milliseconds between two deltas. A tool "runs" 25 times as long.
-    (&["--replay-pace"], Takes::Value),
-];
+const FLAGS: &str = "\
+    -p --print -f --force --yolo -v --version -h --help --stream-partial-output --list-models \
+    --continue --trust --plan --auto-review --approve-mcps --skip-worktree-setup --insecure \
+    --single-turn --show-thinking --disable-auto-update";
+
+/// With a value. `--replay-pace` is ours: milliseconds between two deltas. A tool "runs" 25 times as
+/// long.
+const VALUES: &str = "\
+    --output-format --format --model --workspace --new-session-id --mode --sandbox --add-dir \
+    --plugin-dir --worktree-base --api-key --auth-token -H --header -e --endpoint --allowed-tools \
+    --exclude-tools --replay-pace";
+
+/// With a value, unless the next argument is an option (`--resume [chatId]`).
+const OPTIONAL_VALUES: &str = "--resume -w --worktree";
 
 /// The default of `--replay-pace`.
 const PACE: Duration = Duration::from_millis(12);
 
 /// The parsed argument vector.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Args {
     /// `text`, `json` or `stream-json`.
     pub output_format: String,
@@ -102,21 +71,9 @@ impl Args {
         let raw: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
         let mut parsed = Self {
             output_format: "text".to_owned(),
-            partial: false,
             model: "auto".to_owned(),
-            workspace: None,
-            resume: None,
-            trusted: false,
-            force: false,
-            approve_mcps: false,
-            allowed_tools: Vec::new(),
             pace: PACE,
-            words: Vec::new(),
-            format: None,
-            version: false,
-            help: false,
-            list_models: false,
-            raw: Vec::new(),
+            ..Self::default()
         };
         let mut rest = raw.iter().peekable();
         while let Some(arg) = rest.next() {
@@ -127,20 +84,16 @@ impl Args {
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (arg.as_str(), None),
                 };
-                let option = OPTIONS.iter().find(|(names, _)| names.contains(&name));
-                let Some((_, takes)) = option else {
+                let is_one_of = |names: &str| names.split_whitespace().any(|one| one == name);
+                let value = if is_one_of(FLAGS) {
+                    None
+                } else if is_one_of(VALUES) {
+                    let value = inline.or_else(|| rest.next().cloned());
+                    Some(value.ok_or_else(|| format!("error: option '{name}' argument missing"))?)
+                } else if is_one_of(OPTIONAL_VALUES) {
+                    inline.or_else(|| rest.next_if(|next| !next.starts_with('-')).cloned())
+                } else {
                     return Err(format!("error: unknown option '{name}'"));
-                };
-                let value = match takes {
-                    Takes::Nothing => None,
-                    Takes::Value => Some(
-                        inline
-                            .or_else(|| rest.next().cloned())
-                            .ok_or_else(|| format!("error: option '{name}' argument missing"))?,
-                    ),
-                    Takes::Maybe => {
-                        inline.or_else(|| rest.next_if(|next| !next.starts_with('-')).cloned())
-                    }
                 };
                 parsed.set(name, value)?;
             } else {

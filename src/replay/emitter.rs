@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::ident::{model_call, now_ms, uuid};
+use super::ident::{model_call, now_ms};
 use super::tool::{Ids, ReplayTool};
-use crate::turn::Usage;
+use crate::{agent::uuid, turn::Usage};
 
 /// How many pauses a tool "runs": about 300 ms at the default pace.
 const TOOL_PAUSES: u32 = 25;
@@ -132,15 +132,10 @@ impl<W: Write> Emitter<W> {
 
     fn thinking(&mut self, subtype: &str, text: Option<&str>) -> io::Result<()> {
         self.next_model_call();
-        let mut event = Map::new();
-        event.insert("type".into(), "thinking".into());
-        event.insert("subtype".into(), subtype.into());
-        if let Some(text) = text {
-            event.insert("text".into(), text.into());
-        }
-        event.insert("session_id".into(), self.session.id.clone().into());
-        event.insert("timestamp_ms".into(), now_ms().into());
-        self.event(&event.into())
+        self.event(&present(json!({
+            "type": "thinking", "subtype": subtype, "text": text, "session_id": self.session.id,
+            "timestamp_ms": now_ms(),
+        })))
     }
 
     /// Answer text, word by word.
@@ -210,25 +205,17 @@ impl<W: Write> Emitter<W> {
         call: &ReplayCall,
         result: Option<&Value>,
     ) -> io::Result<()> {
-        let mut inner = Map::new();
-        if result.is_none_or(|result| result.get("success").is_some()) {
-            inner.insert("args".into(), call.args.clone());
-        }
-        if let Some(result) = result {
-            inner.insert("result".into(), result.clone());
-        }
-        if let Some(description) = call.tool.description() {
-            inner.insert("description".into(), description.into());
-        }
+        let has_args = result.is_none_or(|result| result.get("success").is_some());
+        let inner = present(json!({
+            "args": has_args.then_some(&call.args), "result": result,
+            "description": call.tool.description(),
+        }));
         let now = now_ms();
-        let mut body = Map::new();
-        body.insert(call.tool.key().into(), inner.into());
-        body.insert("hookAdditionalContexts".into(), json!([]));
-        body.insert("toolCallId".into(), call.id.clone().into());
-        body.insert("startedAtMs".into(), call.started_ms.to_string().into());
-        if result.is_some() {
-            body.insert("completedAtMs".into(), now.to_string().into());
-        }
+        let body = present(json!({
+            call.tool.key(): inner, "hookAdditionalContexts": [], "toolCallId": call.id,
+            "startedAtMs": call.started_ms.to_string(),
+            "completedAtMs": result.map(|_| now.to_string()),
+        }));
         self.event(&json!({
             "type": "tool_call", "subtype": subtype, "call_id": call.id, "tool_call": body,
             "model_call_id": call.model_call, "session_id": self.session.id, "timestamp_ms": now,
@@ -268,21 +255,18 @@ impl<W: Write> Emitter<W> {
     /// call is about to be said again.
     pub fn retry(&mut self, attempt: u32) -> io::Result<()> {
         self.segment.clear();
-        let id = self.session.id.clone();
-        let event = |kind: &str, subtype: &str| {
-            json!({
-                "type": kind, "subtype": subtype, "session_id": id, "timestamp_ms": now_ms(),
-            })
-        };
-        let mut reconnecting = event("connection", "reconnecting");
-        reconnecting["attempt"] = attempt.into();
-        reconnecting["endpoint_url"] = "https://agent.invalid".into();
-        let mut starting = event("retry", "starting");
-        starting["attempt"] = attempt.into();
-        starting["is_resume"] = false.into();
-        self.event(&reconnecting)?;
-        self.event(&starting)?;
-        self.event(&event("connection", "reconnected"))
+        let (id, now) = (self.session.id.clone(), now_ms());
+        self.event(&json!({
+            "type": "connection", "subtype": "reconnecting", "session_id": id,
+            "timestamp_ms": now, "attempt": attempt, "endpoint_url": "https://agent.invalid",
+        }))?;
+        self.event(&json!({
+            "type": "retry", "subtype": "starting", "session_id": id, "timestamp_ms": now,
+            "attempt": attempt, "is_resume": false,
+        }))?;
+        self.event(&json!({
+            "type": "connection", "subtype": "reconnected", "session_id": id, "timestamp_ms": now,
+        }))
     }
 
     /// What stays the same throughout the run.
@@ -303,17 +287,11 @@ impl<W: Write> Emitter<W> {
     }
 
     fn assistant(&mut self, text: &str, timed: bool, model_call: Option<&str>) -> io::Result<()> {
-        let mut event = Map::new();
-        event.insert("type".into(), "assistant".into());
-        event.insert("message".into(), message("assistant", text));
-        event.insert("session_id".into(), self.session.id.clone().into());
-        if let Some(id) = model_call {
-            event.insert("model_call_id".into(), id.into());
-        }
-        if timed {
-            event.insert("timestamp_ms".into(), now_ms().into());
-        }
-        self.event(&event.into())
+        self.event(&present(json!({
+            "type": "assistant", "message": message("assistant", text),
+            "session_id": self.session.id, "model_call_id": model_call,
+            "timestamp_ms": timed.then(now_ms),
+        })))
     }
 
     fn next_model_call(&mut self) {
@@ -322,6 +300,14 @@ impl<W: Write> Emitter<W> {
             self.model_call = model_call(&self.request, self.model_calls);
         }
     }
+}
+
+/// An object without the members that are null.
+fn present(mut object: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    object
 }
 
 fn message(role: &str, text: &str) -> Value {

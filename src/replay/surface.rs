@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::args::Args;
 use super::emitter::ReplaySession;
-use super::ident::uuid;
+use crate::agent::uuid;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-replay");
 const EMAIL: &str = "replay-agent@localhost";

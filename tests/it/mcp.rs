@@ -36,7 +36,7 @@ impl Run {
     }
 
     async fn with(limits: WaitLimits) -> Self {
-        let endpoint = Endpoint::bind_with(limits).await.unwrap();
+        let endpoint = Endpoint::bind(limits).await.unwrap();
         let spec = |name: &str, schema: Value| ToolSpec {
             name: name.to_owned(),
             description: format!("About {name}"),

@@ -9,7 +9,7 @@ use open_cursor::{
         Toolbox, ToolboxSetup, environment,
         mcp::{McpHealth, McpLimits, McpServerConfig, McpServers, McpTransport},
     },
-    mcp::{Endpoint, Event},
+    mcp::{Endpoint, Event, WaitLimits},
     sandbox::fence::FenceMode,
     turn::{ToolResult, ToolSpec},
 };
@@ -256,7 +256,7 @@ async fn servers_that_do_not_start_keep_nobody() {
 
 #[tokio::test]
 async fn streamable_http_is_spoken() {
-    let endpoint = Endpoint::bind().await.unwrap();
+    let endpoint = Endpoint::bind(WaitLimits::default()).await.unwrap();
     let mut offer = endpoint.offer(&[ToolSpec {
         name: "deploy".to_owned(),
         description: "Deploys".to_owned(),

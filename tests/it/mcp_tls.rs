@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use open_cursor::{
-    mcp::{Endpoint, Event},
+    mcp::{Endpoint, Event, WaitLimits},
     turn::{ToolResult, ToolSpec},
 };
 use serde_json::json;
@@ -80,7 +80,7 @@ async fn mcp(home: Home, args: &[&str]) -> Ended {
 
 #[tokio::test]
 async fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
-    let endpoint = Endpoint::bind().await.unwrap();
+    let endpoint = Endpoint::bind(WaitLimits::default()).await.unwrap();
     let mut offer = endpoint.offer(&[ToolSpec {
         name: "deploy".to_owned(),
         description: "Deploys".to_owned(),

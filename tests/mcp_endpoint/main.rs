@@ -86,7 +86,7 @@ async fn main() {
         limits.hold = Duration::from_millis(ms.parse().unwrap());
         limits.heartbeat = limits.hold / 4;
     }
-    let endpoint = Endpoint::bind_with(limits).await.unwrap();
+    let endpoint = Endpoint::bind(limits).await.unwrap();
     let mut offer = endpoint.offer(&tools());
     let names = offer.names().to_vec();
     println!("{}", json!({"config": offer.config(), "names": names}));

@@ -11,23 +11,22 @@ use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, stream};
-use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Frame, Incoming},
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN},
-    service::service_fn,
+    header::{AUTHORIZATION, HOST, ORIGIN},
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 
 use super::calls::{self, BridgeCalls, CallError, HeldReply};
+use crate::mcp::listener::{Body, ListenerLimits, respond, serve};
 
 const PATH: &str = "/sdk.v1.SdkCustomToolCallbackService/CallCustomTool";
 
@@ -37,13 +36,10 @@ const LONGEST: usize = 16 << 20;
 /// How often a held call shows that it lives.
 const BEAT: Duration = Duration::from_secs(10);
 
-/// How long the head of a request may take, and then its body.
-const HEAD: Duration = Duration::from_secs(10);
-
-/// Connections at a time; a held call has one.
-const CONNECTIONS: usize = 1024;
-
-type CallbackBody = UnsyncBoxBody<Bytes, Infallible>;
+const LIMITS: ListenerLimits = ListenerLimits {
+    connections: 1024,
+    request: Duration::from_secs(10),
+};
 
 /// A running listener. Dropping it closes it and its connections.
 #[derive(Debug)]
@@ -68,7 +64,9 @@ impl Callback {
             token: Arc::clone(&token),
             calls,
         });
-        tracker.spawn(accept(listener, gate, stop.clone(), tracker.clone()));
+        let answer = move |request| Arc::clone(&gate).answer(request);
+        let whose = "the listener for the bridge";
+        tracker.spawn(serve(whose, listener, LIMITS, stop.clone(), answer));
         Ok(Self {
             address,
             token,
@@ -94,54 +92,6 @@ fn token() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-async fn accept(
-    listener: TcpListener,
-    gate: Arc<Gate>,
-    stop: CancellationToken,
-    tracker: TaskTracker,
-) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let accepted = async {
-            let place = Arc::clone(&room).acquire_owned().await;
-            listener.accept().await.map(|(stream, _)| (stream, place))
-        };
-        let (stream, place) = tokio::select! {
-            accepted = accepted => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection of the bridge");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
-            () = stop.cancelled() => return,
-        };
-        let _ = stream.set_nodelay(true);
-        let gate = Arc::clone(&gate);
-        let service = service_fn(move |request| {
-            let gate = Arc::clone(&gate);
-            async move { Ok::<_, Infallible>(gate.answer(request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .serve_connection(TokioIo::new(stream), service);
-        let stop = stop.clone();
-        tracker.spawn(async move {
-            let _place = place;
-            tokio::select! {
-                served = connection => {
-                    if let Err(error) = served {
-                        tracing::debug!(%error, "a connection of the bridge ended badly");
-                    }
-                }
-                () = stop.cancelled() => {}
-            }
-        });
-    }
-}
-
 /// Decides what a request gets.
 #[derive(Debug)]
 struct Gate {
@@ -151,15 +101,18 @@ struct Gate {
 }
 
 impl Gate {
-    async fn answer(&self, request: Request<Incoming>) -> Response<CallbackBody> {
-        let held = match self.held(request).await {
-            Ok(reply) => reply,
-            Err((status, code, message)) => {
-                let body = json!({"code": code, "message": message}).to_string();
-                return respond(status, Full::from(body).boxed_unsync());
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        const JSON: Option<&str> = Some("application/json");
+        match self.held(request).await {
+            Ok(held) => {
+                let body = StreamBody::new(wait(held)).boxed_unsync();
+                respond(StatusCode::OK, JSON, "").map(|_| body)
             }
-        };
-        respond(StatusCode::OK, StreamBody::new(wait(held)).boxed_unsync())
+            Err((status, code, message)) => {
+                let body = json!({"code": code, "message": message});
+                respond(status, JSON, body.to_string())
+            }
+        }
     }
 
     async fn held(&self, request: Request<Incoming>) -> Result<HeldReply, CallbackError> {
@@ -176,7 +129,7 @@ impl Gate {
             return Err(invalid("Connect-Protocol-Version must be 1"));
         }
         let body = Limited::new(request.into_body(), LONGEST).collect();
-        let body = match timeout(HEAD, body).await {
+        let body = match timeout(LIMITS.request, body).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) => return Err(invalid(format!("the body cannot be read: {error}"))),
             Err(_) => return Err(invalid("the body did not come in time")),
@@ -224,14 +177,6 @@ fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -
 
 fn invalid(message: impl Into<String>) -> CallbackError {
     refused(StatusCode::BAD_REQUEST, "invalid_argument", message)
-}
-
-fn respond(status: StatusCode, body: CallbackBody) -> Response<CallbackBody> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let json = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
 }
 
 /// Spaces until the reply is there, then the reply.

@@ -144,12 +144,10 @@ impl BridgeCalls {
         };
         let Some(name) = entry.tools.client(&request.tool_name).map(str::to_owned) else {
             // The model can correct it, so the answer is the tool's and not an error of the protocol.
-            let names = entry.tools.pairs().iter();
-            let names: Vec<&str> = names.map(|(_, agent)| agent.as_str()).collect();
             let text = format!(
                 "There is no tool {}. The tools are: {}.",
                 request.tool_name,
-                names.join(", ")
+                entry.tools.agents().join(", ")
             );
             return Ok(HeldReply {
                 body: watch::channel(Some(error(&text))).1,

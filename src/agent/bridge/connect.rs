@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -51,15 +51,13 @@ pub(super) enum RpcError {
 /// A Connect error.
 #[derive(Debug, Clone, Default, Deserialize, thiserror::Error)]
 #[error("{message}")]
+#[serde(default)]
 pub(super) struct Refusal {
     /// The Connect code, such as `unauthenticated`.
-    #[serde(default)]
     pub code: String,
     /// What happened, for people.
-    #[serde(default)]
     pub message: String,
     /// Typed details; their readable form is in `debug`.
-    #[serde(default)]
     pub details: Vec<serde_json::Value>,
 }
 
@@ -89,16 +87,9 @@ impl ConnectClient {
         limit: Duration,
     ) -> Result<R, RpcError> {
         let answer = async {
-            let body = encode(request)?;
-            let response = self.post(method, "application/json", body).await?;
-            let status = response.status();
-            let body = read(response).await?;
-            if status == StatusCode::OK {
-                serde_json::from_slice(&body)
-                    .map_err(|error| RpcError::Malformed(error.to_string()))
-            } else {
-                Err(refusal(status, &body))
-            }
+            let body = encode(request)?.into();
+            let body = self.post(method, "application/json", body).await?;
+            decode(&read(body).await?)
         };
         let answered = timeout(limit, answer).await;
         answered.unwrap_or(Err(RpcError::Slow { method, limit }))
@@ -115,56 +106,51 @@ impl ConnectClient {
     ) -> Result<ConnectStream, RpcError> {
         let message = encode(request)?;
         let mut body = BytesMut::with_capacity(message.len() + 5);
-        body.extend_from_slice(&[0]);
-        body.extend_from_slice(
-            &u32::try_from(message.len())
-                .unwrap_or(u32::MAX)
-                .to_be_bytes(),
-        );
+        body.put_u8(0);
+        body.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
         body.extend_from_slice(&message);
-        let response = self
-            .post(method, "application/connect+json", body.freeze())
-            .await?;
-        let status = response.status();
-        if status == StatusCode::OK {
-            Ok(ConnectStream {
-                body: response.into_body(),
-                frames: ConnectFrames::default(),
-            })
-        } else {
-            Err(refusal(status, &read(response).await?))
-        }
+        let content_type = "application/connect+json";
+        Ok(ConnectStream {
+            body: self.post(method, content_type, body.freeze()).await?,
+            frames: ConnectFrames::default(),
+        })
     }
 
+    /// The body of a successful response.
     async fn post(
         &self,
         method: &str,
         content_type: &'static str,
         body: Bytes,
-    ) -> Result<Response<Incoming>, RpcError> {
-        let unreachable = |error: &dyn std::error::Error| RpcError::Unreachable(error.to_string());
+    ) -> Result<Incoming, RpcError> {
+        let response = self.send(method, content_type, body).await;
+        let response = response.map_err(|error| RpcError::Unreachable(error.to_string()))?;
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
+            status => Err(refusal(status, &read(response.into_body()).await?)),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> anyhow::Result<Response<Incoming>> {
         let request = Request::post(format!("/sdk.v1.{method}"))
             .header(HOST, self.address.to_string())
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, content_type)
             .header(ACCEPT, content_type)
             .header("connect-protocol-version", "1")
-            .body(Full::new(body))
-            .map_err(|error| unreachable(&error))?;
+            .body(Full::new(body))?;
         // A connection each: they cost nothing on this machine, and none can be stale.
-        let stream = TcpStream::connect(self.address)
-            .await
-            .map_err(|error| unreachable(&error))?;
+        let stream = TcpStream::connect(self.address).await?;
         let _ = stream.set_nodelay(true);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unreachable(&error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // It ends when the response was read or dropped.
         tokio::spawn(connection);
-        sender
-            .send_request(request)
-            .await
-            .map_err(|error| unreachable(&error))
+        Ok(sender.send_request(request).await?)
     }
 }
 
@@ -213,20 +199,22 @@ fn end(message: &[u8]) -> Result<(), RpcError> {
     if message.is_empty() {
         return Ok(());
     }
-    let end: End =
-        serde_json::from_slice(message).map_err(|error| RpcError::Malformed(error.to_string()))?;
-    end.error
-        .map_or(Ok(()), |error| Err(RpcError::Refused(error)))
+    match decode::<End>(message)?.error {
+        Some(error) => Err(RpcError::Refused(error)),
+        None => Ok(()),
+    }
 }
 
-fn encode(request: &impl Serialize) -> Result<Bytes, RpcError> {
-    serde_json::to_vec(request)
-        .map(Bytes::from)
-        .map_err(|error| RpcError::Malformed(error.to_string()))
+fn encode(request: &impl Serialize) -> Result<Vec<u8>, RpcError> {
+    serde_json::to_vec(request).map_err(|error| RpcError::Malformed(error.to_string()))
 }
 
-async fn read(response: Response<Incoming>) -> Result<Bytes, RpcError> {
-    let body = Limited::new(response.into_body(), LONGEST).collect().await;
+fn decode<R: DeserializeOwned>(json: &[u8]) -> Result<R, RpcError> {
+    serde_json::from_slice(json).map_err(|error| RpcError::Malformed(error.to_string()))
+}
+
+async fn read(body: Incoming) -> Result<Bytes, RpcError> {
+    let body = Limited::new(body, LONGEST).collect().await;
     body.map(http_body_util::Collected::to_bytes)
         .map_err(|error| RpcError::Unreachable(error.to_string()))
 }

@@ -4,12 +4,12 @@
 //! (sdk_messages.proto); one that is none of them only keeps the connection alive. The deltas are
 //! what is said, so the whole messages beside them are not read, except for the run's id.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::failure;
 use crate::{
-    agent::{AgentError, AgentEvent, LazyJson, NativeCall, NativeOutcome, RunResult},
+    agent::{AgentError, AgentEvent, LazyJson, NativeCall, NativeOutcome, RunResult, usage},
     turn::Usage,
 };
 
@@ -45,7 +45,42 @@ struct RunIds {
 struct Update {
     #[serde(rename = "type")]
     kind: String,
-    update: Map<String, Value>,
+    update: UpdateBody,
+}
+
+/// What the update of any kind may hold; what has another type is as good as missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UpdateBody {
+    #[serde(deserialize_with = "lenient")]
+    text: String,
+    #[serde(deserialize_with = "lenient")]
+    usage: Option<Map<String, Value>>,
+    #[serde(deserialize_with = "lenient")]
+    call_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    model_call_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    tool_call: Option<ToolCallBody>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ToolCallBody {
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    args: Option<Map<String, Value>>,
+    result: Option<Value>,
+}
+
+fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(T::deserialize(value).unwrap_or_default())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,20 +96,9 @@ struct StreamResult {
 #[serde(rename_all = "camelCase", default)]
 struct RunOutcome {
     result: String,
-    usage: Option<TokenUsage>,
+    usage: Option<Map<String, Value>>,
     error_code: Option<String>,
     error_message: Option<String>,
-}
-
-/// Protobuf's JSON writes 64-bit numbers as text, the SDK's own objects as numbers.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct TokenUsage {
-    input_tokens: Value,
-    output_tokens: Value,
-    cache_read_tokens: Value,
-    cache_write_tokens: Value,
-    reasoning_tokens: Value,
 }
 
 /// What is known of a run while its stream is read.
@@ -109,10 +133,11 @@ impl Decoder {
     /// # Errors
     /// Why the run has failed, if the message says so.
     pub fn message(&mut self, json: &[u8], events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
-        let message: BridgeMessage =
-            serde_json::from_slice(json).map_err(|error| AgentError::Failed {
-                message: format!("the bridge sent a message that cannot be read: {error}"),
-            })?;
+        let message: BridgeMessage = serde_json::from_slice(json).map_err(|error| {
+            AgentError::Failed(format!(
+                "the bridge sent a message that cannot be read: {error}"
+            ))
+        })?;
         if let Some(SdkMessage { message }) = message.sdk_message {
             self.know(message.run_id);
             if message.status.as_deref() == Some("ERROR") {
@@ -142,32 +167,28 @@ impl Decoder {
     }
 
     fn update(&mut self, update: Update) -> AgentEvent {
-        let Update { kind, mut update } = update;
-        let mut text = || match update.remove("text") {
-            Some(Value::String(text)) => text,
-            _ => String::new(),
-        };
+        let Update { kind, update } = update;
         match kind.as_str() {
             "text-delta" => {
-                let text = text();
-                self.said += &text;
-                AgentEvent::TextDelta(text)
+                self.said += &update.text;
+                AgentEvent::TextDelta(update.text)
             }
-            "thinking-delta" => AgentEvent::Thinking(text()),
-            "partial-tool-call" => self.served(&update).unwrap_or(AgentEvent::Activity),
-            "tool-call-started" => match self.served(&update) {
-                Some(served) => served,
-                None => native(update).map_or(AgentEvent::Activity, AgentEvent::ToolStarted),
-            },
-            "tool-call-completed" => match self.served(&update) {
-                Some(served) => served,
-                None => native(update).map_or(AgentEvent::Activity, AgentEvent::ToolCompleted),
-            },
+            "thinking-delta" => AgentEvent::Thinking(update.text),
+            "partial-tool-call" | "tool-call-started" | "tool-call-completed"
+                if self.is_served(&update) =>
+            {
+                AgentEvent::ServedTool
+            }
+            "tool-call-started" => {
+                native(update).map_or(AgentEvent::Activity, AgentEvent::ToolStarted)
+            }
+            "tool-call-completed" => {
+                native(update).map_or(AgentEvent::Activity, AgentEvent::ToolCompleted)
+            }
             "turn-ended" => {
-                let usage = update.remove("usage");
-                if let Some(usage) = usage.and_then(|usage| TokenUsage::deserialize(usage).ok()) {
+                if let Some(usage) = update.usage {
                     let sum = self.turns.unwrap_or_default();
-                    self.turns = Some(sum + usage.into());
+                    self.turns = Some(sum + fresh(&usage));
                 }
                 AgentEvent::Activity
             }
@@ -176,20 +197,21 @@ impl Decoder {
         }
     }
 
-    /// An event about a custom tool, whose call comes by callback, or about their discovery, which
-    /// has no provider.
-    fn served(&mut self, update: &Map<String, Value>) -> Option<AgentEvent> {
-        let call = update.get("toolCall")?;
-        let args = call.get("args");
-        let text = |name: &str| args?.get(name)?.as_str();
+    /// Whether it is about a custom tool, whose call comes by callback, or about their discovery,
+    /// which has no provider.
+    fn is_served(&mut self, update: &UpdateBody) -> bool {
+        let Some(call) = &update.tool_call else {
+            return false;
+        };
+        let text = |name: &str| call.args.as_ref()?.get(name)?.as_str();
         let provider = text("providerIdentifier").unwrap_or(CUSTOM_TOOLS);
-        if call.get("type")? != "mcp" || provider != CUSTOM_TOOLS {
-            return None;
+        if call.kind.as_deref() != Some("mcp") || provider != CUSTOM_TOOLS {
+            return false;
         }
-        if let (Some(_), Some(id)) = (text("toolName"), update.get("callId")?.as_str()) {
-            self.announced.push(id.to_owned());
+        if let (Some(_), Some(id)) = (text("toolName"), &update.call_id) {
+            self.announced.push(id.clone());
         }
-        Some(AgentEvent::ServedTool)
+        true
     }
 
     fn result(
@@ -204,7 +226,7 @@ impl Decoder {
             "FINISHED" => {}
             "CANCELLED" | "EXPIRED" => {
                 let message = format!("Cursor ended the run: {}", status.to_ascii_lowercase());
-                return Err(AgentError::Failed { message });
+                return Err(AgentError::Failed(message));
             }
             _ => {
                 let code = outcome.error_code.or(result.error_code).unwrap_or_default();
@@ -221,72 +243,38 @@ impl Decoder {
         events.push(AgentEvent::Finished(RunResult {
             text,
             is_error: false,
-            usage: outcome.usage.map(Usage::from).or(self.turns),
+            usage: outcome.usage.as_ref().map(fresh).or(self.turns),
         }));
         Ok(())
     }
 }
 
 /// A tool of Cursor's own, which the agent should not have.
-fn native(mut update: Map<String, Value>) -> Option<NativeCall> {
-    let call_id = match update.remove("callId") {
-        Some(Value::String(id)) => id,
-        _ => String::new(),
-    };
-    let model_call_id = match update.remove("modelCallId") {
-        Some(Value::String(id)) => Some(id),
-        _ => None,
-    };
-    let Some(Value::Object(mut call)) = update.remove("toolCall") else {
-        return None;
-    };
-    let kind = call.get("type")?.as_str()?.to_owned();
-    let args = match call.remove("args") {
-        Some(Value::Object(args)) => Some(args),
-        _ => None,
-    };
-    let outcome = call.remove("result").map(|result| NativeOutcome {
-        name: result
-            .get("status")
-            .and_then(Value::as_str)
-            .unwrap_or("success")
-            .to_owned(),
+fn native(update: UpdateBody) -> Option<NativeCall> {
+    let call = update.tool_call?;
+    let outcome = call.result.map(|result| NativeOutcome {
+        name: result["status"].as_str().unwrap_or("success").to_owned(),
         body: LazyJson::from(result),
     });
     Some(NativeCall {
-        call_id,
-        model_call_id,
-        kind,
-        args,
+        call_id: update.call_id.unwrap_or_default(),
+        model_call_id: update.model_call_id,
+        kind: call.kind?,
+        args: call.args,
         outcome,
     })
 }
 
-impl From<TokenUsage> for Usage {
-    /// Cursor's input counts what was read from and written to the cache (its total is input and
-    /// output alone); ours counts fresh input only.
-    fn from(usage: TokenUsage) -> Self {
-        let number = |value: &Value| match value {
-            Value::String(text) => text.parse().ok(),
-            value => value
-                .as_u64()
-                .or_else(|| value.as_f64().map(|float| float.max(0.0) as u64)),
-        };
-        let input = number(&usage.input_tokens).unwrap_or_default();
-        let cache_read = number(&usage.cache_read_tokens);
-        let cache_write = number(&usage.cache_write_tokens);
-        let cached = cache_read
-            .unwrap_or_default()
-            .saturating_add(cache_write.unwrap_or_default());
-        Self {
-            // More cache than input means that this version counts them apart.
-            input: input.checked_sub(cached).unwrap_or(input),
-            output: number(&usage.output_tokens).unwrap_or_default(),
-            cache_read,
-            cache_write,
-            reasoning: number(&usage.reasoning_tokens),
-            ..Self::default()
-        }
+/// Cursor's input counts what was read from and written to the cache (its total is input and output
+/// alone); ours counts fresh input only.
+fn fresh(fields: &Map<String, Value>) -> Usage {
+    let usage = usage::of(fields).unwrap_or_default();
+    let cached = [usage.cache_read, usage.cache_write].into_iter().flatten();
+    Usage {
+        // More cache than input means that this version counts them apart.
+        input: usage.input.checked_sub(cached.sum()).unwrap_or(usage.input),
+        cost: None,
+        ..usage
     }
 }
 

@@ -25,25 +25,27 @@ enum BridgeClass {
     Refused,
 }
 
-/// By the code without its prefix, in lower case. What is missing here is decided by the message.
-const CLASSES: &[(&str, BridgeClass)] = &[
-    ("unauthorized", BridgeClass::NotLoggedIn),
-    ("unauthenticated", BridgeClass::NotLoggedIn),
-    ("api_key_not_found", BridgeClass::NotLoggedIn),
-    ("plan_required", BridgeClass::UsageLimit),
-    ("usage_limit_exceeded", BridgeClass::UsageLimit),
-    ("rate_limit_exceeded", BridgeClass::RateLimited),
-    ("rate_limited", BridgeClass::RateLimited),
-    ("resource_exhausted", BridgeClass::RateLimited),
-    ("agent_busy", BridgeClass::RateLimited),
-    ("invalid_model", BridgeClass::UnknownModel),
-    ("role_forbidden", BridgeClass::Refused),
-    ("permission_denied", BridgeClass::Refused),
-    ("feature_unavailable", BridgeClass::Refused),
-    ("validation_error", BridgeClass::Refused),
-    ("invalid_argument", BridgeClass::Refused),
-    ("failed_precondition", BridgeClass::Refused),
-    ("unimplemented", BridgeClass::Refused),
+/// The codes of each class, without their prefix and in lower case. What is missing here is decided
+/// by the message.
+const CLASSES: &[(BridgeClass, &str)] = &[
+    (
+        BridgeClass::NotLoggedIn,
+        "unauthorized unauthenticated api_key_not_found",
+    ),
+    (
+        BridgeClass::UsageLimit,
+        "plan_required usage_limit_exceeded",
+    ),
+    (
+        BridgeClass::RateLimited,
+        "rate_limit_exceeded rate_limited resource_exhausted agent_busy",
+    ),
+    (BridgeClass::UnknownModel, "invalid_model"),
+    (
+        BridgeClass::Refused,
+        "role_forbidden permission_denied feature_unavailable validation_error invalid_argument \
+         failed_precondition unimplemented",
+    ),
 ];
 
 /// The part of `SdkErrorDetails` that decides.
@@ -74,9 +76,7 @@ impl Details {
 /// What a failed call means. `model` is the one that was asked for, `models` those that there are.
 pub(super) fn of_call(error: RpcError, model: &str, models: &[String]) -> AgentError {
     let RpcError::Refused(refusal) = error else {
-        return AgentError::Failed {
-            message: error.to_string(),
-        };
+        return AgentError::Failed(error.to_string());
     };
     let details = Details::of(&refusal);
     let message = if details.message.is_empty() {
@@ -112,15 +112,15 @@ fn error_of(
 ) -> AgentError {
     let clean = redact(message).into_owned();
     match class {
-        Some(BridgeClass::NotLoggedIn) => AgentError::NotLoggedIn {
-            message: format!("Cursor refused the bridge's API key: {clean}"),
-        },
-        Some(BridgeClass::UsageLimit) => AgentError::UsageLimit { message: clean },
+        Some(BridgeClass::NotLoggedIn) => {
+            AgentError::NotLoggedIn(format!("Cursor refused the bridge's API key: {clean}"))
+        }
+        Some(BridgeClass::UsageLimit) => AgentError::UsageLimit(clean),
         Some(BridgeClass::UnknownModel) => AgentError::UnknownModel {
             model: model.to_owned(),
             available: models.to_vec(),
         },
-        Some(BridgeClass::Refused) => AgentError::Refused { message: clean },
+        Some(BridgeClass::Refused) => AgentError::Refused(clean),
         // A limit of the plan may come as one of the rate; the words tell them apart.
         Some(BridgeClass::RateLimited) => match classify::error_result(message) {
             error @ AgentError::UsageLimit { .. } => error,
@@ -139,8 +139,8 @@ fn normal(code: &str) -> String {
 }
 
 fn class(code: &str) -> Option<BridgeClass> {
-    let (_, class) = CLASSES.iter().find(|(name, _)| *name == code)?;
-    Some(*class)
+    let has_code = |(_, codes): &&(_, &str)| codes.split_whitespace().any(|known| known == code);
+    CLASSES.iter().find(has_code).map(|(class, _)| *class)
 }
 
 fn duration(text: &str) -> Option<Duration> {

@@ -4,14 +4,13 @@
 //! (`credential-store.d.ts`: version, backendUrl, apiKey, apiKeyExpiresAtMs). That file is only read.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Deserialize;
 
-use crate::agent::Env;
+use crate::{agent::Env, turn::CallerKey};
 
 /// The variable that wins.
 const VARIABLE: &str = "CURSOR_API_KEY";
@@ -19,33 +18,11 @@ const VARIABLE: &str = "CURSOR_API_KEY";
 /// The variable whose key is taken for the other's, as for the CLI.
 const ACCESS_TOKEN: &str = "CURSOR_ACCESS_TOKEN";
 
-/// A key. Never shown.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Key(String);
-
-impl Key {
-    /// The key, without the white space around it; `None` if that leaves nothing.
-    fn new(text: &str) -> Option<Self> {
-        let key = text.trim();
-        (!key.is_empty()).then(|| Self(key.to_owned()))
-    }
-
-    pub(super) fn secret(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key")
-    }
-}
-
 /// A key and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundKey {
     /// The key.
-    pub key: Key,
+    pub key: CallerKey,
     /// The variable's name or the file's path.
     pub origin: String,
     /// Whose it is, if that is known.
@@ -70,9 +47,7 @@ pub enum NoKey {
 struct StoredKey {
     version: u64,
     api_key: String,
-    #[serde(default)]
     api_key_expires_at_ms: Option<u64>,
-    #[serde(default)]
     email: Option<String>,
 }
 
@@ -87,10 +62,7 @@ pub fn find(env: &Env) -> Result<FoundKey, NoKey> {
 fn find_at(env: &Env, now: SystemTime) -> Result<FoundKey, NoKey> {
     // Also a key in CURSOR_ACCESS_TOKEN, as for the CLI.
     let child: Env = env.for_agent(&[]).into_iter().collect();
-    let variable = child
-        .get(VARIABLE)
-        .and_then(|value| Key::new(value.to_str()?));
-    if let Some(key) = variable {
+    if let Some(key) = child.get(VARIABLE).and_then(|value| key(value.to_str()?)) {
         let is_named = env.get(VARIABLE).is_some();
         let origin = if is_named { VARIABLE } else { ACCESS_TOKEN }.to_owned();
         return Ok(FoundKey {
@@ -99,24 +71,15 @@ fn find_at(env: &Env, now: SystemTime) -> Result<FoundKey, NoKey> {
             email: None,
         });
     }
-    let Some(path) = stored(env) else {
-        return Err(NoKey::Missing);
-    };
+    let home = env.get("HOME").map(Path::new).ok_or(NoKey::Missing)?;
+    let path = home.join(".cursor/sdk/auth.json");
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let Ok(stored) = serde_json::from_str::<StoredKey>(&text) else {
-        return Err(NoKey::Missing);
-    };
-    let (Some(key), 1) = (Key::new(&stored.api_key), stored.version) else {
-        return Err(NoKey::Missing);
-    };
-    let now = now
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
-    if stored
-        .api_key_expires_at_ms
-        .is_some_and(|end| u128::from(end) <= now)
-    {
+    let stored: StoredKey = serde_json::from_str(&text).map_err(|_| NoKey::Missing)?;
+    let key = key(&stored.api_key).filter(|_| stored.version == 1);
+    let key = key.ok_or(NoKey::Missing)?;
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let end = stored.api_key_expires_at_ms.map(Duration::from_millis);
+    if end.is_some_and(|end| end <= now) {
         return Err(NoKey::Expired(path));
     }
     Ok(FoundKey {
@@ -126,17 +89,13 @@ fn find_at(env: &Env, now: SystemTime) -> Result<FoundKey, NoKey> {
     })
 }
 
-/// Where the SDK's login keeps its key.
-fn stored(env: &Env) -> Option<PathBuf> {
-    let home = env.get("HOME").map(Path::new)?;
-    Some(home.join(".cursor/sdk/auth.json"))
+fn key(text: &str) -> Option<CallerKey> {
+    CallerKey::new(text.trim().as_bytes())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

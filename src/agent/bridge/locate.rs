@@ -51,7 +51,7 @@ pub fn locate(explicit: Option<&OsStr>, env: &Env) -> Result<PathBuf, AgentError
         let found = Some(path.clone()).filter(|path| is_executable(path));
         return found
             .or_else(|| in_environment(&path))
-            .ok_or(AgentError::Missing { searched });
+            .ok_or(AgentError::Missing(searched));
     }
     let home = env.get("HOME").map(PathBuf::from);
     let own = data_dir(env).and_then(|dir| in_environment(&dir));
@@ -85,11 +85,11 @@ pub fn locate(explicit: Option<&OsStr>, env: &Env) -> Result<PathBuf, AgentError
         .or_else(on_path)
         .or_else(user)
         .or_else(tools)
-        .ok_or_else(|| AgentError::Missing {
-            searched: format!(
+        .ok_or_else(|| {
+            AgentError::Missing(format!(
                 "{NAME} is not on PATH, nor is the Python package cursor-sdk installed. Run \
                  `open-cursor setup bridge`, or name the program with --bridge or {VARIABLE}"
-            ),
+            ))
         })
 }
 

@@ -24,7 +24,7 @@ pub const PROMPT: &str = "This is a test of tool calls. Call the tool `probe` tw
 const SIBLINGS: Duration = Duration::from_secs(3);
 
 /// What a run has shown.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
     /// From the request to the first text, reasoning or call.
     pub first_sign: Option<Duration>,
@@ -64,14 +64,7 @@ pub async fn measure(
     let begun = Instant::now();
     let (run, _) = bridge.start(request, |_| prompt.to_owned()).await?;
     let mut run = AgentRun::Bridge(Box::new(run));
-    let mut seen = Measured {
-        first_sign: None,
-        calls: 0,
-        apart: Duration::ZERO,
-        held: Duration::ZERO,
-        given_up: false,
-        usage: None,
-    };
+    let mut seen = Measured::default();
     let mut waiting: Vec<(CallKey, Instant)> = Vec::new();
     let mut answer_at: Option<Instant> = None;
     loop {
@@ -82,9 +75,8 @@ pub async fn measure(
                 Ok(step) => step?,
                 Err(_) => {
                     answer_at = None;
-                    seen.held = waiting
-                        .first()
-                        .map_or(Duration::ZERO, |(_, came)| came.elapsed());
+                    let first = waiting.first();
+                    seen.held = first.map_or(Duration::ZERO, |(_, came)| came.elapsed());
                     for (key, _) in waiting.drain(..) {
                         let result = ToolResult {
                             call_id: String::new(),
@@ -104,25 +96,21 @@ pub async fn measure(
                     | AgentEvent::Thinking(_)
                     | AgentEvent::ToolRequested { .. }
             );
-            if is_sign && seen.first_sign.is_none() {
-                seen.first_sign = Some(begun.elapsed());
+            if is_sign {
+                seen.first_sign.get_or_insert_with(|| begun.elapsed());
             }
             match event {
                 AgentEvent::ToolRequested { key, .. } => {
                     let now = Instant::now();
                     let first = waiting.first().map_or(now, |(_, came)| *came);
                     // Calls after an answer are another step of the model.
-                    if seen.held.is_zero() && now - first < SIBLINGS {
+                    let is_first_step = seen.held.is_zero();
+                    if is_first_step && now - first < SIBLINGS {
                         seen.calls += 1;
                         seen.apart = now - first;
                     }
                     waiting.push((key, now));
-                    let hold = if seen.held.is_zero() {
-                        hold
-                    } else {
-                        Duration::ZERO
-                    };
-                    answer_at.get_or_insert(now + hold);
+                    answer_at.get_or_insert(if is_first_step { now + hold } else { now });
                 }
                 AgentEvent::CallGivenUp(key) => {
                     seen.given_up = true;

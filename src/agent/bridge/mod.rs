@@ -36,18 +36,16 @@ use std::{
 };
 
 use serde_json::json;
-use tokio_util::task::TaskTracker;
 
-use calls::BridgeCalls;
 use catalogs::Catalogs;
 use models::{BridgeModels, ListModels};
-use server::{BridgeLaunch, BridgeProcess};
+use server::BridgeLaunch;
 use shared::SharedBridge;
 
-use super::{AgentError, Env, RunRequest, Site};
+use super::{AgentError, Env};
 use crate::turn::CallerKey;
 
-pub use key::{FoundKey, Key, NoKey, find as find_key};
+pub use key::{FoundKey, NoKey, find as find_key};
 pub use locate::{NAME, VARIABLE, choice_file, data_dir, locate};
 pub use measure::{Measured, PROMPT, measure};
 pub use run::BridgeRun;
@@ -64,28 +62,26 @@ pub struct Bridge {
 
 #[derive(Debug)]
 struct BridgeInner {
-    program: PathBuf,
     key: Result<FoundKey, NoKey>,
     shared: SharedBridge,
-    calls: BridgeCalls,
     catalogs: Catalogs,
-    tracker: TaskTracker,
 }
 
 impl Bridge {
     /// A bridge that is started when it is first needed.
     #[must_use]
     pub fn new(program: PathBuf, env: &Env, key: Result<FoundKey, NoKey>) -> Self {
-        let launch = BridgeLaunch::new(program, env.for_agent(&[]), home::root(env));
-        let tracker = TaskTracker::new();
+        let launch = BridgeLaunch {
+            program,
+            env: env.for_agent(&[]),
+            root: home::root(env),
+            ready: server::READY,
+        };
         Self {
             inner: Arc::new(BridgeInner {
-                program: launch.program.clone(),
                 key,
-                shared: SharedBridge::new(launch, tracker.clone()),
-                calls: BridgeCalls::default(),
+                shared: SharedBridge::new(launch),
                 catalogs: Catalogs::default(),
-                tracker,
             }),
         }
     }
@@ -93,7 +89,7 @@ impl Bridge {
     /// The program.
     #[must_use]
     pub fn program(&self) -> &Path {
-        &self.inner.program
+        &self.inner.shared.launch.program
     }
 
     /// The key that runs use.
@@ -109,25 +105,13 @@ impl Bridge {
     /// # Errors
     /// Why it does not start.
     pub async fn about(&self) -> Result<About, AgentError> {
-        Ok(self.server().await?.about.clone())
+        Ok(self.inner.shared.server().await?.about.clone())
     }
 
     /// What is known of the process, if it runs.
     #[must_use]
     pub fn running(&self) -> Option<About> {
         self.inner.shared.about()
-    }
-
-    /// Starts a run. `prompt` writes its message, once it is known where it runs.
-    ///
-    /// # Errors
-    /// See [`AgentError`].
-    pub async fn start(
-        &self,
-        request: RunRequest,
-        prompt: impl FnOnce(&Site) -> String + Send,
-    ) -> Result<(BridgeRun, Site), AgentError> {
-        BridgeRun::start(self, request, prompt).await
     }
 
     /// The account's models, in the form of the CLI's `models`; always asked anew.
@@ -143,8 +127,6 @@ impl Bridge {
     /// Ends the process, once no run holds it, and waits until nothing is left of either.
     pub async fn close(&self) {
         self.inner.shared.close().await;
-        self.inner.tracker.close();
-        self.inner.tracker.wait().await;
     }
 
     /// The caller's key, else ours.
@@ -153,9 +135,7 @@ impl Bridge {
             return Ok(caller.secret());
         }
         let key = self.inner.key.as_ref().map(|found| found.key.secret());
-        key.map_err(|error| AgentError::NotLoggedIn {
-            message: error.to_string(),
-        })
+        key.map_err(|error| AgentError::NotLoggedIn(error.to_string()))
     }
 
     async fn catalog(&self, key: &str) -> Result<Arc<BridgeModels>, AgentError> {
@@ -169,7 +149,7 @@ impl Bridge {
         let request = json!({"options": {"apiKey": key}});
         let mut may_repeat = true;
         let list = loop {
-            let server = self.server().await?;
+            let server = self.inner.shared.server().await?;
             let listed =
                 server
                     .client
@@ -184,17 +164,5 @@ impl Bridge {
         let catalog = Arc::new(BridgeModels::from(list));
         *known = Some((Instant::now(), Arc::clone(&catalog)));
         Ok(catalog)
-    }
-
-    async fn server(&self) -> Result<Arc<BridgeProcess>, AgentError> {
-        self.inner.shared.server(&self.inner.calls).await
-    }
-
-    fn calls(&self) -> &BridgeCalls {
-        &self.inner.calls
-    }
-
-    fn tracker(&self) -> &TaskTracker {
-        &self.inner.tracker
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{decode::CUSTOM_TOOLS, models::Selection, server::BridgeProcess};
 use crate::{
-    agent::{AgentError, RunRequest, ServedTools},
-    mcp::ToolNames,
+    agent::{RunRequest, ServedTools, uuid},
+    mcp::{ToolNames, image_type},
 };
 
 /// Cursor leaves out a tool whose server and tool name are longer than this together (parked.md 4.2).
@@ -18,26 +18,19 @@ const LONGEST_PAIR: usize = 60;
 pub(super) struct NewAgent {
     pub id: String,
     pub workspace: PathBuf,
-    names: ToolNames,
+    /// What the agent calls the client's tools.
+    pub names: ToolNames,
 }
 
 impl NewAgent {
-    pub fn new(request: &RunRequest, server: &BridgeProcess) -> Result<Self, AgentError> {
-        let id = agent_id().map_err(|error| AgentError::Failed {
-            message: format!("no random numbers: {error}"),
-        })?;
+    pub fn new(request: &RunRequest, server: &BridgeProcess) -> Self {
         let workspace = request.workspace.clone();
         let longest = LONGEST_PAIR - CUSTOM_TOOLS.len() - 1;
-        Ok(Self {
-            id,
+        Self {
+            id: uuid(),
             workspace: workspace.unwrap_or_else(|| server.workspace.clone()),
             names: ToolNames::new(&request.tools, longest),
-        })
-    }
-
-    /// What the agent calls the client's tools.
-    pub fn names(&self) -> &ToolNames {
-        &self.names
+        }
     }
 
     /// How the agent finds the client's tools, if there are any.
@@ -80,13 +73,7 @@ impl NewAgent {
     /// A `SendRequest`. Text files are in the prompt: the agent has nothing to read files with.
     pub fn message(&self, prompt: &str, request: &RunRequest) -> Value {
         let images = request.files.iter().filter_map(|(extension, bytes)| {
-            let mime = match *extension {
-                "png" => "image/png",
-                "jpg" => "image/jpeg",
-                "gif" => "image/gif",
-                "webp" => "image/webp",
-                _ => return None,
-            };
+            let mime = image_type(extension)?;
             Some(json!({"data": {"data": STANDARD.encode(bytes), "mimeType": mime}}))
         });
         json!({
@@ -95,21 +82,4 @@ impl NewAgent {
             "options": {"enableDeltas": true},
         })
     }
-}
-
-/// 128 random bits in the form of a UUID.
-fn agent_id() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (a, b, c, d, e) = (
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    );
-    Ok(format!("{a}-{b}-{c}-{d}-{e}"))
 }

@@ -62,29 +62,23 @@ pub struct BridgeRun {
     _stop: DropGuard,
 }
 
-/// What the stream said, or why it says nothing more.
-type Heard = Result<Said, AgentError>;
+/// What the stream said, and the calls that were announced with it; or why it says nothing more.
+type Heard = Result<(Vec<AgentEvent>, Vec<String>), AgentError>;
 
-#[derive(Debug, Default)]
-struct Said {
-    events: Vec<AgentEvent>,
-    /// The calls that were announced with them.
-    announced: Vec<String>,
-}
-
-impl BridgeRun {
-    /// Makes an agent and sends it the message.
+impl Bridge {
+    /// Makes an agent and sends it the message, which `prompt` writes once it is known where it runs.
     ///
     /// # Errors
     /// Why there is no run: no bridge, no key, no such model, or what Cursor says.
-    pub(super) async fn start(
-        bridge: &Bridge,
+    pub async fn start(
+        &self,
         request: RunRequest,
         prompt: impl FnOnce(&Site) -> String + Send,
-    ) -> Result<(Self, Site), AgentError> {
+    ) -> Result<(BridgeRun, Site), AgentError> {
         let key = request.key.clone();
-        let key = bridge.key(key.as_ref())?;
-        let catalog = bridge.catalog(key).await?;
+        let key = self.key(key.as_ref())?;
+        let catalog = self.catalog(key).await?;
+        let shared = &self.inner.shared;
         let Some(selection) = catalog.select(&request.model) else {
             return Err(AgentError::UnknownModel {
                 model: request.model,
@@ -93,9 +87,9 @@ impl BridgeRun {
         };
         let mut may_repeat = true;
         let (server, agent, desk, calls) = loop {
-            let server = bridge.server().await?;
-            let agent = NewAgent::new(&request, &server)?;
-            let (desk, calls) = bridge.calls().open(&agent.id, agent.names().clone());
+            let server = shared.server().await?;
+            let agent = NewAgent::new(&request, &server);
+            let (desk, calls) = shared.calls.open(&agent.id, agent.names.clone());
             let options = agent.options(&request, key, &selection);
             let made =
                 server
@@ -118,10 +112,7 @@ impl BridgeRun {
             id: None,
             api_key_source: Some("bridge".to_owned()),
         });
-        let _ = sender.send(Ok(Said {
-            events: vec![started],
-            announced: Vec::new(),
-        }));
+        let _ = sender.send(Ok((vec![started], Vec::new())));
         let serves = !request.tools.is_empty();
         let playing = Playing {
             server,
@@ -131,8 +122,8 @@ impl BridgeRun {
             heard: sender,
         };
         let stop = CancellationToken::new();
-        bridge.tracker().spawn(playing.play(message, stop.clone()));
-        let run = Self {
+        shared.tracker.spawn(playing.play(message, stop.clone()));
+        let run = BridgeRun {
             desk,
             calls,
             heard,
@@ -145,7 +136,9 @@ impl BridgeRun {
         };
         Ok((run, site))
     }
+}
 
+impl BridgeRun {
     /// See [`AgentRun::next`](crate::agent::AgentRun::next).
     pub(in crate::agent) async fn next(
         &mut self,
@@ -157,9 +150,10 @@ impl BridgeRun {
             tokio::select! {
                 biased;
                 heard = self.heard.recv() => {
-                    let said = heard.unwrap_or_else(|| Err(lost()))?;
-                    events.extend(said.events);
-                    self.announce(said.announced, events);
+                    let lost = || Err(AgentError::Failed("the run was given up".to_owned()));
+                    let (said, announced) = heard.unwrap_or_else(lost)?;
+                    events.extend(said);
+                    self.announce(announced, events);
                 }
                 Some(incoming) = self.calls.recv() => match incoming {
                     Incoming::Called(call) => self.take(call, events),
@@ -243,12 +237,6 @@ impl BridgeRun {
     }
 }
 
-fn lost() -> AgentError {
-    AgentError::Failed {
-        message: "the run was given up".to_owned(),
-    }
-}
-
 /// An agent that the bridge has made, and its message.
 struct Playing {
     server: Arc<BridgeProcess>,
@@ -285,13 +273,10 @@ impl Playing {
         drop(message);
         loop {
             let message = match stream.next().await {
-                Ok(Some(message)) => message,
-                Ok(None) => {
+                Ok(message) => message.ok_or_else(|| {
                     let message = "the bridge ended the stream of the run without a result";
-                    return Err(AgentError::Failed {
-                        message: message.to_owned(),
-                    });
-                }
+                    AgentError::Failed(message.to_owned())
+                })?,
                 Err(error) => return Err(self.broken(error).await),
             };
             if let Some(tap) = &self.request.tap {
@@ -302,7 +287,7 @@ impl Playing {
             let is_last = matches!(events.last(), Some(AgentEvent::Finished(RunResult { .. })));
             if !events.is_empty() {
                 let announced = std::mem::take(&mut decoder.announced);
-                let _ = self.heard.send(Ok(Said { events, announced }));
+                let _ = self.heard.send(Ok((events, announced)));
             }
             decoded?;
             if is_last {
@@ -316,7 +301,7 @@ impl Playing {
         if self.server.ended(&error).await {
             let how = self.server.how_it_ended();
             let message = format!("the bridge ended in the middle of the run: {how}");
-            return AgentError::Failed { message };
+            return AgentError::Failed(message);
         }
         failure::of_call(error, &self.request.model, &self.catalog.ids())
     }

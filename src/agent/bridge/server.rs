@@ -27,12 +27,12 @@ use super::{
     ready,
 };
 use crate::{
-    agent::AgentError,
+    agent::{AgentError, program::spawn_error},
     sandbox::process::{Exit, Process, SpawnSpec},
 };
 
 /// How long it may take to say that it is ready.
-const READY: Duration = Duration::from_secs(30);
+pub(super) const READY: Duration = Duration::from_secs(30);
 
 /// How long it may take to answer a question about itself.
 const CONTROL: Duration = Duration::from_secs(10);
@@ -57,15 +57,6 @@ pub(super) struct BridgeLaunch {
 }
 
 impl BridgeLaunch {
-    pub fn new(program: PathBuf, env: Vec<(OsString, OsString)>, root: PathBuf) -> Self {
-        Self {
-            program,
-            env,
-            root,
-            ready: READY,
-        }
-    }
-
     fn spec(&self, home: &Path, tmp: PathBuf, state: PathBuf) -> SpawnSpec {
         let store = json!({"type": "jsonl", "rootDir": state.join("agents")});
         let args = [
@@ -124,9 +115,8 @@ struct Ended {
     how: Arc<OnceLock<(Instant, String)>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct Version {
     bridge_version: String,
     protocol_version: String,
@@ -156,10 +146,7 @@ impl BridgeProcess {
         let workspace = home.workspace();
         let (tap, ready) = ready::tap();
         let process = Process::start_tapped(&spec, "".into(), tracker, Some(tap));
-        let process = process.map_err(|error| AgentError::Spawn {
-            program: launch.program.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        let process = process.map_err(|error| spawn_error(&launch.program, &error))?;
         let leader = process.pid();
         let stop = CancellationToken::new();
         let ended = Ended::default();
@@ -297,9 +284,7 @@ fn how(exit: &Exit) -> String {
 }
 
 fn failed(message: impl ToString) -> AgentError {
-    AgentError::Failed {
-        message: message.to_string(),
-    }
+    AgentError::Failed(message.to_string())
 }
 
 #[cfg(test)]

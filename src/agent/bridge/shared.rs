@@ -28,8 +28,11 @@ const PROVEN: Duration = Duration::from_secs(10);
 /// Starts the process when it is needed.
 #[derive(Debug)]
 pub(super) struct SharedBridge {
-    launch: BridgeLaunch,
-    tracker: TaskTracker,
+    pub launch: BridgeLaunch,
+    /// The runs whose calls it may make.
+    pub calls: BridgeCalls,
+    /// All that is still to end.
+    pub tracker: TaskTracker,
     state: Mutex<BridgeState>,
 }
 
@@ -42,10 +45,11 @@ struct BridgeState {
 }
 
 impl SharedBridge {
-    pub fn new(launch: BridgeLaunch, tracker: TaskTracker) -> Self {
+    pub fn new(launch: BridgeLaunch) -> Self {
         Self {
             launch,
-            tracker,
+            calls: BridgeCalls::default(),
+            tracker: TaskTracker::new(),
             state: Mutex::default(),
         }
     }
@@ -54,7 +58,7 @@ impl SharedBridge {
     ///
     /// # Errors
     /// Why it does not start; while it is not to be tried again, the last reason.
-    pub async fn server(&self, calls: &BridgeCalls) -> Result<Arc<BridgeProcess>, AgentError> {
+    pub async fn server(&self) -> Result<Arc<BridgeProcess>, AgentError> {
         let mut state = self.state.lock().await;
         if let Some(server) = &state.server {
             if !server.is_gone() {
@@ -65,33 +69,26 @@ impl SharedBridge {
             state.server = None;
             if state.started.is_none_or(|started| ended - started < PROVEN) {
                 let message = format!("the bridge ended soon after its start: {how}");
-                state.back_off.failed(ended, AgentError::Failed { message });
+                state.back_off.failed(ended, AgentError::Failed(message));
             }
         }
         state.back_off.check(Instant::now())?;
-        if state.callback.is_none() {
-            let callback = Callback::listen(calls.clone(), &self.tracker).await;
-            state.callback = Some(callback.map_err(|error| AgentError::Failed {
-                message: format!("cannot listen for the bridge's calls: {error}"),
-            })?);
-        }
-        let Some(callback) = &state.callback else {
-            return Err(AgentError::Failed {
-                message: String::new(),
-            });
+        let callback = match state.callback.take() {
+            Some(callback) => callback,
+            None => {
+                let listen = Callback::listen(self.calls.clone(), &self.tracker).await;
+                let failed = |error| format!("cannot listen for the bridge's calls: {error}");
+                listen.map_err(|error| AgentError::Failed(failed(error)))?
+            }
         };
-        match BridgeProcess::start(&self.launch, callback, &self.tracker).await {
-            Ok(server) => {
-                let server = Arc::new(server);
-                state.server = Some(Arc::clone(&server));
-                state.started = Some(Instant::now());
-                Ok(server)
-            }
-            Err(error) => {
-                state.back_off.failed(Instant::now(), error.clone());
-                Err(error)
-            }
-        }
+        let callback = state.callback.insert(callback);
+        let started = BridgeProcess::start(&self.launch, callback, &self.tracker).await;
+        let server = Arc::new(started.inspect_err(|error| {
+            state.back_off.failed(Instant::now(), error.clone());
+        })?);
+        state.server = Some(Arc::clone(&server));
+        state.started = Some(Instant::now());
+        Ok(server)
     }
 
     /// What is known of the process, if it runs and is not being started.
@@ -101,9 +98,11 @@ impl SharedBridge {
         Some(server.about.clone())
     }
 
-    /// Lets go of the process: it ends once no run holds it.
+    /// Lets go of the process, which ends once no run holds it, and waits until nothing is left.
     pub async fn close(&self) {
         *self.state.lock().await = BridgeState::default();
+        self.tracker.close();
+        self.tracker.wait().await;
     }
 }
 
@@ -144,9 +143,7 @@ mod tests {
 
     #[test]
     fn pauses_double_and_end() {
-        let error = AgentError::Failed {
-            message: "no".to_owned(),
-        };
+        let error = AgentError::Failed("no".to_owned());
         let begin = Instant::now();
         let mut back_off = BackOff::default();
         assert!(back_off.check(begin).is_ok());

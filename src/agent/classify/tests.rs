@@ -5,12 +5,12 @@ use super::*;
 /// The class, the message and the rest of an error, for comparison.
 fn summary(error: AgentError) -> (&'static str, String) {
     match error {
-        AgentError::UsageLimit { message } => ("limit", message),
-        AgentError::NotLoggedIn { message } => ("login", message),
+        AgentError::UsageLimit(message) => ("limit", message),
+        AgentError::NotLoggedIn(message) => ("login", message),
         AgentError::RateLimited { message, .. } => ("rate", message),
-        AgentError::ContextTooLong { message } => ("context", message),
-        AgentError::Refused { message } => ("refused", message),
-        AgentError::Failed { message } => ("failed", message),
+        AgentError::ContextTooLong(message) => ("context", message),
+        AgentError::Refused(message) => ("refused", message),
+        AgentError::Failed(message) => ("failed", message),
         AgentError::UnknownModel { model, available } => {
             ("model", format!("{model}: {}", available.join("|")))
         }

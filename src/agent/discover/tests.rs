@@ -112,7 +112,7 @@ async fn missing_says_where_it_would_be() {
         let error = discover(Some(OsStr::new(name)), &env(&root))
             .await
             .unwrap_err();
-        assert!(matches!(&error, AgentError::Missing { searched } if searched.contains(name)));
+        assert!(matches!(&error, AgentError::Missing(searched) if searched.contains(name)));
     }
 }
 
@@ -153,7 +153,7 @@ async fn query_is_bounded() {
     let error = query("sleep 60", Duration::from_millis(50))
         .await
         .unwrap_err();
-    let AgentError::Failed { message } = error else {
+    let AgentError::Failed(message) = error else {
         panic!("{error:?}");
     };
     assert!(

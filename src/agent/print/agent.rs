@@ -3,10 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -20,8 +17,8 @@ use crate::{
     },
     mcp::Endpoint,
     sandbox::{
-        fence::{Fence, FenceConfig, FenceStatus},
-        slot::{Places, Slot, Slots},
+        fence::{Fence, FenceConfig},
+        slot::{Places, Slots},
     },
     turn::CallerKey,
 };
@@ -38,26 +35,25 @@ const LIST: Duration = Duration::from_secs(30);
 /// How long a server that ends waits until what agents left is removed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
-/// A found program. Clones share everything.
-#[derive(Debug, Clone)]
-pub(in crate::agent) struct PrintAgent {
-    shared: Arc<PrintShared>,
-}
-
+/// A found program.
 #[derive(Debug)]
-struct PrintShared {
-    program: Program,
-    env: Vec<(OsString, OsString)>,
-    fence: Fence,
-    slots: Slots,
-    endpoint: Option<Endpoint>,
-    serving: Serving,
-    carrier: Carrier,
+pub(in crate::agent) struct PrintAgent {
+    pub program: Program,
+    /// The environment of a run. `CURSOR_CONFIG_DIR` is the slot's, unless logins need the user's.
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub fence: Fence,
+    pub(super) slots: Slots,
+    /// Where tools are served to runs.
+    pub(super) endpoint: Option<Endpoint>,
+    /// How tools are served to runs, where they are.
+    pub(super) serving: Serving,
+    /// What is known of the program in this respect.
+    pub(super) carrier: Carrier,
     /// Whether the login was found not to survive a configuration directory of our own.
-    shares_config: AtomicBool,
+    pub(super) shares_config: AtomicBool,
     /// Whether it was said that runs do not use the login.
     said_key: AtomicBool,
-    reaper: TaskTracker,
+    pub(super) reaper: TaskTracker,
 }
 
 impl PrintAgent {
@@ -80,116 +76,64 @@ impl PrintAgent {
         let (fence, slots) =
             Fence::start(&config, &places, setup.slots, setup.workspace.as_deref())
                 .await
-                .map_err(|error| AgentError::Refused {
-                    message: error.to_string(),
-                })?;
+                .map_err(refused)?;
         let endpoint = match setup.serve_tools {
-            Some(Serving { limits, .. }) => {
-                Some(Endpoint::bind_with(limits).await.map_err(refused)?)
-            }
+            Some(Serving { limits, .. }) => Some(Endpoint::bind(limits).await.map_err(refused)?),
             None => None,
         };
-        let carrier = Carrier::open(setup.carriers.clone(), &program.path);
         Ok(Self {
-            shared: Arc::new(PrintShared {
-                endpoint,
-                serving: setup.serve_tools.unwrap_or_default(),
-                carrier,
-                program,
-                env: env.for_agent(&[]),
-                fence,
-                slots,
-                shares_config: AtomicBool::new(false),
-                said_key: AtomicBool::new(false),
-                reaper: TaskTracker::new(),
-            }),
+            endpoint,
+            serving: setup.serve_tools.unwrap_or_default(),
+            carrier: Carrier::open(setup.carriers.clone(), &program.path),
+            program,
+            env: env.for_agent(&[]),
+            fence,
+            slots,
+            shares_config: AtomicBool::new(false),
+            said_key: AtomicBool::new(false),
+            reaper: TaskTracker::new(),
         })
-    }
-
-    /// What of the fence holds.
-    pub fn fence(&self) -> &FenceStatus {
-        self.shared.fence.status()
     }
 
     /// Why tools can't be served to runs, as far as is known; `None` if they can.
     pub fn serving_problem(&self) -> Option<String> {
-        match &self.shared.endpoint {
-            Some(_) => self.shared.carrier.refusal(),
+        match &self.endpoint {
+            Some(_) => self.carrier.refusal(),
             None => Some("it is turned off".to_owned()),
         }
     }
 
     /// Asks the program whether it can load a server of tools.
     pub(in crate::agent) async fn learn_serving(&self) {
-        if self.shared.endpoint.is_some() {
-            let PrintShared { program, env, .. } = &*self.shared;
+        if self.endpoint.is_some() {
             let help = async {
-                let reply = program.query(&["--help"], env, Path::new("/"), STATUS);
+                let program = &self.program;
+                let reply = program.query(&["--help"], &self.env, Path::new("/"), STATUS);
                 reply.await.map(|reply| reply.stdout).unwrap_or_default()
             };
-            self.shared.carrier.read_help(help).await;
+            self.carrier.read_help(help).await;
         }
     }
 
-    /// Where tools are served to runs.
-    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
-        self.shared.endpoint.as_ref()
-    }
-
-    /// How tools are served to runs, where they are.
-    pub(super) fn serving(&self) -> &Serving {
-        &self.shared.serving
-    }
-
-    /// What is known of the program in this respect.
-    pub(super) fn carrier(&self) -> &Carrier {
-        &self.shared.carrier
-    }
-
-    pub(super) async fn slot(&self) -> Result<Slot, AgentError> {
-        self.shared.slots.acquire().await.map_err(refused)
-    }
-
-    pub fn program(&self) -> &Program {
-        &self.shared.program
-    }
-
-    /// The environment of a run. `CURSOR_CONFIG_DIR` is the slot's, unless logins need the user's.
-    pub(super) fn env(&self) -> &[(OsString, OsString)] {
-        &self.shared.env
-    }
-
-    /// The same with this key, if there is one, and no other.
+    /// The environment of a run with this key, if there is one, and no other.
     pub(super) fn env_for(&self, key: Option<&CallerKey>) -> Vec<(OsString, OsString)> {
-        let mut env = self.shared.env.clone();
+        let mut env = self.env.clone();
         if let Some(key) = key {
             with_key(&mut env, key);
         }
         env
     }
 
-    pub(super) fn shares_config(&self) -> bool {
-        self.shared.shares_config.load(Ordering::Relaxed)
-    }
-
     /// Says once that runs don't use the login: a key moves them to metered billing without a word.
     pub(super) fn note_credential(&self, session: &Session) {
         let source = session.api_key_source.as_deref().unwrap_or("login");
-        if source != "login" && !self.shared.said_key.swap(true, Ordering::Relaxed) {
+        if source != "login" && !self.said_key.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 source,
                 "runs use an API key or token, not Cursor's login: it can bill per use instead of \
                  your subscription; unset CURSOR_API_KEY to use the login"
             );
         }
-    }
-
-    pub(super) fn fencing(&self) -> &Fence {
-        &self.shared.fence
-    }
-
-    pub(super) fn reaper(&self) -> &TaskTracker {
-        &self.shared.reaper
     }
 
     /// Checks once that a login survives a configuration directory of our own, and shares the
@@ -199,14 +143,14 @@ impl PrintAgent {
         let Ok(config) = tempfile::tempdir() else {
             return;
         };
-        let mut private = self.shared.env.clone();
+        let mut private = self.env.clone();
         private.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
         private.push(("CURSOR_CONFIG_DIR".into(), config.path().into()));
-        let ask = |env| ask_login(&self.shared.program, env, STATUS);
+        let ask = |env| ask_login(&self.program, env, STATUS);
         if matches!(ask(&private).await, Ok(Login::Out))
-            && matches!(ask(&self.shared.env).await, Ok(Login::In(_)))
+            && matches!(ask(&self.env).await, Ok(Login::In(_)))
         {
-            self.shared.shares_config.store(true, Ordering::Relaxed);
+            self.shares_config.store(true, Ordering::Relaxed);
             tracing::warn!(
                 "the login does not survive a private CURSOR_CONFIG_DIR: runs share your Cursor \
                  configuration, so they change its default model, and deny rules do not hold"
@@ -216,15 +160,14 @@ impl PrintAgent {
 
     /// Whether the agent says that it is logged in; `None` if it does not say. Takes seconds.
     pub async fn logged_in(&self) -> Option<bool> {
-        let env = &self.shared.env;
         // What it says of the login is not known to cover a key or a token.
         let has_key = |(name, value): &(OsString, OsString)| {
             (name == "CURSOR_API_KEY" || name == "CURSOR_AUTH_TOKEN") && !value.is_empty()
         };
-        let login = ask_login(&self.shared.program, env, STATUS).await.ok()?;
+        let login = ask_login(&self.program, &self.env, STATUS).await.ok()?;
         match login {
             Login::In(_) => Some(true),
-            Login::Out if !env.iter().any(has_key) => Some(false),
+            Login::Out if !self.env.iter().any(has_key) => Some(false),
             Login::Out | Login::Unknown => None,
         }
     }
@@ -232,8 +175,8 @@ impl PrintAgent {
     /// What the program says instead of a version of Cursor's, such as `ls (GNU coreutils) 9.1`: then
     /// it is another program. `None` also if it says nothing.
     pub async fn foreign_version(&self) -> Option<String> {
-        let PrintShared { program, env, .. } = &*self.shared;
-        let reply = program.query(&["--version"], env, Path::new("/"), VERSION);
+        let program = &self.program;
+        let reply = program.query(&["--version"], &self.env, Path::new("/"), VERSION);
         let line = reply.await.ok()?.first_line()?;
         // Cursor's are dates (FACTS 1.1).
         (!line.starts_with(|c: char| c.is_ascii_digit())).then_some(line)
@@ -244,19 +187,16 @@ impl PrintAgent {
     /// # Errors
     /// What the agent said instead.
     pub async fn models(&self, key: Option<&CallerKey>) -> Result<String, AgentError> {
-        self.shared.program.models(&self.env_for(key), LIST).await
+        self.program.models(&self.env_for(key), LIST).await
     }
 
     /// Waits until every process of every run that was dropped is gone, and for a while until its slot is
     /// clean: an agent may have left so much that it is left to the next start.
     pub async fn reaped(&self) {
-        self.shared.reaper.close();
-        self.shared.reaper.wait().await;
-        self.shared.fence.close().await;
-        if timeout(CLEAN_UP, self.shared.slots.drained())
-            .await
-            .is_err()
-        {
+        self.reaper.close();
+        self.reaper.wait().await;
+        self.fence.close().await;
+        if timeout(CLEAN_UP, self.slots.drained()).await.is_err() {
             tracing::warn!("what agents left is not removed yet; the next start will");
         }
     }

@@ -8,10 +8,7 @@ use super::{
     decode::frequent,
     wire::{BESIDE_OUTCOME, StreamLine, Text, TextContent, WireMessage, WireTool},
 };
-use crate::{
-    agent::{AgentEvent, NativeOutcome, RunResult, Session},
-    turn::Usage,
-};
+use crate::agent::{AgentEvent, NativeOutcome, RunResult, Session, usage};
 
 type Object = Map<String, Value>;
 
@@ -242,7 +239,13 @@ fn finished(subtype: &str, mut object: Object) -> RunResult {
         Some(Value::Bool(is_error)) => *is_error,
         _ => false,
     } || !matches!(subtype, "" | "success");
-    let usage = usage(&object);
+    // Failing `usage`, the event itself may have the counts.
+    let usage = usage::of(
+        object
+            .get("usage")
+            .and_then(Value::as_object)
+            .unwrap_or(&object),
+    );
     let mut text = object.remove("result").map(joined).unwrap_or_default();
     if is_error && text.is_empty() {
         let error = object.remove("error").or_else(|| object.remove("message"));
@@ -257,38 +260,6 @@ fn finished(subtype: &str, mut object: Object) -> RunResult {
         is_error,
         usage,
     }
-}
-
-/// Token counts from `usage` or, failing that, from the event itself. `None` if there are none.
-fn usage(event: &Object) -> Option<Usage> {
-    let fields = match event.get("usage") {
-        Some(Value::Object(usage)) => usage,
-        _ => event,
-    };
-    let number = |names: &[&str]| {
-        let found = names.iter().find_map(|name| fields.get(*name))?;
-        let number = match found {
-            Value::String(digits) => digits.parse().ok()?, // protobuf's 64-bit integers
-            other => other.as_f64()?,
-        };
-        (number.is_finite() && number >= 0.0).then_some(number)
-    };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let count = |names: &[&str]| number(names).map(|number| number as u64);
-    let input = count(&["inputTokens", "input_tokens"]);
-    let output = count(&["outputTokens", "output_tokens"]);
-    let cache_read = count(&["cacheReadTokens", "cache_read_tokens"]);
-    let cache_write = count(&["cacheWriteTokens", "cache_write_tokens"]);
-    input.or(output).or(cache_read).or(cache_write)?;
-    Some(Usage {
-        input: input.unwrap_or_default(),
-        output: output.unwrap_or_default(),
-        cache_read,
-        cache_write,
-        reasoning: count(&["reasoningTokens", "reasoning_tokens"]),
-        cost: number(&["cost", "totalCost", "total_cost"]),
-        estimated: false,
-    })
 }
 
 /// Replaces the `\uD83D` halves that stand alone, which `serde_json` refuses. JavaScript writes

@@ -9,6 +9,7 @@ use crate::{
     agent::{
         AgentError, AgentEvent, Tap,
         classify::{self, Ending},
+        program::spawn_error,
     },
     sandbox::{
         fence::launcher::Line,
@@ -38,12 +39,9 @@ impl ChildOutput {
         prompt: Arc<str>,
         tracker: &TaskTracker,
     ) -> Result<Self, AgentError> {
-        let program = start.spec().program.display().to_string();
-        let process =
-            Process::begin(start, prompt, tracker).map_err(|error| AgentError::Spawn {
-                program,
-                reason: error.to_string(),
-            })?;
+        let program = start.spec().program.clone();
+        let process = Process::begin(start, prompt, tracker);
+        let process = process.map_err(|error| spawn_error(program, &error))?;
         Ok(Self {
             process,
             frames: Frames::default(),
@@ -129,7 +127,7 @@ impl ChildOutput {
             .stderr
             .lines()
             .find_map(|line| match Line::parse(line) {
-                Some(Line::Stopped(message)) => Some(AgentError::Failed { message }),
+                Some(Line::Stopped(message)) => Some(AgentError::Failed(message)),
                 _ => None,
             });
         if let Some(stopped) = stopped {

@@ -1,6 +1,9 @@
 //! A run in print mode: a child behind the fence, in a slot.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
 use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
@@ -30,7 +33,7 @@ use crate::{
 /// then cleans the slot, both in the background.
 #[derive(Debug)]
 pub struct PrintRun {
-    agent: PrintAgent,
+    agent: Arc<PrintAgent>,
     command: Command,
     enclosure: Enclosure,
     /// The client's tools, if the child calls them as its own.
@@ -60,16 +63,17 @@ struct Inside {
 
 impl PrintRun {
     pub(in crate::agent) async fn start(
-        agent: PrintAgent,
+        agent: Arc<PrintAgent>,
         request: RunRequest,
         prompt: impl FnOnce(&Site) -> String + Send,
     ) -> Result<(Self, Site), AgentError> {
-        let slot = agent.slot().await?;
+        let slot = agent.slots.acquire().await.map_err(refused)?;
         let files = files::write(request.files, &slot.dirs().tmp()).await?;
         let own = slot.dirs().workspace();
-        let endpoint = agent.endpoint().filter(|_| !request.tools.is_empty());
+        let endpoint = agent.endpoint.as_ref();
+        let endpoint = endpoint.filter(|_| !request.tools.is_empty());
         let mut served = endpoint.map(|endpoint| {
-            ServedRun::new(endpoint.offer(&request.tools), agent.serving().native_reads)
+            ServedRun::new(endpoint.offer(&request.tools), agent.serving.native_reads)
         });
         let site = Site {
             workspace: request.workspace.unwrap_or_else(|| own.clone()),
@@ -139,15 +143,12 @@ impl PrintRun {
                 });
             match failure.filter(|_| is_launcher) {
                 Some(failure) => {
-                    let fence = self.agent.fencing();
-                    fence
-                        .fall_back(&self.enclosure, failure)
-                        .await
-                        .map_err(refused)?;
+                    let fallen = self.agent.fence.fall_back(&self.enclosure, failure);
+                    fallen.await.map_err(refused)?;
                 }
                 None if self.served.is_some() => {
                     let words = error.to_string();
-                    let carrier = self.agent.carrier();
+                    let carrier = &self.agent.carrier;
                     if words.contains("allowed-tools") && carrier.takes_allowed_tools() {
                         carrier.refused_allowed_tools();
                     } else {
@@ -168,16 +169,14 @@ impl PrintRun {
     /// Waits for events that may be delivered.
     async fn read(&mut self, events: &mut Vec<AgentEvent>) -> Result<(), AgentError> {
         let Some(inside) = &mut self.inside else {
-            return Err(AgentError::Failed {
-                message: "the run was given up".to_owned(),
-            });
+            return Err(AgentError::Failed("the run was given up".to_owned()));
         };
         let Some(served) = &mut self.served else {
             return inside.output.next(events).await;
         };
         loop {
             if served.listed() && !self.held.is_empty() {
-                self.agent.carrier().listed();
+                self.agent.carrier.listed();
                 events.append(&mut self.held);
                 return Ok(());
             }
@@ -190,9 +189,9 @@ impl PrintRun {
             if !served.listed() && (finished || late) {
                 let why = "it did not ask for the list of tools";
                 if finished {
-                    self.agent.carrier().finished_unlisted();
+                    self.agent.carrier.finished_unlisted();
                 } else {
-                    self.agent.carrier().refused(why);
+                    self.agent.carrier.refused(why);
                 }
                 return Err(not_served(&why));
             }
@@ -202,7 +201,7 @@ impl PrintRun {
                 biased;
                 // What it says before a call comes before the call.
                 step = inside.output.next(&mut read) => {
-                    served.began(self.agent.serving().listed_within);
+                    served.began(self.agent.serving.listed_within);
                     self.held.extend(read.into_iter().map(|event| served.filter(event)));
                     step?;
                 }
@@ -274,8 +273,8 @@ impl PrintRun {
         let Some(Inside { output, mut slot }) = self.inside.take() else {
             return;
         };
-        slot.when_clean(self.agent.fencing().warming(&self.enclosure));
-        self.agent.reaper().spawn(async move {
+        slot.when_clean(self.agent.fence.warming(&self.enclosure));
+        self.agent.reaper.spawn(async move {
             output.end().await;
             drop(slot);
         });
@@ -294,19 +293,16 @@ async fn enter(
     command: &Command,
     slot: &Slot,
 ) -> Result<(ChildOutput, Enclosure), AgentError> {
-    let fence = agent.fencing();
     let (dirs, workspace) = (slot.dirs(), &command.workspace);
     let rules = command.served.then_some(served::RULES);
-    let enclosure = fence.prepare_with(dirs, workspace, rules).await;
+    let enclosure = agent.fence.prepare_with(dirs, workspace, rules).await;
     let mut enclosure = enclosure.map_err(refused)?;
     // It was without symlinks when it was allowed.
     if enclosure.workspace() != command.workspace {
-        return Err(AgentError::Refused {
-            message: format!(
-                "the workspace {} was replaced by a symlink while the run was prepared",
-                command.workspace.display()
-            ),
-        });
+        return Err(AgentError::Refused(format!(
+            "the workspace {} was replaced by a symlink while the run was prepared",
+            command.workspace.display()
+        )));
     }
     if let Some(warning) = enclosure.warning() {
         tracing::warn!("{warning}");
@@ -316,29 +312,27 @@ async fn enter(
     if command.served {
         served::environment(&mut env, &dirs.tmp());
         extra.push("--approve-mcps");
-        if agent.carrier().takes_allowed_tools() {
-            let reads = agent.serving().native_reads;
+        if agent.carrier.takes_allowed_tools() {
+            let reads = agent.serving.native_reads;
             extra.extend(["--allowed-tools", served::allowed_tools(reads)]);
         }
     }
     let args = args::args(&command.model, workspace, &extra);
-    let spec = agent.program().spec(args, env, workspace);
+    let spec = agent.program.spec(args, env, workspace);
     let mut start = enclosure.start(spec);
-    if agent.shares_config() {
-        let users = agent.env().iter().find(|(n, _)| n == "CURSOR_CONFIG_DIR");
+    if agent.shares_config.load(Ordering::Relaxed) {
+        let users = agent.env.iter().find(|(n, _)| n == "CURSOR_CONFIG_DIR");
         let env = &mut start.spec().env;
         env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
         env.extend(users.cloned());
     }
-    let mut output = ChildOutput::start(start, Arc::clone(&command.prompt), agent.reaper())?;
+    let mut output = ChildOutput::start(start, Arc::clone(&command.prompt), &agent.reaper)?;
     output.tap(command.tap.clone());
     Ok((output, enclosure))
 }
 
 fn not_served(why: &dyn std::fmt::Display) -> AgentError {
-    AgentError::NotServed {
-        message: why.to_string(),
-    }
+    AgentError::NotServed(why.to_string())
 }
 
 /// A change in our terms; nothing if the real file has become the same meanwhile.

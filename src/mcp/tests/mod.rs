@@ -43,7 +43,7 @@ fn result(content: &str) -> ToolResult {
 }
 
 async fn endpoint(limits: WaitLimits) -> (Endpoint, Offer) {
-    let endpoint = Endpoint::bind_with(limits).await.unwrap();
+    let endpoint = Endpoint::bind(limits).await.unwrap();
     let offer = endpoint.offer(&[spec("bash"), spec("read")]);
     (endpoint, offer)
 }

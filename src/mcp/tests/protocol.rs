@@ -296,7 +296,7 @@ async fn names_and_schemas_are_made_acceptable_and_mapped_back() {
             ..spec("bare")
         },
     ];
-    let endpoint = Endpoint::bind().await.unwrap();
+    let endpoint = Endpoint::bind(WaitLimits::default()).await.unwrap();
     let mut offer = endpoint.offer(&specs);
     let agent = Client::of(&offer);
     let names = offer.names().to_vec();

@@ -9,12 +9,12 @@ async fn start(script: &str) -> (String, Duration) {
     let program = root.path().join("bridge");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut launch = BridgeLaunch::new(
+    let launch = BridgeLaunch {
         program,
-        vec![("PATH".into(), "/usr/bin:/bin".into())],
-        root.path().join("root"),
-    );
-    launch.ready = Duration::from_millis(1500);
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        root: root.path().join("root"),
+        ready: Duration::from_millis(1500),
+    };
     let tracker = TaskTracker::new();
     let callback = Callback::listen(BridgeCalls::default(), &tracker)
         .await

@@ -85,9 +85,7 @@ fn delta() -> AgentEvent {
 }
 
 fn failed(message: &str) -> Option<AgentError> {
-    Some(AgentError::Failed {
-        message: message.to_owned(),
-    })
+    Some(AgentError::Failed(message.to_owned()))
 }
 
 #[tokio::test]
@@ -152,7 +150,7 @@ async fn junk_is_no_event_but_may_be_the_reason() {
     let (events, error) = run(script, "").await;
     assert_eq!(events, [delta()]);
     let message = "You have hit your usage limit".to_owned();
-    assert_eq!(error, Some(AgentError::UsageLimit { message }));
+    assert_eq!(error, Some(AgentError::UsageLimit(message)));
 }
 
 /// Whether the exit or the output is seen first is a matter of chance, so it is tried often.
@@ -210,7 +208,7 @@ async fn detached_grandchild_does_not_hide_the_exit() {
         while run.next(&mut events).await.is_ok() {}
         run.next(&mut events).await.unwrap_err()
     });
-    let AgentError::Failed { message } = error.await.unwrap() else {
+    let AgentError::Failed(message) = error.await.unwrap() else {
         panic!("not a failure");
     };
     assert_eq!(events, [delta()]);
