@@ -125,10 +125,13 @@ fn rate_limited(message: String) -> AgentError {
     }
 }
 
+/// Makes the error of its words.
+type Class = fn(String) -> AgentError;
+
 /// What is looked for in a line, in lower case, and the error that it stands for; the first that
 /// matches counts. `[…]` are Connect codes. Numbers are looked for with their context, never alone.
 /// The phrases of [`AgentError::Failed`] are here to overrule what stands before them.
-const PHRASES: &[(fn(String) -> AgentError, &[&str])] = &[
+const PHRASES: &[(Class, &[&str])] = &[
     (
         AgentError::UsageLimit,
         &[

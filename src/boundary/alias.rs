@@ -37,7 +37,8 @@ pub fn is_same_tool(a: &str, b: &str) -> bool {
     a == b || families(&a).any(|family| families(&b).any(|other| other == family))
 }
 
-fn has(names: &str, folded: &str) -> bool {
+/// Whether a folded name is one of these.
+pub(super) fn has(names: &str, folded: &str) -> bool {
     names.split_whitespace().any(|name| name == folded)
 }
 

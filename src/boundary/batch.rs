@@ -5,44 +5,22 @@ use std::path::{Path, PathBuf};
 use super::Source;
 use super::catalog::ClientCall;
 use super::change::FileChange;
-use crate::agent::CallKey;
 
 /// One call of the batch, in the order of announcement.
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
-    /// A call, where it comes from, and the file that it edits.
-    Call(CallOrigin, ClientCall, Option<String>),
+    /// A call, where it comes from, and the agent's own edit that it stands for: its call id and
+    /// file.
+    Call(Source, ClientCall, Option<(String, String)>),
     /// A native edit, by its call id, whose exact change is not known yet.
     Awaiting(String),
     Change(FileChange),
 }
 
-/// Where a call comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum CallOrigin {
-    /// The agent's own call of this id.
-    Native(String),
-    /// The answer's text.
-    Text,
-    /// A call that the agent waits for.
-    Held(CallKey),
-}
-
-impl CallOrigin {
-    /// What the engine needs to know of it.
-    pub(super) fn source(self) -> Source {
-        match self {
-            Self::Native(_) => Source::Native,
-            Self::Text => Source::Text,
-            Self::Held(key) => Source::Held(key),
-        }
-    }
-}
-
 /// What is ready to go to the client.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ready {
-    Call(CallOrigin, ClientCall),
+    Call(Source, ClientCall),
     Change(FileChange),
 }
 
@@ -89,14 +67,18 @@ impl Batch {
         self.broken = true;
     }
 
-    /// Adds a call. `file` is what it edits, if the agent edits that itself meanwhile.
-    pub(super) fn push(&mut self, origin: CallOrigin, made: ClientCall, file: Option<&str>) {
-        if matches!(origin, CallOrigin::Held(_)) {
+    /// Adds a call. `edit` is the call id and the file of what the agent edits itself meanwhile.
+    pub(super) fn push(
+        &mut self,
+        source: Source,
+        made: ClientCall,
+        edit: Option<(String, String)>,
+    ) {
+        if matches!(source, Source::Held(_)) {
             // More may be on their way, whatever the batch holds.
             self.request.get_or_insert(None);
         }
-        let file = file.map(str::to_owned);
-        self.items.push(Item::Call(origin, made, file));
+        self.items.push(Item::Call(source, made, edit));
     }
 
     /// Keeps the place of an edit until its change is known.
@@ -110,16 +92,11 @@ impl Batch {
             .items
             .iter()
             .position(|item| matches!(item, Item::Awaiting(id) if id == call_id));
-        match (place, change) {
-            (Some(at), Some(change)) => {
-                self.items.remove(at);
-                self.merge(at, change);
-            }
-            (Some(at), None) => {
-                self.items.remove(at);
-            }
-            (None, Some(change)) => self.merge(self.items.len(), change),
-            (None, None) => {}
+        if let Some(at) = place {
+            self.items.remove(at);
+        }
+        if let Some(change) = change {
+            self.merge(place.unwrap_or(self.items.len()), change);
         }
     }
 
@@ -131,7 +108,7 @@ impl Batch {
         let mut items = Vec::with_capacity(self.items.len() + 1);
         for item in self.items.drain(..) {
             let file = match &item {
-                Item::Call(_, _, file) => file.as_deref(),
+                Item::Call(_, _, edit) => edit.as_ref().map(|(_, file)| file.as_str()),
                 Item::Change(known) => Some(known.path.as_str()),
                 Item::Awaiting(_) => None,
             };
@@ -140,7 +117,7 @@ impl Batch {
                 continue;
             }
             place.get_or_insert(items.len());
-            if let Item::Call(CallOrigin::Native(id), ..) = item
+            if let Item::Call(_, _, Some((id, _))) = item
                 && is_open(&id)
             {
                 items.push(Item::Awaiting(id));
@@ -225,7 +202,7 @@ impl Batch {
         self.items
             .drain(..)
             .filter_map(|item| match item {
-                Item::Call(origin, made, _) => Some(Ready::Call(origin, made)),
+                Item::Call(source, made, _) => Some(Ready::Call(source, made)),
                 Item::Change(change) => Some(Ready::Change(change)),
                 Item::Awaiting(_) => None,
             })

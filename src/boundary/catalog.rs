@@ -134,6 +134,19 @@ impl ToolCatalog {
         })
     }
 
+    /// The call of the client's tool of a family, with Cursor's arguments.
+    pub(super) fn call(&self, family: &str, args: Value) -> Option<ClientCall> {
+        let Value::Object(args) = args else {
+            return None;
+        };
+        self.make(&Intent {
+            names: vec![family.to_owned()],
+            args,
+            native: true,
+            aliases: true,
+        })
+    }
+
     fn resolve(&self, asked: &Intent) -> Option<(&ClientTool, Arguments)> {
         let steps: [fn(&ClientTool, &str) -> bool; 3] = [
             |tool, name| tool.name == name,

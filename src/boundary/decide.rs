@@ -13,7 +13,7 @@ use super::change::{self, FileChange};
 use super::history::History;
 use super::native::{self, Effect, Intent};
 use super::{BoundaryOptions, Mode};
-use crate::agent::NativeCall;
+use crate::{agent::NativeCall, turn::Turn};
 
 /// What is to be done about an announced call.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,35 +30,30 @@ pub(super) enum Decision {
 #[derive(Debug)]
 pub(super) struct Decider {
     catalog: ToolCatalog,
-    history: History,
-    mode: Mode,
-    native_reads: bool,
-    parallel: bool,
+    pub(super) history: History,
+    pub(super) options: BoundaryOptions,
+    /// Whether the client takes several calls at a time.
+    pub(super) parallel: bool,
     /// Files that were looked for and do not exist.
-    absent: HashSet<PathBuf>,
+    pub(super) absent: HashSet<PathBuf>,
     /// Whether the agent's edits go to a view of its own.
-    view: bool,
-    /// Where the agent reads for itself.
-    private: Option<PathBuf>,
+    pub(super) view: bool,
+    /// Where the agent reads for itself: files that the client does not know.
+    pub(super) private: Option<PathBuf>,
     /// Whether native calls are left to the agent.
-    leaves_native: bool,
-    /// Whether the agent works on after a change.
-    collects: bool,
+    pub(super) leaves_native: bool,
+    /// Whether the agent makes its edits itself, in its view, and works on after a change.
+    pub(super) collects: bool,
 }
 
 impl Decider {
-    pub(super) fn new(
-        catalog: ToolCatalog,
-        history: History,
-        options: &BoundaryOptions,
-        parallel: bool,
-    ) -> Self {
+    /// For a turn whose client works in `workspace`.
+    pub(super) fn new(turn: &Turn, workspace: &Path, options: &BoundaryOptions) -> Self {
         Self {
-            catalog,
-            history,
-            mode: options.mode,
-            native_reads: options.native_reads,
-            parallel,
+            catalog: ToolCatalog::new(turn, workspace),
+            history: History::new(turn),
+            options: options.clone(),
+            parallel: turn.parallel_tool_calls,
             absent: HashSet::new(),
             view: true,
             private: None,
@@ -82,48 +77,9 @@ impl Decider {
         is_open.then(|| self.catalog.workspace().join(path))
     }
 
-    /// Takes the transcript of another request to the same run.
-    pub(super) fn begin(&mut self, history: History) {
-        self.history = history;
-    }
-
-    /// From now on native calls are left to the agent.
-    pub(super) fn leave_native(&mut self) {
-        self.leaves_native = true;
-    }
-
-    /// From now on the agent makes its edits itself, in its view.
-    pub(super) fn collect(&mut self) {
-        self.collects = true;
-    }
-
     /// What relative paths mean.
     pub(super) fn workspace(&self) -> &Path {
         self.catalog.workspace()
-    }
-
-    /// Notes that edits are made for real.
-    pub(super) fn without_view(&mut self) {
-        self.view = false;
-    }
-
-    /// The directory that relative paths mean, if it is valid UTF-8.
-    pub(super) fn directory(&self) -> Option<String> {
-        self.catalog.workspace().to_str().map(str::to_owned)
-    }
-
-    /// Notes a directory whose files the client does not know.
-    pub(super) fn set_private(&mut self, dir: PathBuf) {
-        self.private = Some(dir);
-    }
-
-    /// Notes that a file does not exist.
-    pub(super) fn set_absent(&mut self, file: PathBuf) {
-        self.absent.insert(file);
-    }
-
-    pub(super) fn history(&self) -> &History {
-        &self.history
     }
 
     /// Whether there is anything to call.
@@ -142,31 +98,32 @@ impl Decider {
         if self.catalog.is_empty() || self.leaves_native || self.is_private(call) {
             return otherwise();
         }
-        if self.mode == Mode::Legacy {
-            return self
-                .legacy(call)
-                .map_or_else(otherwise, |made| Decision::Call(vec![made]));
+        if self.options.mode == Mode::Legacy {
+            let made = self.legacy(call);
+            return made.map_or_else(otherwise, |made| Decision::Call(vec![made]));
         }
         if effect == Effect::Edit && self.collects {
             return Decision::AwaitChange;
         }
-        if effect == Effect::Read && self.native_reads {
+        if effect == Effect::Read && self.options.native_reads {
             return Decision::LeaveToAgent;
         }
         let Some(mut asked) = native::asked(call) else {
             return Decision::LeaveToAgent;
         };
-        match call.kind.as_str() {
-            "ls" | "piLs" => self.list(&asked),
+        let one = |made| vec![made];
+        let calls = match call.kind.as_str() {
+            "ls" | "piLs" => self.list(&asked).map(one),
             "delete" => self.delete(&asked),
             _ if effect == Effect::Edit => self.edit(&asked),
-            "updateTodos" if asked.args.get("merge") == Some(&Value::Bool(true)) => {
-                self.history.merge_todos(&mut asked.args);
-                self.make(&asked)
+            kind => {
+                if kind == "updateTodos" && asked.args.get("merge") == Some(&Value::Bool(true)) {
+                    self.history.merge_todos(&mut asked.args);
+                }
+                self.catalog.make(&asked).map(one)
             }
-            _ => self.make(&asked),
-        }
-        .unwrap_or_else(otherwise)
+        };
+        calls.map_or_else(otherwise, Decision::Call)
     }
 
     fn is_private(&self, call: &NativeCall) -> bool {
@@ -181,18 +138,19 @@ impl Decider {
     /// The client's call for one that the model wrote out in its text; `None` if there is no such
     /// tool.
     pub(super) fn text(&self, name: &str, args: &Map<String, Value>) -> Option<ClientCall> {
-        if self.mode == Mode::Legacy {
+        if self.options.mode == Mode::Legacy {
             let tool = self.catalog.exact(name)?;
             return Some(untouched(&tool.name, args));
         }
-        let written = asked(&[name], args.clone(), false);
+        let written = Intent {
+            names: vec![name.to_owned()],
+            args: args.clone(),
+            native: false,
+            aliases: true,
+        };
         let lists = || families(&fold(name)).any(|family| family == "list");
-        self.catalog.make(&written).or_else(|| {
-            match lists().then(|| self.list(&written)).flatten()? {
-                Decision::Call(calls) => calls.into_iter().next(),
-                Decision::LeaveToAgent | Decision::AwaitChange => None,
-            }
-        })
+        let made = self.catalog.make(&written);
+        made.or_else(|| lists().then(|| self.list(&written))?)
     }
 
     /// The client's call for one of a tool that is served to the agent under the client's own name.
@@ -208,7 +166,7 @@ impl Decider {
 
     /// Whether the client offers a tool under this name, or one that does the same.
     pub(super) fn offers(&self, name: &str) -> bool {
-        match self.mode {
+        match self.options.mode {
             Mode::Legacy => self.catalog.exact(name).is_some(),
             Mode::V1 => self.text(name, &Map::new()).is_some(),
         }
@@ -221,39 +179,31 @@ impl Decider {
         change::calls(&self.catalog, changes, !self.parallel, unread)
     }
 
-    fn make(&self, asked: &Intent) -> Option<Decision> {
-        self.catalog
-            .make(asked)
-            .map(|made| Decision::Call(vec![made]))
-    }
-
     /// Where no tool lists a directory, one reads it, or finds what is in it.
-    fn list(&self, list: &Intent) -> Option<Decision> {
+    fn list(&self, list: &Intent) -> Option<ClientCall> {
         let path = list.args.get("path").cloned().unwrap_or(json!("."));
         let reads_directories = self.catalog.of("read").is_some_and(|tool| {
             let words = format!("{} {}", tool.description, tool.schema.root());
             words.contains("directory")
         });
-        self.make(list)
-            .or_else(|| {
-                let args = Map::from_iter([("path".to_owned(), path.clone())]);
-                self.make(&asked(&["read"], args, true))
-                    .filter(|_| reads_directories)
-            })
-            .or_else(|| {
-                let args = json!({ "pattern": "*", "path": path });
-                self.make(&asked(&["glob"], object(args), true))
-            })
+        let read = || self.catalog.call("read", json!({ "path": path }));
+        let find = || {
+            let args = json!({ "pattern": "*", "path": path });
+            self.catalog.call("glob", args)
+        };
+        let made = self.catalog.make(list);
+        made.or_else(|| read().filter(|_| reads_directories))
+            .or_else(find)
     }
 
-    fn delete(&self, delete: &Intent) -> Option<Decision> {
+    fn delete(&self, delete: &Intent) -> Option<Vec<ClientCall>> {
         let change = FileChange {
             path: delete.args.get("path")?.as_str()?.to_owned(),
             before: None,
             after: None,
         };
         let (calls, _) = self.changes(&[change]);
-        (!calls.is_empty()).then_some(Decision::Call(calls))
+        Some(calls).filter(|calls| !calls.is_empty())
     }
 
     fn legacy(&self, call: &NativeCall) -> Option<ClientCall> {
@@ -276,21 +226,5 @@ fn untouched(name: &str, args: &Map<String, Value>) -> ClientCall {
         name: name.to_owned(),
         arguments: args.clone(),
         problems: Vec::new(),
-    }
-}
-
-fn asked(names: &[&str], args: Map<String, Value>, native: bool) -> Intent {
-    Intent {
-        names: names.iter().map(|name| (*name).to_owned()).collect(),
-        args,
-        native,
-        aliases: true,
-    }
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
     }
 }

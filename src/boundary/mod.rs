@@ -137,13 +137,6 @@ pub enum Verdict {
     Stop(FinishReason),
 }
 
-impl Verdict {
-    /// Whether the events that follow belong to what comes after it.
-    fn is_end(&self) -> bool {
-        matches!(self, Self::Calls(_) | Self::Stop(_))
-    }
-}
-
 /// A question of the translator's: it has no disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {

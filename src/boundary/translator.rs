@@ -8,13 +8,16 @@ mod calls;
 mod collect;
 mod text;
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    ops::ControlFlow::{self, Break, Continue},
+    path::Path,
+};
 
 use self::collect::CollectedChanges;
 use super::{
-    BoundaryOptions, Fact, Need, OpenTool, Verdict, batch::Batch, catalog::ToolCatalog,
-    decide::Decider, history::History, in_flight::InFlight, segments::Segments,
-    text_calls::Recognizer,
+    BoundaryOptions, Fact, Need, OpenTool, Source, Verdict, batch::Batch, decide::Decider,
+    history::History, in_flight::InFlight, segments::Segments, text_calls::Recognizer,
 };
 use crate::{
     agent::AgentEvent,
@@ -25,8 +28,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Translator {
     decider: Decider,
-    options: BoundaryOptions,
-    parallel: bool,
     segments: Segments,
     /// The same for reasoning.
     thoughts: Segments,
@@ -54,6 +55,9 @@ pub struct Translator {
     explained: bool,
 }
 
+/// Breaks with [`Verdict::Calls`] or [`Verdict::Stop`]: what follows belongs to what comes after it.
+type Step = ControlFlow<Verdict>;
+
 /// What continues when a fact is known.
 #[derive(Debug)]
 enum Waiting {
@@ -65,17 +69,10 @@ impl Translator {
     /// A translator for one run. `workspace` is the client's directory, which relative paths mean.
     #[must_use]
     pub fn new(turn: &Turn, workspace: &Path, options: &BoundaryOptions) -> Self {
-        let decider = Decider::new(
-            ToolCatalog::new(turn, workspace),
-            History::new(turn),
-            options,
-            turn.parallel_tool_calls,
-        );
+        let decider = Decider::new(turn, workspace, options);
         Self {
             recognizer: Recognizer::new(options.text_calls, decider.has_tools()),
             decider,
-            options: options.clone(),
-            parallel: turn.parallel_tool_calls,
             segments: Segments::default(),
             thoughts: Segments::default(),
             batch: Batch::new(workspace),
@@ -96,7 +93,7 @@ impl Translator {
     /// The run continues for another request of the client, whose transcript tells more. The tools
     /// stay those that the run began with.
     pub fn begin(&mut self, turn: &Turn) {
-        self.decider.begin(History::new(turn));
+        self.recall(turn);
         self.spoke = false;
         self.explained = false;
     }
@@ -109,7 +106,7 @@ impl Translator {
 
     /// The transcript has grown while the run went on for the same request.
     pub fn recall(&mut self, turn: &Turn) {
-        self.decider.begin(History::new(turn));
+        self.decider.history = History::new(turn);
     }
 
     /// Takes one agent event; appends what the client is to see. After [`Verdict::Stop`], events are
@@ -137,21 +134,18 @@ impl Translator {
             self.waiting = Some(Waiting::Settle);
             return Verdict::Need(Need::Changes);
         }
+        let settled = self.close_all(out);
+        settled.break_value().unwrap_or(Verdict::Continue)
+    }
+
+    fn close_all(&mut self, out: &mut Vec<Delta>) -> Step {
         if self.batch.is_settling() {
-            let verdict = self.close(out);
-            if verdict.is_end() {
-                return verdict;
-            }
+            self.close(out)?;
         }
         let last = self.recognizer.finish(&self.decider);
-        let verdict = self.pieces(last, out);
-        if verdict.is_end() {
-            return verdict;
-        }
-        match self.close(out) {
-            Verdict::Continue => self.close_changes(out),
-            verdict => verdict,
-        }
+        self.pieces(last, out)?;
+        self.close(out)?;
+        self.close_changes(out)
     }
 
     /// The files that the agent changed in its view and that no tool of the client can change, since
@@ -163,17 +157,19 @@ impl Translator {
     /// Takes a fact, and continues with what waited for it.
     pub fn learn(&mut self, fact: Fact, out: &mut Vec<Delta>) -> Verdict {
         match fact {
-            Fact::NoView => self.decider.without_view(),
-            Fact::PrivateDir(dir) => self.decider.set_private(dir),
-            Fact::OwnDirectory => self.own_directory = self.decider.directory(),
-            Fact::ServedTools => self.decider.leave_native(),
+            Fact::NoView => self.decider.view = false,
+            Fact::PrivateDir(dir) => self.decider.private = Some(dir),
+            Fact::OwnDirectory => {
+                self.own_directory = self.decider.workspace().to_str().map(str::to_owned);
+            }
+            Fact::ServedTools => self.decider.leaves_native = true,
             Fact::CollectsChanges => {
-                self.decider.collect();
+                self.decider.collects = true;
                 self.collected = Some(CollectedChanges::new(self.decider.workspace()));
             }
             Fact::Exists(file, exists) => {
                 if !exists {
-                    self.decider.set_absent(file);
+                    self.decider.absent.insert(file);
                 }
                 // It must not ask again.
                 if let Some(Waiting::Event(event)) = self.waiting.take() {
@@ -222,8 +218,15 @@ impl Translator {
         if let Some(collected) = &mut self.collected {
             collected.is_current = false;
         }
+        let taken = self.take(event, out);
+        taken.break_value().unwrap_or_else(|| self.standing())
+    }
+
+    fn take(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Step {
         match event {
-            AgentEvent::Started(_) | AgentEvent::Activity => self.standing(),
+            AgentEvent::Started(_) | AgentEvent::Activity | AgentEvent::CallGivenUp(_) => {
+                Continue(())
+            }
             AgentEvent::TextDelta(text) => {
                 let new = self.segments.delta(text);
                 self.text(new, out)
@@ -240,48 +243,42 @@ impl Translator {
                 let new = self.thoughts.segment(text, false);
                 self.thought(new, out)
             }
-            AgentEvent::ToolStarted(call) => match self.tool_event(out) {
-                end if end.is_end() => end,
-                _ => self.announced(call, out),
-            },
-            AgentEvent::ToolCompleted(call) => match self.tool_event(out) {
-                end if end.is_end() => end,
-                _ => self.completed(call, out),
-            },
+            AgentEvent::ToolStarted(call) => {
+                self.tool_event(out)?;
+                self.announced(call, out)
+            }
+            AgentEvent::ToolCompleted(call) => {
+                self.tool_event(out)?;
+                self.completed(call, out)
+            }
             AgentEvent::ServedTool => self.tool_event(out),
             AgentEvent::ToolRequested {
                 key,
                 name,
                 arguments,
-            } => match self.tool_event(out) {
-                end if end.is_end() => end,
-                _ => self.requested(key, &name, &arguments),
-            },
-            AgentEvent::CallGivenUp(_) => self.standing(),
+            } => {
+                self.tool_event(out)?;
+                // Even one that the client will refuse goes to it: the agent needs an answer.
+                let made = self.decider.served(&name, &arguments);
+                self.batch.push(Source::Held(key), made, None);
+                Continue(())
+            }
             AgentEvent::Retrying => {
                 self.segments.retrying();
                 self.close(out)
             }
             AgentEvent::Finished(result) => {
                 if self.batch.is_settling() {
-                    let verdict = self.close(out);
-                    if verdict.is_end() {
-                        return verdict;
-                    }
+                    self.close(out)?;
                 }
                 if !result.is_error {
                     let rest = self.segments.finish(&result.text);
                     let pieces = self.recognizer.push(rest, &self.decider);
                     let last = self.recognizer.finish(&self.decider);
-                    let verdict = self.pieces(pieces.into_iter().chain(last), out);
-                    if verdict.is_end() {
-                        return verdict;
-                    }
+                    self.pieces(pieces.into_iter().chain(last), out)?;
                 }
-                match self.close(out) {
-                    end if end.is_end() => end,
-                    _ => self.hand_over(out),
-                }
+                self.close(out)?;
+                self.hand_over(out)
             }
         }
     }
@@ -296,9 +293,9 @@ impl Translator {
         }
     }
 
-    fn stop(&mut self, reason: FinishReason) -> Verdict {
+    fn stop(&mut self) -> Step {
         self.stopped = true;
-        Verdict::Stop(reason)
+        Break(Verdict::Stop(FinishReason::Stop))
     }
 }
 

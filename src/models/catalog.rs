@@ -70,8 +70,6 @@ impl Listing {
         let auto = ListedModel {
             id: AUTO.to_owned(),
             label: "Auto".to_owned(),
-            default: true,
-            current: false,
         };
         Self {
             origin: ListingOrigin::Builtin,

@@ -59,8 +59,6 @@ impl Entry {
         let model = ListedModel {
             id: id.to_owned(),
             label: id.to_owned(),
-            default: false,
-            current: false,
         };
         let family = &group(&[model])[0];
         Self::new(family, family.default())

@@ -276,7 +276,7 @@ mod tests {
         ) {
             let all: Vec<ListedModel> = ids
                 .iter()
-                .map(|id| ListedModel { id: id.clone(), label: id.clone(), default: false, current: false })
+                .map(|id| ListedModel { id: id.clone(), label: id.clone() })
                 .collect();
             let kept = |model: &ListedModel| all.iter().position(|m| m == model).is_some_and(|i| keep[i]);
             let part: Vec<ListedModel> = all.iter().filter(|m| kept(m)).cloned().collect();

@@ -20,10 +20,6 @@ pub struct ListedModel {
     pub id: String,
     /// The CLI's display name, its `(current)` and `(default)` marks taken off.
     pub label: String,
-    /// Marked as the account's default.
-    pub default: bool,
-    /// Marked as the model of the CLI's configuration.
-    pub current: bool,
 }
 
 /// Why there is no list.
@@ -72,10 +68,7 @@ fn row(line: &str) -> Option<ListedModel> {
     if !is_id(id) || !label.starts_with(char::is_whitespace) {
         return None;
     }
-    let (mut default, mut current) = (false, false);
-    while let Some((before, marks)) = trailing_marks(label) {
-        default |= marks.contains("default");
-        current |= marks.contains("current");
+    while let Some(before) = before_marks(label) {
         label = before;
     }
     // A label may hold two spaces in a row ("Grok 4.7  Low").
@@ -83,17 +76,14 @@ fn row(line: &str) -> Option<ListedModel> {
     (!label.is_empty()).then(|| ListedModel {
         id: id.to_owned(),
         label,
-        default,
-        current,
     })
 }
 
-/// Splits `Auto (current, default)` before its marks. Other brackets, such as `(NO ZDR)`, are part
-/// of the label.
-fn trailing_marks(label: &str) -> Option<(&str, &str)> {
+/// `Auto` of `Auto (current, default)`. Other brackets, such as `(NO ZDR)`, are part of the label.
+fn before_marks(label: &str) -> Option<&str> {
     let (before, marks) = label.trim_end().strip_suffix(')')?.rsplit_once('(')?;
     let known = |mark: &str| matches!(mark.trim(), "current" | "default");
-    marks.split(',').all(known).then_some((before, marks))
+    marks.split(',').all(known).then_some(before)
 }
 
 fn is_id(word: &str) -> bool {
@@ -108,31 +98,26 @@ fn is_id(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn one(line: &str) -> Option<(String, String, bool, bool)> {
-        row(line).map(|m| (m.id, m.label, m.default, m.current))
+    fn one(line: &str) -> Option<(String, String)> {
+        row(line).map(|m| (m.id, m.label))
     }
 
     #[test]
     fn rows() {
-        let some = |id: &str, label: &str, default, current| {
-            Some((id.to_owned(), label.to_owned(), default, current))
-        };
-        assert_eq!(one("auto - Auto"), some("auto", "Auto", false, false));
-        assert_eq!(
-            one("auto - Auto (current, default)"),
-            some("auto", "Auto", true, true)
-        );
+        let some = |id: &str, label: &str| Some((id.to_owned(), label.to_owned()));
+        assert_eq!(one("auto - Auto"), some("auto", "Auto"));
+        assert_eq!(one("auto - Auto (current, default)"), some("auto", "Auto"));
         assert_eq!(
             one("  auto  -  Auto (current) (default) "),
-            some("auto", "Auto", true, true)
+            some("auto", "Auto")
         );
         assert_eq!(
             one("grok-4.7-low - Grok 4.7  Low"),
-            some("grok-4.7-low", "Grok 4.7 Low", false, false)
+            some("grok-4.7-low", "Grok 4.7 Low")
         );
         assert_eq!(
             one("x - Fable 5 1M (NO ZDR) (default)"),
-            some("x", "Fable 5 1M (NO ZDR)", true, false)
+            some("x", "Fable 5 1M (NO ZDR)")
         );
         for line in [
             "Available models",
@@ -158,7 +143,6 @@ mod tests {
         let models = parse(text).unwrap();
         assert_eq!(models.len(), 2);
         assert_eq!(models[0].label, "Auto");
-        assert!(models[0].current && models[0].default);
         assert_eq!(models[1].label, "M Low");
     }
 

@@ -416,7 +416,7 @@ async fn failures_are_told_apart() {
     let Fixture { bridge, .. } = fixture();
     let kind = |error: &AgentError| {
         format!("{error:?}")
-            .split([' ', '{'])
+            .split([' ', '{', '('])
             .next()
             .unwrap()
             .to_owned()

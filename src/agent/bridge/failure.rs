@@ -173,7 +173,7 @@ mod tests {
         let name = |error: AgentError| {
             let debug = format!("{error:?}");
             debug
-                .split([' ', '{'])
+                .split([' ', '{', '('])
                 .next()
                 .unwrap_or_default()
                 .to_owned()

@@ -36,16 +36,17 @@ fn write_all(dir: &Path, files: Vec<(&'static str, Bytes)>) -> io::Result<Vec<Pa
     let mut paths = Vec::new();
     for (extension, bytes) in files {
         let path = dir.join(format!("{}.{extension}", paths.len() + 1));
-        let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        file.write_all(&bytes)?;
+        write_new(&path, &bytes)?;
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Writes a file that only we may read, and that must not be there.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(path)?.write_all(bytes)
 }
 
 #[cfg(test)]

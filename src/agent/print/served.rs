@@ -6,18 +6,14 @@
 //! known when it asks for the list of tools, so nothing is delivered before that.
 
 use std::{
-    cmp::Ordering,
-    ffi::OsString,
-    fs, io,
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
+    cmp::Ordering, ffi::OsString, fs, io, os::unix::fs::DirBuilderExt as _, path::Path,
     time::Duration,
 };
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::files::write_new;
 use crate::{
     agent::{AgentEvent, CallKey, NativeCall, ServedTools, Siblings},
     mcp::{Event, Offer},
@@ -140,13 +136,8 @@ impl ServedRun {
     pub fn configure(&self, workspace: &Path) -> io::Result<()> {
         let dir = workspace.join(".cursor");
         fs::DirBuilder::new().mode(0o700).create(&dir)?;
-        let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(dir.join("mcp.json"))?;
-        file.write_all(self.offer.config().to_string().as_bytes())
+        let config = self.offer.config().to_string();
+        write_new(&dir.join("mcp.json"), config.as_bytes())
     }
 
     /// Whether the child has asked for the list of tools.

@@ -1,11 +1,10 @@
 //! A batch's changes as calls of whatever the client offers to change files.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::replace::{Replacement, replacements};
 use super::{FileChange, patch, shell};
 use crate::boundary::catalog::{ClientCall, ToolCatalog};
-use crate::boundary::native::Intent;
 
 /// Several edits of one file are several calls, up to this number.
 const MAX_EDITS: usize = 8;
@@ -188,14 +187,8 @@ fn one(catalog: &ToolCatalog, family: &str, args: Value) -> Option<ChangeForm> {
 
 /// A valid call of the client's tool of a family.
 fn make(catalog: &ToolCatalog, family: &str, args: Value) -> Option<ClientCall> {
-    let args: Map<String, Value> = args.as_object().cloned()?;
-    let asked = Intent {
-        names: vec![family.to_owned()],
-        args,
-        native: true,
-        aliases: true,
-    };
-    catalog.make(&asked).filter(|made| made.problems.is_empty())
+    let made = catalog.call(family, args);
+    made.filter(|made| made.problems.is_empty())
 }
 
 fn mixes_endings(before: &str, after: &str) -> bool {

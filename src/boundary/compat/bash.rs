@@ -4,15 +4,16 @@ use serde_json::{Value, json};
 
 use super::Compat;
 use super::fields::{ArgumentMap, field, millis, path};
+use crate::boundary::alias::has;
 use crate::boundary::change::quoted;
 use crate::boundary::schema::types;
 
 /// What a command is for, in words.
-const DESCRIPTION: &[&str] = &["description", "explanation", "reason"];
+const DESCRIPTION: &str = "description explanation reason";
 
 /// Whether an argument of this folded name says what a command is for.
 pub(in crate::boundary) fn is_description(folded: &str) -> bool {
-    DESCRIPTION.contains(&folded)
+    has(DESCRIPTION, folded)
 }
 
 pub(super) const TOOL: Compat = Compat {
@@ -21,46 +22,20 @@ pub(super) const TOOL: Compat = Compat {
     fields: &[
         field(
             "command",
-            &[
-                "command",
-                "cmd",
-                "script",
-                "shellcommand",
-                "terminalcommand",
-                "code",
-            ],
+            "command cmd script shellcommand terminalcommand code",
         ),
         path(
             "cwd",
-            &[
-                "workdir",
-                "cwd",
-                "workingdirectory",
-                "currentdirectory",
-                "directory",
-                "dir",
-                "dirpath",
-                "path",
-                "cd",
-            ],
+            "workdir cwd workingdirectory currentdirectory directory dir dirpath path cd",
         ),
         millis(
             "timeout",
-            &[
-                "timeout",
-                "timeoutms",
-                "timeoutmillis",
-                "timeoutseconds",
-                "timeoutsecs",
-            ],
+            "timeout timeoutms timeoutmillis timeoutseconds timeoutsecs",
         ),
         field("description", DESCRIPTION),
-        field(
-            "background",
-            &["runinbackground", "isbackground", "background"],
-        ),
-        field("args", &["args", "arguments"]),
-        field("approval", &["requiresapproval"]),
+        field("background", "runinbackground isbackground background"),
+        field("args", "args arguments"),
+        field("approval", "requiresapproval"),
     ],
     prepare,
     complete: |given, field| match field {

@@ -7,16 +7,11 @@ use super::fields::{ArgumentMap, PATH_NAMES, field, path, property_of, verb};
 use crate::boundary::catalog::ClientTool;
 
 /// Where the old text and the new one stand in one argument.
-const DIFF: &[&str] = &["diff", "patch"];
+const DIFF: &str = "diff patch";
 
 /// What an edit is for, in words.
-pub(super) const DESCRIPTION: &[&str] = &[
-    "explanation",
-    "instruction",
-    "instructions",
-    "description",
-    "displaydescription",
-];
+pub(super) const DESCRIPTION: &str =
+    "explanation instruction instructions description displaydescription";
 
 pub(super) const TOOL: Compat = Compat {
     family: "edit",
@@ -25,37 +20,16 @@ pub(super) const TOOL: Compat = Compat {
         path("path", PATH_NAMES),
         field(
             "old",
-            &[
-                "oldstring",
-                "oldtext",
-                "oldstr",
-                "old",
-                "search",
-                "searchtext",
-                "find",
-                "target",
-                "before",
-                "original",
-            ],
+            "oldstring oldtext oldstr old search searchtext find target before original",
         ),
         field(
             "new",
-            &[
-                "newstring",
-                "newtext",
-                "newstr",
-                "new",
-                "replace",
-                "replacement",
-                "replacewith",
-                "after",
-                "updated",
-            ],
+            "newstring newtext newstr new replace replacement replacewith after updated",
         ),
-        field("all", &["replaceall", "all", "global"]),
-        field("count", &["expectedreplacements", "count"]),
+        field("all", "replaceall all global"),
+        field("count", "expectedreplacements count"),
         field("diff", DIFF),
-        field("verb", &["command"]),
+        field("verb", "command"),
         field("description", DESCRIPTION),
     ],
     prepare,

@@ -4,17 +4,16 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::boundary::alias::fold;
+use crate::boundary::alias::{fold, has};
 use crate::boundary::catalog::ClientTool;
 use crate::boundary::native::Intent;
-use crate::boundary::schema::Schema;
 
 /// One argument of a family of tools.
 pub(super) struct Argument {
     /// Its canonical name, used by the family's code.
     pub name: &'static str,
     /// All folded names that it has, the most telling first.
-    pub names: &'static [&'static str],
+    pub names: &'static str,
     /// What its value stands for.
     pub unit: Unit,
 }
@@ -31,7 +30,7 @@ pub(super) enum Unit {
 }
 
 /// A plain field.
-pub(super) const fn field(name: &'static str, names: &'static [&'static str]) -> Argument {
+pub(super) const fn field(name: &'static str, names: &'static str) -> Argument {
     Argument {
         name,
         names,
@@ -40,7 +39,7 @@ pub(super) const fn field(name: &'static str, names: &'static [&'static str]) ->
 }
 
 /// A field that holds a path.
-pub(super) const fn path(name: &'static str, names: &'static [&'static str]) -> Argument {
+pub(super) const fn path(name: &'static str, names: &'static str) -> Argument {
     Argument {
         name,
         names,
@@ -49,7 +48,7 @@ pub(super) const fn path(name: &'static str, names: &'static [&'static str]) -> 
 }
 
 /// A field that holds a duration, in milliseconds where the agent gives it.
-pub(super) const fn millis(name: &'static str, names: &'static [&'static str]) -> Argument {
+pub(super) const fn millis(name: &'static str, names: &'static str) -> Argument {
     Argument {
         name,
         names,
@@ -58,17 +57,8 @@ pub(super) const fn millis(name: &'static str, names: &'static [&'static str]) -
 }
 
 /// Names under which every family takes a file's path.
-pub(super) const PATH_NAMES: &[&str] = &[
-    "path",
-    "filepath",
-    "file",
-    "filename",
-    "absolutepath",
-    "targetfile",
-    "targetpath",
-    "relativeworkspacepath",
-    "pathname",
-];
+pub(super) const PATH_NAMES: &str = "\
+    path filepath file filename absolutepath targetfile targetpath relativeworkspacepath pathname";
 
 /// The word for what a tool of many uses is to do: the first of these that it knows, as far as its
 /// schema lists or names some.
@@ -114,12 +104,12 @@ impl<'a> ArgumentMap<'a> {
             let folded = fold(key);
             let field = fields
                 .iter()
-                .find(|field| field.name == key.as_str() || field.names.contains(&folded.as_str()))
+                .find(|field| field.name == key.as_str() || has(field.names, &folded))
                 // Where the schema has this very property and another for the field, it is not
                 // the field that was meant.
                 .filter(|field| {
                     given.native
-                        || !has(&tool.schema, key)
+                        || !tool.schema.properties().any(|(name, _)| name == key)
                         || given.property(field.name) == Some(key)
                 });
             match field {
@@ -138,7 +128,7 @@ impl<'a> ArgumentMap<'a> {
     /// else the one with the most telling name.
     pub(super) fn property(&self, field: &str) -> Option<&'a str> {
         let names = self.fields.iter().find(|f| f.name == field)?.names;
-        property(&self.tool.schema, names)
+        property_of(self.tool.schema.root(), names)
     }
 
     /// The schema of a field's property.
@@ -263,7 +253,7 @@ impl<'a> ArgumentMap<'a> {
         };
         let folded = fold(property);
         let derived = || {
-            let known = |field: &&Argument| field.names.contains(&folded.as_str());
+            let known = |field: &&Argument| has(field.names, &folded);
             complete(self, self.fields.iter().find(known)?.name)
         };
         // Strict schemas demand every property and let null stand for "not given".
@@ -330,13 +320,8 @@ pub(super) fn is_absolute(path: &str) -> bool {
         || (bytes.len() > 2 && bytes[1] == b':' && matches!(bytes[2], b'/' | b'\\'))
 }
 
-/// The property of a schema that goes by one of these folded names.
-fn property<'a>(schema: &'a Schema, names: &[&str]) -> Option<&'a str> {
-    property_of(schema.root(), names)
-}
-
 /// The property of an object's schema that goes by one of these folded names.
-pub(super) fn property_of<'a>(node: &'a Value, names: &[&str]) -> Option<&'a str> {
+pub(super) fn property_of<'a>(node: &'a Value, names: &str) -> Option<&'a str> {
     let required = node.get("required").and_then(Value::as_array);
     let demanded =
         |property: &str| required.is_some_and(|names| names.iter().any(|name| name == property));
@@ -345,13 +330,9 @@ pub(super) fn property_of<'a>(node: &'a Value, names: &[&str]) -> Option<&'a str
         .keys()
         .filter_map(|property| {
             let folded = fold(property);
-            let rank = names.iter().position(|name| *name == folded)?;
+            let rank = names.split_whitespace().position(|name| name == folded)?;
             Some((!demanded(property), rank, property.as_str()))
         })
         .min()
         .map(|(_, _, property)| property)
-}
-
-fn has(schema: &Schema, property: &str) -> bool {
-    schema.properties().any(|(name, _)| name == property)
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Compat;
 use super::fields::{ArgumentMap, field, path};
-use super::list::{DIRECTORY_NAMES, here};
+use super::files::{DIRECTORY_NAMES, here};
 
 pub(super) const TOOL: Compat = Compat {
     family: "grep",
@@ -12,38 +12,23 @@ pub(super) const TOOL: Compat = Compat {
     fields: &[
         field(
             "pattern",
-            &[
-                "pattern",
-                "regex",
-                "query",
-                "regexp",
-                "search",
-                "searchpattern",
-                "searchterm",
-            ],
+            "pattern regex query regexp search searchpattern searchterm",
         ),
         path("path", DIRECTORY_NAMES),
         field(
             "include",
-            &[
-                "include",
-                "glob",
-                "includepattern",
-                "filepattern",
-                "filesglob",
-                "globfilter",
-            ],
+            "include glob includepattern filepattern filesglob globfilter",
         ),
-        field("mode", &["outputmode", "mode"]),
-        field("insensitive", &["caseinsensitive", "ignorecase", "i"]),
-        field("sensitive", &["casesensitive"]),
-        field("before", &["contextbefore", "beforecontext", "b"]),
-        field("after", &["contextafter", "aftercontext", "a"]),
-        field("context", &["context", "contextlines", "c"]),
-        field("type", &["type", "filetype"]),
-        field("limit", &["headlimit", "limit", "maxresults", "maxmatches"]),
-        field("multiline", &["multiline"]),
-        field("regexp", &["isregexp", "regexmode"]),
+        field("mode", "outputmode mode"),
+        field("insensitive", "caseinsensitive ignorecase i"),
+        field("sensitive", "casesensitive"),
+        field("before", "contextbefore beforecontext b"),
+        field("after", "contextafter aftercontext a"),
+        field("context", "context contextlines c"),
+        field("type", "type filetype"),
+        field("limit", "headlimit limit maxresults maxmatches"),
+        field("multiline", "multiline"),
+        field("regexp", "isregexp regexmode"),
     ],
     prepare,
     complete: |given, field| match field {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Argument, ArgumentMap, property_of};
-use crate::boundary::alias::fold;
+use crate::boundary::alias::{fold, has};
 
 /// Brings the items of a list field under the names that the client's items have. `prepare` sees
 /// each item under canonical names and may refuse it.
@@ -34,9 +34,10 @@ pub(super) fn items(
                 return Some(Value::Object(item));
             };
             // The model's own words stay, Cursor's plumbing doesn't.
-            for (key, value) in item.into_iter().filter(|(key, _)| {
-                !native && !fields.iter().any(|f| f.names.contains(&fold(key).as_str()))
-            }) {
+            for (key, value) in item
+                .into_iter()
+                .filter(|(key, _)| !native && !fields.iter().any(|f| has(f.names, &fold(key))))
+            {
                 new.entry(key).or_insert(value);
             }
             Some(Value::Object(new))
@@ -48,10 +49,10 @@ pub(super) fn items(
 pub(super) fn canonical(object: &Map<String, Value>, fields: &[Argument]) -> Map<String, Value> {
     let mut map = Map::new();
     for field in fields {
-        let value = field.names.iter().find_map(|name| {
+        let value = field.names.split_whitespace().find_map(|name| {
             object
                 .iter()
-                .find(|(key, _)| fold(key) == *name)
+                .find(|(key, _)| fold(key) == name)
                 .map(|(_, value)| value.clone())
         });
         if let Some(value) = value {

@@ -1,21 +1,18 @@
 //! A call's arguments in the terms of the client's own schema.
 //!
-//! One file per family of tools says, as data, under which names its arguments go, and as code what
+//! For each family of tools a file says, as data, under which names its arguments go, and as code what
 //! else its tools need (units, made-up descriptions, list items). The rest is the same for all:
 //! arguments move to whichever property names *this* schema has, paths become absolute or relative
 //! as its text demands, and types are coerced where nothing is lost. The result is checked against
 //! the schema.
 
-mod apply_patch;
 mod bash;
 mod coerce;
-mod delete;
 mod edit;
 mod fields;
-mod glob;
+mod files;
 mod grep;
 mod items;
-mod list;
 mod multiedit;
 mod names;
 mod question;
@@ -24,7 +21,6 @@ mod task;
 mod todowrite;
 mod web;
 mod wrap;
-mod write;
 
 use std::path::Path;
 
@@ -55,13 +51,13 @@ struct Compat {
 const TOOLS: &[Compat] = &[
     bash::TOOL,
     read::TOOL,
-    write::TOOL,
+    files::WRITE,
     edit::TOOL,
     multiedit::TOOL,
-    apply_patch::TOOL,
-    delete::TOOL,
-    list::TOOL,
-    glob::TOOL,
+    files::PATCH,
+    files::DELETE,
+    files::LIST,
+    files::GLOB,
     grep::TOOL,
     todowrite::TOOL,
     question::TOOL,

@@ -7,7 +7,7 @@ use super::edit;
 use super::fields::{ArgumentMap, PATH_NAMES, field, path};
 use super::items::items;
 use super::wrap::is_list_of_objects;
-use crate::boundary::alias::fold;
+use crate::boundary::alias::{fold, has};
 use crate::boundary::catalog::ClientTool;
 
 pub(super) const TOOL: Compat = Compat {
@@ -16,7 +16,7 @@ pub(super) const TOOL: Compat = Compat {
     fields: &[
         path("path", PATH_NAMES),
         field("edits", EDITS),
-        field("mode", &["mode"]),
+        field("mode", "mode"),
         field("description", edit::DESCRIPTION),
     ],
     prepare,
@@ -28,14 +28,14 @@ pub(super) const TOOL: Compat = Compat {
     },
 };
 
-const EDITS: &[&str] = &["edits", "replacements", "changes", "operations"];
+const EDITS: &str = "edits replacements changes operations";
 
 /// Whether the tool has a list of edits.
 pub(super) fn takes_list(tool: &ClientTool) -> bool {
     let list = tool
         .schema
         .properties()
-        .find(|(name, _)| EDITS.contains(&fold(name).as_str()));
+        .find(|(name, _)| has(EDITS, &fold(name)));
     list.is_some_and(|(_, node)| is_list_of_objects(tool, node))
 }
 

@@ -10,30 +10,27 @@ pub(super) const TOOL: Compat = Compat {
     family: "question",
     essential: "questions",
     fields: &[
-        field("questions", &["questions"]),
-        field("question", &["question", "prompt", "message", "text"]),
-        field(
-            "options",
-            &["options", "choices", "followup", "suggestions"],
-        ),
-        field("title", &["title", "header"]),
+        field("questions", "questions"),
+        field("question", "question prompt message text"),
+        field("options", "options choices followup suggestions"),
+        field("title", "title header"),
     ],
     prepare,
     complete: |_, field| (field == "options").then(|| json!([])),
 };
 
 const QUESTION: &[Argument] = &[
-    field("question", &["question", "prompt", "text"]),
-    field("header", &["header", "title"]),
-    field("options", &["options", "choices"]),
-    field("multiple", &["multiple", "multiselect", "allowmultiple"]),
-    field("id", &["id"]),
+    field("question", "question prompt text"),
+    field("header", "header title"),
+    field("options", "options choices"),
+    field("multiple", "multiple multiselect allowmultiple"),
+    field("id", "id"),
 ];
 
 const OPTION: &[Argument] = &[
-    field("label", &["label", "title", "text", "name", "value"]),
-    field("description", &["description", "detail", "details"]),
-    field("id", &["id"]),
+    field("label", "label title text name value"),
+    field("description", "description detail details"),
+    field("id", "id"),
 ];
 
 /// Headers are shown in a narrow place: OpenCode's allow 30 characters.

@@ -12,25 +12,13 @@ pub(super) const TOOL: Compat = Compat {
         path("path", PATH_NAMES),
         field(
             "offset",
-            &[
-                "offset",
-                "startline",
-                "linestart",
-                "start",
-                "startlineoneindexed",
-            ],
+            "offset startline linestart start startlineoneindexed",
         ),
-        field(
-            "limit",
-            &["limit", "numlines", "linecount", "maxlines", "lines"],
-        ),
-        field(
-            "end",
-            &["endline", "lineend", "end", "endlineoneindexedinclusive"],
-        ),
-        field("range", &["viewrange"]),
-        field("verb", &["command"]),
-        field("whole", &["shouldreadentirefile"]),
+        field("limit", "limit numlines linecount maxlines lines"),
+        field("end", "endline lineend end endlineoneindexedinclusive"),
+        field("range", "viewrange"),
+        field("verb", "command"),
+        field("whole", "shouldreadentirefile"),
     ],
     prepare,
     complete: |given, field| match field {

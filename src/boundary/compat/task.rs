@@ -10,24 +10,13 @@ pub(super) const TOOL: Compat = Compat {
     family: "task",
     essential: "prompt",
     fields: &[
-        field("description", &["description", "title", "name", "taskname"]),
-        field(
-            "prompt",
-            &["prompt", "message", "task", "instructions", "input"],
-        ),
+        field("description", "description title name taskname"),
+        field("prompt", "prompt message task instructions input"),
         field(
             "agent",
-            &[
-                "subagenttype",
-                "agenttype",
-                "agent",
-                "agentname",
-                "subagent",
-                "mode",
-                "role",
-            ],
+            "subagenttype agenttype agent agentname subagent mode role",
         ),
-        field("resume", &["taskid", "resume", "sessionid"]),
+        field("resume", "taskid resume sessionid"),
     ],
     prepare,
     complete: |given, field| match field {

@@ -5,19 +5,16 @@ use serde_json::{Map, Value, json};
 use super::Compat;
 use super::fields::{Argument, ArgumentMap, field};
 use super::items::{canonical, items};
-use crate::boundary::alias::fold;
+use crate::boundary::alias::{fold, has};
 use crate::boundary::schema::types;
 
 pub(super) const TOOL: Compat = Compat {
     family: "todowrite",
     essential: "todos",
     fields: &[
-        field(
-            "todos",
-            &["todos", "todolist", "items", "plan", "tasks", "checklist"],
-        ),
-        field("operation", &["operation", "action"]),
-        field("merge", &["merge"]),
+        field("todos", "todos todolist items plan tasks checklist"),
+        field("operation", "operation action"),
+        field("merge", "merge"),
     ],
     prepare,
     complete: |given, field| match field {
@@ -28,40 +25,29 @@ pub(super) const TOOL: Compat = Compat {
     },
 };
 
+const STATUS: Argument = field("status", "status state");
+
 const ITEM: &[Argument] = &[
-    field(
-        "content",
-        &[
-            "content",
-            "step",
-            "title",
-            "text",
-            "task",
-            "todo",
-            "description",
-        ],
-    ),
-    field("active", &["activeform"]),
-    field("status", &["status", "state"]),
-    field("priority", &["priority"]),
-    field("id", &["id"]),
+    field("content", "content step title text task todo description"),
+    field("active", "activeform"),
+    STATUS,
+    field("priority", "priority"),
+    field("id", "id"),
 ];
 
 /// The states, with the folded names that agents and clients have for them.
-const STATES: &[(&str, &[&str])] = &[
-    ("pending", &["pending", "todo", "notstarted", "open"]),
-    ("in_progress", &["inprogress", "doing", "active", "started"]),
-    ("completed", &["completed", "done", "complete", "finished"]),
-    ("cancelled", &["cancelled", "canceled"]),
+const STATES: &[(&str, &str)] = &[
+    ("pending", "pending todo notstarted open"),
+    ("in_progress", "inprogress doing active started"),
+    ("completed", "completed done complete finished"),
+    ("cancelled", "cancelled canceled"),
 ];
 
 fn prepare(given: &mut ArgumentMap) {
     let states = given.item("todos").and_then(|item| {
-        let (_, node) = item
-            .get("properties")?
-            .as_object()?
-            .iter()
-            .find(|(name, _)| ITEM[2].names.contains(&fold(name).as_str()))?;
+        let properties = item.get("properties")?.as_object()?;
+        let mut properties = properties.iter();
+        let (_, node) = properties.find(|(name, _)| has(STATUS.names, &fold(name)))?;
         Some(node.get("enum")?.as_array()?.clone())
     });
     let mut number = 0;
@@ -123,16 +109,12 @@ fn complete(item: &mut Map<String, Value>, number: usize) {
 fn state(status: &str, allowed: Option<&[Value]>) -> Option<Value> {
     let folded = fold(status);
     let folded = folded.strip_prefix("todostatus").unwrap_or(&folded);
-    let row = STATES.iter().find(|(_, names)| names.contains(&folded));
+    let row = STATES.iter().find(|(_, names)| has(names, folded));
     match (row, allowed) {
-        (Some((_, names)), Some(allowed)) => allowed
-            .iter()
-            .find(|value| {
-                value
-                    .as_str()
-                    .is_some_and(|v| names.contains(&fold(v).as_str()))
-            })
-            .cloned(),
+        (Some((_, names)), Some(allowed)) => {
+            let is_it = |value: &&Value| value.as_str().is_some_and(|v| has(names, &fold(v)));
+            allowed.iter().find(is_it).cloned()
+        }
         (Some((name, _)), None) => Some(json!(name)),
         (None, _) if status.is_empty() => Some(json!("pending")),
         (None, _) => Some(json!(status)),

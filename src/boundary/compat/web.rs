@@ -2,17 +2,17 @@
 
 use serde_json::json;
 
-use super::Compat;
 use super::fields::{ArgumentMap, field, millis};
+use super::{Compat, OTHER};
 
 pub(super) const FETCH: Compat = Compat {
     family: "webfetch",
     essential: "url",
     fields: &[
-        field("url", &["url", "uri", "link", "address", "urls"]),
-        field("format", &["format"]),
-        field("prompt", &["prompt", "query", "question"]),
-        millis("timeout", &["timeout", "timeoutms"]),
+        field("url", "url uri link address urls"),
+        field("format", "format"),
+        field("prompt", "prompt query question"),
+        millis("timeout", "timeout timeoutms"),
     ],
     prepare,
     complete: |_, field| match field {
@@ -39,19 +39,9 @@ pub(super) const SEARCH: Compat = Compat {
     family: "websearch",
     essential: "query",
     fields: &[
-        field(
-            "query",
-            &[
-                "query",
-                "searchterm",
-                "q",
-                "search",
-                "searchquery",
-                "objective",
-            ],
-        ),
-        field("description", &["explanation", "description"]),
+        field("query", "query searchterm q search searchquery objective"),
+        field("description", "explanation description"),
     ],
-    prepare: |_| {},
     complete: |_, field| (field == "description").then(|| json!("Search the web")),
+    ..OTHER
 };

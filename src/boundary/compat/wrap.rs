@@ -44,7 +44,7 @@ pub(super) fn list(compat: &Compat, tool: &ClientTool) -> Option<List> {
         let folded = fold(name);
         let is_plural = essential
             .names
-            .iter()
+            .split_whitespace()
             .any(|one| plurals(one).contains(&folded));
         let takes_text = tool.schema.accepts(item, &json!("text"));
         (is_plural && takes_text).then(|| List::Texts(name.to_owned()))

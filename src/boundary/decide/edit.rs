@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Decider, Decision, asked, object};
+use super::Decider;
 use crate::boundary::{
     catalog::ClientCall,
     change::{self, FileChange},
@@ -18,17 +18,16 @@ impl Decider {
     /// Edits need their change: the event of an edit holds only the new fragment. A call is made
     /// at once only where the arguments are exact by themselves, which is where they hold a whole
     /// file that is new, or the old text with its replacement.
-    pub(super) fn edit(&self, edit: &Intent) -> Option<Decision> {
+    pub(super) fn edit(&self, edit: &Intent) -> Option<Vec<ClientCall>> {
         let calls = self.exact_edit(edit)?;
         let is_exact = !calls.is_empty() && calls.iter().all(|made| made.problems.is_empty());
-        is_exact.then_some(Decision::Call(calls))
+        is_exact.then_some(calls)
     }
 
     fn exact_edit(&self, edit: &Intent) -> Option<Vec<ClientCall>> {
         let args = &edit.args;
         let path = args.get("path")?.as_str()?;
-        let make =
-            |family: &str, args: Value| self.catalog.make(&asked(&[family], object(args), true));
+        let make = |family, args| self.catalog.call(family, args);
         let text = |key: &&str| Some((*key == FRAGMENT, args.get(*key)?.as_str()?));
         if let Some((is_fragment, text)) = TEXTS.iter().find_map(text) {
             let new = FileChange {

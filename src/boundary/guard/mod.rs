@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 pub(super) use outcome::{Outcome, classify};
 
-use super::alias::{families, fold};
+use super::alias::{families, fold, has};
 use super::catalog::ClientCall;
 use super::compat;
 use super::history::{History, Past};
@@ -21,18 +21,7 @@ use crate::turn::{ToolResult, Turn};
 const PATIENCE: usize = 5;
 
 /// Families that only look.
-const LOOKS: &[&str] = &[
-    "read",
-    "list",
-    "glob",
-    "grep",
-    "codesearch",
-    "lints",
-    "todoread",
-    "webfetch",
-    "websearch",
-    "stat",
-];
+const LOOKS: &str = "read list glob grep codesearch lints todoread webfetch websearch stat";
 
 /// Whether a call failed, as far as its result tells.
 #[must_use]
@@ -80,7 +69,10 @@ pub(super) fn stop(history: &History, calls: &[&ClientCall], max_repeat: u32) ->
         ));
     }
     let (round, times) = repeated(history)?;
-    let same = round.len() == distinct(calls).len()
+    let is_same_call = |a: &ClientCall, b: &ClientCall| {
+        a.name == b.name && is_same_args(&a.name, &a.arguments, &b.arguments)
+    };
+    let same = round.len() == distinct(calls.iter().copied(), is_same_call).len()
         && calls.iter().all(|made| {
             round.iter().any(|past| {
                 past.name == made.name && is_same_args(&made.name, &past.args, &made.arguments)
@@ -98,7 +90,11 @@ pub(super) fn stop(history: &History, calls: &[&ClientCall], max_repeat: u32) ->
 
 /// The last round and how many times in a row it has happened, with the same outcome each time.
 fn repeated(history: &History) -> Option<(Vec<&Past>, usize)> {
-    let mut rounds = history.recent().iter().rev().map(|round| unique(round));
+    let mut rounds = history
+        .recent()
+        .iter()
+        .rev()
+        .map(|round| distinct(round, is_same));
     let last = rounds.next()?;
     let times = 1 + rounds
         .take_while(|round| {
@@ -131,30 +127,20 @@ fn invalid_streak(history: &History) -> Option<(&str, usize)> {
 fn limit(round: &[&Past], max_repeat: u32) -> usize {
     let looks = round.iter().all(|past| {
         past.outcome == Outcome::Success
-            && families(&fold(&past.name)).any(|family| LOOKS.contains(&family))
+            && families(&fold(&past.name)).any(|family| has(LOOKS, family))
     });
     max_repeat.max(1) as usize * if looks { PATIENCE } else { 1 }
 }
 
 /// A round without calls that it makes twice.
-fn unique(round: &[Past]) -> Vec<&Past> {
-    let mut unique: Vec<&Past> = Vec::new();
-    for past in round {
-        if !unique.iter().any(|known| is_same(known, past)) {
-            unique.push(past);
-        }
-    }
-    unique
-}
-
-fn distinct<'a>(calls: &[&'a ClientCall]) -> Vec<&'a ClientCall> {
-    let mut distinct: Vec<&ClientCall> = Vec::new();
-    for made in calls {
-        let known = distinct.iter().any(|known| {
-            known.name == made.name && is_same_args(&made.name, &known.arguments, &made.arguments)
-        });
-        if !known {
-            distinct.push(made);
+fn distinct<'a, T>(
+    round: impl IntoIterator<Item = &'a T>,
+    is_same: impl Fn(&T, &T) -> bool,
+) -> Vec<&'a T> {
+    let mut distinct: Vec<&T> = Vec::new();
+    for call in round {
+        if !distinct.iter().any(|known| is_same(known, call)) {
+            distinct.push(call);
         }
     }
     distinct

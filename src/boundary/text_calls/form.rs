@@ -1,8 +1,9 @@
 //! The forms in which models write calls: when each is complete, and what it then means.
 
+use super::Piece;
 use super::json::{self, Scanner};
 use super::opening::CALL;
-use super::xml::{self, Parsed};
+use super::xml::{self, Unread, Written};
 use crate::boundary::catalog::ClientCall;
 use crate::boundary::decide::Decider;
 
@@ -12,10 +13,8 @@ pub(super) enum Progress {
     More,
     /// It is not a call after all.
     No,
-    /// So many bytes are calls.
-    Calls(usize, Vec<ClientCall>),
-    /// So many bytes stand for this text.
-    Text(usize, String),
+    /// So many bytes are these pieces.
+    Found(usize, Vec<Piece>),
 }
 
 /// A block whose marker is complete.
@@ -35,11 +34,11 @@ enum CallForm {
         scanner: Scanner,
         close: String,
         rule: CallRule,
+        /// The tool, if the value is its arguments alone.
+        tool: Option<String>,
         /// The calls before the one that is being read.
         made: Vec<ClientCall>,
     },
-    /// `[Called tool: name(` JSON `)]`.
-    Echo { scanner: Scanner, name: String },
     /// `<name>` children `</name>`.
     Element { name: String },
 }
@@ -59,22 +58,14 @@ pub(super) enum CallRule {
 }
 
 impl CallBlock {
-    /// A JSON value, and `close` behind it.
-    pub(super) fn json(close: &str, rule: CallRule, start: usize) -> Self {
+    /// A JSON value, and `close` behind it. It is a call, or the arguments of `tool`.
+    pub(super) fn json(close: &str, rule: CallRule, tool: Option<&str>, start: usize) -> Self {
         let form = CallForm::Json {
             scanner: Scanner::default(),
             close: close.to_owned(),
             rule,
+            tool: tool.map(str::to_owned),
             made: Vec::new(),
-        };
-        Self::new(form, start)
-    }
-
-    /// `[Called tool: name(` stands before `start`.
-    pub(super) fn echo(name: &str, start: usize) -> Self {
-        let form = CallForm::Echo {
-            scanner: Scanner::default(),
-            name: name.to_owned(),
         };
         Self::new(form, start)
     }
@@ -114,6 +105,7 @@ impl CallBlock {
                 scanner,
                 close,
                 rule,
+                tool,
                 made,
             } => loop {
                 let Some(end) = scanner.end(held, &mut self.searched) else {
@@ -128,25 +120,29 @@ impl CallBlock {
                     };
                 };
                 let json = &held[self.start..end];
+                let written = || match &*tool {
+                    Some(name) => Some(vec![(name.clone(), json::arguments(json)?)]),
+                    None => json::calls(json),
+                };
                 let next = after.trim_start();
                 let len = held.len() - after.len();
                 match rule {
-                    CallRule::AskedFor => return calls(json::calls(json), len, decider, true),
-                    CallRule::Fits => return calls(json::calls(json), len, decider, false),
+                    CallRule::AskedFor => return found(len, calls(written(), decider, true)),
+                    CallRule::Fits => return found(len, calls(written(), decider, false)),
                     CallRule::FitsAlone if !next.is_empty() => return Progress::No,
                     CallRule::FitsAlone if !last => return Progress::More,
-                    CallRule::FitsAlone => return whole(json, held.len(), decider),
+                    CallRule::FitsAlone => return found(held.len(), whole(json, decider)),
                     CallRule::FitsAtTheEnd if !complete && CALL.starts_with(next) => {
                         return Progress::More;
                     }
                     CallRule::FitsAtTheEnd => {}
                 }
-                match calls(json::calls(json), len, decider, false) {
-                    Progress::Calls(_, more) => made.extend(more),
-                    other => return other,
+                match calls(written(), decider, false) {
+                    Some(more) => made.extend(more),
+                    None => return Progress::No,
                 }
                 if next.is_empty() {
-                    return Progress::Calls(held.len(), std::mem::take(made));
+                    return found(held.len(), Some(std::mem::take(made)));
                 }
                 match next.strip_prefix(CALL) {
                     Some(next) if next.trim_start().starts_with(['{', '[']) => {
@@ -157,33 +153,21 @@ impl CallBlock {
                     _ => return Progress::No,
                 }
             },
-            CallForm::Echo { scanner, name } => {
-                let Some(end) = scanner.end(held, &mut self.searched) else {
-                    return Progress::More;
-                };
-                let rest = held[end..].trim_start();
-                let Some(after) = rest.strip_prefix(")]") else {
-                    return if ")]".starts_with(rest) {
-                        Progress::More
-                    } else {
-                        Progress::No
-                    };
-                };
-                let len = held.len() - after.len();
-                let call = json::arguments(&held[self.start..end]).map(|args| (name.clone(), args));
-                calls(call.map(|call| vec![call]), len, decider, false)
-            }
             CallForm::Element { name } => {
                 let close = format!("</{name}>");
                 while let Some(at) = held[self.searched..].find(&close) {
                     let at = self.searched + at;
                     let len = at + close.len();
                     match xml::parse(name, &held[self.start..at]) {
-                        Parsed::Calls(list) => return calls(Some(list), len, decider, false),
-                        Parsed::Text(text) => return Progress::Text(len, text),
-                        Parsed::No => return Progress::No,
+                        Ok(Written::Calls(list)) => {
+                            return found(len, calls(Some(list), decider, false));
+                        }
+                        Ok(Written::Text(text)) => {
+                            return Progress::Found(len, vec![Piece::Text(text)]);
+                        }
+                        Err(Unread::No) => return Progress::No,
                         // The closing tag was part of a value.
-                        Parsed::Unclosed => self.searched = len,
+                        Err(Unread::Unclosed) => self.searched = len,
                     }
                 }
                 let mut back = held.len().saturating_sub(close.len()).max(self.searched);
@@ -197,36 +181,32 @@ impl CallBlock {
     }
 }
 
-/// The client's calls for what was written, if all of it is offered.
-fn calls(
-    list: Option<Vec<json::ParsedCall>>,
-    len: usize,
-    decider: &Decider,
-    asked_for: bool,
-) -> Progress {
-    let made: Option<Vec<ClientCall>> = list
-        .into_iter()
-        .flatten()
-        .map(|(name, args)| {
-            decider
-                .text(&name, &args)
-                .filter(|made| asked_for || made.problems.is_empty())
-        })
-        .collect();
+fn found(len: usize, made: Option<Vec<ClientCall>>) -> Progress {
     match made {
-        Some(made) if !made.is_empty() => Progress::Calls(len, made),
-        _ => Progress::No,
+        Some(made) => Progress::Found(len, made.into_iter().map(Piece::Call).collect()),
+        None => Progress::No,
     }
 }
 
+/// The client's calls for what was written, if there is anything and all of it is offered.
+fn calls(
+    list: Option<Vec<json::ParsedCall>>,
+    decider: &Decider,
+    asked_for: bool,
+) -> Option<Vec<ClientCall>> {
+    let made = list?.into_iter().map(|(name, args)| {
+        decider
+            .text(&name, &args)
+            .filter(|made| asked_for || made.problems.is_empty())
+    });
+    let made: Option<Vec<ClientCall>> = made.collect();
+    made.filter(|made| !made.is_empty())
+}
+
 /// The call that a whole answer is: named, or the arguments of the one tool that must be called.
-fn whole(json: &str, len: usize, decider: &Decider) -> Progress {
-    match calls(json::calls(json), len, decider, false) {
-        Progress::No => {
-            let forced = decider.forced().zip(json::arguments(json));
-            let call = forced.map(|(name, args)| vec![(name.to_owned(), args)]);
-            calls(call, len, decider, false)
-        }
-        found => found,
-    }
+fn whole(json: &str, decider: &Decider) -> Option<Vec<ClientCall>> {
+    calls(json::calls(json), decider, false).or_else(|| {
+        let call = (decider.forced()?.to_owned(), json::arguments(json)?);
+        calls(Some(vec![call]), decider, false)
+    })
 }

@@ -14,7 +14,7 @@ mod line;
 mod opening;
 mod xml;
 
-use form::CallBlock;
+use form::{CallBlock, CallRule};
 use line::LinePlace;
 use opening::Opening;
 
@@ -143,10 +143,7 @@ impl Recognizer {
                     self.block = Some(block);
                     Step::Wait
                 }
-                form::Progress::Calls(len, made) => {
-                    Step::Found(len, made.into_iter().map(Piece::Call).collect())
-                }
-                form::Progress::Text(len, text) => Step::Found(len, vec![Piece::Text(text)]),
+                form::Progress::Found(len, pieces) => Step::Found(len, pieces),
                 form::Progress::More | form::Progress::No => {
                     // It is text: its first line goes, the rest is looked at again.
                     if self.line.is_start() {
@@ -211,7 +208,7 @@ impl Recognizer {
                 continue;
             }
             let start = prefix(&held[at..], MAX_OPENING);
-            match opening::inside(start) {
+            match opening::marked(start, CallRule::FitsAtTheEnd) {
                 Opening::Block(block) if at == 0 => {
                     self.block = Some(block);
                     return self.step(held, decider, complete, last);

@@ -22,24 +22,13 @@ pub(super) enum Opening {
 
 /// What a line outside code begins with. `silent` says that nothing stands before it.
 pub(super) fn opening(line: &str, mode: TextCalls, silent: bool, decider: &Decider) -> Opening {
-    if CALL.starts_with(line) && !line.is_empty() {
-        return Opening::Maybe;
-    }
-    if let Some(rest) = line.strip_prefix(CALL) {
-        let content = rest.trim_start();
-        return match content.chars().next() {
-            None => Opening::Maybe,
-            Some('{' | '[') => {
-                let start = line.len() - content.len();
-                Opening::Block(CallBlock::json(CLOSE, CallRule::AskedFor, start))
-            }
-            Some(_) => Opening::No,
-        };
+    if CALL.starts_with(line) || line.starts_with(CALL) {
+        return marked(line, CallRule::AskedFor);
     }
     match mode {
         TextCalls::Lenient if silent && line.starts_with('{') => {
             match may_be_whole(line, decider) {
-                Some(true) => Opening::Block(CallBlock::json("", CallRule::FitsAlone, 0)),
+                Some(true) => Opening::Block(CallBlock::json("", CallRule::FitsAlone, None, 0)),
                 Some(false) => Opening::Maybe,
                 None => Opening::No,
             }
@@ -50,8 +39,8 @@ pub(super) fn opening(line: &str, mode: TextCalls, silent: bool, decider: &Decid
     }
 }
 
-/// A call behind text on its line, from its `<` on.
-pub(super) fn inside(text: &str) -> Opening {
+/// What begins with the protocol's mark.
+pub(super) fn marked(text: &str, rule: CallRule) -> Opening {
     if CALL.starts_with(text) {
         return Opening::Maybe;
     }
@@ -62,7 +51,7 @@ pub(super) fn inside(text: &str) -> Opening {
         None => Opening::Maybe,
         Some('{' | '[') => {
             let start = text.len() - content.len();
-            Opening::Block(CallBlock::json(CLOSE, CallRule::FitsAtTheEnd, start))
+            Opening::Block(CallBlock::json(CLOSE, rule, None, start))
         }
         Some(_) => Opening::No,
     }
@@ -127,7 +116,8 @@ fn echo(line: &str, decider: &Decider) -> Opening {
     if !decider.offers(name) {
         return Opening::No;
     }
-    Opening::Block(CallBlock::echo(name, ECHO.len() + name.len() + 1))
+    let start = ECHO.len() + name.len() + 1;
+    Opening::Block(CallBlock::json(")]", CallRule::Fits, Some(name), start))
 }
 
 /// A fenced block, from its first line's end on: a call if its info text says so, or if it is the
@@ -155,7 +145,7 @@ pub(super) fn fenced(
     match begins {
         Some(true) => {
             let close = mark.to_string().repeat(len);
-            Opening::Block(CallBlock::json(&close, rule, start))
+            Opening::Block(CallBlock::json(&close, rule, None, start))
         }
         Some(false) => Opening::Maybe,
         None => Opening::No,

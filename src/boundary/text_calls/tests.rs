@@ -3,8 +3,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::boundary::BoundaryOptions;
-use crate::boundary::catalog::ToolCatalog;
-use crate::boundary::history::History;
 use crate::boundary::testing::{WORKSPACE, opencode, tool, turn};
 use crate::turn::{ToolChoice, Turn};
 
@@ -13,12 +11,8 @@ fn decider() -> Decider {
 }
 
 fn decider_for(turn: &Turn) -> Decider {
-    Decider::new(
-        ToolCatalog::new(turn, std::path::Path::new(WORKSPACE)),
-        History::new(turn),
-        &BoundaryOptions::default(),
-        true,
-    )
+    let workspace = std::path::Path::new(WORKSPACE);
+    Decider::new(turn, workspace, &BoundaryOptions::default())
 }
 
 fn with_weather() -> Turn {

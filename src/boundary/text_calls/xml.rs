@@ -9,12 +9,14 @@ use serde_json::{Map, Value};
 use super::json::ParsedCall;
 
 /// What stands between a tool's tags.
-#[derive(Debug, PartialEq)]
-pub(super) enum Parsed {
+pub(super) enum Written {
     Calls(Vec<ParsedCall>),
     /// A result to show.
     Text(String),
-    /// No call.
+}
+
+/// Why it is neither.
+pub(super) enum Unread {
     No,
     /// A value does not end in it: the closing tag belongs to the value.
     Unclosed,
@@ -37,62 +39,44 @@ pub(super) fn is_plain_text(name: &str) -> bool {
 }
 
 /// Reads the content of the element `name`; for a lone `invoke` with its opening tag.
-pub(super) fn parse(name: &str, content: &str) -> Parsed {
+pub(super) fn parse(name: &str, content: &str) -> Result<Written, Unread> {
     match local(name) {
-        "function_calls" => match elements(content) {
-            Ok(invokes) => invocations(&invokes),
-            Err(parsed) => parsed,
-        },
+        "function_calls" => invocations(&elements(content)?),
         "invoke" => {
-            let Some((tag, value)) = content
-                .trim_start()
-                .strip_prefix('<')
-                .and_then(|rest| rest.split_once('>'))
-            else {
-                return Parsed::No;
-            };
+            let tag = content.trim_start().strip_prefix('<');
+            let tag = tag.and_then(|rest| rest.split_once('>'));
+            let (tag, value) = tag.ok_or(Unread::No)?;
             invocations(&[Element { tag, value }])
         }
-        _ => match elements(content) {
-            Ok(children) if is_plain_text(name) => {
+        _ => {
+            let children = elements(content)?;
+            if is_plain_text(name) {
                 let result = children.iter().find(|child| child.tag == "result");
-                result.map_or(Parsed::No, |child| Parsed::Text(text(child.value)))
+                return Ok(Written::Text(text(result.ok_or(Unread::No)?.value)));
             }
-            Ok(children) => {
-                let args = children
-                    .iter()
-                    .map(|child| (child.tag.to_owned(), Value::String(text(child.value))))
-                    .collect();
-                Parsed::Calls(vec![(name.to_owned(), args)])
-            }
-            Err(parsed) => parsed,
-        },
+            let args = children
+                .iter()
+                .map(|child| (child.tag.to_owned(), Value::String(text(child.value))))
+                .collect();
+            Ok(Written::Calls(vec![(name.to_owned(), args)]))
+        }
     }
 }
 
-fn invocations(invokes: &[Element]) -> Parsed {
+fn invocations(invokes: &[Element]) -> Result<Written, Unread> {
     let mut calls = Vec::new();
     for invoke in invokes {
-        let Some(name) = attribute(invoke.tag, "invoke") else {
-            return Parsed::No;
-        };
-        let parameters = match elements(invoke.value) {
-            Ok(parameters) => parameters,
-            Err(parsed) => return parsed,
-        };
+        let name = attribute(invoke.tag, "invoke").ok_or(Unread::No)?;
         let mut args = Map::new();
-        for parameter in parameters {
-            let Some(key) = attribute(parameter.tag, "parameter") else {
-                return Parsed::No;
-            };
+        for parameter in elements(invoke.value)? {
+            let key = attribute(parameter.tag, "parameter").ok_or(Unread::No)?;
             args.insert(key.to_owned(), Value::String(text(parameter.value)));
         }
         calls.push((name.to_owned(), args));
     }
-    if calls.is_empty() {
-        Parsed::No
-    } else {
-        Parsed::Calls(calls)
+    match calls.is_empty() {
+        true => Err(Unread::No),
+        false => Ok(Written::Calls(calls)),
     }
 }
 
@@ -119,18 +103,18 @@ fn local(name: &str) -> &str {
 }
 
 /// The elements that a text consists of. Nothing but white space may stand between them.
-fn elements(content: &str) -> Result<Vec<Element<'_>>, Parsed> {
+fn elements(content: &str) -> Result<Vec<Element<'_>>, Unread> {
     let mut elements = Vec::new();
     let mut rest = content.trim();
     while !rest.is_empty() {
-        let inner = rest.strip_prefix('<').ok_or(Parsed::No)?;
-        let end = inner.find(['>', '\n']).ok_or(Parsed::No)?;
+        let inner = rest.strip_prefix('<').ok_or(Unread::No)?;
+        let end = inner.find(['>', '\n']).ok_or(Unread::No)?;
         let (tag, after) = (&inner[..end], &inner[end..]);
-        let after = after.strip_prefix('>').ok_or(Parsed::No)?;
-        let name = tag.split_whitespace().next().ok_or(Parsed::No)?;
+        let after = after.strip_prefix('>').ok_or(Unread::No)?;
+        let name = tag.split_whitespace().next().ok_or(Unread::No)?;
         let plain = |c: char| c.is_alphanumeric() || "_-.:".contains(c);
         if !name.chars().all(plain) {
-            return Err(Parsed::No);
+            return Err(Unread::No);
         }
         let close = format!("</{name}>");
         // The first closing tag after which the text continues as elements or ends.
@@ -144,7 +128,7 @@ fn elements(content: &str) -> Result<Vec<Element<'_>>, Parsed> {
                         .strip_prefix('<')
                         .is_some_and(|next| next.starts_with(char::is_alphabetic))
             })
-            .ok_or(Parsed::Unclosed)?;
+            .ok_or(Unread::Unclosed)?;
         elements.push(Element {
             tag,
             value: &after[..at],

@@ -1,64 +1,49 @@
 //! What the agent does becomes calls of the client's: each gets its place in the batch, and the batch
 //! goes out when it is complete.
 
-use serde_json::{Map, Value};
+use std::ops::ControlFlow::{Break, Continue};
 
-use super::Translator;
+use serde_json::Value;
+
+use super::{Step, Translator};
 use crate::{
-    agent::{CallKey, NativeCall},
+    agent::NativeCall,
     boundary::{
-        Mode, ReadyCall, Source, Verdict,
-        batch::{CallOrigin, Ready},
-        catalog::ClientCall,
-        change::FileChange,
-        decide::Decision,
-        guard, ids, native,
+        Mode, ReadyCall, Source, Verdict, batch::Ready, catalog::ClientCall, change::FileChange,
+        decide::Decision, guard, ids, native,
     },
-    turn::{Activity, Delta, FinishReason, ToolCall, relocate},
+    turn::{Activity, Delta, ToolCall, relocate},
 };
 
 impl Translator {
-    /// A call that the agent waits for. Even one that the client will refuse goes to the client:
-    /// the agent needs an answer.
-    pub(super) fn requested(
-        &mut self,
-        key: CallKey,
-        name: &str,
-        args: &Map<String, Value>,
-    ) -> Verdict {
-        let made = self.decider.served(name, args);
-        self.batch.push(CallOrigin::Held(key), made, None);
-        self.standing()
-    }
-
-    pub(super) fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
-        let verdict = self.consider(&call, out);
+    pub(super) fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Step {
+        let step = self.consider(&call, out);
         self.in_flight.announce(call);
-        verdict
+        step
     }
 
-    pub(super) fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Verdict {
+    pub(super) fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Step {
         self.in_flight.complete(&mut call);
         if self.edited(&call) {
-            return self.standing();
+            return Continue(());
         }
-        let verdict = self.consider(&call, out);
+        let step = self.consider(&call, out);
         if self.edited(&call) {
-            return self.standing();
+            return Continue(());
         }
         self.batch.break_off();
-        if !verdict.is_end() && !self.taken.contains(&call.call_id) {
+        if step.is_continue() && !self.taken.contains(&call.call_id) {
             let outcome = call.outcome.map(|outcome| outcome.name);
             out.push(Delta::Activity(Activity {
                 tool: call.kind,
                 outcome: outcome.unwrap_or_else(|| "unknown".to_owned()),
             }));
         }
-        verdict
+        step
     }
 
     /// Takes the end of an edit that the batch waits for.
-    pub(super) fn edited(&mut self, call: &NativeCall) -> bool {
+    fn edited(&mut self, call: &NativeCall) -> bool {
         let waited = self.edits().is_waiting_for(&call.call_id);
         if waited {
             self.changes_due |= call.outcome.as_ref().is_some_and(|o| o.is_success());
@@ -68,18 +53,15 @@ impl Translator {
     }
 
     /// Gives a call that carries arguments its place in the batch, if the client executes it.
-    pub(super) fn consider(&mut self, call: &NativeCall, out: &mut Vec<Delta>) -> Verdict {
+    fn consider(&mut self, call: &NativeCall, out: &mut Vec<Delta>) -> Step {
         let known = !call.call_id.is_empty() && self.taken.contains(&call.call_id);
         if call.args.is_none() || known {
-            return self.standing();
+            return Continue(());
         }
         let decision = self.decider.native(call);
         // Even a call that is left to the agent shows that the model has been asked again.
         if !self.batch.admits(call.model_call_id.as_deref()) {
-            let verdict = self.close(out);
-            if verdict.is_end() {
-                return verdict;
-            }
+            self.close(out)?;
         }
         match decision {
             Decision::LeaveToAgent => {}
@@ -93,18 +75,19 @@ impl Translator {
                 }
                 self.taken.insert(call.call_id.clone());
                 for made in calls {
-                    let origin = CallOrigin::Native(call.call_id.clone());
-                    self.batch.push(origin, made, native::edited_file(call));
+                    let file = native::edited_file(call).map(str::to_owned);
+                    let edit = file.map(|file| (call.call_id.clone(), file));
+                    self.batch.push(Source::Native, made, edit);
                 }
             }
         }
-        self.standing()
+        Continue(())
     }
 
     /// The batch is complete: if it holds anything, it goes out.
-    pub(super) fn close(&mut self, out: &mut Vec<Delta>) -> Verdict {
+    pub(super) fn close(&mut self, out: &mut Vec<Delta>) -> Step {
         if !self.batch.is_ready() {
-            return Verdict::Continue;
+            return Continue(());
         }
         let mut ready = self.take_changes();
         ready.extend(self.batch.take());
@@ -117,13 +100,13 @@ impl Translator {
         ready: Vec<Ready>,
         of_changes: Source,
         out: &mut Vec<Delta>,
-    ) -> Verdict {
+    ) -> Step {
         let mut calls = Vec::new();
         let mut changes = Vec::new();
         let mut place = 0;
         for ready in ready {
             match ready {
-                Ready::Call(origin, made) => calls.push((origin.source(), made)),
+                Ready::Call(source, made) => calls.push((source, made)),
                 Ready::Change(change) => {
                     if changes.is_empty() {
                         place = calls.len();
@@ -142,11 +125,11 @@ impl Translator {
         calls.splice(place..place, made);
         // Those that a run keeps go out one after the other.
         let kept = |(source, _): &(Source, ClientCall)| source.is_kept();
-        if !self.parallel && !calls.iter().all(kept) {
+        if !self.decider.parallel && !calls.iter().all(kept) {
             calls.truncate(1);
         }
         if calls.is_empty() {
-            return Verdict::Continue;
+            return Continue(());
         }
         // The client must not be sent to the agent's own directory.
         if let Some(own) = &self.own_directory {
@@ -155,12 +138,12 @@ impl Translator {
                 values.for_each(|value| relocate(value, own, "."));
             }
         }
-        if self.options.mode == Mode::V1 {
+        if self.decider.options.mode == Mode::V1 {
             let made: Vec<&ClientCall> = calls.iter().map(|(_, made)| made).collect();
-            let limit = self.options.max_repeat;
-            if let Some(reason) = guard::stop(self.decider.history(), &made, limit) {
+            let limit = self.decider.options.max_repeat;
+            if let Some(reason) = guard::stop(&self.decider.history, &made, limit) {
                 self.explain(&reason, out);
-                return self.stop(FinishReason::Stop);
+                return self.stop();
             }
         }
         if of_changes != Source::Change {
@@ -174,25 +157,23 @@ impl Translator {
                 arguments: Value::Object(made.arguments).to_string(),
             },
         });
-        Verdict::Calls(ready.collect())
+        Break(Verdict::Calls(ready.collect()))
     }
 
     /// Whether a call is not even passed on for the client to refuse.
     pub(super) fn refuses(&self, made: &ClientCall) -> bool {
-        !made.problems.is_empty() && !self.options.auto_fallback
+        !made.problems.is_empty() && !self.decider.options.auto_fallback
     }
 
     /// Stops over a call that can't be made valid; the valid ones beside it go out.
-    pub(super) fn refuse(&mut self, made: &ClientCall, out: &mut Vec<Delta>) -> Verdict {
+    pub(super) fn refuse(&mut self, made: &ClientCall, out: &mut Vec<Delta>) -> Step {
         let reason = format!(
             "Stopped: the call of `{}` does not fit the tool's schema ({}).",
             made.name,
             made.problems.join("; ")
         );
         self.explain(&reason, out);
-        match self.close(out) {
-            end if end.is_end() => end,
-            _ => self.stop(FinishReason::Stop),
-        }
+        self.close(out)?;
+        self.stop()
     }
 }

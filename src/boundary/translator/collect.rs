@@ -4,16 +4,16 @@
 //! What the agent writes after a change is held back: if it is the run's last word, the client gets it
 //! when the changes are made.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, ops::ControlFlow::Break, path::Path};
 
-use super::Translator;
+use super::{Step, Translator};
 use crate::{
     boundary::{
         Source, Verdict,
         batch::{Batch, Ready},
         change::FileChange,
     },
-    turn::{Delta, FinishReason},
+    turn::Delta,
 };
 
 /// What a run has changed, and said since.
@@ -95,31 +95,26 @@ impl Translator {
     }
 
     /// The run stops in the middle: its changes go out, though no call needs them.
-    pub(super) fn close_changes(&mut self, out: &mut Vec<Delta>) -> Verdict {
+    pub(super) fn close_changes(&mut self, out: &mut Vec<Delta>) -> Step {
         let changes = self.take_changes();
-        let verdict = self.emit(changes, Source::Native, out);
+        let step = self.emit(changes, Source::Native, out);
         self.release_text(out);
-        verdict
+        step
     }
 
     /// The run ended by itself: its changes go out, and its last word waits for their results.
-    pub(super) fn hand_over(&mut self, out: &mut Vec<Delta>) -> Verdict {
+    pub(super) fn hand_over(&mut self, out: &mut Vec<Delta>) -> Step {
         let changes = self.take_changes();
-        match self.emit(changes, Source::Change, out) {
-            calls @ Verdict::Calls(_) => {
-                self.stopped = true;
-                let collected = self.collected.as_mut();
-                self.last_word = collected.map(|it| std::mem::take(&mut it.text));
-                calls
-            }
-            verdict => {
-                self.release_text(out);
-                match verdict {
-                    end if end.is_end() => end,
-                    _ => self.stop(FinishReason::Stop),
-                }
-            }
+        let step = self.emit(changes, Source::Change, out);
+        if let Break(Verdict::Calls(_)) = step {
+            self.stopped = true;
+            let collected = self.collected.as_mut();
+            self.last_word = collected.map(|it| std::mem::take(&mut it.text));
+            return step;
         }
+        self.release_text(out);
+        step?;
+        self.stop()
     }
 
     /// The files whose collected changes the client has not got.

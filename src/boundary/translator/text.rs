@@ -1,16 +1,18 @@
 //! What the agent says and thinks becomes deltas, and the calls in its text become calls.
 
-use super::Translator;
+use std::ops::ControlFlow::Continue;
+
+use super::{Step, Translator};
 use crate::{
-    boundary::{Verdict, batch::CallOrigin, text_calls::Piece},
+    boundary::{Source, text_calls::Piece},
     turn::Delta,
 };
 
 impl Translator {
     /// New answer text, which may hold calls.
-    pub(super) fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
+    pub(super) fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Step {
         if text.is_empty() {
-            return self.standing();
+            return Continue(());
         }
         let pieces = self.recognizer.push(text, &self.decider);
         self.pieces(pieces, out)
@@ -21,49 +23,41 @@ impl Translator {
         &mut self,
         pieces: impl IntoIterator<Item = Piece>,
         out: &mut Vec<Delta>,
-    ) -> Verdict {
+    ) -> Step {
         for piece in pieces {
             match piece {
                 // White space between two calls.
                 Piece::Text(text) if self.batch.is_ready() && text.trim().is_empty() => {}
                 Piece::Text(text) => {
-                    let verdict = self.close(out);
-                    if verdict.is_end() {
-                        return verdict;
-                    }
+                    self.close(out)?;
                     self.say(text, out);
                 }
                 Piece::Call(made) if self.refuses(&made) => {
                     return self.refuse(&made, out);
                 }
-                Piece::Call(made) => self.batch.push(CallOrigin::Text, made, None),
+                Piece::Call(made) => self.batch.push(Source::Text, made, None),
             }
         }
-        self.standing()
+        Continue(())
     }
 
     /// New reasoning: the model's next word after a batch, which is then complete.
-    pub(super) fn thought(&mut self, text: String, out: &mut Vec<Delta>) -> Verdict {
-        if text.is_empty() {
-            return self.standing();
+    pub(super) fn thought(&mut self, text: String, out: &mut Vec<Delta>) -> Step {
+        if !text.is_empty() {
+            self.close(out)?;
+            out.push(Delta::Reasoning(text));
         }
-        match self.close(out) {
-            end if end.is_end() => end,
-            _ => {
-                out.push(Delta::Reasoning(text));
-                self.standing()
-            }
-        }
+        Continue(())
     }
 
     /// A tool event: the text before it is complete.
-    pub(super) fn tool_event(&mut self, out: &mut Vec<Delta>) -> Verdict {
+    pub(super) fn tool_event(&mut self, out: &mut Vec<Delta>) -> Step {
         self.segments.tool_event();
         self.thoughts.tool_event();
         let last = self.recognizer.interrupt(&self.decider);
-        let verdict = self.pieces(last, out);
+        let step = self.pieces(last, out);
         self.release_text(out);
-        verdict
+        step
     }
 
     /// Says why the run is stopped, in a paragraph of its own.
