@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::Effect::{Act, Edit, Read};
 use crate::agent::NativeCall;
 
 /// What a call of this kind does, which decides who may execute it.
@@ -41,51 +42,47 @@ pub(super) struct Intent {
 const KINDS: &[(&str, Effect, &str)] = &[
     (
         "shell",
-        Effect::Act,
+        Act,
         "command workingDirectory timeout description isBackground",
     ),
-    ("piBash", Effect::Act, "command timeout"),
-    ("read", Effect::Read, "path offset limit"),
-    ("piRead", Effect::Read, "path offset limit"),
+    ("piBash", Act, "command timeout"),
+    ("read", Read, "path offset limit"),
+    ("piRead", Read, "path offset limit"),
     (
         "grep",
-        Effect::Read,
+        Read,
         "\
         pattern path glob outputMode contextBefore contextAfter context caseInsensitive \
         type headLimit multiline",
     ),
-    ("piGrep", Effect::Read, "pattern path glob"),
-    ("glob", Effect::Read, "globPattern targetDirectory"),
-    ("piFind", Effect::Read, "pattern path"),
-    ("ls", Effect::Read, "path ignore"),
-    ("piLs", Effect::Read, "path"),
-    ("semSearch", Effect::Read, "query targetDirectories"),
-    ("readLints", Effect::Read, "paths"),
-    ("readTodos", Effect::Act, ""),
-    ("updateTodos", Effect::Act, "todos merge"),
+    ("piGrep", Read, "pattern path glob"),
+    ("glob", Read, "globPattern targetDirectory"),
+    ("piFind", Read, "pattern path"),
+    ("ls", Read, "path ignore"),
+    ("piLs", Read, "path"),
+    ("semSearch", Read, "query targetDirectories"),
+    ("readLints", Read, "paths"),
+    ("readTodos", Act, ""),
+    ("updateTodos", Act, "todos merge"),
     // `content`: older versions, the whole file.
     (
         "edit",
-        Effect::Edit,
+        Edit,
         "path streamContent strReplace multiStrReplace applyPatch content",
     ),
-    ("piEdit", Effect::Edit, "path oldText newText edits"),
-    ("write", Effect::Edit, "path fileText content"),
-    ("piWrite", Effect::Edit, "path content"),
-    ("delete", Effect::Edit, "path"),
-    (
-        "task",
-        Effect::Act,
-        "description prompt subagentType resume",
-    ),
-    ("webSearch", Effect::Act, "searchTerm"),
-    ("webFetch", Effect::Act, "url"),
-    ("fetch", Effect::Act, "url"),
-    ("askQuestion", Effect::Act, "title questions"),
-    ("createPlan", Effect::Act, "plan name overview"),
+    ("piEdit", Edit, "path oldText newText edits"),
+    ("write", Edit, "path fileText content"),
+    ("piWrite", Edit, "path content"),
+    ("delete", Edit, "path"),
+    ("task", Act, "description prompt subagentType resume"),
+    ("webSearch", Act, "searchTerm"),
+    ("webFetch", Act, "url"),
+    ("fetch", Act, "url"),
+    ("askQuestion", Act, "title questions"),
+    ("createPlan", Act, "plan name overview"),
     (
         "generateImage",
-        Effect::Act,
+        Act,
         "description filePath referenceImagePaths",
     ),
 ];

@@ -112,7 +112,7 @@ fn target_of<'a>(root: &'a Value, target: &str) -> Option<&'a Value> {
 }
 
 /// The names that `node` requires.
-fn required(node: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn required(node: &Value) -> impl Iterator<Item = &str> {
     node.get("required")
         .and_then(Value::as_array)
         .into_iter()

@@ -61,7 +61,6 @@ pub struct Emitter<W> {
     /// Text since the last tool call, and all text before it.
     segment: String,
     answer: String,
-    line: Vec<u8>,
 }
 
 impl<W: Write> Emitter<W> {
@@ -79,7 +78,6 @@ impl<W: Write> Emitter<W> {
             answered: false,
             segment: String::new(),
             answer: String::new(),
-            line: Vec::new(),
         }
     }
 
@@ -94,11 +92,9 @@ impl<W: Write> Emitter<W> {
 
     /// One event line of any shape.
     pub fn event(&mut self, value: &Value) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, value)?;
-        self.line.push(b'\n');
-        self.out.write_all(&self.line)?;
-        self.out.flush()
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.raw(&line)
     }
 
     /// `system/init` and the echo of the prompt.

@@ -22,6 +22,7 @@
 //! In place of the list, `steps` may be `"user"`: then the last line of the user's last message is
 //! the list, as JSON. So a test of a client needs no scenario here.
 
+use std::borrow::Cow;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -91,34 +92,25 @@ impl Script {
 
     /// How many steps a model's scenario has, in this conversation.
     pub fn steps(&self, model: &str, transcript: &Transcript) -> usize {
-        match self.scenario(model).map(|found| &found.steps) {
-            Some(Steps::Listed(steps)) => steps.len(),
-            Some(Steps::User) => {
-                serde_json::from_str(&transcript.user).map_or(1, |steps: Listed| steps.len())
-            }
-            None => 0,
-        }
+        let listed = self.listed(model, transcript);
+        listed.map_or(1, |steps| steps.len())
     }
 
-    fn scenario(&self, model: &str) -> Option<&Scenario> {
-        self.scenarios
-            .iter()
-            .find(|scenario| scenario.models.contains_key(model))
+    fn listed(&self, model: &str, transcript: &Transcript) -> serde_json::Result<Cow<'_, Listed>> {
+        let mut scenarios = self.scenarios.iter();
+        let scenario = scenarios.find(|scenario| scenario.models.contains_key(model));
+        Ok(match scenario.map(|found| &found.steps) {
+            Some(Steps::Listed(steps)) => Cow::Borrowed(steps),
+            Some(Steps::User) => Cow::Owned(serde_json::from_str(&transcript.user)?),
+            None => Cow::default(),
+        })
     }
 
     /// The actions that are due, with their placeholders filled in.
     fn actions(&self, model: &str, fill: &Fill<'_>) -> io::Result<Vec<Action>> {
-        let spelled_out: Listed;
-        let steps = match self.scenario(model).map(|found| &found.steps) {
-            Some(Steps::Listed(steps)) => steps,
-            Some(Steps::User) => match serde_json::from_str(&fill.transcript.user) {
-                Ok(steps) => {
-                    spelled_out = steps;
-                    &spelled_out
-                }
-                Err(error) => return Ok(vec![Action::Say(no_script(&error))]),
-            },
-            None => return Ok(Vec::new()),
+        let steps = match self.listed(model, fill.transcript) {
+            Ok(steps) => steps,
+            Err(error) => return Ok(vec![Action::Say(no_script(&error))]),
         };
         let due = steps.get(fill.transcript.step).or(steps.last());
         due.into_iter()

@@ -9,7 +9,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::connect::{Refusal, RpcError};
+use super::{
+    connect::{Refusal, RpcError},
+    models::either,
+};
 use crate::{
     agent::{AgentError, classify},
     sandbox::redact::redact,
@@ -79,11 +82,7 @@ pub(super) fn of_call(error: RpcError, model: &str, models: &[String]) -> AgentE
         return AgentError::Failed(error.to_string());
     };
     let details = Details::of(&refusal);
-    let message = if details.message.is_empty() {
-        &refusal.message
-    } else {
-        &details.message
-    };
+    let message = either(&details.message, &refusal.message);
     let retry_after = details.retry_after.as_deref().and_then(duration);
     let code = normal(&details.sdk_error_code);
     let class = class(&code).or_else(|| class(&normal(&refusal.code)));

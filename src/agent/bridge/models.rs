@@ -81,24 +81,21 @@ impl From<ListModels> for BridgeModels {
             }
         };
         for model in &models {
-            let name = if model.display_name.is_empty() {
-                &model.id
-            } else {
-                &model.display_name
-            };
+            let name = either(&model.display_name, &model.id);
             add(model.id.clone(), name, model.selection(&[]));
             for variant in model.variants.iter().filter(|variant| !variant.is_default) {
-                let name = if variant.display_name.is_empty() {
-                    name
-                } else {
-                    &variant.display_name
-                };
+                let name = either(&variant.display_name, name);
                 let selection = model.selection(&variant.params);
                 add(model.variant_id(&selection.params), name, selection);
             }
         }
         Self { models, entries }
     }
+}
+
+/// A name, or another where there is none.
+pub(super) fn either<'a>(name: &'a str, other: &'a str) -> &'a str {
+    if name.is_empty() { other } else { name }
 }
 
 impl BridgeModels {

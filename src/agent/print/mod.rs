@@ -6,7 +6,7 @@
 //! processes, and neither can fail: the worst line decodes to nothing.
 
 mod agent;
-mod args;
+mod command;
 mod decode;
 mod files;
 mod lenient;

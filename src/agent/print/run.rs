@@ -1,18 +1,11 @@
 //! A run in print mode: a child behind the fence, in a slot.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    PrintAgent, args, files,
-    output::ChildOutput,
-    served::{self, ServedRun},
-};
+use super::{PrintAgent, command::Command, files, output::ChildOutput, served::ServedRun};
 use crate::{
     agent::{
         AgentError, AgentEvent, CallKey, RunRequest, Siblings, Site, Tap, ViewChange,
@@ -42,17 +35,6 @@ pub struct PrintRun {
     held: Vec<AgentEvent>,
     /// Taken when it is dropped.
     inside: Option<Inside>,
-}
-
-/// What the child is started with, kept for another start until it has begun.
-#[derive(Debug)]
-struct Command {
-    model: String,
-    workspace: PathBuf,
-    served: bool,
-    prompt: Arc<str>,
-    tap: Option<Tap>,
-    key: Option<CallerKey>,
 }
 
 #[derive(Debug)]
@@ -95,7 +77,7 @@ impl PrintRun {
             served.relocate(&command.workspace, &site.workspace);
             served.configure(&command.workspace).map_err(refused)?;
         }
-        let (output, enclosure) = enter(&agent, &command, &slot).await?;
+        let (output, enclosure) = command.enter(&agent, &slot).await?;
         let run = Self {
             agent,
             command,
@@ -160,7 +142,7 @@ impl PrintRun {
                 }
                 None => return Err(error),
             }
-            let (output, enclosure) = enter(&self.agent, &self.command, &inside.slot).await?;
+            let (output, enclosure) = self.command.enter(&self.agent, &inside.slot).await?;
             inside.output = output;
             self.enclosure = enclosure;
         }
@@ -285,50 +267,6 @@ impl Drop for PrintRun {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Makes the slot ready for the child, and starts it.
-async fn enter(
-    agent: &PrintAgent,
-    command: &Command,
-    slot: &Slot,
-) -> Result<(ChildOutput, Enclosure), AgentError> {
-    let (dirs, workspace) = (slot.dirs(), &command.workspace);
-    let rules = command.served.then_some(served::RULES);
-    let enclosure = agent.fence.prepare_with(dirs, workspace, rules).await;
-    let mut enclosure = enclosure.map_err(refused)?;
-    // It was without symlinks when it was allowed.
-    if enclosure.workspace() != command.workspace {
-        return Err(AgentError::Refused(format!(
-            "the workspace {} was replaced by a symlink while the run was prepared",
-            command.workspace.display()
-        )));
-    }
-    if let Some(warning) = enclosure.warning() {
-        tracing::warn!("{warning}");
-    }
-    let mut env = agent.env_for(command.key.as_ref());
-    let mut extra = Vec::new();
-    if command.served {
-        served::environment(&mut env, &dirs.tmp());
-        extra.push("--approve-mcps");
-        if agent.carrier.takes_allowed_tools() {
-            let reads = agent.serving.native_reads;
-            extra.extend(["--allowed-tools", served::allowed_tools(reads)]);
-        }
-    }
-    let args = args::args(&command.model, workspace, &extra);
-    let spec = agent.program.spec(args, env, workspace);
-    let mut start = enclosure.start(spec);
-    if agent.shares_config.load(Ordering::Relaxed) {
-        let users = agent.env.iter().find(|(n, _)| n == "CURSOR_CONFIG_DIR");
-        let env = &mut start.spec().env;
-        env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
-        env.extend(users.cloned());
-    }
-    let mut output = ChildOutput::start(start, Arc::clone(&command.prompt), &agent.reaper)?;
-    output.tap(command.tap.clone());
-    Ok((output, enclosure))
 }
 
 fn not_served(why: &dyn std::fmt::Display) -> AgentError {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::boundary::schema::{Schema, types};
+use crate::boundary::schema::{Schema, required, types};
 
 /// Values in each other; deeper ones stay as they are. On each level all that is below is checked.
 const MAX_DEPTH: usize = 16;
@@ -13,13 +13,7 @@ pub(super) fn arguments(schema: &Schema, map: &mut Map<String, Value>) {
 }
 
 fn object(schema: &Schema, node: &Value, map: &mut Map<String, Value>, depth: usize) {
-    let required: Vec<&str> = node
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let required: Vec<&str> = required(node).collect();
     if let Some(properties) = node.get("properties").and_then(Value::as_object) {
         // Null for an argument that may be left out means that it was left out.
         map.retain(|name, value| {

@@ -1,0 +1,118 @@
+//! What a child is started with, and its start.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::{PrintAgent, output::ChildOutput, served};
+use crate::{
+    agent::{AgentError, Tap, agent::refused},
+    sandbox::{fence::Enclosure, slot::Slot},
+    turn::CallerKey,
+};
+
+/// What the child is started with, kept for another start until it has begun.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub model: String,
+    pub workspace: PathBuf,
+    pub served: bool,
+    pub prompt: Arc<str>,
+    pub tap: Option<Tap>,
+    pub key: Option<CallerKey>,
+}
+
+impl Command {
+    /// Makes the slot ready for the child, and starts it.
+    pub async fn enter(
+        &self,
+        agent: &PrintAgent,
+        slot: &Slot,
+    ) -> Result<(ChildOutput, Enclosure), AgentError> {
+        let (dirs, workspace) = (slot.dirs(), &self.workspace);
+        let rules = self.served.then_some(served::RULES);
+        let enclosure = agent.fence.prepare_with(dirs, workspace, rules).await;
+        let mut enclosure = enclosure.map_err(refused)?;
+        // It was without symlinks when it was allowed.
+        if enclosure.workspace() != self.workspace {
+            return Err(AgentError::Refused(format!(
+                "the workspace {} was replaced by a symlink while the run was prepared",
+                self.workspace.display()
+            )));
+        }
+        if let Some(warning) = enclosure.warning() {
+            tracing::warn!("{warning}");
+        }
+        let mut env = agent.env_for(self.key.as_ref());
+        let mut extra = Vec::new();
+        if self.served {
+            served::environment(&mut env, &dirs.tmp());
+            extra.push("--approve-mcps");
+            if agent.carrier.takes_allowed_tools() {
+                let reads = agent.serving.native_reads;
+                extra.extend(["--allowed-tools", served::allowed_tools(reads)]);
+            }
+        }
+        let args = args(&self.model, workspace, &extra);
+        let spec = agent.program.spec(args, env, workspace);
+        let mut start = enclosure.start(spec);
+        if agent.shares_config.load(Ordering::Relaxed) {
+            let users = agent.env.iter().find(|(n, _)| n == "CURSOR_CONFIG_DIR");
+            let env = &mut start.spec().env;
+            env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
+            env.extend(users.cloned());
+        }
+        let mut output = ChildOutput::start(start, Arc::clone(&self.prompt), &agent.reaper)?;
+        output.tap(self.tap.clone());
+        Ok((output, enclosure))
+    }
+}
+
+/// The arguments for one turn (FACTS 1.2). The prompt is not among them: it goes by stdin, since
+/// one argument holds no more than 128 KiB on Linux.
+///
+/// `--model` is always given, as the CLI would else use and rewrite the user's default; `--trust`
+/// only answers the question whether this directory may be read. `--force` is never given.
+fn args(model: &str, workspace: &Path, extra: &[&str]) -> Vec<OsString> {
+    let mut args: Vec<OsString> = [
+        "--print",
+        "--output-format",
+        "stream-json",
+        "--stream-partial-output",
+        "--trust",
+        "--model",
+        model,
+        "--workspace",
+    ]
+    .map(OsString::from)
+    .into();
+    args.push(workspace.into());
+    args.extend(extra.iter().map(OsString::from));
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_always_given() {
+        assert_eq!(
+            args("auto", Path::new("/w s"), &["--approve-mcps"]),
+            [
+                "--print",
+                "--output-format",
+                "stream-json",
+                "--stream-partial-output",
+                "--trust",
+                "--model",
+                "auto",
+                "--workspace",
+                "/w s",
+                "--approve-mcps"
+            ]
+        );
+    }
+}
