@@ -8,8 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{PrintAgent, command::Command, files, output::ChildOutput, served::ServedRun};
 use crate::{
     agent::{
-        AgentError, AgentEvent, CallKey, RunRequest, Siblings, Site, Tap, ViewChange,
-        agent::refused,
+        AgentError, AgentEvent, CallKey, RunRequest, Siblings, Site, ViewChange, agent::refused,
     },
     sandbox::{
         fence::{
@@ -19,7 +18,7 @@ use crate::{
         },
         slot::Slot,
     },
-    turn::{Attachment, CallerKey, ToolResult},
+    turn::{Attachment, ToolResult},
 };
 
 /// A running child, its fence and its slot. Dropping it ends the child's whole process group and
