@@ -56,7 +56,7 @@ pub struct Translator {
 }
 
 /// Breaks with [`Verdict::Calls`] or [`Verdict::Stop`]: what follows belongs to what comes after it.
-type Step = ControlFlow<Verdict>;
+type Flow = ControlFlow<Verdict>;
 
 /// What continues when a fact is known.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl Translator {
         settled.break_value().unwrap_or(Verdict::Continue)
     }
 
-    fn close_all(&mut self, out: &mut Vec<Delta>) -> Step {
+    fn close_all(&mut self, out: &mut Vec<Delta>) -> Flow {
         if self.batch.is_settling() {
             self.close(out)?;
         }
@@ -222,7 +222,7 @@ impl Translator {
         taken.break_value().unwrap_or_else(|| self.standing())
     }
 
-    fn take(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Step {
+    fn take(&mut self, event: AgentEvent, out: &mut Vec<Delta>) -> Flow {
         match event {
             AgentEvent::Started(_) | AgentEvent::Activity | AgentEvent::CallGivenUp(_) => {
                 Continue(())
@@ -293,7 +293,7 @@ impl Translator {
         }
     }
 
-    fn stop(&mut self) -> Step {
+    fn stop(&mut self) -> Flow {
         self.stopped = true;
         Break(Verdict::Stop(FinishReason::Stop))
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use serde_json::Value;
 
-use super::{Step, Translator};
+use super::{Flow, Translator};
 use crate::{
     agent::NativeCall,
     boundary::{
@@ -16,13 +16,13 @@ use crate::{
 };
 
 impl Translator {
-    pub(super) fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn announced(&mut self, call: NativeCall, out: &mut Vec<Delta>) -> Flow {
         let step = self.consider(&call, out);
         self.in_flight.announce(call);
         step
     }
 
-    pub(super) fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn completed(&mut self, mut call: NativeCall, out: &mut Vec<Delta>) -> Flow {
         self.in_flight.complete(&mut call);
         if self.edited(&call) {
             return Continue(());
@@ -53,7 +53,7 @@ impl Translator {
     }
 
     /// Gives a call that carries arguments its place in the batch, if the client executes it.
-    fn consider(&mut self, call: &NativeCall, out: &mut Vec<Delta>) -> Step {
+    fn consider(&mut self, call: &NativeCall, out: &mut Vec<Delta>) -> Flow {
         let known = !call.call_id.is_empty() && self.taken.contains(&call.call_id);
         if call.args.is_none() || known {
             return Continue(());
@@ -85,7 +85,7 @@ impl Translator {
     }
 
     /// The batch is complete: if it holds anything, it goes out.
-    pub(super) fn close(&mut self, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn close(&mut self, out: &mut Vec<Delta>) -> Flow {
         if !self.batch.is_ready() {
             return Continue(());
         }
@@ -100,7 +100,7 @@ impl Translator {
         ready: Vec<Ready>,
         of_changes: Source,
         out: &mut Vec<Delta>,
-    ) -> Step {
+    ) -> Flow {
         let mut calls = Vec::new();
         let mut changes = Vec::new();
         let mut place = 0;
@@ -166,7 +166,7 @@ impl Translator {
     }
 
     /// Stops over a call that can't be made valid; the valid ones beside it go out.
-    pub(super) fn refuse(&mut self, made: &ClientCall, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn refuse(&mut self, made: &ClientCall, out: &mut Vec<Delta>) -> Flow {
         let reason = format!(
             "Stopped: the call of `{}` does not fit the tool's schema ({}).",
             made.name,

@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, ops::ControlFlow::Break, path::Path};
 
-use super::{Step, Translator};
+use super::{Flow, Translator};
 use crate::{
     boundary::{
         Source, Verdict,
@@ -95,7 +95,7 @@ impl Translator {
     }
 
     /// The run stops in the middle: its changes go out, though no call needs them.
-    pub(super) fn close_changes(&mut self, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn close_changes(&mut self, out: &mut Vec<Delta>) -> Flow {
         let changes = self.take_changes();
         let step = self.emit(changes, Source::Native, out);
         self.release_text(out);
@@ -103,7 +103,7 @@ impl Translator {
     }
 
     /// The run ended by itself: its changes go out, and its last word waits for their results.
-    pub(super) fn hand_over(&mut self, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn hand_over(&mut self, out: &mut Vec<Delta>) -> Flow {
         let changes = self.take_changes();
         let step = self.emit(changes, Source::Change, out);
         if let Break(Verdict::Calls(_)) = step {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow::Continue;
 
-use super::{Step, Translator};
+use super::{Flow, Translator};
 use crate::{
     boundary::{Source, text_calls::Piece},
     turn::Delta,
@@ -10,7 +10,7 @@ use crate::{
 
 impl Translator {
     /// New answer text, which may hold calls.
-    pub(super) fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn text(&mut self, text: String, out: &mut Vec<Delta>) -> Flow {
         if text.is_empty() {
             return Continue(());
         }
@@ -23,7 +23,7 @@ impl Translator {
         &mut self,
         pieces: impl IntoIterator<Item = Piece>,
         out: &mut Vec<Delta>,
-    ) -> Step {
+    ) -> Flow {
         for piece in pieces {
             match piece {
                 // White space between two calls.
@@ -42,7 +42,7 @@ impl Translator {
     }
 
     /// New reasoning: the model's next word after a batch, which is then complete.
-    pub(super) fn thought(&mut self, text: String, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn thought(&mut self, text: String, out: &mut Vec<Delta>) -> Flow {
         if !text.is_empty() {
             self.close(out)?;
             out.push(Delta::Reasoning(text));
@@ -51,7 +51,7 @@ impl Translator {
     }
 
     /// A tool event: the text before it is complete.
-    pub(super) fn tool_event(&mut self, out: &mut Vec<Delta>) -> Step {
+    pub(super) fn tool_event(&mut self, out: &mut Vec<Delta>) -> Flow {
         self.segments.tool_event();
         self.thoughts.tool_event();
         let last = self.recognizer.interrupt(&self.decider);
