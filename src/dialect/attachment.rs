@@ -40,24 +40,19 @@ pub fn read(item: &Field<'_>) -> Result<Option<Attachment>, TurnError> {
     }
     let place = match item.opt_str("type")? {
         Some("image_url" | "input_image") => {
-            let url = item.get("image_url");
-            let url = url.map(|url| url.get("url").unwrap_or(url));
-            url.or_else(|| item.get("file_id"))
-                .map_or_else(|| item.require("image_url"), Ok)?
+            let url = item.member("image_url").get("url");
+            url.map_or_else(|| item.require_any(&["image_url", "file_id"]), Ok)?
         }
         Some("file" | "input_file") => {
             let file = item.get("file").unwrap_or_else(|| item.clone());
-            file.get_any(&["file_data", "data", "file_url", "file_id"])
-                .map_or_else(|| file.require("file_data"), Ok)?
+            file.require_any(&["file_data", "data", "file_url", "file_id"])?
         }
         Some("image" | "document") => match item.get("source") {
             // The text is in the request itself.
             Some(source) if matches!(source.opt_str("type")?, Some("text" | "content")) => {
                 return Ok(None);
             }
-            Some(source) => source
-                .get_any(&["data", "url", "file_id"])
-                .map_or_else(|| source.require("data"), Ok)?,
+            Some(source) => source.require_any(&["data", "url", "file_id"])?,
             None => item
                 .get_any(&["data", "image", "url"])
                 .map_or_else(|| item.require("source"), Ok)?,
@@ -124,31 +119,21 @@ fn bytes_of(encoded: &str) -> Option<Vec<u8>> {
 
 /// The extension of the file that these bytes make.
 fn kind(bytes: &[u8]) -> Option<&'static str> {
-    Some(match bytes {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => "png",
-        [0xff, 0xd8, 0xff, ..] => "jpg",
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "gif",
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => "webp",
-        [b'%', b'P', b'D', b'F', b'-', ..] => return None,
-        _ if !bytes.is_empty() && !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() => {
-            "txt"
-        }
-        _ => return None,
-    })
+    const BEGINNINGS: [(&[u8], Option<&str>); 5] = [
+        (b"\x89PNG\r\n\x1a\n", Some("png")),
+        (b"\xff\xd8\xff", Some("jpg")),
+        (b"GIF87a", Some("gif")),
+        (b"GIF89a", Some("gif")),
+        (b"%PDF-", None),
+    ];
+    if let Some((_, kind)) = BEGINNINGS.iter().find(|(it, _)| bytes.starts_with(it)) {
+        return *kind;
+    }
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP".as_slice()) {
+        return Some("webp");
+    }
+    let is_text = !bytes.is_empty() && !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok();
+    is_text.then_some("txt")
 }
 
 #[cfg(test)]

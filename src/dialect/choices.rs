@@ -1,5 +1,7 @@
 //! How many answers a request asks for.
 
+use serde_json::Value;
+
 use super::field::Field;
 use crate::turn::TurnError;
 
@@ -11,17 +13,14 @@ pub const MAX: usize = 4;
 /// # Errors
 /// None, or more than [`MAX`].
 pub fn count(body: &Field<'_>, key: &str) -> Result<usize, TurnError> {
-    let Some(field) = body.get(key) else {
-        return Ok(1);
+    let field = body.member(key);
+    let count = match field.value {
+        Value::Null => Some(1),
+        value => value.as_u64().and_then(|count| count.try_into().ok()),
     };
-    field
-        .value
-        .as_u64()
-        .and_then(|count| usize::try_from(count).ok())
-        .filter(|count| (1..=MAX).contains(count))
-        .ok_or_else(|| {
-            field.fail(format_args!(
-                "must be 1 to {MAX}: each answer is a run of the agent"
-            ))
-        })
+    count.filter(|it| (1..=MAX).contains(it)).ok_or_else(|| {
+        field.fail(format_args!(
+            "must be 1 to {MAX}: each answer is a run of the agent"
+        ))
+    })
 }

@@ -25,9 +25,8 @@ pub fn stream(body: &Field<'_>) -> Result<bool, TurnError> {
 /// Whether the stream is to end with the usage. It does unless the request says no: most clients
 /// want it, and forget to say so.
 pub fn include_usage(body: &Field<'_>) -> Result<bool, TurnError> {
-    let options = body.get("stream_options");
-    let wish = options.map_or(Ok(None), |options| options.opt_bool("include_usage"))?;
-    Ok(wish.unwrap_or(true))
+    let options = body.member("stream_options");
+    Ok(options.opt_bool("include_usage")?.unwrap_or(true))
 }
 
 /// The conversation in `system` and `messages`.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{attachment, field::Field, gemini};
 use crate::turn::{Part, ToolCall, ToolResult, TurnError};
 
-/// Reads a message's `content` (or Gemini's `parts`).
+/// Reads a message's `content` (or Gemini's `parts`); a missing one has no parts.
 ///
 /// # Errors
 /// A part that we can't carry (audio, PDF, what is not in the request): it is never dropped in
@@ -15,22 +15,19 @@ pub fn parts(content: &Field<'_>) -> Result<Vec<Part>, TurnError> {
         return Ok(vec![Part::Text(content.str()?.to_owned())]);
     }
     let mut parts = Vec::new();
-    if content.value.is_object() {
-        part(content, &mut parts)?;
-        return Ok(parts);
-    }
-    for item in content.items()? {
-        part(&item, &mut parts)?;
+    match content.value {
+        Value::Null => {}
+        Value::Object(_) => part(content, &mut parts)?,
+        _ => content
+            .items()?
+            .try_for_each(|item| part(&item, &mut parts))?,
     }
     Ok(parts)
 }
 
 fn part(item: &Field<'_>, parts: &mut Vec<Part>) -> Result<(), TurnError> {
     if item.value.is_object() && item.opt_str("type")? == Some("tool_result") {
-        let (content, files) = match item.get("content") {
-            Some(content) => output(&content)?,
-            None => Default::default(),
-        };
+        let (content, files) = output(&item.member("content"))?;
         parts.push(Part::ToolResult(ToolResult {
             call_id: item.require("tool_use_id")?.str()?.to_owned(),
             name: None,
@@ -56,27 +53,25 @@ fn simple_part(item: &Field<'_>) -> Result<Option<Part>, TurnError> {
     if let Some(attachment) = attachment::read(item)? {
         return Ok(Some(Part::Attachment(attachment)));
     }
+    let said = |key| item.require(key)?.str().map(|it| Part::Text(it.to_owned()));
     Ok(Some(match item.opt_str("type")? {
-        Some("text" | "input_text" | "output_text") => {
-            Part::Text(item.require("text")?.str()?.to_owned())
-        }
-        Some("refusal") => Part::Text(item.require("refusal")?.str()?.to_owned()),
+        Some("text" | "input_text" | "output_text") => said("text")?,
+        Some("refusal") => said("refusal")?,
         // The model's own reasoning is not part of the conversation.
         Some("thinking" | "redacted_thinking" | "reasoning") => return Ok(None),
         Some("tool_use") => Part::ToolCall(ToolCall {
             id: item.require("id")?.str()?.to_owned(),
             name: item.require("name")?.str()?.to_owned(),
-            arguments: arguments(item.get("input").map(|input| input.value)),
+            arguments: arguments(item.get("input")),
         }),
         Some("document") => document(item)?,
         Some("search_result") => Part::Text(text(&item.require("content")?)?),
         // Claude's tool search names the tools that it found.
-        Some("tool_reference") => Part::Text(item.require("tool_name")?.str()?.to_owned()),
-        None if item.get("text").is_some() => Part::Text(item.require("text")?.str()?.to_owned()),
+        Some("tool_reference") => said("tool_name")?,
+        None if item.get("text").is_some() => said("text")?,
         None => return Err(item.fail("has neither `type` nor `text`")),
         Some(kind) => {
-            let kind_field = item.require("type")?;
-            return Err(kind_field.fail(format_args!(
+            return Err(item.member("type").fail(format_args!(
                 "is `{kind}`, which open-cursor cannot pass on to Cursor; send text"
             )));
         }
@@ -125,8 +120,8 @@ pub fn output(content: &Field<'_>) -> Result<(String, Vec<Part>), TurnError> {
 }
 
 /// A call's arguments as JSON text, whether the client keeps them as text or as an object.
-pub fn arguments(value: Option<&Value>) -> String {
-    match value {
+pub fn arguments(field: Option<Field<'_>>) -> String {
+    match field.map(|field| field.value) {
         None | Some(Value::Null) => "{}".to_owned(),
         Some(Value::String(text)) if text.trim().is_empty() => "{}".to_owned(),
         Some(Value::String(text)) => text.clone(),

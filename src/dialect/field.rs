@@ -39,10 +39,15 @@ impl<'a> Field<'a> {
     /// The member `key`; `None` if this is not an object, or the member is missing or null.
     pub fn get(&self, key: &str) -> Option<Field<'a>> {
         let value = self.value.get(key).filter(|value| !value.is_null())?;
-        Some(Field {
-            value,
-            path: self.join(key),
-        })
+        let path = self.join(key);
+        Some(Field { value, path })
+    }
+
+    /// The member `key`, or a null in its place: for what asks for nothing if it is missing.
+    pub fn member(&self, key: &str) -> Field<'a> {
+        let value = self.value.get(key).unwrap_or(&Value::Null);
+        let path = self.join(key);
+        Field { value, path }
     }
 
     /// The first of `keys` that is there.
@@ -52,8 +57,13 @@ impl<'a> Field<'a> {
 
     /// The member `key`, which must be there.
     pub fn require(&self, key: &str) -> Result<Field<'a>, TurnError> {
-        self.get(key).ok_or_else(|| {
-            let path = self.join(key);
+        self.require_any(&[key])
+    }
+
+    /// The first of `keys` that is there; one must be.
+    pub fn require_any(&self, keys: &[&str]) -> Result<Field<'a>, TurnError> {
+        self.get_any(keys).ok_or_else(|| {
+            let path = self.join(keys[0]);
             let message = format!("`{path}` is required");
             TurnError::invalid(path, message)
         })
@@ -61,10 +71,7 @@ impl<'a> Field<'a> {
 
     /// The elements of an array.
     pub fn items(&self) -> Result<impl Iterator<Item = Field<'a>> + use<'a>, TurnError> {
-        let items = self
-            .value
-            .as_array()
-            .ok_or_else(|| self.wrong_type("an array"))?;
+        let items = self.typed(self.value.as_array(), "an array")?;
         let path = self.path.clone();
         Ok(items.iter().enumerate().map(move |(index, value)| Field {
             value,
@@ -72,25 +79,26 @@ impl<'a> Field<'a> {
         }))
     }
 
+    /// The elements of an array of strings.
+    pub fn strings(&self) -> Result<Vec<String>, TurnError> {
+        self.items()?
+            .map(|item| Ok(item.str()?.to_owned()))
+            .collect()
+    }
+
     /// The members of an object.
     pub fn object(&self) -> Result<&'a Map<String, Value>, TurnError> {
-        self.value
-            .as_object()
-            .ok_or_else(|| self.wrong_type("an object"))
+        self.typed(self.value.as_object(), "an object")
     }
 
     /// The text of a string.
     pub fn str(&self) -> Result<&'a str, TurnError> {
-        self.value
-            .as_str()
-            .ok_or_else(|| self.wrong_type("a string"))
+        self.typed(self.value.as_str(), "a string")
     }
 
     /// A boolean.
     pub fn bool(&self) -> Result<bool, TurnError> {
-        self.value
-            .as_bool()
-            .ok_or_else(|| self.wrong_type("a boolean"))
+        self.typed(self.value.as_bool(), "a boolean")
     }
 
     /// The member `key` as a string, if it is there.
@@ -110,10 +118,9 @@ impl<'a> Field<'a> {
 
     /// The member `key` as a count of at least 1, if it is there.
     pub fn opt_count(&self, key: &str) -> Result<Option<u64>, TurnError> {
-        let Some(field) = self.get(key) else {
-            return Ok(None);
-        };
+        let field = self.member(key);
         match field.value.as_u64() {
+            _ if field.value.is_null() => Ok(None),
             Some(count @ 1..) => Ok(Some(count)),
             _ => Err(field.fail("must be a whole number of at least 1")),
         }
@@ -122,6 +129,16 @@ impl<'a> Field<'a> {
     /// An error about this field; `message` follows its path.
     pub fn fail(&self, message: impl std::fmt::Display) -> TurnError {
         TurnError::invalid(self.path.clone(), format!("`{}` {message}", self.path))
+    }
+
+    /// An error about this field, whose text is none of those that are wanted.
+    pub fn must_be(&self, wanted: &str) -> TurnError {
+        let found = self.value.as_str().unwrap_or_default();
+        self.fail(format_args!("must be {wanted}, not `{found}`"))
+    }
+
+    fn typed<T>(&self, value: Option<T>, wanted: &str) -> Result<T, TurnError> {
+        value.ok_or_else(|| self.wrong_type(wanted))
     }
 
     fn wrong_type(&self, wanted: &str) -> TurnError {

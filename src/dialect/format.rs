@@ -1,5 +1,7 @@
 //! The form that the answer's text must have, as every vendor writes it.
 
+use serde_json::Value;
+
 use super::field::Field;
 use crate::turn::{Format, TurnError};
 
@@ -22,14 +24,20 @@ pub fn format(field: Option<Field<'_>>) -> Result<Format, TurnError> {
                 return Ok(Format::JsonObject);
             };
             schema.object()?;
-            jsonschema::validator_for(schema.value).map_err(|error| {
-                schema.fail(format_args!("is not a valid JSON Schema: {error}"))
-            })?;
-            Ok(Format::JsonSchema(schema.value.clone()))
+            of_schema(&schema, schema.value.clone())
         }
-        other => Err(kind.fail(format_args!(
-            "must be text, json_object or json_schema, not `{other}`"
-        ))),
+        _ => Err(kind.must_be("text, json_object or json_schema")),
+    }
+}
+
+/// The format of a schema that stands in this field.
+///
+/// # Errors
+/// A schema that is none.
+pub fn of_schema(field: &Field<'_>, schema: Value) -> Result<Format, TurnError> {
+    match jsonschema::validator_for(&schema) {
+        Ok(_) => Ok(Format::JsonSchema(schema)),
+        Err(error) => Err(field.fail(format_args!("is not a valid JSON Schema: {error}"))),
     }
 }
 

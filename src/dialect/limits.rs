@@ -19,10 +19,7 @@ pub fn stop(body: &Field<'_>, key: &str) -> Result<Vec<String>, TurnError> {
     let mut stops = if field.value.is_string() {
         vec![field.str()?.to_owned()]
     } else {
-        field
-            .items()?
-            .map(|item| Ok(item.str()?.to_owned()))
-            .collect::<Result<Vec<_>, TurnError>>()?
+        field.strings()?
     };
     stops.retain(|stop| !stop.is_empty());
     if stops.len() > MAX_STOPS || stops.iter().any(|stop| stop.len() > MAX_STOP_BYTES) {

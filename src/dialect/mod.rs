@@ -19,9 +19,9 @@ mod gemini;
 mod limits;
 mod openai_chat;
 mod openai_completions;
+mod openai_envelope;
 mod openai_error;
 mod openai_responses;
-mod openai_usage;
 mod parameters;
 mod posted;
 mod route;
@@ -180,7 +180,8 @@ pub trait Reply: Send + Sync {
     fn end(self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>);
 
     /// The body of an answer that is not streamed, with the further choices if any were asked for.
-    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8>;
+    /// The end has the usage and the lost changes of all choices.
+    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected], end: &TurnEnd) -> Vec<u8>;
 
     /// Whether a failure before the first delta is written as the end of a stream instead of a
     /// status: some clients repeat a request on almost any status.
@@ -236,11 +237,8 @@ mod tests {
             };
             let mut out = Vec::new();
             reply().end(&end, &mut out);
-            let answer = Collected {
-                lost_changes: lost.clone(),
-                ..Collected::empty()
-            };
-            for out in [out, reply().whole(&answer, &[])] {
+            let whole = reply().whole(&Collected::default(), &[], &end);
+            for out in [out, whole] {
                 let out = String::from_utf8(out).unwrap();
                 let named = out.matches(r#""lost_changes":["/a/b"]"#).count();
                 assert_eq!(named, 1, "{}: {out}", dialect.path());

@@ -9,7 +9,7 @@ use super::{
     content,
     field::{self, Field},
 };
-use crate::turn::{Message, Part, Role, ToolResult, TurnError};
+use crate::turn::{Message, ToolResult, TurnError};
 
 /// Results that a client posts.
 #[derive(Debug, PartialEq)]
@@ -28,7 +28,6 @@ impl PostedResults {
     pub fn decode(body: &[u8]) -> Result<Self, TurnError> {
         let value = field::parse(body)?;
         let body = Field::root(&value);
-        body.object()?;
         let results = match body.get("results") {
             None => vec![result(&body)?],
             Some(list) => {
@@ -62,17 +61,13 @@ fn result(item: &Field<'_>) -> Result<Message, TurnError> {
         text.push_str(error);
     }
     let is_error = item.opt_bool("is_error")?.unwrap_or(error.is_some());
-    let result = Part::ToolResult(ToolResult {
+    let result = ToolResult {
         call_id,
         name: item.opt_str("name")?.map(str::to_owned),
         content: text,
         is_error,
-    });
-    let parts = std::iter::once(result).chain(files).collect();
-    Ok(Message {
-        role: Role::Tool,
-        parts,
-    })
+    };
+    Ok(Message::result(result, files))
 }
 
 #[cfg(test)]

@@ -35,14 +35,12 @@ impl Wish {
             return Ok(Self::default());
         };
         if !field.value.is_object() {
+            let tools = ServerTools::Usual;
             let activity = match field.bool()? {
                 true => Telling::AtTheEnd,
                 false => Telling::Never,
             };
-            return Ok(Self {
-                activity,
-                ..Self::default()
-            });
+            return Ok(Self { activity, tools });
         }
         let activity = match field.opt_bool("activity")? {
             Some(true) => Telling::AtOnce,
@@ -50,10 +48,7 @@ impl Wish {
         };
         let tools = match field.get("tools") {
             None => ServerTools::Usual,
-            Some(tools) if tools.value.is_array() => {
-                let names = tools.items()?.map(|name| Ok(name.str()?.to_owned()));
-                ServerTools::Named(names.collect::<Result<_, TurnError>>()?)
-            }
+            Some(tools) if tools.value.is_array() => ServerTools::Named(tools.strings()?),
             Some(tools) => match tools.str()? {
                 "all" => ServerTools::All,
                 _ => return Err(tools.fail("must be \"all\" or a list of names")),

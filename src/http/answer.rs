@@ -24,7 +24,7 @@ use crate::{
     dump::{Dump, DumpPart},
     engine::unknown_model,
     models::ModelRequest,
-    turn::{AnswerForm, Collected, ErrorKind, Turn, TurnError, TurnEvent},
+    turn::{AnswerForm, Collected, ErrorKind, Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// Bodies above this are decoded off the runtime's threads.
@@ -142,16 +142,15 @@ async fn run(
     let mut response = if request.stream {
         sse::stream(choices, request.reply, dump.cloned()).await?
     } else {
-        let answers = collect(choices).await?;
+        let (answers, end) = collect(choices).await?;
         let (first, others) = answers.split_first().ok_or_else(internal)?;
-        let whole = request.reply.whole(first, others);
+        let whole = request.reply.whole(first, others, &end);
         record.sent(whole.len());
         if let Some(dump) = dump {
             dump.line(DumpPart::Response, &whole);
         }
         let mut response = reply::json(StatusCode::OK, whole);
-        let lost = answers.iter().map(|answer| answer.lost_changes.len()).sum();
-        reply::say_lost(&mut response, lost);
+        reply::say_lost(&mut response, end.lost_changes.len());
         response
     };
     reply::say_ignored(&mut response, &request.ignored);
@@ -218,11 +217,9 @@ pub(super) fn internal() -> TurnError {
     )
 }
 
-/// The whole answers of all choices. The first failure cancels the others.
-async fn collect(mut choices: Choices) -> Result<Vec<Collected>, TurnError> {
-    let mut answers: Vec<_> = std::iter::repeat_with(Collected::empty)
-        .take(choices.len())
-        .collect();
+/// The whole answers of all choices, and how they ended. The first failure cancels the others.
+async fn collect(mut choices: Choices) -> Result<(Vec<Collected>, TurnEnd), TurnError> {
+    let mut answers = vec![Collected::default(); choices.len()];
     while let Some((choice, batch)) = choices.next().await {
         let Some(answer) = answers.get_mut(choice) else {
             continue;
@@ -232,13 +229,14 @@ async fn collect(mut choices: Choices) -> Result<Vec<Collected>, TurnError> {
                 TurnEvent::Started => {}
                 TurnEvent::Delta(delta) => answer.push(delta),
                 TurnEvent::End(end) => {
-                    choices.end(&end);
+                    let last = choices.end(&end);
                     answer.finish_reason = end.outcome?;
-                    answer.usage = end.usage;
-                    answer.lost_changes = end.lost_changes;
+                    if let Some(end) = last {
+                        return Ok((answers, end));
+                    }
                 }
             }
         }
     }
-    Ok(answers)
+    Err(internal())
 }

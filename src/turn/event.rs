@@ -70,9 +70,10 @@ impl TurnEnd {
 }
 
 /// Why the answer ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum FinishReason {
     /// The model said all it wanted to say.
+    #[default]
     Stop,
     /// It waits for the client to execute tools.
     ToolCalls,
@@ -106,9 +107,8 @@ impl std::ops::Add for Usage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        let either = |one: Option<u64>, other: Option<u64>| match (one, other) {
-            (None, None) => None,
-            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+        let either = |one: Option<u64>, other: Option<u64>| {
+            one.map_or(other, |one| Some(one.saturating_add(other.unwrap_or(0))))
         };
         Self {
             input: self.input.saturating_add(other.input),
@@ -116,10 +116,9 @@ impl std::ops::Add for Usage {
             cache_read: either(self.cache_read, other.cache_read),
             cache_write: either(self.cache_write, other.cache_write),
             reasoning: either(self.reasoning, other.reasoning),
-            cost: match (self.cost, other.cost) {
-                (None, None) => None,
-                (one, other) => Some(one.unwrap_or(0.0) + other.unwrap_or(0.0)),
-            },
+            cost: self
+                .cost
+                .map_or(other.cost, |one| Some(one + other.cost.unwrap_or(0.0))),
             estimated: self.estimated || other.estimated,
         }
     }

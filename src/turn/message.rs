@@ -85,6 +85,16 @@ impl Message {
         }
     }
 
+    /// The result of a call, and the files that came with it.
+    #[must_use]
+    pub fn result(result: ToolResult, files: Vec<Part>) -> Self {
+        let result = Part::ToolResult(result);
+        Self {
+            role: Role::Tool,
+            parts: std::iter::once(result).chain(files).collect(),
+        }
+    }
+
     /// A message of these parts. One that only reports results, and files with them, is the client's,
     /// not the user's.
     #[must_use]

@@ -38,28 +38,21 @@ fn read(body: &Field<'_>) -> Result<(Turn, Vec<String>), TurnError> {
     let mut turn = common::turn(body)?;
     // Calls are written alike, whatever form their tool was offered in.
     let (_forms, left_out) = tools::read(body, &mut turn)?;
-    let effort = match body.get("output_config") {
-        Some(config) => config.opt_str("effort")?,
-        None => None,
-    };
+    let config = body.member("output_config");
+    let effort = config.opt_str("effort")?;
+    // Where the format stands now, and where it stood in Anthropic's beta.
+    let output_format = config.get("format").or_else(|| body.get("output_format"));
     let turn = Turn {
         messages: common::messages(body, message)?,
         reasoning_effort: effort.map(str::to_owned),
         output: OutputRules {
             stop: limits::stop(body, "stop_sequences")?,
             max_tokens: limits::max_tokens(body, &["max_tokens"])?,
-            format: format::format(output_format(body))?,
+            format: format::format(output_format)?,
         },
         ..turn
     };
     Ok((turn, left_out))
-}
-
-/// Where the format stands now, and where it stood in Anthropic's beta.
-fn output_format<'a>(body: &Field<'a>) -> Option<Field<'a>> {
-    body.get("output_config")
-        .and_then(|config| config.get("format"))
-        .or_else(|| body.get("output_format"))
 }
 
 /// Without the parameter, clients expect the text to be the first block.
@@ -73,17 +66,13 @@ fn shows_thinking(body: &Field<'_>) -> Result<bool, TurnError> {
 
 fn message(item: &Field<'_>) -> Result<Message, TurnError> {
     item.object()?;
-    let role_field = item.require("role")?;
-    let role = match role_field.str()? {
+    let field = item.require("role")?;
+    let role = match field.str()? {
         "user" => Role::User,
         "assistant" => Role::Assistant,
         // Claude Code sends instructions also between messages.
         "system" => Role::System,
-        other => {
-            return Err(role_field.fail(format_args!(
-                "must be user, assistant or system, not `{other}`"
-            )));
-        }
+        _ => return Err(field.must_be("user, assistant or system")),
     };
     let parts = content::parts(&item.require("content")?)?;
     Ok(Message::of(role, parts))

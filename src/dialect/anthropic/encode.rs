@@ -217,7 +217,7 @@ impl Reply for MessagesReply {
         }
     }
 
-    fn whole(mut self: Box<Self>, answer: &Collected, _others: &[Collected]) -> Vec<u8> {
+    fn whole(mut self: Box<Self>, answer: &Collected, _: &[Collected], end: &TurnEnd) -> Vec<u8> {
         let mut content = Vec::new();
         let arguments: usize = answer.tool_calls.iter().map(|c| c.arguments.len()).sum();
         self.written = answer.text.len() + arguments;
@@ -242,9 +242,9 @@ impl Reply for MessagesReply {
         let (stop_reason, stop_sequence) = stop_reason(&answer.finish_reason);
         message["stop_reason"] = stop_reason.into();
         message["stop_sequence"] = stop_sequence.into();
-        let counted = self.counted(answer.usage);
+        let counted = self.counted(end.usage);
         message["usage"] = usage(&counted);
-        x_cursor::note(&mut message, Some(&counted), &answer.lost_changes);
+        x_cursor::note(&mut message, Some(&counted), &end.lost_changes);
         message.to_string().into_bytes()
     }
 

@@ -7,7 +7,7 @@ use crate::{
     dialect::{
         PathTarget, Request, Stamp, Streaming, choices, common, content,
         field::{self, Field},
-        limits, parameters, tools,
+        format, limits, parameters, tools,
     },
     turn::{Format, Message, OutputRules, Role, Turn, TurnError},
 };
@@ -19,17 +19,18 @@ pub fn request(body: &[u8], target: PathTarget, stamp: &Stamp) -> Result<Request
     let mut ignored = parameters::ignored(&body, super::PARAMETERS)?;
     let (turn, left_out) = read(&body, target.model)?;
     ignored.extend(left_out);
-    let config = body.get("generationConfig");
-    let choices = match &config {
-        Some(config) => choices::count(config, "candidateCount")?,
-        None => 1,
-    };
+    let config = body.member("generationConfig");
+    let choices = choices::count(&config, "candidateCount")?;
     let streaming = target.streaming.unwrap_or(Streaming::Whole);
-    let shows_thoughts = match thinking(&body) {
-        Some(thinking) => thinking.opt_bool("includeThoughts")?.unwrap_or(false),
-        None => false,
-    };
-    let reply = GeminiReply::new(stamp, &turn.model, streaming, shows_thoughts);
+    let shows_thoughts = config
+        .member("thinkingConfig")
+        .opt_bool("includeThoughts")?;
+    let reply = GeminiReply::new(
+        stamp,
+        &turn.model,
+        streaming,
+        shows_thoughts.unwrap_or(false),
+    );
     Ok(Request {
         others: std::iter::repeat_n(&turn, choices - 1).cloned().collect(),
         stream: streaming != Streaming::Whole,
@@ -59,23 +60,16 @@ fn read(body: &Field<'_>, model: Option<String>) -> Result<(Turn, Vec<String>), 
     // Calls are written alike, whatever form their tool was offered in.
     let (_forms, left_out) = tools::read(body, &mut turn)?;
     turn.messages = messages(body)?;
-    if let Some(config) = body.get("generationConfig") {
-        turn.output = OutputRules {
-            stop: limits::stop(&config, "stopSequences")?,
-            max_tokens: limits::max_tokens(&config, &["maxOutputTokens"])?,
-            format: format(&config)?,
-        };
-    }
-    if let Some(thinking) = thinking(body) {
-        let level = thinking.opt_str("thinkingLevel")?;
-        let level = level.filter(|level| !level.ends_with("UNSPECIFIED"));
-        turn.reasoning_effort = level.map(str::to_ascii_lowercase);
-    }
+    let config = body.member("generationConfig");
+    turn.output = OutputRules {
+        stop: limits::stop(&config, "stopSequences")?,
+        max_tokens: limits::max_tokens(&config, &["maxOutputTokens"])?,
+        format: output_format(&config)?,
+    };
+    let level = config.member("thinkingConfig").opt_str("thinkingLevel")?;
+    let level = level.filter(|level| !level.ends_with("UNSPECIFIED"));
+    turn.reasoning_effort = level.map(str::to_ascii_lowercase);
     Ok((turn, left_out))
-}
-
-fn thinking<'a>(body: &Field<'a>) -> Option<Field<'a>> {
-    body.get("generationConfig")?.get("thinkingConfig")
 }
 
 /// The conversation in `systemInstruction` and `contents`.
@@ -110,20 +104,13 @@ fn message(item: &Field<'_>) -> Result<Message, TurnError> {
         "user" | "function" | "tool" | "" => Role::User,
         "model" | "assistant" => Role::Assistant,
         "system" => Role::System,
-        other => {
-            let role = item.require("role")?;
-            return Err(role.fail(format_args!("must be user or model, not `{other}`")));
-        }
+        _ => return Err(item.member("role").must_be("user or model")),
     };
-    let parts = match item.get("parts") {
-        Some(parts) => content::parts(&parts)?,
-        None => Vec::new(),
-    };
-    Ok(Message::of(role, parts))
+    Ok(Message::of(role, content::parts(&item.member("parts"))?))
 }
 
 /// What the answer's text must be, from its media type and schema.
-fn format(config: &Field<'_>) -> Result<Format, TurnError> {
+fn output_format(config: &Field<'_>) -> Result<Format, TurnError> {
     match config.opt_str("responseMimeType")?.unwrap_or("text/plain") {
         "text/plain" => Ok(Format::Text),
         "application/json" => {
@@ -131,18 +118,11 @@ fn format(config: &Field<'_>) -> Result<Format, TurnError> {
                 return Ok(Format::JsonObject);
             };
             schema.object()?;
-            let value = tools::json_schema(schema.value.clone());
-            jsonschema::validator_for(&value).map_err(|error| {
-                schema.fail(format_args!("is not a valid JSON Schema: {error}"))
-            })?;
-            Ok(Format::JsonSchema(value))
+            format::of_schema(&schema, tools::json_schema(schema.value.clone()))
         }
-        other => {
-            let field = config.require("responseMimeType")?;
-            Err(field.fail(format_args!(
-                "must be text/plain or application/json, not `{other}`"
-            )))
-        }
+        _ => Err(config
+            .member("responseMimeType")
+            .must_be("text/plain or application/json")),
     }
 }
 

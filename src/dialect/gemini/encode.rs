@@ -115,6 +115,14 @@ fn function_call(call: &ToolCall) -> Value {
     json!({"functionCall": {"id": call.id, "name": call.name, "args": args}})
 }
 
+/// Adds what all candidates together used, if that is known, and lost.
+fn add_totals(object: &mut Value, end: &TurnEnd) {
+    if let Some(usage) = &end.usage {
+        object["usageMetadata"] = usage_metadata(usage);
+    }
+    x_cursor::note(object, end.usage.as_ref(), &end.lost_changes);
+}
+
 /// Google counts cache reads as part of the prompt, and thoughts beside the answer.
 fn usage_metadata(usage: &Usage) -> Value {
     let prompt = usage.input + usage.cache_read.unwrap_or(0) + usage.cache_write.unwrap_or(0);
@@ -171,10 +179,7 @@ impl Reply for GeminiReply {
         let chunk = match &end.outcome {
             Ok(reason) => {
                 let mut chunk = self.last(reason);
-                if let Some(usage) = &end.usage {
-                    chunk["usageMetadata"] = usage_metadata(usage);
-                }
-                x_cursor::note(&mut chunk, end.usage.as_ref(), &end.lost_changes);
+                add_totals(&mut chunk, end);
                 chunk
             }
             Err(error) => {
@@ -194,22 +199,11 @@ impl Reply for GeminiReply {
         }
     }
 
-    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8> {
-        let answers: Vec<&Collected> = std::iter::once(answer).chain(others).collect();
-        let candidates = answers.iter().enumerate();
-        let candidates: Value = candidates
-            .map(|(index, answer)| self.candidate(index, answer))
-            .collect();
-        let mut body = self.response(candidates);
-        let usage = Collected::usage_of(&answers);
-        if let Some(usage) = &usage {
-            body["usageMetadata"] = usage_metadata(usage);
-        }
-        x_cursor::note(
-            &mut body,
-            usage.as_ref(),
-            &Collected::lost_changes_of(&answers),
-        );
+    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected], end: &TurnEnd) -> Vec<u8> {
+        let answers = std::iter::once(answer).chain(others).enumerate();
+        let candidates = answers.map(|(index, answer)| self.candidate(index, answer));
+        let mut body = self.response(candidates.collect());
+        add_totals(&mut body, end);
         body.to_string().into_bytes()
     }
 

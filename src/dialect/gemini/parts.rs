@@ -44,7 +44,7 @@ fn function_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
     Ok(ToolCall {
         id: own_id(call.opt_str("id")?.unwrap_or(name), name).to_owned(),
         name: name.to_owned(),
-        arguments: content::arguments(call.get_any(&["args", "arguments"]).map(|args| args.value)),
+        arguments: content::arguments(call.get_any(&["args", "arguments"])),
     })
 }
 
@@ -56,7 +56,7 @@ fn function_response(response: &Field<'_>, parts: &mut Vec<Part>) -> Result<(), 
         name: Some(name.to_owned()),
         content: output.as_ref().map_or_else(String::new, |output| {
             match output.get_any(&["output", "result", "content"]) {
-                Some(text) if text.value.is_string() => content::arguments(Some(text.value)),
+                Some(text) if text.value.is_string() => content::arguments(Some(text)),
                 _ => output.value.to_string(),
             }
         }),

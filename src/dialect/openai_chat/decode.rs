@@ -36,14 +36,14 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
         },
         ..turn
     };
-    let mut reply = ChatReply::new(
+    let reply = ChatReply::new(
         &stamp,
         &turn.model,
         choices,
         common::include_usage(&body)?,
         CallEncoder::new(legacy_functions, forms),
+        x_cursor::Wish::of(&body)?.activity,
     );
-    reply = reply.telling(x_cursor::Wish::of(&body)?.activity);
     Ok(Request {
         others: std::iter::repeat_n(&turn, choices - 1).cloned().collect(),
         turn,
@@ -56,10 +56,7 @@ pub fn request(body: &[u8], stamp: Stamp) -> Result<Request, TurnError> {
 /// The effort under this dialect's name, or under that of Responses.
 fn effort(body: &Field<'_>) -> Result<Option<String>, TurnError> {
     let effort = match body.opt_str("reasoning_effort")? {
-        None => match body.get("reasoning") {
-            Some(reasoning) => reasoning.opt_str("effort")?,
-            None => None,
-        },
+        None => body.member("reasoning").opt_str("effort")?,
         given => given,
     };
     Ok(effort.map(str::to_owned))
@@ -75,25 +72,20 @@ fn messages(body: &Field<'_>) -> Result<Vec<Message>, TurnError> {
 
 fn message(item: &Field<'_>) -> Result<Message, TurnError> {
     item.object()?;
-    let role_field = item.require("role")?;
-    let role = match role_field.str()? {
+    let field = item.require("role")?;
+    let role = match field.str()? {
         "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" | "model" => Role::Assistant,
         "tool" | "function" => Role::Tool,
-        other => {
-            return Err(role_field.fail(format_args!(
-                "must be system, developer, user, assistant or tool, not `{other}`"
-            )));
-        }
+        _ => return Err(field.must_be("system, developer, user, assistant or tool")),
     };
+    let content = item.get_any(&["content", "parts"]);
+    let content = content.unwrap_or_else(|| item.member("content"));
     if role == Role::Tool {
-        return tool_message(item);
+        return tool_message(item, &content);
     }
-    let mut parts = match item.get_any(&["content", "parts"]) {
-        Some(content) => content::parts(&content)?,
-        None => Vec::new(),
-    };
+    let mut parts = content::parts(&content)?;
     if let Some(calls) = item.get("tool_calls") {
         for call in calls.items()? {
             parts.push(Part::ToolCall(tool_call(&call)?));
@@ -104,7 +96,7 @@ fn message(item: &Field<'_>) -> Result<Message, TurnError> {
         parts.push(Part::ToolCall(ToolCall {
             id: name.to_owned(),
             name: name.to_owned(),
-            arguments: content::arguments(call.get("arguments").map(|field| field.value)),
+            arguments: content::arguments(call.get("arguments")),
         }));
     }
     Ok(Message::of(role, parts))
@@ -118,24 +110,18 @@ fn tool_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
     Ok(ToolCall {
         id: call.require("id")?.str()?.to_owned(),
         name: inner.require("name")?.str()?.to_owned(),
-        arguments: content::arguments(
-            inner
-                .get_any(&["arguments", "input"])
-                .map(|field| field.value),
-        ),
+        arguments: content::arguments(inner.get_any(&["arguments", "input"])),
     })
 }
 
 /// `role: "tool"`, and the legacy `role: "function"`, whose name is all the id there is.
-fn tool_message(item: &Field<'_>) -> Result<Message, TurnError> {
+fn tool_message(item: &Field<'_>, content: &Field<'_>) -> Result<Message, TurnError> {
     let name = item.opt_str("name")?;
-    let content = item.get_any(&["content", "parts"]);
-    let id = match (item.opt_str("tool_call_id")?, name) {
-        (Some(id), _) => id,
-        (None, Some(name)) => name,
-        (None, None) => {
+    let id = match item.opt_str("tool_call_id")?.or(name) {
+        Some(id) => id,
+        None => {
             // Claude and Gemini put the id into the content.
-            let parts = content.map_or(Ok(Vec::new()), |content| content::parts(&content))?;
+            let parts = content::parts(content)?;
             let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
             if !parts.is_empty() && parts.iter().all(is_result) {
                 return Ok(Message {
@@ -143,27 +129,17 @@ fn tool_message(item: &Field<'_>) -> Result<Message, TurnError> {
                     parts,
                 });
             }
-            return Err(item
-                .require("tool_call_id")
-                .err()
-                .unwrap_or_else(|| item.fail("needs a `tool_call_id`")));
+            item.require("tool_call_id")?.str()?
         }
     };
-    let (text, files) = match content {
-        Some(content) => content::output(&content)?,
-        None => Default::default(),
-    };
-    let mut parts = vec![Part::ToolResult(ToolResult {
+    let (text, files) = content::output(content)?;
+    let result = ToolResult {
         call_id: id.to_owned(),
         name: name.map(str::to_owned),
         content: text,
         is_error: item.opt_bool("is_error")?.unwrap_or(false),
-    })];
-    parts.extend(files);
-    Ok(Message {
-        role: Role::Tool,
-        parts,
-    })
+    };
+    Ok(Message::result(result, files))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::{
         Reply, Stamp,
         escape::write_json_str,
         frame,
+        openai_envelope::{Envelope, add_totals},
         openai_error::error_object,
-        openai_usage::usage_object,
         x_cursor::{self, Telling},
     },
     turn::{Activity, Collected, Delta, FinishReason, ToolCall, TurnEnd},
@@ -20,9 +20,7 @@ use crate::{
 
 /// Writes one chat completion.
 pub struct ChatReply {
-    id: String,
-    created: u64,
-    model: String,
+    envelope: Envelope,
     include_usage: bool,
     calls: CallEncoder,
     choices: Vec<Choice>,
@@ -46,13 +44,15 @@ struct Choice {
 const TAIL: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 
 impl ChatReply {
-    /// A reply to a request for `model` with this many choices.
+    /// A reply to a request for `model` with this many choices. `telling` is for the member
+    /// `x_cursor`, which is ours: clients pass over members that they don't know.
     pub fn new(
         stamp: &Stamp,
         model: &str,
         choices: usize,
         include_usage: bool,
         calls: CallEncoder,
+        telling: Telling,
     ) -> Self {
         let id = format!("chatcmpl-{}", stamp.id);
         let choice = |index| {
@@ -70,39 +70,21 @@ impl ChatReply {
         };
         Self {
             choices: (0..choices).map(choice).collect(),
-            telling: Telling::Never,
+            telling,
             activity: Vec::new(),
-            id,
-            created: stamp.created,
-            model: model.to_owned(),
+            envelope: Envelope {
+                id,
+                created: stamp.created,
+                model: model.to_owned(),
+            },
             include_usage,
             calls,
             current: 0,
         }
     }
 
-    /// The same, with the member `x_cursor` that tells what ran without the client. It is ours:
-    /// clients pass over members that they don't know.
-    pub fn telling(mut self, telling: Telling) -> Self {
-        self.telling = telling;
-        self
-    }
-
-    /// A chunk that tells of it.
-    fn activity_chunk(&self, activity: &[Value]) -> Value {
-        let mut chunk = self.chunk(&json!([]));
-        chunk["x_cursor"]["activity"] = json!(activity);
-        chunk
-    }
-
     fn chunk(&self, choices: &Value) -> Value {
-        json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        })
+        self.envelope.object("chat.completion.chunk", choices)
     }
 
     /// The last chunk of the current choice. What the answer lost stands here and not beside the
@@ -186,9 +168,14 @@ impl Choice {
 
 impl Reply for ChatReply {
     fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
-        let calls = self.calls.clone();
-        let reply = Self::new(stamp, &self.model, 1, self.include_usage, calls);
-        Box::new(reply.telling(self.telling))
+        Box::new(Self::new(
+            stamp,
+            &self.envelope.model,
+            1,
+            self.include_usage,
+            self.calls.clone(),
+            self.telling,
+        ))
     }
 
     fn choose(&mut self, choice: usize) {
@@ -208,7 +195,9 @@ impl Reply for ChatReply {
                 Telling::AtTheEnd => self.activity.push(activity_object(activity)),
                 Telling::AtOnce => {
                     choice.begin(out);
-                    frame::data(&self.activity_chunk(&[activity_object(activity)]), out);
+                    let mut chunk = self.chunk(&json!([]));
+                    chunk["x_cursor"]["activity"] = json!([activity_object(activity)]);
+                    frame::data(&chunk, out);
                 }
             },
         }
@@ -224,10 +213,7 @@ impl Reply for ChatReply {
                 self.finish(reason, &end.lost_changes, out);
                 let usage = end.usage.filter(|_| self.include_usage);
                 let mut chunk = self.chunk(&json!([]));
-                if let Some(usage) = &usage {
-                    chunk["usage"] = usage_object(usage);
-                    x_cursor::note(&mut chunk, Some(usage), &[]);
-                }
+                add_totals(&mut chunk, usage.as_ref(), &[]);
                 let tells = self.telling == Telling::AtTheEnd;
                 if tells {
                     chunk["x_cursor"]["activity"] = json!(self.activity);
@@ -241,40 +227,22 @@ impl Reply for ChatReply {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8> {
-        let answers: Vec<&Collected> = std::iter::once(answer).chain(others).collect();
-        let choices: Vec<Value> = answers
-            .iter()
-            .enumerate()
-            .map(|(index, answer)| {
-                json!({
-                    "index": index,
-                    "message": self.message(answer),
-                    "logprobs": null,
-                    "finish_reason": self.finish_reason(&answer.finish_reason),
-                })
+    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected], end: &TurnEnd) -> Vec<u8> {
+        let answers = || std::iter::once(answer).chain(others);
+        let choice = |(index, answer): (usize, &Collected)| {
+            json!({
+                "index": index,
+                "message": self.message(answer),
+                "logprobs": null,
+                "finish_reason": self.finish_reason(&answer.finish_reason),
             })
-            .collect();
-        let mut body = json!({
-            "id": self.id,
-            "object": "chat.completion",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        });
-        let usage = Collected::usage_of(&answers);
-        if let Some(usage) = &usage {
-            body["usage"] = usage_object(usage);
-        }
-        x_cursor::note(
-            &mut body,
-            usage.as_ref(),
-            &Collected::lost_changes_of(&answers),
-        );
+        };
+        let choices = answers().enumerate().map(choice).collect();
+        let mut body = self.envelope.object("chat.completion", &choices);
+        add_totals(&mut body, end.usage.as_ref(), &end.lost_changes);
         if self.telling != Telling::Never {
-            let all = answers.iter().flat_map(|answer| &answer.activity);
-            let list: Vec<Value> = all.map(activity_object).collect();
-            body["x_cursor"]["activity"] = list.into();
+            let all = answers().flat_map(|answer| &answer.activity);
+            body["x_cursor"]["activity"] = all.map(activity_object).collect();
         }
         body.to_string().into_bytes()
     }

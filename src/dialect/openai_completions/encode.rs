@@ -4,16 +4,17 @@ use serde_json::{Value, json};
 
 use crate::{
     dialect::{
-        Reply, Stamp, frame, openai_error::error_object, openai_usage::usage_object, x_cursor,
+        Reply, Stamp, frame,
+        openai_envelope::{Envelope, add_totals},
+        openai_error::error_object,
+        x_cursor,
     },
     turn::{Collected, Delta, FinishReason, TurnEnd},
 };
 
 /// Writes one completion.
 pub struct CompletionReply {
-    id: String,
-    created: u64,
-    model: String,
+    envelope: Envelope,
     include_usage: bool,
     /// The choice that is being written.
     current: usize,
@@ -23,22 +24,23 @@ impl CompletionReply {
     /// A reply to a request for `model`.
     pub fn new(stamp: &Stamp, model: &str, include_usage: bool) -> Self {
         Self {
-            id: format!("cmpl-{}", stamp.id),
-            created: stamp.created,
-            model: model.to_owned(),
+            envelope: Envelope {
+                id: format!("cmpl-{}", stamp.id),
+                created: stamp.created,
+                model: model.to_owned(),
+            },
             include_usage,
             current: 0,
         }
     }
 
-    fn object(&self, choices: &[Value]) -> Value {
-        json!({
-            "id": self.id,
-            "object": "text_completion",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        })
+    fn object(&self, choices: &Value) -> Value {
+        self.envelope.object("text_completion", choices)
+    }
+
+    /// A chunk of the current choice.
+    fn chunk(&self, text: &str, reason: Option<&FinishReason>) -> Value {
+        self.object(&json!([choice(self.current, text, reason)]))
     }
 }
 
@@ -52,7 +54,7 @@ fn choice(index: usize, text: &str, reason: Option<&FinishReason>) -> Value {
 
 impl Reply for CompletionReply {
     fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
-        Box::new(Self::new(stamp, &self.model, self.include_usage))
+        Box::new(Self::new(stamp, &self.envelope.model, self.include_usage))
     }
 
     fn choose(&mut self, choice: usize) {
@@ -61,24 +63,23 @@ impl Reply for CompletionReply {
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         if let Delta::Text(text) = delta {
-            frame::data(&self.object(&[choice(self.current, text, None)]), out);
+            frame::data(&self.chunk(text, None), out);
         }
     }
 
     fn end_choice(&mut self, reason: &FinishReason, out: &mut Vec<u8>) {
-        frame::data(&self.object(&[choice(self.current, "", Some(reason))]), out);
+        frame::data(&self.chunk("", Some(reason)), out);
     }
 
     fn end(self: Box<Self>, end: &TurnEnd, out: &mut Vec<u8>) {
         match &end.outcome {
             Ok(reason) => {
-                let mut chunk = self.object(&[choice(self.current, "", Some(reason))]);
+                let mut chunk = self.chunk("", Some(reason));
                 x_cursor::note(&mut chunk, None, &end.lost_changes);
                 frame::data(&chunk, out);
                 if let Some(usage) = end.usage.filter(|_| self.include_usage) {
-                    let mut chunk = self.object(&[]);
-                    chunk["usage"] = usage_object(&usage);
-                    x_cursor::note(&mut chunk, Some(&usage), &[]);
+                    let mut chunk = self.object(&json!([]));
+                    add_totals(&mut chunk, Some(&usage), &[]);
                     frame::data(&chunk, out);
                 }
             }
@@ -87,23 +88,11 @@ impl Reply for CompletionReply {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected]) -> Vec<u8> {
-        let answers: Vec<&Collected> = std::iter::once(answer).chain(others).collect();
-        let choices: Vec<Value> = answers
-            .iter()
-            .enumerate()
-            .map(|(index, answer)| choice(index, &answer.text, Some(&answer.finish_reason)))
-            .collect();
-        let mut body = self.object(&choices);
-        let usage = Collected::usage_of(&answers);
-        if let Some(usage) = &usage {
-            body["usage"] = usage_object(usage);
-        }
-        x_cursor::note(
-            &mut body,
-            usage.as_ref(),
-            &Collected::lost_changes_of(&answers),
-        );
+    fn whole(self: Box<Self>, answer: &Collected, others: &[Collected], end: &TurnEnd) -> Vec<u8> {
+        let answers = std::iter::once(answer).chain(others).enumerate();
+        let choices = answers.map(|(index, it)| choice(index, &it.text, Some(&it.finish_reason)));
+        let mut body = self.object(&choices.collect());
+        add_totals(&mut body, end.usage.as_ref(), &end.lost_changes);
         body.to_string().into_bytes()
     }
 }

@@ -6,7 +6,7 @@ use super::{
     encode::ResponsesReply,
     input,
     response::ResponseHead,
-    store::{Exchange, Keep, Store, join},
+    store::{Exchange, NewResponse, Store, join},
 };
 use crate::{
     dialect::{
@@ -38,11 +38,17 @@ pub fn request(
     }
     // As at OpenAI, a response is stored unless the request says no.
     let wants_store = body.opt_bool("store")?.unwrap_or(true);
-    let keep = store.filter(|_| wants_store).map(|store| Keep {
-        store: Arc::clone(store),
-        owner: stamp.owner.clone(),
-        before,
-        messages: said.clone(),
+    let kept_in = store.filter(|_| wants_store);
+    let head = ResponseHead::new(stamp, &turn.model, kept_in.is_some(), &body);
+    let keep = kept_in.map(|store| {
+        let new = NewResponse {
+            id: head.response_id(),
+            owner: stamp.owner.clone(),
+            before,
+            messages: said.clone(),
+            output: Vec::new(),
+        };
+        (Arc::clone(store), new)
     });
     join(&mut messages, said);
     let (effort, shows_reasoning) = reasoning(&body)?;
@@ -52,15 +58,11 @@ pub fn request(
         output: OutputRules {
             stop: Vec::new(),
             max_tokens: limits::max_tokens(&body, &["max_output_tokens"])?,
-            format: format::format(body.get("text").and_then(|text| text.get("format")))?,
+            format: format::format(body.member("text").get("format"))?,
         },
         ..turn
     };
-    let head = ResponseHead::new(stamp, &turn.model, keep.is_some(), &body)?;
-    let mut reply = ResponsesReply::new(head, shows_reasoning, forms, keep);
-    if is_codex(&body) {
-        reply = reply.for_codex();
-    }
+    let reply = ResponsesReply::new(head, shows_reasoning, forms, keep, is_codex(&body));
     Ok(Request {
         turn,
         others: Vec::new(),
@@ -72,16 +74,13 @@ pub fn request(
 
 /// Whether Codex sent it: it names its session in `client_metadata`.
 fn is_codex(body: &Field<'_>) -> bool {
-    let metadata = body.get("client_metadata");
-    let members = metadata.and_then(|metadata| metadata.value.as_object());
-    members.is_some_and(|members| members.keys().any(|key| key.starts_with("x-codex-")))
+    let metadata = body.member("client_metadata").value.as_object();
+    metadata.is_some_and(|members| members.keys().any(|key| key.starts_with("x-codex-")))
 }
 
 /// The effort, and whether the reasoning is to be shown.
 fn reasoning(body: &Field<'_>) -> Result<(Option<String>, bool), TurnError> {
-    let Some(reasoning) = body.get("reasoning") else {
-        return Ok((None, false));
-    };
+    let reasoning = body.member("reasoning");
     let effort = reasoning.opt_str("effort")?.map(str::to_owned);
     let shown = reasoning.get_any(&["summary", "generate_summary"]);
     Ok((effort, shown.is_some_and(|summary| summary.value != "none")))

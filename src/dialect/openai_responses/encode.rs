@@ -10,12 +10,14 @@
 //! response.completed | response.incomplete | response.failed
 //! ```
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{
     output::{self, CallItem, ItemKind},
     response::ResponseHead,
-    store::Keep,
+    store::{NewResponse, Store},
 };
 use crate::{
     dialect::{Reply, Stamp, escape::write_json_str, frame, is_worth_a_retry, tools::Forms},
@@ -32,8 +34,10 @@ pub struct ResponsesReply {
     open: Option<Open>,
     /// The items that are complete.
     output: Vec<Value>,
-    /// Where it is kept, if it is.
-    keep: Option<Keep>,
+    /// Where it is kept, if it is, and what is known of it.
+    keep: Option<(Arc<Store>, NewResponse)>,
+    /// Codex repeats a request on any status but 400 and 404, five times (0.171), but not after a
+    /// failed response whose code says that this is useless.
     for_codex: bool,
 }
 
@@ -52,10 +56,11 @@ impl ResponsesReply {
         head: ResponseHead,
         shows_reasoning: bool,
         forms: Forms,
-        keep: Option<Keep>,
+        keep: Option<(Arc<Store>, NewResponse)>,
+        for_codex: bool,
     ) -> Self {
         Self {
-            for_codex: false,
+            for_codex,
             head,
             shows_reasoning,
             forms,
@@ -67,19 +72,14 @@ impl ResponsesReply {
         }
     }
 
-    /// The same for Codex. It repeats a request on any status but 400 and 404, five times (0.171),
-    /// but not after a failed response whose code says that this is useless.
-    pub fn for_codex(mut self) -> Self {
-        self.for_codex = true;
-        self
-    }
-
     /// The whole response, with the event that carries it. One that ended well is kept before
     /// anybody can continue it.
     fn finish(mut self, end: &TurnEnd) -> (&'static str, Value) {
         let keep = self.keep.filter(|_| end.outcome.is_ok());
-        let put = |keep: Keep| keep.put(self.head.response_id(), &self.output);
-        self.head.stored = keep.is_some_and(put);
+        self.head.stored = keep.is_some_and(|(store, new)| {
+            let output = self.output.clone();
+            store.put(NewResponse { output, ..new })
+        });
         self.head.finished(self.output, end)
     }
 
@@ -123,9 +123,9 @@ impl ResponsesReply {
         }
         if let Some(open) = &mut self.open {
             open.text.push_str(text);
-            let name = kind.names().delta;
+            let name = kind.names().text;
             let head = format!(
-                "event: {name}\ndata: {{\"type\":\"{name}\",\"sequence_number\":{}{}",
+                "event: response.{name}.delta\ndata: {{\"type\":\"response.{name}.delta\",\"sequence_number\":{}{}",
                 self.sequence, open.delta
             );
             self.sequence += 1;
@@ -143,7 +143,7 @@ impl ResponsesReply {
         let members = json!({
             "item_id": id, "output_index": self.index(), names.index: 0, "part": part,
         });
-        self.event(names.part_added, members, out);
+        self.event(&format!("response.{}.added", names.part), members, out);
         let logprobs = match kind {
             ItemKind::Message => r#","logprobs":[]"#,
             ItemKind::Reasoning => "",
@@ -172,10 +172,10 @@ impl ResponsesReply {
         if kind == ItemKind::Message {
             members["logprobs"] = json!([]);
         }
-        self.event(names.text_done, members, out);
+        self.event(&format!("response.{}.done", names.text), members, out);
         let mut members = place;
         members["part"] = kind.part(&text);
-        self.event(names.part_done, members, out);
+        self.event(&format!("response.{}.done", names.part), members, out);
         self.done(kind.item(&id, &text, status), out);
     }
 
@@ -209,14 +209,14 @@ fn write_event(kind: &str, sequence: u64, members: Value, out: &mut Vec<u8>) {
     frame::event(kind, &event, out);
 }
 
-/// What the events of one kind of item are called.
+/// What one kind of item is called in its id and events.
 struct EventNames {
     prefix: &'static str,
     index: &'static str,
-    part_added: &'static str,
-    delta: &'static str,
-    text_done: &'static str,
-    part_done: &'static str,
+    /// `response.<this>.added` and `.done`.
+    part: &'static str,
+    /// `response.<this>.delta` and `.done`.
+    text: &'static str,
 }
 
 impl ItemKind {
@@ -225,18 +225,14 @@ impl ItemKind {
             Self::Message => EventNames {
                 prefix: "msg",
                 index: "content_index",
-                part_added: "response.content_part.added",
-                delta: "response.output_text.delta",
-                text_done: "response.output_text.done",
-                part_done: "response.content_part.done",
+                part: "content_part",
+                text: "output_text",
             },
             Self::Reasoning => EventNames {
                 prefix: "rs",
                 index: "summary_index",
-                part_added: "response.reasoning_summary_part.added",
-                delta: "response.reasoning_summary_text.delta",
-                text_done: "response.reasoning_summary_text.done",
-                part_done: "response.reasoning_summary_part.done",
+                part: "reasoning_summary_part",
+                text: "reasoning_summary_text",
             },
         }
     }
@@ -268,11 +264,14 @@ impl Reply for ResponsesReply {
     /// It is not stored: what it continues is known to the engine alone.
     fn another(&self, stamp: &Stamp) -> Box<dyn Reply> {
         let head = self.head.another(stamp);
-        let reply = Self::new(head, self.shows_reasoning, self.forms.clone(), None);
-        Box::new(Self {
-            for_codex: self.for_codex,
-            ..reply
-        })
+        let forms = self.forms.clone();
+        Box::new(Self::new(
+            head,
+            self.shows_reasoning,
+            forms,
+            None,
+            self.for_codex,
+        ))
     }
 
     fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) {
@@ -294,11 +293,7 @@ impl Reply for ResponsesReply {
         write_event(kind, sequence, json!({ "response": response }), out);
     }
 
-    fn whole(mut self: Box<Self>, answer: &Collected, _others: &[Collected]) -> Vec<u8> {
-        let end = TurnEnd {
-            lost_changes: answer.lost_changes.clone(),
-            ..TurnEnd::finished(answer.finish_reason.clone(), answer.usage)
-        };
+    fn whole(mut self: Box<Self>, answer: &Collected, _: &[Collected], end: &TurnEnd) -> Vec<u8> {
         let kinds = [
             (ItemKind::Reasoning, &answer.reasoning, self.shows_reasoning),
             (ItemKind::Message, &answer.text, true),
@@ -306,14 +301,14 @@ impl Reply for ResponsesReply {
         for (kind, text, shown) in kinds {
             if shown && !text.is_empty() {
                 let id = format!("{}_{}_{}", kind.names().prefix, self.head.id, self.index());
-                self.output.push(kind.item(&id, text, status(&end)));
+                self.output.push(kind.item(&id, text, status(end)));
             }
         }
         for call in &answer.tool_calls {
             let item = self.item(call).full;
             self.output.push(item);
         }
-        let (_, response) = self.finish(&end);
+        let (_, response) = self.finish(end);
         response.to_string().into_bytes()
     }
 

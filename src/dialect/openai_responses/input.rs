@@ -31,8 +31,7 @@ pub fn add(
     match item.opt_str("type")?.unwrap_or(default) {
         "message" => messages.push(message(item)?),
         "function_call" => {
-            let arguments = item.get("arguments");
-            let arguments = content::arguments(arguments.map(|field| field.value));
+            let arguments = content::arguments(item.get("arguments"));
             add_call(call(item, arguments)?, messages);
         }
         "custom_tool_call" => {
@@ -54,8 +53,7 @@ pub fn add(
             add(&Field::root(&found), &|_| None, messages)?;
         }
         kind => {
-            let kind_field = item.require("type")?;
-            return Err(kind_field.fail(format_args!(
+            return Err(item.member("type").fail(format_args!(
                 "is `{kind}`, which open-cursor cannot pass on to Cursor; \
                  send messages, function calls and their outputs"
             )));
@@ -65,16 +63,12 @@ pub fn add(
 }
 
 fn message(item: &Field<'_>) -> Result<Message, TurnError> {
-    let role_field = item.require("role")?;
-    let role = match role_field.str()? {
+    let field = item.require("role")?;
+    let role = match field.str()? {
         "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        other => {
-            return Err(role_field.fail(format_args!(
-                "must be system, developer, user or assistant, not `{other}`"
-            )));
-        }
+        _ => return Err(field.must_be("system, developer, user or assistant")),
     };
     Ok(Message {
         role,
@@ -105,14 +99,11 @@ fn add_call(call: ToolCall, messages: &mut Vec<Message>) {
 
 fn output(item: &Field<'_>) -> Result<Message, TurnError> {
     let (content, files) = content::output(&item.require("output")?)?;
-    let result = Part::ToolResult(ToolResult {
+    let result = ToolResult {
         call_id: item.require("call_id")?.str()?.to_owned(),
         name: None,
         content,
         is_error: false,
-    });
-    Ok(Message {
-        role: Role::Tool,
-        parts: [vec![result], files].concat(),
-    })
+    };
+    Ok(Message::result(result, files))
 }

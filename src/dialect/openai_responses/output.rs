@@ -49,7 +49,7 @@ pub struct CallItem {
     pub empty: Value,
     pub full: Value,
     /// `response.<this>.delta` and `.done`.
-    pub event: &'static str,
+    pub event: String,
     /// The member that holds the input.
     pub member: &'static str,
     pub input: String,
@@ -59,24 +59,12 @@ impl CallItem {
     pub fn new(id: &str, call: &ToolCall, forms: &Forms) -> Self {
         let form = forms.get(&call.name);
         let is_text = form.is_some_and(|form| form.is_text);
-        let (kind, event, member, prefix, input) = if is_text {
+        let (kind, member, prefix, input) = if is_text {
             let input = Form::text(&call.arguments);
-            (
-                "custom_tool_call",
-                "custom_tool_call_input",
-                "input",
-                "ctc",
-                input,
-            )
+            ("custom_tool_call", "input", "ctc", input)
         } else {
             let input = call.arguments.clone();
-            (
-                "function_call",
-                "function_call_arguments",
-                "arguments",
-                "fc",
-                input,
-            )
+            ("function_call", "arguments", "fc", input)
         };
         let name = form.map_or(call.name.as_str(), |form| form.name.as_str());
         let mut empty = json!({
@@ -93,7 +81,7 @@ impl CallItem {
         Self {
             empty,
             full,
-            event,
+            event: format!("{kind}_{member}"),
             member,
             input,
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     dialect::{Stamp, field::Field, is_worth_a_retry, x_cursor},
-    turn::{ErrorKind, FinishReason, TurnEnd, TurnError, Usage},
+    turn::{ErrorKind, FinishReason, TurnEnd, Usage},
 };
 
 /// What a response says of itself before there is any answer.
@@ -33,17 +33,10 @@ const ECHOED: &[(&str, &str)] = &[
 ];
 
 impl ResponseHead {
-    /// # Errors
-    /// None in practice: the body is known to be an object.
-    pub fn new(
-        stamp: &Stamp,
-        model: &str,
-        stored: bool,
-        body: &Field<'_>,
-    ) -> Result<Self, TurnError> {
-        let members = body.object()?;
+    /// The head of the response to this request.
+    pub fn new(stamp: &Stamp, model: &str, stored: bool, body: &Field<'_>) -> Self {
         let echo = ECHOED.iter().map(|(name, missing)| {
-            let given = members.get(*name).filter(|value| !value.is_null()).cloned();
+            let given = body.get(name).map(|field| field.value.clone());
             let value = given.or_else(|| serde_json::from_str(missing).ok());
             let mut value = value.unwrap_or_default();
             if *name == "tools" {
@@ -51,13 +44,13 @@ impl ResponseHead {
             }
             ((*name).to_owned(), value)
         });
-        Ok(Self {
+        Self {
             id: stamp.id.clone(),
             created: stamp.created,
             model: model.to_owned(),
             stored,
             echo: echo.collect(),
-        })
+        }
     }
 
     /// The head of another response, which is not stored, to a request of the same form.

@@ -13,7 +13,7 @@ pub use render::{ToolFormat, render};
 pub use spec::{json_schema, offered};
 
 use super::{field::Field, x_cursor};
-use crate::turn::{ServerTools, ToolSpec, Turn, TurnError};
+use crate::turn::{ServerTools, Turn, TurnError};
 
 /// Reads the tools of a request into a turn, those that may be called at all, and whether one may or
 /// must be. Returns the forms of those that aren't plain functions, and what is left out.
@@ -22,18 +22,9 @@ use crate::turn::{ServerTools, ToolSpec, Turn, TurnError};
 /// See [`offered`] and [`choice::choice`].
 pub fn read(body: &Field<'_>, turn: &mut Turn) -> Result<(Forms, Vec<String>), TurnError> {
     let offered = offered(body)?;
-    let choice = match offered.named.as_slice() {
-        [] => choice::choice(body, &offered.specs)?,
-        named => {
-            let named = named.iter().map(|name| ToolSpec {
-                name: name.clone(),
-                description: String::new(),
-                schema: serde_json::Value::Null.into(),
-            });
-            let all: Vec<ToolSpec> = offered.specs.iter().cloned().chain(named).collect();
-            choice::choice(body, &all)?
-        }
-    };
+    let names = offered.specs.iter().map(|tool| &tool.name);
+    let names: Vec<&str> = names.chain(&offered.named).map(String::as_str).collect();
+    let choice = choice::choice(body, &names)?;
     turn.server_tools = match (x_cursor::Wish::of(body)?.tools, offered.named) {
         (ServerTools::Named(mut names), more) => {
             names.extend(more);

@@ -103,14 +103,14 @@ fn add(tool: &Field<'_>, namespace: Option<&str>, offered: &mut Offered) -> Resu
     if is_hosted {
         return Ok(());
     }
-    if tool.opt_str("type")? == Some("namespace") {
+    let kind = tool.opt_str("type")?.unwrap_or_default();
+    if kind == "namespace" {
         let name = flat_name(namespace, tool.require("name")?.str()?);
         for member in tool.require("tools")?.items()? {
             add(&member, Some(&name), offered)?;
         }
         return Ok(());
     }
-    let kind = tool.opt_str("type")?.unwrap_or_default();
     if is_dispensable(kind) {
         offered.left_out.push(format!("tools.{kind}"));
         return Ok(());
@@ -173,9 +173,7 @@ fn takes_text(tool: &Field<'_>) -> Result<bool, TurnError> {
 
 /// What a custom tool's text must be like; the model can only be told.
 fn grammar(custom: &Field<'_>) -> Result<Option<String>, TurnError> {
-    let Some(format) = custom.get("format") else {
-        return Ok(None);
-    };
+    let format = custom.member("format");
     let grammar = format.get("grammar").unwrap_or(format);
     let Some(definition) = grammar.opt_str("definition")? else {
         return Ok(None);

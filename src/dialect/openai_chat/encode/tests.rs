@@ -16,6 +16,7 @@ fn reply(include_usage: bool, legacy: bool) -> Box<ChatReply> {
         2,
         include_usage,
         CallEncoder::new(legacy, Forms::new()),
+        Telling::Never,
     ))
 }
 
@@ -117,26 +118,29 @@ fn an_error_is_an_event_and_never_a_finish() {
 
 #[test]
 fn whole_answers() {
-    let mut answer = Collected::empty();
+    let mut answer = Collected::default();
     answer.push(Delta::ToolCall(call("c1")));
     answer.finish_reason = FinishReason::ToolCalls;
-    answer.usage = Some(USAGE);
-    let body: Value = serde_json::from_slice(&reply(true, false).whole(&answer, &[])).unwrap();
+    let end = TurnEnd::finished(FinishReason::ToolCalls, Some(USAGE));
+    let whole = |legacy, answer| -> Value {
+        let body = reply(true, legacy).whole(answer, &[], &end);
+        serde_json::from_slice(&body).unwrap()
+    };
+    let body = whole(false, &answer);
     let message = &body["choices"][0]["message"];
     assert_eq!(message["content"], Value::Null);
     assert_eq!(message["tool_calls"][0]["function"]["name"], "read");
     assert_eq!(body["choices"][0]["finish_reason"], "tool_calls");
     assert_eq!(body["usage"]["total_tokens"], 122);
 
-    let body: Value = serde_json::from_slice(&reply(true, true).whole(&answer, &[])).unwrap();
+    let body = whole(true, &answer);
     assert_eq!(body["choices"][0]["finish_reason"], "function_call");
     assert_eq!(
         body["choices"][0]["message"]["function_call"]["name"],
         "read"
     );
 
-    let body: Value =
-        serde_json::from_slice(&reply(true, false).whole(&Collected::empty(), &[])).unwrap();
+    let body = whole(false, &Collected::default());
     assert_eq!(
         body["choices"][0]["message"],
         json!({"role": "assistant", "content": "", "refusal": null})

@@ -16,13 +16,7 @@ use crate::{
 /// One response, linked to the one before it.
 #[derive(Debug)]
 pub struct Exchange {
-    pub(super) id: String,
-    pub(super) owner: Option<String>,
-    before: Option<Arc<Exchange>>,
-    /// What the request said.
-    pub(super) messages: Vec<Message>,
-    /// The items of the answer.
-    pub(super) output: Vec<Value>,
+    pub(super) response: NewResponse,
     weight: usize,
     /// What the conversation up to its end weighs.
     pub(super) whole: usize,
@@ -32,18 +26,14 @@ pub struct Exchange {
 
 impl Exchange {
     /// A link that counts in the sum `bytes` as long as it lives.
-    pub(super) fn new(new: NewResponse, bytes: &Arc<AtomicUsize>) -> Self {
-        let held = new.messages.iter().map(weight).sum::<usize>();
-        let items: usize = new.output.iter().map(|item| item.to_string().len()).sum();
-        let weight = new.id.len() + held + items;
+    pub(super) fn new(response: NewResponse, bytes: &Arc<AtomicUsize>) -> Self {
+        let messages = response.messages.iter().map(weight).sum::<usize>();
+        let items = response.output.iter().map(|item| item.to_string().len());
+        let weight = response.id.len() + messages + items.sum::<usize>();
         bytes.fetch_add(weight, Ordering::Relaxed);
         Self {
-            whole: new.before.as_ref().map_or(0, |before| before.whole) + weight,
-            id: new.id,
-            owner: new.owner,
-            before: new.before,
-            messages: new.messages,
-            output: new.output,
+            whole: response.before.as_ref().map_or(0, |before| before.whole) + weight,
+            response,
             weight,
             bytes: Arc::clone(bytes),
         }
@@ -51,18 +41,23 @@ impl Exchange {
 
     /// The output item with this id.
     pub(super) fn item(&self, id: &str) -> Option<Value> {
-        self.output.iter().find(|item| item["id"] == id).cloned()
+        let mut items = self.response.output.iter();
+        items.find(|item| item["id"] == id).cloned()
     }
 
     /// The ids of its output items.
     pub(super) fn item_ids(&self) -> impl Iterator<Item = &str> {
-        self.output.iter().filter_map(|item| item["id"].as_str())
+        let items = self.response.output.iter();
+        items.filter_map(|item| item["id"].as_str())
     }
 
     /// The chain up to this one, the first one first.
     pub(super) fn chain(&self) -> Vec<&Self> {
         let mut chain = vec![self];
-        while let Some(before) = chain.last().and_then(|last| last.before.as_deref()) {
+        while let Some(before) = chain
+            .last()
+            .and_then(|last| last.response.before.as_deref())
+        {
             chain.push(before);
         }
         chain.reverse();
@@ -72,9 +67,9 @@ impl Exchange {
     /// Appends the conversation up to its end.
     pub fn conversation(&self, messages: &mut Vec<Message>) {
         for exchange in self.chain() {
-            join(messages, exchange.messages.iter().cloned());
+            join(messages, exchange.response.messages.iter().cloned());
             // It could be read when it was kept.
-            let _ = read(&exchange.output, messages);
+            let _ = read(&exchange.response.output, messages);
         }
     }
 }
@@ -83,9 +78,9 @@ impl Drop for Exchange {
     /// One after the other: a chain may be longer than the stack is deep.
     fn drop(&mut self) {
         self.bytes.fetch_sub(self.weight, Ordering::Relaxed);
-        let mut next = self.before.take();
+        let mut next = self.response.before.take();
         while let Some(mut exchange) = next.and_then(Arc::into_inner) {
-            next = exchange.before.take();
+            next = exchange.response.before.take();
         }
     }
 }

@@ -48,7 +48,7 @@ impl MemoryStore {
         let mut kept = self.kept();
         kept.shrink(|kept| kept.is_older(self.bounds.age));
         let found = kept.found.get(id).cloned();
-        let found = found.filter(|found| found.owner.as_deref() == owner)?;
+        let found = found.filter(|found| found.response.owner.as_deref() == owner)?;
         kept.touch(id);
         Some(found)
     }

@@ -45,6 +45,7 @@ pub enum Store {
 }
 
 /// A response that is to be kept.
+#[derive(Debug)]
 pub struct NewResponse {
     /// Its id, unique and not to be guessed.
     pub id: String,
@@ -76,9 +77,11 @@ impl Store {
         response?.item(id)
     }
 
-    /// Keeps a response, unless it is too large or can't be kept. Says whether it does.
+    /// Keeps a response, if a client could send its items back, and unless it is too large or can't
+    /// be kept. Says whether it does.
     pub fn put(&self, new: NewResponse) -> bool {
         match self {
+            _ if !exchange::can_be_read(&new.output) => false,
             Self::Memory(store) => store.put(new),
             Self::Redis(store) => store.put(new),
         }
@@ -90,32 +93,5 @@ impl Store {
             Self::Redis(store) if store.is_down() => Some("the store does not answer"),
             _ => None,
         }
-    }
-}
-
-/// Keeps the response to one request.
-pub struct Keep {
-    /// Where.
-    pub store: Arc<Store>,
-    /// Who asks.
-    pub owner: Option<String>,
-    /// What it continues.
-    pub before: Option<Arc<Exchange>>,
-    /// What the request said.
-    pub messages: Vec<Message>,
-}
-
-impl Keep {
-    /// Keeps it with the items of its output, if a client could send them back. Says whether it
-    /// did.
-    pub fn put(self, id: String, output: &[Value]) -> bool {
-        exchange::can_be_read(output)
-            && self.store.put(NewResponse {
-                id,
-                owner: self.owner,
-                before: self.before,
-                messages: self.messages,
-                output: output.to_vec(),
-            })
     }
 }

@@ -147,12 +147,19 @@ impl RedisStore {
             return false;
         }
         let before = chain.iter().rev().skip(1).rev();
-        let before = before.map(|exchange| exchange.id.clone()).collect();
-        let record = StoredResponse::new(before, &exchange.messages, exchange.output.clone());
+        let before = before.map(|exchange| exchange.response.id.clone());
+        let NewResponse {
+            id,
+            owner,
+            messages,
+            output,
+            ..
+        } = &exchange.response;
+        let record = StoredResponse::new(before.collect(), messages, output.clone());
         let Ok(text) = serde_json::to_string(&record) else {
             return false;
         };
-        let (owner, age) = (exchange.owner.as_deref(), self.bounds.age.as_secs());
+        let (owner, age) = (owner.as_deref(), self.bounds.age.as_secs());
         let mut commands = redis::pipe();
         let mut set = |key: String, value: &str| {
             commands
@@ -163,9 +170,9 @@ impl RedisStore {
                 .arg(age)
                 .ignore();
         };
-        set(response_key(owner, &exchange.id), &text);
+        set(response_key(owner, id), &text);
         for item in exchange.item_ids() {
-            set(item_key(owner, item), &exchange.id);
+            set(item_key(owner, item), id);
         }
         self.with(|redis| commands.query::<()>(redis)).is_some()
     }
