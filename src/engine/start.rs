@@ -86,18 +86,13 @@ pub(super) async fn start(
         attachments::place(&mut turn, &site.files);
         let hints: Vec<String> = note.map(str::to_owned).into_iter().chain(hint).collect();
         let hints = hints.as_slice();
-        let prompt = match &site.served {
-            None => prompt::render(&turn, hints),
-            Some(served) => {
-                let served = prompt::ServedNames {
-                    server: &served.server,
-                    names: &served.names,
-                    workspace: &site.workspace,
-                    native_reads: served.native_reads,
-                };
-                prompt::render_served(&turn, &served, hints)
-            }
-        };
+        let served = site.served.as_ref().map(|served| prompt::ServedNames {
+            server: &served.server,
+            names: &served.names,
+            workspace: &site.workspace,
+            native_reads: served.native_reads,
+        });
+        let prompt = prompt::render(&turn, served.as_ref(), hints);
         if let Some(dump) = dump {
             dump.write(DumpPart::Prompt, prompt.as_bytes());
         }

@@ -22,7 +22,7 @@ mod transcript;
 
 use std::path::Path;
 
-use crate::turn::{Message, Role, Turn};
+use crate::turn::{Message, Part, Role, Turn};
 
 const PREAMBLE: &str = "\
 This conversation is relayed by a program on behalf of its user. It is given as blocks: a block \
@@ -51,20 +51,11 @@ pub fn beside_results(words: &str) -> String {
     format!("[The user says, beside this tool result:]\n{words}")
 }
 
-/// Renders the whole conversation, with the protocol for calling the caller's tools. `hints` are
-/// notes to the model about this turn, such as a warning that it repeats a failing call.
+/// Renders the whole conversation, with the protocol for calling the caller's tools, or how to reach
+/// those that are served. `hints` are notes to the model about this turn, such as a warning that it
+/// repeats a failing call.
 #[must_use]
-pub fn render(turn: &Turn, hints: &[String]) -> String {
-    whole(turn, None, hints)
-}
-
-/// The same for an agent whose own tools are the caller's.
-#[must_use]
-pub fn render_served(turn: &Turn, served: &ServedNames<'_>, hints: &[String]) -> String {
-    whole(turn, Some(served), hints)
-}
-
-fn whole(turn: &Turn, served: Option<&ServedNames<'_>>, hints: &[String]) -> String {
+pub fn render(turn: &Turn, served: Option<&ServedNames<'_>>, hints: &[String]) -> String {
     let mut out = String::with_capacity(estimate(turn));
     out.push_str(PREAMBLE);
     let (opening, talk) = turn.messages.split_at(opening(&turn.messages));
@@ -103,18 +94,11 @@ fn end(turn: &Turn, hints: &[String], out: &mut String) {
 
 /// About how long the prompt will be, so that a large one is not copied while it grows.
 fn estimate(turn: &Turn) -> usize {
-    use crate::turn::Part;
-    let content: usize = turn
-        .messages
-        .iter()
-        .flat_map(|message| &message.parts)
-        .map(|part| match part {
-            Part::Text(text) => text.len(),
-            Part::ToolCall(call) => call.arguments.len(),
-            Part::ToolResult(result) => result.content.len(),
-            Part::Attachment(_) => 0,
-        })
-        .map(|len| len + 100)
-        .sum();
-    content + turn.tools.len() * 1024 + 1024
+    let parts = turn.messages.iter().flat_map(|message| &message.parts);
+    // A file is only named.
+    let written = parts.map(|part| match part {
+        Part::Attachment(_) => 100,
+        part => part.size() + 100,
+    });
+    written.sum::<usize>() + turn.tools.len() * 1024 + 1024
 }

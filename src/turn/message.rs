@@ -3,11 +3,13 @@
 use std::{fmt, path::PathBuf};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::{ToolCall, ToolResult};
 
 /// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Instructions to the model (`system` and `developer`).
     System,
@@ -63,17 +65,26 @@ impl fmt::Debug for Attachment {
     }
 }
 
+impl Part {
+    /// About how much memory it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let held = match self {
+            Self::Text(text) => text.len(),
+            Self::ToolCall(call) => call.id.len() + call.name.len() + call.arguments.len(),
+            Self::ToolResult(result) => result.call_id.len() + result.content.len(),
+            Self::Attachment(file) => file.bytes.len(),
+        };
+        size_of::<Self>() + held
+    }
+}
+
 impl Message {
     /// About how much memory it takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let parts = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text.len(),
-            Part::ToolCall(call) => call.arguments.len(),
-            Part::ToolResult(result) => result.content.len(),
-            Part::Attachment(file) => file.bytes.len(),
-        });
-        parts.sum()
+        let parts = self.parts.iter();
+        size_of::<Self>() + parts.map(Part::size).sum::<usize>()
     }
 
     /// A message that holds one text.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A tool that the client offers.
@@ -16,7 +17,7 @@ pub struct ToolSpec {
 }
 
 /// A call of one of the client's tools.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Unique and on one line; the client sends it back with the result.
     pub id: String,
@@ -28,7 +29,7 @@ pub struct ToolCall {
 }
 
 /// What the client's tool answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// The id of the call that this answers.
     pub call_id: String,

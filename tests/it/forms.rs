@@ -406,5 +406,5 @@ fn dialect_prompt(request: &Value) -> String {
         .decode(body.as_bytes(), PathTarget::default(), stamp)
         .unwrap()
         .turn;
-    open_cursor::prompt::render(&turn, &[])
+    open_cursor::prompt::render(&turn, None, &[])
 }

@@ -41,7 +41,7 @@ async fn golden_cases() {
         let request = fs::read(case.join("request.json")).unwrap();
         let chat: Value = serde_json::from_slice(&request).unwrap();
         let turn = decode(&Chat, &chat);
-        let prompt = prompt::render(&turn, &[]);
+        let prompt = prompt::render(&turn, None, &[]);
         compare(&case.join("prompt.txt"), &prompt, &mut wrong);
 
         server.play(&case.join("agent.ndjson"));

@@ -46,7 +46,7 @@ fn decode(dialect: &dyn Dialect, body: &[u8]) {
     let turn = &request.turn;
     let options = BoundaryOptions::default();
     let hint = boundary::hint(turn, options.max_repeat);
-    let rendered = prompt::render(turn, hint.as_slice());
+    let rendered = prompt::render(turn, None, hint.as_slice());
     for part in turn.messages.iter().flat_map(|message| &message.parts) {
         if let open_cursor::turn::Part::Text(text) = part {
             assert!(

@@ -27,7 +27,7 @@ pub struct Exchange {
 impl Exchange {
     /// A link that counts in the sum `bytes` as long as it lives.
     pub(super) fn new(response: NewResponse, bytes: &Arc<AtomicUsize>) -> Self {
-        let messages = response.messages.iter().map(weight).sum::<usize>();
+        let messages = response.messages.iter().map(Message::size).sum::<usize>();
         let items = response.output.iter().map(|item| item.to_string().len());
         let weight = response.id.len() + messages + items.sum::<usize>();
         bytes.fetch_add(weight, Ordering::Relaxed);
@@ -107,20 +107,6 @@ pub fn join(messages: &mut Vec<Message>, following: impl IntoIterator<Item = Mes
             _ => messages.push(message),
         }
     }
-}
-
-/// About what a message takes in memory.
-fn weight(message: &Message) -> usize {
-    let parts = message.parts.iter().map(|part| {
-        let held = match part {
-            Part::Text(text) => text.len(),
-            Part::ToolCall(call) => call.id.len() + call.name.len() + call.arguments.len(),
-            Part::ToolResult(result) => result.call_id.len() + result.content.len(),
-            Part::Attachment(attachment) => attachment.bytes.len(),
-        };
-        size_of::<Part>() + held
-    });
-    size_of::<Message>() + parts.sum::<usize>()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(super) struct StoredResponse {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredMessage {
-    role: String,
+    role: Role,
     parts: Vec<StoredPart>,
 }
 
@@ -27,29 +27,10 @@ struct StoredMessage {
 #[serde(rename_all = "snake_case")]
 enum StoredPart {
     Text(String),
-    Call {
-        id: String,
-        name: String,
-        arguments: String,
-    },
-    Result {
-        call_id: String,
-        name: Option<String>,
-        content: String,
-        is_error: bool,
-    },
-    File {
-        extension: String,
-        base64: String,
-    },
+    Call(ToolCall),
+    Result(ToolResult),
+    File { extension: String, base64: String },
 }
-
-const ROLES: &[(Role, &str)] = &[
-    (Role::System, "system"),
-    (Role::User, "user"),
-    (Role::Assistant, "assistant"),
-    (Role::Tool, "tool"),
-];
 
 /// The ends of names that attachments may have.
 const EXTENSIONS: &[&str] = &["png", "jpg", "gif", "webp", "txt"];
@@ -64,27 +45,26 @@ impl StoredResponse {
     }
 
     /// What the request said; `None` if another version wrote something unknown.
-    pub fn messages(&self) -> Option<Vec<Message>> {
-        self.said.iter().map(StoredMessage::message).collect()
+    pub fn messages(self) -> Option<Vec<Message>> {
+        let said = self.said.into_iter();
+        said.map(StoredMessage::message).collect()
     }
 }
 
 impl From<&Message> for StoredMessage {
     fn from(message: &Message) -> Self {
-        let role = ROLES.iter().find(|(role, _)| *role == message.role);
         Self {
-            role: role.map_or("", |(_, name)| name).to_owned(),
+            role: message.role,
             parts: message.parts.iter().map(StoredPart::from).collect(),
         }
     }
 }
 
 impl StoredMessage {
-    fn message(&self) -> Option<Message> {
-        let (role, _) = ROLES.iter().find(|(_, name)| *name == self.role)?;
-        let parts = self.parts.iter().map(StoredPart::part);
+    fn message(self) -> Option<Message> {
+        let parts = self.parts.into_iter().map(StoredPart::part);
         Some(Message {
-            role: *role,
+            role: self.role,
             parts: parts.collect::<Option<_>>()?,
         })
     }
@@ -94,17 +74,8 @@ impl From<&Part> for StoredPart {
     fn from(part: &Part) -> Self {
         match part.clone() {
             Part::Text(text) => Self::Text(text),
-            Part::ToolCall(call) => Self::Call {
-                id: call.id,
-                name: call.name,
-                arguments: call.arguments,
-            },
-            Part::ToolResult(result) => Self::Result {
-                call_id: result.call_id,
-                name: result.name,
-                content: result.content,
-                is_error: result.is_error,
-            },
+            Part::ToolCall(call) => Self::Call(call),
+            Part::ToolResult(result) => Self::Result(result),
             Part::Attachment(file) => Self::File {
                 extension: file.extension.to_owned(),
                 base64: STANDARD.encode(file.bytes),
@@ -114,31 +85,13 @@ impl From<&Part> for StoredPart {
 }
 
 impl StoredPart {
-    fn part(&self) -> Option<Part> {
+    fn part(self) -> Option<Part> {
         Some(match self {
-            Self::Text(text) => Part::Text(text.clone()),
-            Self::Call {
-                id,
-                name,
-                arguments,
-            } => Part::ToolCall(ToolCall {
-                id: id.clone(),
-                name: name.clone(),
-                arguments: arguments.clone(),
-            }),
-            Self::Result {
-                call_id,
-                name,
-                content,
-                is_error,
-            } => Part::ToolResult(ToolResult {
-                call_id: call_id.clone(),
-                name: name.clone(),
-                content: content.clone(),
-                is_error: *is_error,
-            }),
+            Self::Text(text) => Part::Text(text),
+            Self::Call(call) => Part::ToolCall(call),
+            Self::Result(result) => Part::ToolResult(result),
             Self::File { extension, base64 } => Part::Attachment(Attachment {
-                extension: EXTENSIONS.iter().find(|known| *known == extension)?,
+                extension: EXTENSIONS.iter().find(|known| **known == extension)?,
                 bytes: STANDARD.decode(base64).ok()?.into(),
                 file: None,
             }),
@@ -178,13 +131,10 @@ mod tests {
         };
         let files = EXTENSIONS.iter().map(|extension| file(extension));
         let parts: Vec<Part> = parts.into_iter().chain(files).collect();
-        let messages: Vec<_> = ROLES
-            .iter()
-            .map(|(role, _)| Message {
-                role: *role,
-                parts: parts.clone(),
-            })
-            .collect();
+        let messages = [Role::System, Role::User, Role::Assistant, Role::Tool].map(|role| {
+            let parts = parts.clone();
+            Message { role, parts }
+        });
         let output = vec![json!({"id": "i"})];
         let text = serde_json::to_string(&StoredResponse::new(
             vec!["b".to_owned()],
@@ -192,8 +142,11 @@ mod tests {
             output.clone(),
         ));
         let read: StoredResponse = serde_json::from_str(&text.unwrap()).unwrap();
+        assert_eq!(
+            (&read.before, &read.output),
+            (&vec!["b".to_owned()], &output)
+        );
         assert_eq!(read.messages().unwrap(), messages);
-        assert_eq!((read.before, read.output), (vec!["b".to_owned()], output));
     }
 
     #[test]

@@ -115,13 +115,13 @@ impl RedisStore {
         ids.push(id.to_owned());
         records.push(last);
         let mut exchange: Option<Arc<Exchange>> = None;
-        for (id, record) in ids.into_iter().zip(records) {
+        for (id, mut record) in ids.into_iter().zip(records) {
             let new = NewResponse {
                 id,
                 owner: owner.map(str::to_owned),
                 before: exchange.take(),
+                output: std::mem::take(&mut record.output),
                 messages: record.messages()?,
-                output: record.output,
             };
             exchange = Some(Arc::new(Exchange::new(new, &self.bytes)));
         }
