@@ -7,19 +7,19 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, BufWriter, Write as _},
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{SyncSender, sync_channel},
     },
     thread,
 };
 
 /// The largest file, in bytes.
-const FILE: usize = 64 << 20;
+const FILE: u64 = 64 << 20;
 
 /// The largest piece that waits to be written, in bytes, and how many do: 64 MiB.
 const PIECE: usize = 16 << 10;
@@ -62,15 +62,20 @@ pub struct Dumps {
 /// The dump of one turn. Clones write to the same one.
 #[derive(Debug, Clone)]
 pub struct Dump {
-    name: Arc<str>,
+    turn: Arc<DumpedTurn>,
     pieces: SyncSender<DumpPiece>,
+}
+
+#[derive(Debug)]
+struct DumpedTurn {
+    name: String,
     /// Whether something was left out.
-    has_gaps: Arc<AtomicBool>,
+    has_gaps: AtomicBool,
 }
 
 #[derive(Debug)]
 struct DumpPiece {
-    turn: Arc<str>,
+    turn: Arc<DumpedTurn>,
     part: DumpPart,
     bytes: Vec<u8>,
 }
@@ -86,30 +91,40 @@ impl Dumps {
         for entry in fs::read_dir(dir)? {
             let name = entry?.file_name();
             let name = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-            names.extend(name.map(Arc::from));
+            names.extend(name.map(str::to_owned));
         }
         // Names begin with the time.
         names.sort();
         let mut ring = Ring {
             dir: dir.to_owned(),
             keep: keep.max(1),
-            turns: names.into_iter().map(TurnDump::closed).collect(),
+            turns: names.into(),
         };
         let (pieces, receiver) = sync_channel(WAITING);
-        thread::Builder::new()
-            .name("dump".to_owned())
-            .spawn(move || ring.run(&receiver))?;
+        let work = move || receiver.iter().for_each(|piece| ring.write(&piece));
+        thread::Builder::new().name("dump".to_owned()).spawn(work)?;
         Ok(Self { pieces })
     }
 
     /// The dump of a turn. Names must be valid in file names and sort by time.
     #[must_use]
     pub fn turn(&self, name: &str) -> Dump {
+        let turn = DumpedTurn {
+            name: name.to_owned(),
+            has_gaps: AtomicBool::new(false),
+        };
         Dump {
-            name: name.into(),
+            turn: Arc::new(turn),
             pieces: self.pieces.clone(),
-            has_gaps: Arc::default(),
         }
+    }
+}
+
+impl DumpedTurn {
+    /// Notes that something is left out, and says whether it is the first: a full disk fails each
+    /// piece.
+    fn is_first_gap(&self) -> bool {
+        !self.has_gaps.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -118,14 +133,14 @@ impl Dump {
     pub fn write(&self, part: DumpPart, bytes: &[u8]) {
         for bytes in bytes.chunks(PIECE) {
             let piece = DumpPiece {
-                turn: Arc::clone(&self.name),
+                turn: Arc::clone(&self.turn),
                 part,
                 bytes: bytes.to_vec(),
             };
             if self.pieces.try_send(piece).is_err() {
-                if !self.has_gaps.swap(true, Ordering::Relaxed) {
+                if self.turn.is_first_gap() {
                     tracing::warn!(
-                        turn = &*self.name,
+                        turn = self.turn.name,
                         "the disk is too slow for --dump-dir; a dump has gaps"
                     );
                 }
@@ -140,110 +155,50 @@ impl Dump {
     }
 }
 
-/// The dumps on disk, oldest first.
+/// The dumps on disk.
 struct Ring {
     dir: PathBuf,
     keep: usize,
-    turns: VecDeque<TurnDump>,
-}
-
-/// A turn's directory, and its files while pieces come.
-struct TurnDump {
-    name: Arc<str>,
-    files: [Option<DumpFile>; DumpPart::ALL.len()],
-    has_failed: bool,
-}
-
-/// An open file and its size.
-struct DumpFile(BufWriter<File>, usize);
-
-impl TurnDump {
-    fn closed(name: Arc<str>) -> Self {
-        Self {
-            name,
-            files: Default::default(),
-            has_failed: false,
-        }
-    }
-
-    /// Writes the buffers and closes the files: a turn can wait for hours.
-    fn close(&mut self) -> io::Result<()> {
-        let mut files = std::mem::take(&mut self.files);
-        let mut open = files.iter_mut().flatten();
-        open.try_for_each(|DumpFile(file, _)| file.flush())
-    }
+    /// Their names, the oldest first.
+    turns: VecDeque<String>,
 }
 
 impl Ring {
-    /// Writes pieces as they come; buffers are written whenever none waits.
-    fn run(&mut self, pieces: &Receiver<DumpPiece>) {
-        loop {
-            let piece = match pieces.try_recv() {
-                Ok(piece) => piece,
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => {
-                    self.close_all();
-                    let Ok(piece) = pieces.recv() else { break };
-                    piece
-                }
-            };
-            if let Err(error) = self.append(&piece) {
-                self.report(&piece.turn, &error);
-            }
-        }
-        self.close_all();
-    }
-
-    fn close_all(&mut self) {
-        for at in 0..self.turns.len() {
-            if let Err(error) = self.turns[at].close() {
-                let name = Arc::clone(&self.turns[at].name);
-                self.report(&name, &error);
-            }
-        }
-    }
-
-    /// Warns once for a turn: a full disk fails each piece of it.
-    fn report(&mut self, name: &Arc<str>, error: &io::Error) {
-        let turn = self.turns.iter_mut().find(|turn| turn.name == *name);
-        let said = turn.is_some_and(|turn| std::mem::replace(&mut turn.has_failed, true));
-        if !said {
+    /// Writes a piece, or warns that it can't.
+    fn write(&mut self, piece: &DumpPiece) {
+        if let Err(error) = self.append(piece)
+            && piece.turn.is_first_gap()
+        {
             tracing::warn!(%error, dir = %self.dir.display(), "a dump could not be written");
         }
     }
 
     fn append(&mut self, piece: &DumpPiece) -> io::Result<()> {
-        let dir = self.path(&piece.turn);
-        let turn = self.turn(&piece.turn)?;
-        let slot = &mut turn.files[piece.part as usize];
-        let DumpFile(file, size) = match slot {
-            Some(file) => file,
-            None => slot.insert(open_private(&dir.join(piece.part.file()))?),
-        };
-        if *size < FILE {
-            *size += piece.bytes.len();
+        let dir = self.make(&piece.turn.name)?;
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(dir.join(piece.part.file()))?;
+        if file.metadata()?.len() < FILE {
             file.write_all(&piece.bytes)?;
         }
         Ok(())
     }
 
-    /// The turn of this name. If there is none, it replaces the oldest.
-    fn turn(&mut self, name: &Arc<str>) -> io::Result<&mut TurnDump> {
-        let known = self.turns.iter().rposition(|turn| turn.name == *name);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                while self.turns.len() >= self.keep
-                    && let Some(oldest) = self.turns.pop_front()
-                {
-                    self.remove(&oldest.name);
-                }
-                private_dirs().create(self.path(name))?;
-                self.turns.push_back(TurnDump::closed(Arc::clone(name)));
-                self.turns.len() - 1
+    /// The directory of this turn. If there is none, it replaces the oldest.
+    fn make(&mut self, name: &str) -> io::Result<PathBuf> {
+        let dir = self.path(name);
+        if !self.turns.iter().rev().any(|turn| turn == name) {
+            while self.turns.len() >= self.keep
+                && let Some(oldest) = self.turns.pop_front()
+            {
+                self.remove(&oldest);
             }
-        };
-        Ok(&mut self.turns[at])
+            private_dirs().create(&dir)?;
+            self.turns.push_back(name.to_owned());
+        }
+        Ok(dir)
     }
 
     /// Removes the files of a dump, and its directory if nothing else is in it.
@@ -267,27 +222,16 @@ fn private_dirs() -> DirBuilder {
     builder
 }
 
-fn open_private(path: &Path) -> io::Result<DumpFile> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    Ok(DumpFile(BufWriter::new(file), size))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    fn piece(turn: &str, part: DumpPart, text: &str) -> DumpPiece {
-        DumpPiece {
-            turn: turn.into(),
-            part,
-            bytes: text.into(),
-        }
+    fn turn(name: &str) -> Arc<DumpedTurn> {
+        Arc::new(DumpedTurn {
+            name: name.to_owned(),
+            has_gaps: AtomicBool::new(false),
+        })
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -320,14 +264,13 @@ mod tests {
     fn what_waits_is_bounded() {
         let (pieces, receiver) = sync_channel(WAITING);
         let dump = Dump {
-            name: "1".into(),
+            turn: turn("1"),
             pieces,
-            has_gaps: Arc::default(),
         };
         dump.write(DumpPart::Events, &vec![0; PIECE * WAITING]);
-        assert!(!dump.has_gaps.load(Ordering::Relaxed));
+        assert!(!dump.turn.has_gaps.load(Ordering::Relaxed));
         dump.write(DumpPart::Events, b"one more");
-        assert!(dump.has_gaps.load(Ordering::Relaxed));
+        assert!(dump.turn.has_gaps.load(Ordering::Relaxed));
         assert_eq!(receiver.try_iter().count(), WAITING);
     }
 
@@ -340,14 +283,18 @@ mod tests {
         let mut ring = Ring {
             dir: dir.path().to_owned(),
             keep: 2,
-            turns: [TurnDump::closed("0".into())].into(),
+            turns: ["0".to_owned()].into(),
         };
-        for turn in ["1", "2", "3", "3"] {
+        for name in ["1", "2", "3", "3"] {
             for part in DumpPart::ALL {
-                ring.append(&piece(turn, part, "a")).unwrap();
+                let piece = DumpPiece {
+                    turn: turn(name),
+                    part,
+                    bytes: b"a".to_vec(),
+                };
+                ring.append(&piece).unwrap();
             }
         }
-        ring.close_all();
         assert_eq!(names(dir.path()), ["notes", "turn-0", "turn-2", "turn-3"]);
         let response = dir.path().join("turn-3/response.txt");
         assert_eq!(fs::read_to_string(&response).unwrap(), "aa");

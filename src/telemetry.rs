@@ -2,13 +2,14 @@
 //! trace.
 
 use std::{
+    error::Error,
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     str::FromStr,
     sync::OnceLock,
 };
 
-use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt, layer::SubscriberExt as _, reload,
     util::SubscriberInitExt as _,
@@ -84,21 +85,13 @@ pub enum LogError {
     /// The path has no file name.
     #[error("{}: name a file", .0.display())]
     NoName(PathBuf),
-    /// Its directory can't be made.
-    #[error("{}: {source}", path.display())]
-    Directory {
-        /// The path of the setting.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file can't be opened.
+    /// The file can't be opened, or its directory can't be made.
     #[error("{}: {source}", path.display())]
     Open {
         /// The path of the setting.
         path: PathBuf,
         /// Why.
-        source: InitError,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
@@ -160,21 +153,19 @@ fn appender(path: &Path) -> Result<RollingFileAppender, LogError> {
     let name = name.ok_or_else(|| LogError::NoName(path.to_owned()))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = dir.unwrap_or(Path::new("."));
-    // The appender would create it too, but prints a warning that it found no old log files.
-    std::fs::create_dir_all(dir).map_err(|source| LogError::Directory {
+    let failed = |source| LogError::Open {
         path: path.to_owned(),
         source,
-    })?;
+    };
+    // The appender would create it too, but prints a warning that it found no old log files.
+    std::fs::create_dir_all(dir).map_err(|error| failed(error.into()))?;
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(name)
         .latest_symlink(name)
         .max_log_files(DAYS)
         .build(dir)
-        .map_err(|source| LogError::Open {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|error| failed(error.into()))
 }
 
 #[cfg(test)]

@@ -64,12 +64,10 @@ pub(super) async fn receive<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<(Vec<u8>, Reserved, Option<Dump>), TurnError> {
-    if let Some(key) = &identity.client {
-        record.of_key(&key.name);
-    }
+    record.facts().key = identity.client.as_ref().map(|key| key.name.clone());
     body::check_headers(headers)?;
-    let (body, reserved) = body::read(headers, body, app.bodies()).await?;
-    record.received(body.len());
+    let (body, reserved) = body::read(headers, body, &app.bodies).await?;
+    record.facts().bytes_in = body.len() as u64;
     let config = app.config();
     let dump = config.dumps.as_ref();
     let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));
@@ -114,7 +112,7 @@ async fn run(
     for turn in std::iter::once(&mut request.turn).chain(&mut request.others) {
         limit(app, client, turn).await?;
     }
-    let left = app.spending().begin(&app.config(), client, turns)?;
+    let left = app.listeners.spending.begin(&app.config(), client, turns)?;
     let start = |mut turn: Turn, dump: Option<Dump>| {
         if workspace.is_some() {
             turn.workspace.clone_from(&workspace);
@@ -135,7 +133,7 @@ async fn run(
     }
     let first = start(request.turn, dump.cloned());
     let progress = first.progress();
-    record.follow(Arc::clone(&progress));
+    record.facts().progress = Arc::clone(&progress);
     let mut turns = vec![first];
     turns.extend(request.others.into_iter().map(|turn| start(turn, None)));
     let choices = Choices::new(turns, record.clone(), Some(reserved));

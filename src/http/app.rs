@@ -7,8 +7,7 @@ use std::{
 };
 
 use super::{
-    ApiKey, body::Budget, keys::KeyRing, limits::Spending, listeners::Listeners, live::Live,
-    metrics::Metrics, page::Recipe, status::LoginAnswer,
+    ApiKey, body::Budget, keys::KeyRing, listeners::Listeners, page::Recipe, status::LoginAnswer,
 };
 use crate::{dialect::Dialect, dump::Dumps, engine::Engine, history::Ledger};
 
@@ -16,10 +15,10 @@ use crate::{dialect::Dialect, dump::Dumps, engine::Engine, history::Ledger};
 pub struct App {
     engine: Engine,
     config: RwLock<Arc<HttpConfig>>,
-    dialects: Vec<Arc<dyn Dialect>>,
-    bodies: Budget,
-    listeners: Arc<Listeners>,
-    login: LoginAnswer,
+    pub(super) dialects: Vec<Arc<dyn Dialect>>,
+    pub(super) bodies: Budget,
+    pub(super) listeners: Arc<Listeners>,
+    pub(super) login: LoginAnswer,
 }
 
 /// How the server treats its clients.
@@ -84,15 +83,19 @@ impl HttpConfig {
 }
 
 impl App {
-    /// Serves the engine in these dialects: at least one. The first answers where none is meant.
+    /// Serves the engine in these dialects: at least one. The first answers where none is meant. The
+    /// history, if there is one, keeps a row of each turn.
     #[must_use]
-    pub fn new(engine: Engine, config: HttpConfig, dialects: Vec<Arc<dyn Dialect>>) -> Self {
+    pub fn new(
+        engine: Engine,
+        config: HttpConfig,
+        dialects: Vec<Arc<dyn Dialect>>,
+        history: Option<Ledger>,
+    ) -> Self {
         let listeners = Listeners {
-            metrics: Metrics::default(),
-            live: Live::default(),
-            spending: Spending::default(),
-            history: None,
+            history,
             agent: engine.agent().kind(),
+            ..Listeners::default()
         };
         Self {
             engine,
@@ -102,19 +105,6 @@ impl App {
             listeners: Arc::new(listeners),
             login: LoginAnswer::default(),
         }
-    }
-
-    /// Keeps a row of each turn there.
-    #[must_use]
-    pub fn with_history(mut self, history: Ledger) -> Self {
-        self.listeners = Arc::new(Listeners {
-            metrics: Metrics::default(),
-            live: Live::default(),
-            spending: Spending::default(),
-            history: Some(history),
-            agent: self.listeners.agent,
-        });
-        self
     }
 
     /// Where turns are kept, if anywhere.
@@ -142,36 +132,10 @@ impl App {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
-    pub(super) fn dialects(&self) -> &[Arc<dyn Dialect>] {
-        &self.dialects
-    }
-
-    pub(super) fn listeners(&self) -> &Arc<Listeners> {
-        &self.listeners
-    }
-
-    pub(super) fn bodies(&self) -> &Budget {
-        &self.bodies
-    }
-
-    pub(super) fn login(&self) -> &LoginAnswer {
-        &self.login
-    }
-
     /// Counts what was spent on this day before the server's start, by the names of keys.
     pub fn spent_earlier(&self, spent: Vec<(Option<String>, f64)>) {
-        self.spending().earlier(spent);
-    }
-
-    pub(super) fn spending(&self) -> &Spending {
-        &self.listeners.spending
-    }
-
-    pub(super) fn live(&self) -> &Live {
-        &self.listeners.live
-    }
-
-    pub(super) fn metrics(&self) -> &Metrics {
-        &self.listeners.metrics
+        for (key, dollars) in spent {
+            self.listeners.spending.spend(key.as_deref(), dollars);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! CORS: lets web pages of the origins of `--allow-origin` use the server, and no others.
 
+use super::reply;
 use warp::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     reply::Response,
@@ -25,25 +26,18 @@ pub fn preflight(method: &Method, headers: &HeaderMap) -> Option<Response> {
     }
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
-    let answer = response.headers_mut();
-    answer.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, POST"),
-    );
-    answer.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static(MAX_AGE),
-    );
+    let methods = ("access-control-allow-methods", "GET, POST");
+    let max_age = ("access-control-max-age", MAX_AGE);
+    reply::set(&mut response, [methods, max_age]);
     // SDKs send headers of their own; none of them gives a page any power here.
     if let Some(wanted) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        let answer = response.headers_mut();
         answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
     }
     // Chrome asks this of servers on the user's own machine.
     if headers.contains_key("access-control-request-private-network") {
-        answer.insert(
-            "access-control-allow-private-network",
-            HeaderValue::from_static("true"),
-        );
+        let allowed = ("access-control-allow-private-network", "true");
+        reply::set(&mut response, [allowed]);
     }
     Some(response)
 }

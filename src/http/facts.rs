@@ -30,6 +30,8 @@ pub(super) struct Facts {
     pub conversation: Option<String>,
     /// The name of the client's key, where it has one.
     pub key: Option<String>,
+    /// The size of the request's body.
+    pub bytes_in: u64,
     /// About how many tokens its request has.
     pub asked: u64,
     /// How far the turn is.
@@ -251,6 +253,7 @@ impl Facts {
             model: self.model,
             conversation: self.conversation,
             key: self.key,
+            bytes_in: self.bytes_in,
             tools: self.tools,
             ..LedgerRow::default()
         }

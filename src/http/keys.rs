@@ -24,12 +24,14 @@ pub enum KeysError {
     },
 }
 
-/// A client's key.
-#[derive(Debug, Clone, PartialEq)]
+/// A client's key, as the file has it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientKey {
     /// Its name in the history and in messages.
     pub name: String,
-    digest: [u8; 32],
+    /// Its digest in lower case.
+    sha256: String,
     /// The models that it may use, with `*` for any text; `None` is all.
     pub models: Option<Vec<String>>,
     /// How many turns it may begin in a minute.
@@ -46,17 +48,7 @@ pub struct KeyRing(Vec<Arc<ClientKey>>);
 #[serde(deny_unknown_fields)]
 struct KeyFile {
     #[serde(default)]
-    key: Vec<KeyTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyTable {
-    name: String,
-    sha256: String,
-    models: Option<Vec<String>>,
-    requests_per_minute: Option<NonZeroU32>,
-    daily_budget: Option<f64>,
+    key: Vec<ClientKey>,
 }
 
 impl KeyRing {
@@ -67,33 +59,13 @@ impl KeyRing {
     pub fn parse(text: &str) -> Result<Self, KeysError> {
         let file: KeyFile = toml::from_str(text)?;
         let mut keys: Vec<Arc<ClientKey>> = Vec::new();
-        for table in file.key {
-            let wrong = |reason| KeysError::Value {
-                name: table.name.clone(),
-                reason,
-            };
-            let digest = digest_of(&table.sha256)
-                .ok_or_else(|| wrong("`sha256` is 64 hexadecimal digits; see `sha256sum`"))?;
-            if table.name.is_empty() || table.name.chars().any(char::is_control) {
-                return Err(wrong("`name` is a word"));
+        for mut key in file.key {
+            key.sha256.make_ascii_lowercase();
+            if let Some(reason) = key.fault(&keys) {
+                let name = key.name;
+                return Err(KeysError::Value { name, reason });
             }
-            if keys.iter().any(|key| key.name == table.name) {
-                return Err(wrong("there are two of this name"));
-            }
-            if keys.iter().any(|key| key.digest == digest) {
-                return Err(wrong("another one has the same `sha256`"));
-            }
-            let budget = table.daily_budget;
-            if budget.is_some_and(|dollars| !dollars.is_finite() || dollars <= 0.0) {
-                return Err(wrong("`daily_budget` is an amount above 0"));
-            }
-            keys.push(Arc::new(ClientKey {
-                name: table.name,
-                digest,
-                models: table.models,
-                requests_per_minute: table.requests_per_minute,
-                daily_budget: budget,
-            }));
+            keys.push(Arc::new(key));
         }
         Ok(Self(keys))
     }
@@ -106,10 +78,11 @@ impl KeyRing {
 
     /// The key that was sent. The time it takes tells nothing of the keys.
     pub(super) fn find(&self, given: &[u8]) -> Option<Arc<ClientKey>> {
-        let digest: [u8; 32] = Sha256::digest(given).into();
+        let digest = Sha256::digest(given);
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut found = None;
         for key in &self.0 {
-            if key.digest.ct_eq(&digest).into() {
+            if key.sha256.as_bytes().ct_eq(digest.as_bytes()).into() {
                 found = Some(key);
             }
         }
@@ -118,6 +91,25 @@ impl KeyRing {
 }
 
 impl ClientKey {
+    /// What is wrong with it, beside those that stand before it.
+    fn fault(&self, others: &[Arc<Self>]) -> Option<&'static str> {
+        if self.sha256.len() != 64 || !self.sha256.bytes().all(|it| it.is_ascii_hexdigit()) {
+            return Some("`sha256` is 64 hexadecimal digits; see `sha256sum`");
+        }
+        if self.name.is_empty() || self.name.chars().any(char::is_control) {
+            return Some("`name` is a word");
+        }
+        if others.iter().any(|other| other.name == self.name) {
+            return Some("there are two of this name");
+        }
+        if others.iter().any(|other| other.sha256 == self.sha256) {
+            return Some("another one has the same `sha256`");
+        }
+        let is_budget = |dollars: f64| dollars.is_finite() && dollars > 0.0;
+        let has_fault = self.daily_budget.is_some_and(|it| !is_budget(it));
+        has_fault.then_some("`daily_budget` is an amount above 0")
+    }
+
     /// Whether it may use the model.
     pub(super) fn allows(&self, model: &str) -> bool {
         let Some(models) = &self.models else {
@@ -144,17 +136,6 @@ fn matches(pattern: &str, text: &str) -> bool {
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(last)
-}
-
-fn digest_of(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (at, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]

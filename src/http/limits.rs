@@ -42,13 +42,6 @@ pub(super) struct Left {
 }
 
 impl Spending {
-    /// Counts what was spent on this day before the server's start.
-    pub fn earlier(&self, spent: impl IntoIterator<Item = (Option<String>, f64)>) {
-        for (key, dollars) in spent {
-            self.spend(key.as_deref(), dollars);
-        }
-    }
-
     /// Counts what a turn cost.
     pub fn spend(&self, key: Option<&str>, dollars: f64) {
         let mut account = self.today();
@@ -229,7 +222,8 @@ mod tests {
         let (server, key) = (config(Some(3.0)), key("daily_budget = 1.0"));
         let left = spending.begin(&server, Some(&key), 1).unwrap();
         assert_eq!(left.dollars, Some(1.0), "the smaller one");
-        spending.earlier([(Some("ci".to_owned()), 0.75), (None, 1.0)]);
+        spending.spend(Some("ci"), 0.75);
+        spending.spend(None, 1.0);
         let left = spending.begin(&server, Some(&key), 1).unwrap();
         assert_eq!(left.dollars, Some(0.25));
         spending.spend(Some("ci"), 0.5);

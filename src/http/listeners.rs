@@ -4,6 +4,7 @@ use super::{limits::Spending, live::Live, metrics::Metrics};
 use crate::history::Ledger;
 
 /// What receives each request when it is over.
+#[derive(Default)]
 pub(super) struct Listeners {
     pub metrics: Metrics,
     pub live: Live,
@@ -11,18 +12,4 @@ pub(super) struct Listeners {
     pub history: Option<Ledger>,
     /// The kind of agent that answers.
     pub agent: &'static str,
-}
-
-#[cfg(test)]
-impl Listeners {
-    /// Nobody else.
-    pub fn none() -> std::sync::Arc<Self> {
-        std::sync::Arc::new(Self {
-            metrics: Metrics::default(),
-            live: Live::default(),
-            spending: Spending::default(),
-            history: None,
-            agent: "",
-        })
-    }
 }

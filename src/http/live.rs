@@ -1,11 +1,8 @@
 //! The turns that are being answered, for those who watch.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicU64, Ordering},
 };
 
 use serde::Serialize;
@@ -18,8 +15,8 @@ const WATCHERS: usize = 16;
 
 /// All turns that are not over.
 pub(super) struct Live {
-    turns: Mutex<BTreeMap<u64, Weak<RecordShared>>>,
-    next: AtomicU64,
+    /// In the order of their beginnings.
+    turns: Mutex<Vec<Weak<RecordShared>>>,
     ended: AtomicU64,
     places: Arc<Semaphore>,
 }
@@ -40,7 +37,6 @@ impl Default for Live {
     fn default() -> Self {
         Self {
             turns: Mutex::default(),
-            next: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             places: Arc::new(Semaphore::new(WATCHERS)),
         }
@@ -48,26 +44,21 @@ impl Default for Live {
 }
 
 impl Live {
-    /// A number for a turn.
-    pub fn number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// A turn begins.
-    pub fn enter(&self, number: u64, turn: &Arc<RecordShared>) {
-        self.lock().insert(number, Arc::downgrade(turn));
+    pub fn enter(&self, turn: &Arc<RecordShared>) {
+        self.lock().push(Arc::downgrade(turn));
     }
 
     /// It is over.
-    pub fn leave(&self, number: u64) {
-        self.lock().remove(&number);
+    pub fn leave(&self, turn: &RecordShared) {
+        self.lock().retain(|it| !std::ptr::eq(it.as_ptr(), turn));
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The turns as they are now, the oldest first.
     pub fn turns(&self) -> Vec<LiveTurn> {
         // Dropping the last reference takes the lock, too.
-        let turns: Vec<_> = self.lock().values().filter_map(Weak::upgrade).collect();
+        let turns: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
         turns.iter().map(|turn| turn.live()).collect()
     }
 
@@ -81,7 +72,7 @@ impl Live {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Weak<RecordShared>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<RecordShared>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

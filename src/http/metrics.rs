@@ -11,7 +11,7 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, prometheus_text::encode},
+    encoding::prometheus_text::encode,
     metrics::{
         counter::{ConstCounter, Counter},
         family::Family,
@@ -37,46 +37,20 @@ const SECONDS: [f64; 14] = [
     0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0,
 ];
 
+/// The names and values of labels.
+type Labels<const COUNT: usize> = [(&'static str, String); COUNT];
+
 /// Counts of all requests.
 pub(super) struct Metrics {
-    turns: Family<TurnLabels, Counter>,
-    errors: Family<ErrorLabels, Counter>,
-    phases: Family<PhaseLabels, Histogram>,
+    turns: Family<Labels<4>, Counter>,
+    errors: Family<Labels<1>, Counter>,
+    phases: Family<Labels<1>, Histogram>,
     deltas: Counter,
-    calls: Family<CallLabels, Counter>,
-    tokens: Family<TokenLabels, Counter>,
+    calls: Family<Labels<2>, Counter>,
+    tokens: Family<Labels<1>, Counter>,
     cost: Counter<f64, std::sync::atomic::AtomicU64>,
     models: Names,
     tools: Names,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TurnLabels {
-    dialect: &'static str,
-    model: String,
-    run: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    kind: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PhaseLabels {
-    phase: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    tool: String,
-    outcome: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TokenLabels {
-    kind: &'static str,
 }
 
 impl Default for Metrics {
@@ -100,34 +74,30 @@ impl Metrics {
     pub fn count(&self, facts: &Facts) {
         if let Some(Err(error)) = &facts.outcome {
             let kind = format!("{:?}", error.kind);
-            self.errors.get_or_create(&ErrorLabels { kind }).inc();
+            self.errors.get_or_create(&[("kind", kind)]).inc();
         }
         let Some(dialect) = facts.dialect else {
             return;
         };
-        let labels = TurnLabels {
-            dialect,
-            model: self.models.label(&facts.model),
-            run: facts.run(),
-            outcome: facts.finish(),
-        };
+        let labels = [
+            ("dialect", dialect.to_owned()),
+            ("model", self.models.label(&facts.model)),
+            ("run", facts.run().to_owned()),
+            ("outcome", facts.finish().to_owned()),
+        ];
         self.turns.get_or_create(&labels).inc();
         self.deltas.inc_by(facts.deltas);
         for (name, outcomes) in &facts.tools {
             let tool = self.tools.label(name);
             for (outcome, count) in outcomes {
-                let labels = CallLabels {
-                    tool: tool.clone(),
-                    outcome: outcome.clone(),
-                };
+                let labels = [("tool", tool.clone()), ("outcome", outcome.clone())];
                 self.calls.get_or_create(&labels).inc_by((*count).into());
             }
         }
         for (phase, took) in facts.phases() {
             if let Some(took) = took.as_ref().map(Duration::as_secs_f64) {
-                self.phases
-                    .get_or_create(&PhaseLabels { phase })
-                    .observe(took);
+                let labels = [("phase", phase.to_owned())];
+                self.phases.get_or_create(&labels).observe(took);
             }
         }
         if let Some(usage) = facts.usage {
@@ -137,10 +107,9 @@ impl Metrics {
                 ("cache_read", usage.cache_read),
                 ("cache_write", usage.cache_write),
             ] {
-                let labels = TokenLabels { kind };
-                self.tokens
-                    .get_or_create(&labels)
-                    .inc_by(count.unwrap_or(0));
+                let count = count.unwrap_or(0);
+                let labels = [("kind", kind.to_owned())];
+                self.tokens.get_or_create(&labels).inc_by(count);
             }
             self.cost.inc_by(facts.cost().unwrap_or(0.0));
         }

@@ -1,6 +1,6 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`.
 
-use warp::{http::StatusCode, reply::Response};
+use warp::reply::Response;
 
 use super::{App, auth::Requester, reply};
 use crate::{
@@ -13,8 +13,7 @@ use crate::{
 /// All models of the account.
 pub async fn list(app: &App, dialect: &dyn Dialect, asks: &Requester) -> Response {
     let listing = app.engine().models_of(asks.key.as_ref()).await;
-    let body = dialect.models(&listing);
-    reply::json(StatusCode::OK, body.to_string().into_bytes())
+    reply::value(&dialect.models(&listing))
 }
 
 /// One model, under any name that a request may give it.
@@ -36,5 +35,5 @@ pub async fn one(
         // A name that only the CLI can judge.
         None => dialect.model(&Entry::unlisted(&id)),
     };
-    Ok(reply::json(StatusCode::OK, body.to_string().into_bytes()))
+    Ok(reply::value(&body))
 }

@@ -8,7 +8,7 @@
 #[cfg(target_os = "linux")]
 mod socket_diag;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use crate::turn::{ErrorKind, TurnError};
 
@@ -115,46 +115,24 @@ pub fn knows_users() -> bool {
 
 /// The user whose socket goes from `peer` to `ours`. `None` if it is closed, or the system has no such
 /// list.
+#[cfg(target_os = "linux")]
 fn owner(peer: SocketAddr, ours: SocketAddr) -> Option<u32> {
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|file| std::fs::read_to_string(file).ok())
-        .find_map(|table| find(&table, peer, ours))
-}
-
-fn find(table: &str, peer: SocketAddr, ours: SocketAddr) -> Option<u32> {
+    use procfs::net::{TcpNetEntry, tcp, tcp6};
     let canonical = |addr: SocketAddr| (addr.ip().to_canonical(), addr.port());
-    let wanted = (canonical(peer), canonical(ours));
-    table.lines().skip(1).find_map(|line| {
-        // sl local_address rem_address st queues timer retrnsmt uid timeout inode
-        let mut columns = line.split_ascii_whitespace().skip(1);
-        let local = address(columns.next()?)?;
-        let remote = address(columns.next()?)?;
-        let uid = columns.nth(4)?;
-        let inode = columns.nth(1)?;
-        // A socket without an inode belongs to no process any more, and is listed as root's.
-        ((local, remote) == wanted && inode != "0").then(|| uid.parse().ok())?
-    })
+    let is_it = |socket: &TcpNetEntry| {
+        canonical(socket.local_address) == canonical(peer)
+            && canonical(socket.remote_address) == canonical(ours)
+            // A socket without an inode belongs to no process any more, and is listed as root's.
+            && socket.inode != 0
+    };
+    let find = |table: Vec<TcpNetEntry>| table.into_iter().find(is_it);
+    let found = tcp().ok().and_then(find).or_else(|| find(tcp6().ok()?));
+    Some(found?.uid)
 }
 
-/// `0100007F:1F90` is 127.0.0.1:8080: the bytes of each 32-bit group stand in the machine's order.
-fn address(text: &str) -> Option<(IpAddr, u16)> {
-    let (ip, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let group = |at: usize| {
-        let hex = ip.get(at * 8..(at + 1) * 8)?;
-        Some(u32::from_str_radix(hex, 16).ok()?.to_ne_bytes())
-    };
-    let ip: IpAddr = match ip.len() {
-        8 => Ipv4Addr::from(group(0)?).into(),
-        32 => {
-            let groups = [group(0)?, group(1)?, group(2)?, group(3)?];
-            let bytes: [u8; 16] = groups.concat().try_into().ok()?;
-            Ipv6Addr::from(bytes).into()
-        }
-        _ => return None,
-    };
-    Some((ip.to_canonical(), port))
+#[cfg(not(target_os = "linux"))]
+fn owner(_peer: SocketAddr, _ours: SocketAddr) -> Option<u32> {
+    None
 }
 
 #[cfg(test)]
@@ -203,18 +181,6 @@ mod tests {
             assert_eq!(owner(peer, ours), None, "{listen}");
             assert_eq!(socket_diag::owner(peer, ours), None, "{listen}");
         }
-    }
-
-    #[test]
-    fn a_table_is_read_by_both_ends() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
-            0: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 11 1 0 20 4 30 10 -1\n   \
-            1: 0100007F:D431 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 12 1 0 20 4 30 10 -1\n   \
-            2: 0100007F:D432 0100007F:1F90 06 00000000:00000000 03:00000000 00000000     0        0 0 3 0\n";
-        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        assert_eq!(find(table, at(0xD431), at(0x1F90)), Some(1000));
-        assert_eq!(find(table, at(0xD432), at(0x1F90)), None);
-        assert_eq!(find("", at(1), at(2)), None);
     }
 
     #[test]

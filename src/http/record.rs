@@ -12,7 +12,7 @@ use std::{
 };
 
 use tracing::{Span, field::Empty};
-use warp::http::{HeaderMap, Method, StatusCode};
+use warp::http::{HeaderMap, Method};
 
 use super::{
     facts::{Facts, millis},
@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     dialect::Stamp,
-    engine::TurnProgress,
     history::LedgerRow,
     turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent, estimate_tokens},
 };
@@ -32,8 +31,6 @@ use crate::{
 pub(super) struct Record(Arc<RecordShared>);
 
 pub(super) struct RecordShared {
-    /// Among those that are not over.
-    number: u64,
     id: String,
     stamp: Stamp,
     begun: Instant,
@@ -45,7 +42,6 @@ pub(super) struct RecordShared {
     span: Span,
     listeners: Arc<Listeners>,
     facts: Mutex<Facts>,
-    bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
 
@@ -75,9 +71,7 @@ impl Record {
             }
             None => Span::none(),
         };
-        let number = listeners.live.number();
         let shared = Arc::new(RecordShared {
-            number,
             id,
             stamp,
             begun: now,
@@ -88,11 +82,10 @@ impl Record {
             span,
             listeners,
             facts: Mutex::new(Facts::of(dialect, now)),
-            bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
         });
         if dialect.is_some() {
-            shared.listeners.live.enter(number, &shared);
+            shared.listeners.live.enter(&shared);
         }
         Self(shared)
     }
@@ -136,21 +129,6 @@ impl Record {
         facts.brings(turn);
     }
 
-    /// Records whose key it has.
-    pub fn of_key(&self, name: &str) {
-        self.facts().key = Some(name.to_owned());
-    }
-
-    /// Records where it will be told how far the turn is.
-    pub fn follow(&self, progress: Arc<TurnProgress>) {
-        self.facts().progress = progress;
-    }
-
-    /// Counts what was read of the request's body.
-    pub fn received(&self, bytes: usize) {
-        self.0.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
     /// Counts what was written of the answer's body.
     pub fn sent(&self, bytes: usize) {
         self.0.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -159,12 +137,7 @@ impl Record {
     /// No model answers the request, whatever its path promised.
     pub fn has_no_turn(&self) {
         self.facts().dialect = None;
-        self.0.listeners.live.leave(self.0.number);
-    }
-
-    /// Leaves the request out of the log.
-    pub fn quiet(&self) {
-        self.facts().quiet = true;
+        self.0.listeners.live.leave(&self.0);
     }
 
     /// Records events of the turn when they arrive.
@@ -182,17 +155,8 @@ impl Record {
         facts.usage = end.usage;
     }
 
-    /// Records why there is no answer.
-    pub fn fail(&self, error: &TurnError) {
-        self.facts().outcome = Some(Err(error.clone()));
-    }
-
-    /// Records the status that is sent.
-    pub fn status(&self, status: StatusCode) {
-        self.facts().status = Some(status);
-    }
-
-    fn facts(&self) -> MutexGuard<'_, Facts> {
+    /// What is known of it so far.
+    pub fn facts(&self) -> MutexGuard<'_, Facts> {
         self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -206,7 +170,7 @@ impl Drop for RecordShared {
         if facts.dialect.is_some() {
             let spending = &self.listeners.spending;
             spending.spend(facts.key.as_deref(), facts.spent());
-            self.listeners.live.leave(self.number);
+            self.listeners.live.leave(self);
         }
         if !facts.quiet {
             self.log(&facts);
@@ -244,7 +208,6 @@ impl RecordShared {
             id: self.id.clone(),
             client: self.client.clone(),
             agent: self.listeners.agent.to_owned(),
-            bytes_in: self.bytes_in.load(Ordering::Relaxed),
             bytes_out: self.bytes_out.load(Ordering::Relaxed),
             ..facts.row()
         }
@@ -319,7 +282,7 @@ mod tests {
             "/",
             &headers,
             Some("messages"),
-            Listeners::none(),
+            Arc::default(),
         )
     }
 

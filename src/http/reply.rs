@@ -1,5 +1,7 @@
 //! Complete replies: JSON, and errors with the status that makes clients do the right thing.
 
+use bytes::Bytes;
+use serde_json::Value;
 use warp::{
     http::{HeaderValue, StatusCode, header},
     reply::Response,
@@ -11,15 +13,34 @@ use crate::{
     turn::{ErrorKind, TurnError},
 };
 
+/// A body of this type.
+pub fn typed(content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(body.into().into());
+    set(&mut response, [("content-type", content_type)]);
+    response
+}
+
 /// A JSON body.
 pub fn json(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = Response::new(body.into());
+    let mut response = typed("application/json", body);
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
     response
+}
+
+/// A JSON value, where nothing failed.
+pub fn value(value: &Value) -> Response {
+    json(StatusCode::OK, value.to_string().into_bytes())
+}
+
+/// Sets headers whose values are always the same.
+pub fn set<const COUNT: usize>(
+    response: &mut Response,
+    headers: [(&'static str, &'static str); COUNT],
+) {
+    for (name, value) in headers {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
 }
 
 /// Names the parameters that have no effect in a header: in the body, clients would reject them.
@@ -68,18 +89,18 @@ pub fn error(dialect: &dyn Dialect, error: &TurnError) -> Response {
     let status = StatusCode::from_u16(dialect::status(error.kind));
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, dialect.error(error));
-    let headers = response.headers_mut();
     if let Some(after) = error.retry_after {
         // A delay of a fraction of a second is still a delay.
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let headers = response.headers_mut();
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if error.kind == ErrorKind::Unauthorized {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        set(&mut response, [("www-authenticate", "Bearer")]);
     }
     if !dialect::is_worth_a_retry(error.kind) {
         // The OpenAI and Anthropic SDKs read it; without it they retry twice, each time a new agent.
-        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        set(&mut response, [("x-should-retry", "false")]);
     }
     response
 }

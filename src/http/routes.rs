@@ -37,10 +37,17 @@ pub fn routes(
         .and(query())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional())
+        .map(|method, path, query, headers, admitted| RequestHead {
+            method,
+            path,
+            query,
+            headers,
+            admitted,
+        })
         .and(warp::body::stream())
-        .and_then(move |method, path, query, headers, admitted, body| {
+        .then(move |head, body| {
             let app = Arc::clone(&app);
-            async move { dispatch(&app, method, path, query, headers, admitted, body).await }
+            async move { dispatch(&app, head, body).await }
         })
 }
 
@@ -51,84 +58,65 @@ fn query() -> impl Filter<Extract = (String,), Error = Infallible> + Clone {
 
 async fn dispatch<B: Buf>(
     app: &Arc<App>,
-    method: Method,
-    path: FullPath,
-    query: String,
-    headers: HeaderMap,
-    admitted: Option<Admitted>,
+    head: RequestHead,
     body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Response, warp::Rejection> {
-    let path = path.as_str();
-    let route = Route::find(path, &query, app.dialects());
-    let dialect = spoken(path, &query, &headers, app.dialects());
+) -> Response {
+    let (path, query) = (head.path.as_str(), &*head.query);
+    let route = Route::find(path, query, &app.dialects);
+    let dialect = spoken(path, query, &head.headers, &app.dialects);
     let turns = match route {
         Some(Route::Answer(..)) => Some(dialect.name()),
         Some(Route::ToolResults) => Some("tool_results"),
         _ => None,
     };
-    let record = Record::new(&method, path, &headers, turns, Arc::clone(app.listeners()));
-    if route
+    let listeners = Arc::clone(&app.listeners);
+    let record = Record::new(&head.method, path, &head.headers, turns, listeners);
+    record.facts().quiet = route
         .as_ref()
-        .is_some_and(|route| route.is_public() || matches!(route, Route::Page(_)))
-    {
-        record.quiet();
-    }
+        .is_some_and(|route| route.is_public() || matches!(route, Route::Page(_)));
     let config = app.config();
-    let result = async {
-        origin::check(&headers, &config)?;
-        let admitted = admitted.map_or(Ok(()), |admitted| admitted.check());
-        let head = RequestHead {
-            method: &method,
-            path,
-            query: &query,
-            headers: &headers,
-            admitted,
-        };
-        handle(app, &config, &head, route, dialect, body, &record).await
-    };
-    let mut response = result.await.unwrap_or_else(|error| {
-        record.fail(&error);
-        reply::error(dialect, &error)
+    let result = handle(app, &config, &head, route, dialect, body, &record).await;
+    let mut response = result.unwrap_or_else(|error| {
+        let response = reply::error(dialect, &error);
+        record.facts().outcome = Some(Err(error));
+        response
     });
-    record.status(response.status());
+    record.facts().status = Some(response.status());
     if let Ok(id) = HeaderValue::from_str(record.id()) {
         response.headers_mut().insert(ID_HEADER, id);
     }
-    if let Some(origin) = cors::origin(&headers, &config.allowed_origins) {
+    if let Some(origin) = cors::origin(&head.headers, &config.allowed_origins) {
         cors::allow(origin, &mut response);
     }
-    if method == Method::HEAD {
+    if head.method == Method::HEAD {
         *response.body_mut() = Default::default();
     }
-    Ok(response)
+    response
 }
 
 /// The head of a request.
-struct RequestHead<'a> {
-    method: &'a Method,
-    path: &'a str,
-    query: &'a str,
-    headers: &'a HeaderMap,
-    /// Whether its user may use the server.
-    admitted: Result<(), TurnError>,
+struct RequestHead {
+    method: Method,
+    path: FullPath,
+    query: String,
+    headers: HeaderMap,
+    /// Whether its user may use the server, where that is checked.
+    admitted: Option<Admitted>,
 }
 
 async fn handle<B: Buf>(
     app: &Arc<App>,
     config: &HttpConfig,
-    head: &RequestHead<'_>,
+    head: &RequestHead,
     route: Option<Route>,
     dialect: &dyn Dialect,
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<Response, TurnError> {
-    let RequestHead {
-        method,
-        path,
-        query,
-        headers,
-        ..
-    } = *head;
+    let (method, headers) = (&head.method, &head.headers);
+    let (path, query) = (head.path.as_str(), &*head.query);
+    origin::check(headers, config)?;
+    let admitted = head.admitted.as_ref().map_or(Ok(()), Admitted::check);
     if cors::origin(headers, &config.allowed_origins).is_some()
         && let Some(response) = cors::preflight(method, headers)
     {
@@ -137,14 +125,14 @@ async fn handle<B: Buf>(
     }
     // Any text may be a caller's key, so whoever sends one learns nothing of the server itself.
     let has_callers = app.engine().has_callers();
-    let asks = head.admitted.clone();
+    let asks = admitted.clone();
     let asks = asks.and_then(|()| Requester::of(config, has_callers, headers, query));
     let trusted = asks.as_ref().is_ok_and(|asks| asks.client.is_none()) && !has_callers;
     let identity = match (&route, asks) {
         (Some(route), asks) if route.is_public() => asks.unwrap_or_default(),
         // A browser can't send the key for them.
         (Some(Route::Page(part)), _) if part.is_file() => {
-            head.admitted.clone()?;
+            admitted?;
             Requester::default()
         }
         (route, asks) => {
@@ -162,7 +150,7 @@ async fn handle<B: Buf>(
         }
     };
     let Some(route) = route else {
-        return Err(unserved::error(path, app.dialects()));
+        return Err(unserved::error(path, &app.dialects));
     };
     if has_callers && !route.is_for_callers() {
         return Err(TurnError::new(
@@ -186,8 +174,7 @@ async fn handle<B: Buf>(
             // By this status Codex knows that there is no WebSocket here, and uses HTTP at once;
             // after any other it tries five times more.
             *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
-            let protocol = HeaderValue::from_static("HTTP/1.1");
-            response.headers_mut().insert(header::UPGRADE, protocol);
+            reply::set(&mut response, [("upgrade", "HTTP/1.1")]);
         }
         return Ok(response);
     }
@@ -196,11 +183,11 @@ async fn handle<B: Buf>(
             answer::answer(app, dialect, target, (headers, identity), body, record).await
         }
         Route::ToolResults => tool_results::answer(app, headers, identity, body, record).await,
-        Route::Compute(compute) => answer::compute(compute, headers, body, app.bodies()).await,
+        Route::Compute(compute) => answer::compute(compute, headers, body, &app.bodies).await,
         Route::Models => Ok(models::list(app, dialect, &identity).await),
         Route::Model(id) => models::one(app, dialect, &id, &identity).await,
         Route::Tools => Ok(status::tools(app).await),
-        Route::Parameters => Ok(status::parameters(app.dialects())),
+        Route::Parameters => Ok(status::parameters(&app.dialects)),
         Route::Health => Ok(status::health(app, trusted)),
         Route::Alive => Ok(status::alive()),
         Route::Ready => Ok(status::ready(app).await),

@@ -13,13 +13,9 @@ use std::{
 use bytes::Bytes;
 use futures::Stream;
 use tokio::time::{Instant, Sleep, sleep};
-use warp::{
-    Reply as _,
-    http::{HeaderValue, header},
-    reply::Response,
-};
+use warp::{Reply as _, reply::Response};
 
-use super::choices::Choices;
+use super::{choices::Choices, reply};
 use crate::{
     dialect::Reply,
     dump::{Dump, DumpPart},
@@ -81,14 +77,13 @@ pub async fn stream(
     }
     let content_type = body.reply.as_ref().map(|reply| reply.content_type());
     let mut response = warp::reply::stream(body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(content_type.unwrap_or("text/event-stream")),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Keeps reverse proxies from collecting the stream before they pass it on.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let headers = [
+        ("content-type", content_type.unwrap_or("text/event-stream")),
+        ("cache-control", "no-cache"),
+        // Keeps reverse proxies from collecting the stream before they pass it on.
+        ("x-accel-buffering", "no"),
+    ];
+    reply::set(&mut response, headers);
     Ok(response)
 }
 
@@ -212,13 +207,7 @@ mod tests {
     }
 
     fn choices(stream: TurnStream) -> Choices {
-        let record = Record::new(
-            &Method::POST,
-            "/",
-            &HeaderMap::new(),
-            None,
-            Listeners::none(),
-        );
+        let record = Record::new(&Method::POST, "/", &HeaderMap::new(), None, Arc::default());
         Choices::new(vec![stream], record, None)
     }
 

@@ -7,10 +7,7 @@ use std::{
 
 use serde_json::json;
 use tokio::sync::Mutex;
-use warp::{
-    http::{HeaderValue, StatusCode, header},
-    reply::Response,
-};
+use warp::{http::StatusCode, reply::Response};
 
 use super::{App, metrics, reply};
 use crate::{
@@ -43,7 +40,7 @@ impl LoginAnswer {
 
 /// `GET /healthz`: that the process answers at all.
 pub fn alive() -> Response {
-    reply::json(StatusCode::OK, json!({"status": "ok"}).to_string().into())
+    reply::value(&json!({"status": "ok"}))
 }
 
 /// `GET /readyz`: whether a request sent now can be answered.
@@ -53,7 +50,7 @@ pub async fn ready(app: &App) -> Response {
         Some("stopping")
     } else if !engine.agent().exists().await {
         Some("the agent's program is missing")
-    } else if !engine.has_callers() && app.login().is_in(engine).await == Some(false) {
+    } else if !engine.has_callers() && app.login.is_in(engine).await == Some(false) {
         Some("the agent is not logged in")
     } else {
         None
@@ -73,23 +70,14 @@ pub async fn ready(app: &App) -> Response {
 /// # Errors
 /// `Internal`, if the text can't be written.
 pub fn metrics(app: &App) -> Result<Response, TurnError> {
-    let text = app.metrics().text(app.engine(), app.history());
+    let text = app.listeners.metrics.text(app.engine(), app.history());
     let text = text.map_err(|error| {
         TurnError::new(
             ErrorKind::Internal,
             format!("cannot write the metrics: {error}"),
         )
     })?;
-    Ok(typed(text, metrics::CONTENT_TYPE))
-}
-
-fn typed(body: String, content_type: &'static str) -> Response {
-    let mut response = Response::new(body.into());
-    let content_type = HeaderValue::from_static(content_type);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
-    response
+    Ok(reply::typed(metrics::CONTENT_TYPE, text))
 }
 
 /// `GET /v1/parameters`: what becomes of each parameter of each dialect.
@@ -98,8 +86,7 @@ pub(super) fn parameters(dialects: &[Arc<dyn Dialect>]) -> Response {
         .iter()
         .map(|dialect| json!({"path": dialect.path(), "parameters": dialect.parameters()}))
         .collect();
-    let body = json!({"object": "list", "data": data});
-    reply::json(StatusCode::OK, body.to_string().into_bytes())
+    reply::value(&json!({"object": "list", "data": data}))
 }
 
 /// `GET /v1/tools`: the tools that the server executes, which requests may name.
@@ -119,8 +106,7 @@ pub(super) async fn tools(app: &App) -> Response {
             })
         })
         .collect();
-    let body = json!({"object": "list", "data": data});
-    reply::json(StatusCode::OK, body.to_string().into_bytes())
+    reply::value(&json!({"object": "list", "data": data}))
 }
 
 /// `GET /health`: that this is open-cursor and, for those who may know, what it runs.

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use bytes::Buf;
 use futures::Stream;
 use serde_json::json;
-use warp::{
-    http::{HeaderMap, StatusCode},
-    reply::Response,
-};
+use warp::{http::HeaderMap, reply::Response};
 
 use super::{
     App,
@@ -36,13 +33,15 @@ pub async fn answer<B: Buf>(
     let Requester { owner, client, .. } = identity;
     let len = body.len();
     let posted = off_runtime(len, move || PostedResults::decode(&body)).await?;
-    let left = app.spending().begin(&app.config(), client.as_deref(), 1)?;
+    let left = app
+        .listeners
+        .spending
+        .begin(&app.config(), client.as_deref(), 1)?;
     if !posted.stream {
         record.has_no_turn();
         let post = || app.engine().post(owner.as_deref(), posted.results);
         record.span().in_scope(post)?;
-        let body = json!({"status": "ok"}).to_string();
-        return Ok(reply::json(StatusCode::OK, body.into_bytes()));
+        return Ok(reply::value(&json!({"status": "ok"})));
     }
     let read = || {
         let engine = app.engine();
@@ -53,7 +52,7 @@ pub async fn answer<B: Buf>(
     let form = form.and_then(|form| form.get::<Box<dyn Reply>>());
     let reply = form.ok_or_else(internal)?.another(&record.stamp());
     let progress = answer.stream.progress();
-    record.follow(Arc::clone(&progress));
+    record.facts().progress = Arc::clone(&progress);
     let choices = Choices::new(vec![answer.stream], record.clone(), Some(reserved));
     let mut response = sse::stream(choices, reply, dump).await?;
     left.tell(response.headers_mut());

@@ -96,11 +96,12 @@ impl Running {
         tokio::spawn(async move { asked.learn_serving().await });
         let engine = Engine::new(agent, config, models_cache);
         let dialects = dialect::all_with(responses(settings)?);
-        let app = App::new(engine, http, dialects);
-        let app = match files.history.filter(|_| settings.history) {
-            Some(file) => app.with_history(Ledger::start(file).context("cannot start a thread")?),
-            None => app,
-        };
+        let history = files
+            .history
+            .filter(|_| settings.history)
+            .map(Ledger::start);
+        let history = history.transpose().context("cannot start a thread")?;
+        let app = App::new(engine, http, dialects, history);
         app.spent_earlier(spent_today(&app).await);
         let app = Arc::new(app);
         Ok(Self { server, app })

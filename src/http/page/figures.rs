@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use warp::reply::Response;
 
-use super::{super::App, json_of};
+use super::super::{App, reply};
 use crate::{
     dialect::parameters_of,
     history::{Figures, GroupBy, HistoryError, LedgerReader, Sums, Totals},
@@ -35,7 +35,7 @@ pub async fn turns(app: &App, query: &str) -> Result<Response, TurnError> {
             .map_err(|_| TurnError::invalid("before", "`before` is the `seq` of a turn"))
     })?;
     let turns = read(app, move |reader| reader.before(before, TURNS)).await?;
-    Ok(json_of(&json!({"turns": turns})))
+    Ok(reply::value(&json!({"turns": turns})))
 }
 
 /// The sums of today and of the last 30 days.
@@ -70,7 +70,7 @@ pub async fn figures(app: &App) -> Result<Response, TurnError> {
     let found = found.await?;
     let found =
         found.unwrap_or_else(|| json!({"today": nothing(), "month": nothing(), "days": []}));
-    Ok(json_of(&found))
+    Ok(reply::value(&found))
 }
 
 fn shown(figures: &Figures, models: &[Totals]) -> Value {

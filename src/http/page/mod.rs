@@ -11,10 +11,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
-use warp::{
-    http::{HeaderValue, StatusCode, header},
-    reply::Response,
-};
+use warp::reply::Response;
 
 use super::{App, reply};
 use crate::{models::explain, turn::TurnError};
@@ -119,30 +116,23 @@ pub(super) async fn answer(
         PagePart::Models => models(app).await,
         PagePart::Setup => setup(app),
     };
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    let headers = [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ];
+    reply::set(&mut response, headers);
     Ok(response)
 }
 
 fn content(app: &App, file: &'static PageFile) -> Response {
-    let mut response = Response::new(file.text.into());
-    let content_type = HeaderValue::from_static(file.content_type);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    let mut response = reply::typed(file.content_type, file.text);
     let config = app.config();
     let needs_key =
         config.api_key.is_some() || !config.keys.is_empty() || app.engine().has_callers();
     if file.path == "/" && !needs_key {
-        let early = HeaderValue::from_static(EARLY);
-        response.headers_mut().insert(header::LINK, early);
+        reply::set(&mut response, [("link", EARLY)]);
     }
     response
 }
@@ -151,14 +141,14 @@ async fn models(app: &App) -> Response {
     let listing = app.engine().models().list().await;
     let families = explain(&listing.families).groups;
     let models: Vec<_> = families.into_iter().flat_map(|it| it.members).collect();
-    json_of(&json!({"models": models, "problem": listing.problem}))
+    reply::value(&json!({"models": models, "problem": listing.problem}))
 }
 
 fn setup(app: &App) -> Response {
     let (engine, config) = (app.engine(), app.config());
     let agent = engine.agent();
     let workspace = engine.workspace();
-    json_of(&json!({
+    reply::value(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "agent": agent.to_string(),
         "agentKind": agent.kind(),
@@ -169,10 +159,6 @@ fn setup(app: &App) -> Response {
         "historyFile": app.history().map(|history| history.path().display().to_string()),
         "recipes": config.recipes,
     }))
-}
-
-fn json_of(value: &serde_json::Value) -> Response {
-    reply::json(StatusCode::OK, value.to_string().into_bytes())
 }
 
 #[cfg(test)]

@@ -13,13 +13,9 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep},
 };
-use warp::{
-    Reply as _,
-    http::{HeaderValue, header},
-    reply::Response,
-};
+use warp::{Reply as _, reply::Response};
 
-use super::super::App;
+use super::super::{App, reply};
 use crate::turn::{ErrorKind, TurnError};
 
 /// How often it is looked for a change, while somebody watches.
@@ -33,7 +29,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// # Errors
 /// `RateLimit`: too many watch.
 pub fn watch(app: &Arc<App>) -> Result<Response, TurnError> {
-    let place = app.live().watch().ok_or_else(|| TurnError {
+    let place = app.listeners.live.watch().ok_or_else(|| TurnError {
         retry_after: Some(HEARTBEAT),
         ..TurnError::new(ErrorKind::RateLimit, "too many pages are open; close one")
     })?;
@@ -49,10 +45,8 @@ pub fn watch(app: &Arc<App>) -> Result<Response, TurnError> {
         Some((Ok::<_, Infallible>(frame), watcher))
     });
     let mut response = warp::reply::stream(frames).into_response();
-    let headers = response.headers_mut();
-    let events = HeaderValue::from_static("text/event-stream");
-    headers.insert(header::CONTENT_TYPE, events);
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let content_type = ("content-type", "text/event-stream");
+    reply::set(&mut response, [content_type, ("x-accel-buffering", "no")]);
     Ok(response)
 }
 
@@ -101,8 +95,8 @@ fn state(app: &App) -> Value {
         "queued": engine.queued(),
         "parked": engine.parked(),
         "parkedRuns": parked.collect::<Vec<_>>(),
-        "turns": app.live().turns(),
-        "ended": app.live().ended(),
+        "turns": app.listeners.live.turns(),
+        "ended": app.listeners.live.ended(),
         "history": app.history().and_then(|history| history.problem()),
     })
 }

@@ -154,11 +154,8 @@ impl TestServer {
             unreachable!("it was bound to an address")
         };
         let engine = Engine::new(agent, setup.engine, None);
-        let app = App::new(engine, setup.http, dialect::all(setup.stored));
-        let app = Arc::new(match setup.history {
-            Some(history) => app.with_history(history),
-            None => app,
-        });
+        let dialects = dialect::all(setup.stored);
+        let app = Arc::new(App::new(engine, setup.http, dialects, setup.history));
         let shutdown = Shutdown {
             drain: CancellationToken::new(),
             now: CancellationToken::new(),
