@@ -83,8 +83,13 @@ pub trait Dialect: Send + Sync {
         (unversioned(path) == unversioned(self.path())).then(|| Ask::Answer(PathTarget::default()))
     }
 
+    /// What becomes of the request parameters, those that are treated alike in one row.
+    fn table(&self) -> &'static [Parameter];
+
     /// What becomes of each request parameter.
-    fn parameters(&self) -> &'static [Parameter];
+    fn parameters(&self) -> Vec<Parameter> {
+        parameters::each(self.table())
+    }
 
     /// Reads a request body. `target` holds what the path said of it.
     ///

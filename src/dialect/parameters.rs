@@ -24,7 +24,8 @@ pub enum Treatment {
 /// One parameter of a dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Parameter {
-    /// Its path in the request body, such as `stream_options.include_usage`.
+    /// Its path in the request body, such as `stream_options.include_usage`. A row of a table has
+    /// those of several, as words.
     pub name: &'static str,
     /// What becomes of it.
     pub treatment: Treatment,
@@ -69,13 +70,24 @@ pub const NO_FLAG: &str = "Cursor's CLI has no such setting";
 pub const FORMAT: &str =
     "asked for in the prompt and checked; one more run if it fails, then an error with the text";
 
+/// The parameters of a table, each by itself.
+pub fn each(table: &[Parameter]) -> Vec<Parameter> {
+    let mut each = Vec::new();
+    for row in table {
+        let names = row.name.split_whitespace();
+        each.extend(names.map(|name| Parameter { name, ..*row }));
+    }
+    each
+}
+
 /// The parameters of a request that are ignored, those that the table doesn't know included.
 ///
 /// # Errors
 /// A refused parameter that asks for something.
 pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, TurnError> {
     let mut ignored = Vec::new();
-    for parameter in table {
+    let table = each(table);
+    for parameter in &table {
         let found = wish(body, parameter.name)?;
         match (parameter.treatment, found) {
             // `"logprobs": 0` asks for none.
@@ -86,7 +98,7 @@ pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, Tur
             _ => {}
         }
     }
-    unknown(body, "", table, &mut ignored);
+    unknown(body, "", &table, &mut ignored);
     Ok(ignored)
 }
 
@@ -142,7 +154,7 @@ mod tests {
     const TABLE: &[Parameter] = &[
         Parameter::honoured("model", ""),
         Parameter::accepted("user", ""),
-        Parameter::ignored("seed", NO_FLAG),
+        Parameter::ignored("seed top_p", NO_FLAG),
         Parameter::honoured("text.format", ""),
         Parameter::ignored("text.verbosity", NO_FLAG),
         Parameter::refused("logprobs", "there are none"),

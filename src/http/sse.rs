@@ -180,13 +180,12 @@ impl Stream for SseBody {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use http_body_util::BodyExt as _;
     use warp::http::{HeaderMap, Method};
 
-    use super::{
-        super::{listeners::Listeners, record::Record},
-        *,
-    };
+    use super::{super::record::Record, *};
     use crate::{
         dialect::{self, COMMENT, PathTarget, Stamp},
         engine::TurnStream,

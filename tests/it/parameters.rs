@@ -40,7 +40,7 @@ async fn parameters_are_listed() {
     let list = server.get("/v1/parameters").await.json();
     for (dialect, listed) in dialect::all(0).iter().zip(list["data"].as_array().unwrap()) {
         assert_eq!(listed["path"], dialect.path());
-        let names: Vec<&str> = dialect.parameters().iter().map(|p| p.name).collect();
+        let names: Vec<&str> = dialect.parameters().into_iter().map(|p| p.name).collect();
         let listed = listed["parameters"].as_array().unwrap();
         assert_eq!(listed.len(), names.len());
         for (name, listed) in names.iter().zip(listed) {
@@ -62,7 +62,7 @@ fn table() -> String {
             (Treatment::Ignored, "ignored and named"),
             (Treatment::Refused, "refused"),
         ] {
-            let rows = dialect.parameters().iter();
+            let rows = dialect.parameters().into_iter();
             let names: Vec<String> = rows
                 .filter(|row| row.treatment == treatment)
                 .map(|row| format!("`{}`", row.name))

@@ -24,8 +24,7 @@ use crate::{
 const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("model", "`auto` if missing"),
     Parameter::honoured("messages", "text, tool calls and tool results"),
-    Parameter::honoured("system", ""),
-    Parameter::honoured("stream", ""),
+    Parameter::honoured("system stream", ""),
     Parameter::honoured(
         "tools",
         "those that the client executes; see `tools[].type`",
@@ -48,16 +47,10 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("metadata", ""),
     Parameter::accepted("cache_control", "Cursor caches by itself"),
-    Parameter::accepted("service_tier", ""),
-    Parameter::accepted("user_profile_id", ""),
-    Parameter::accepted("workspace_id", ""),
-    Parameter::ignored("temperature", NO_FLAG),
-    Parameter::ignored("top_p", NO_FLAG),
-    Parameter::ignored("top_k", NO_FLAG),
+    Parameter::accepted("service_tier user_profile_id workspace_id", ""),
+    Parameter::ignored("temperature top_p top_k", NO_FLAG),
     Parameter::ignored("speed", "choose a fast model"),
-    Parameter::ignored("inference_geo", NO_FLAG),
-    Parameter::ignored("context_management", NO_FLAG),
-    Parameter::ignored("diagnostics", NO_FLAG),
+    Parameter::ignored("inference_geo context_management diagnostics", NO_FLAG),
     Parameter::refused("container", "nothing runs on Anthropic's servers"),
     Parameter::refused("mcp_servers", "connect MCP servers to the client"),
 ];
@@ -70,7 +63,7 @@ impl Dialect for Messages {
         "/v1/messages"
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn table(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 

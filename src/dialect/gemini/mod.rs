@@ -70,8 +70,7 @@ const PARAMETERS: &[Parameter] = &[
         "the model's own",
     ),
     Parameter::ignored("generationConfig.temperature", NO_FLAG),
-    Parameter::ignored("generationConfig.topP", NO_FLAG),
-    Parameter::ignored("generationConfig.topK", NO_FLAG),
+    Parameter::ignored("generationConfig.topP generationConfig.topK", NO_FLAG),
     Parameter::ignored("generationConfig.seed", NO_FLAG),
     Parameter::ignored("generationConfig.presencePenalty", NO_FLAG),
     Parameter::ignored("generationConfig.frequencyPenalty", NO_FLAG),
@@ -136,7 +135,7 @@ impl Dialect for Gemini {
         }
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn table(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 

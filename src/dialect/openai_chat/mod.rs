@@ -19,12 +19,9 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("stream", ""),
     Parameter::honoured("stream_options.include_usage", "`true` if missing"),
     Parameter::honoured("tools", "function and custom tools, in any vendor's form"),
-    Parameter::honoured("functions", ""),
-    Parameter::honoured("tool_choice", ""),
-    Parameter::honoured("function_call", ""),
+    Parameter::honoured("functions tool_choice function_call", ""),
     Parameter::honoured("parallel_tool_calls", ""),
-    Parameter::honoured("toolConfig", "Gemini's `tool_choice`"),
-    Parameter::honoured("tool_config", "Gemini's `tool_choice`"),
+    Parameter::honoured("toolConfig tool_config", "Gemini's `tool_choice`"),
     Parameter::honoured("system", "Claude's instructions, before all messages"),
     Parameter::honoured("input", "Responses' `messages`, if there are none"),
     Parameter::honoured("instructions", "with `input`"),
@@ -44,23 +41,14 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("max_tokens", "by an estimate; text only"),
     Parameter::honoured("n", "up to 4, each a run of its own"),
     Parameter::accepted("store", "nothing is stored"),
-    Parameter::accepted("metadata", ""),
-    Parameter::accepted("user", ""),
-    Parameter::accepted("safety_identifier", ""),
+    Parameter::accepted("metadata user safety_identifier", ""),
     Parameter::accepted("prompt_cache_key", "Cursor caches by itself"),
     Parameter::accepted("prompt_cache_retention", "Cursor caches by itself"),
     Parameter::accepted("service_tier", ""),
-    Parameter::ignored("temperature", NO_FLAG),
-    Parameter::ignored("top_p", NO_FLAG),
-    Parameter::ignored("seed", NO_FLAG),
-    Parameter::ignored("presence_penalty", NO_FLAG),
-    Parameter::ignored("frequency_penalty", NO_FLAG),
-    Parameter::ignored("logit_bias", NO_FLAG),
-    Parameter::ignored("verbosity", NO_FLAG),
-    Parameter::ignored("prediction", NO_FLAG),
+    Parameter::ignored("temperature top_p seed presence_penalty", NO_FLAG),
+    Parameter::ignored("frequency_penalty logit_bias verbosity prediction", NO_FLAG),
     Parameter::ignored("web_search_options", "Cursor's agent searches by itself"),
-    Parameter::refused("logprobs", "Cursor's CLI reports none"),
-    Parameter::refused("top_logprobs", "Cursor's CLI reports none"),
+    Parameter::refused("logprobs top_logprobs", "Cursor's CLI reports none"),
     Parameter::refused("audio", "answers are text"),
 ];
 
@@ -72,7 +60,7 @@ impl Dialect for OpenAiChat {
         "/v1/chat/completions"
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn table(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 

@@ -20,12 +20,8 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("cursorModel", "Cursor's own id; wins over `model`"),
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("user", ""),
-    Parameter::ignored("temperature", NO_FLAG),
-    Parameter::ignored("top_p", NO_FLAG),
-    Parameter::ignored("seed", NO_FLAG),
-    Parameter::ignored("presence_penalty", NO_FLAG),
-    Parameter::ignored("frequency_penalty", NO_FLAG),
-    Parameter::ignored("logit_bias", NO_FLAG),
+    Parameter::ignored("temperature top_p seed presence_penalty", NO_FLAG),
+    Parameter::ignored("frequency_penalty logit_bias", NO_FLAG),
     Parameter::ignored("best_of", "every answer is returned"),
     Parameter::refused("echo", "put the prompt before the answer yourself"),
     Parameter::refused("suffix", "Cursor's CLI does not insert"),
@@ -40,7 +36,7 @@ impl Dialect for Completions {
         "/v1/completions"
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn table(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 

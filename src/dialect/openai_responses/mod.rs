@@ -29,8 +29,7 @@ pub use store::{InvalidAddress, RedisAddress};
 const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("model", "`auto` if missing"),
     Parameter::honoured("input", "text, messages, calls and their outputs"),
-    Parameter::honoured("instructions", ""),
-    Parameter::honoured("stream", ""),
+    Parameter::honoured("instructions stream", ""),
     Parameter::honoured(
         "tools",
         "functions, custom tools, namespaces; `web_search` and `tool_search` are left out, other hosted tools refused",
@@ -39,8 +38,7 @@ const PARAMETERS: &[Parameter] = &[
         "x_cursor",
         "`{\"tools\": \"all\"}`, or a list: tools of the server's",
     ),
-    Parameter::honoured("tool_choice", ""),
-    Parameter::honoured("parallel_tool_calls", ""),
+    Parameter::honoured("tool_choice parallel_tool_calls", ""),
     Parameter::honoured("reasoning.effort", "where the model has such a variant"),
     Parameter::honoured("reasoning.summary", "the reasoning is shown if it is there"),
     Parameter::honoured("max_output_tokens", "by an estimate; text only"),
@@ -51,21 +49,13 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::honoured("cursorWorkspace", "the directory that the agent works in"),
     Parameter::accepted("include", "there is nothing to include"),
     Parameter::accepted("metadata", "returned"),
-    Parameter::accepted("client_metadata", ""),
-    Parameter::accepted("user", ""),
-    Parameter::accepted("safety_identifier", ""),
+    Parameter::accepted("client_metadata user safety_identifier", ""),
     Parameter::accepted("prompt_cache_key", "Cursor caches by itself"),
     Parameter::accepted("prompt_cache_options", "Cursor caches by itself"),
     Parameter::accepted("prompt_cache_retention", "Cursor caches by itself"),
-    Parameter::accepted("service_tier", ""),
-    Parameter::accepted("stream_options", ""),
-    Parameter::ignored("temperature", NO_FLAG),
-    Parameter::ignored("top_p", NO_FLAG),
-    Parameter::ignored("truncation", NO_FLAG),
-    Parameter::ignored("max_tool_calls", NO_FLAG),
-    Parameter::ignored("context_management", NO_FLAG),
-    Parameter::ignored("moderation", NO_FLAG),
-    Parameter::ignored("text.verbosity", NO_FLAG),
+    Parameter::accepted("service_tier stream_options", ""),
+    Parameter::ignored("temperature top_p truncation max_tool_calls", NO_FLAG),
+    Parameter::ignored("context_management moderation text.verbosity", NO_FLAG),
     Parameter::refused(
         "conversation",
         "no conversations are stored; send the whole of it in `input`",
@@ -119,7 +109,7 @@ impl Dialect for Responses {
         "/v1/responses"
     }
 
-    fn parameters(&self) -> &'static [Parameter] {
+    fn table(&self) -> &'static [Parameter] {
         PARAMETERS
     }
 

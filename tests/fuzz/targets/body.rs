@@ -277,7 +277,7 @@ fn object(keys: &[&str], input: &mut Unstructured<'_>, depth: usize) -> Result<V
 
 /// A body with some of the parameters that the dialect knows; the first ones are those that count.
 pub fn body(dialect: &dyn Dialect, input: &mut Unstructured<'_>) -> Result<Value> {
-    let keys = dialect.parameters().iter().map(|parameter| parameter.name);
+    let keys = dialect.parameters().into_iter().map(|parameter| parameter.name);
     let keys: Vec<&str> = keys
         .map(|name| name.split('.').next().unwrap_or(name))
         .collect();
