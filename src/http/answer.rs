@@ -64,10 +64,10 @@ pub(super) async fn receive<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
     record: &Record,
 ) -> Result<(Vec<u8>, Reserved, Option<Dump>), TurnError> {
-    record.facts().key = identity.client.as_ref().map(|key| key.name.clone());
+    record.facts().row.key = identity.client.as_ref().map(|key| key.name.clone());
     body::check_headers(headers)?;
     let (body, reserved) = body::read(headers, body, &app.bodies).await?;
-    record.facts().bytes_in = body.len() as u64;
+    record.facts().row.bytes_in = body.len() as u64;
     let config = app.config();
     let dump = config.dumps.as_ref();
     let dump = dump.map(|dumps| dumps.turn(&record.dump_name()));

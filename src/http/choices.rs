@@ -78,10 +78,8 @@ impl Choices {
     /// usage and the lost changes of all, or at a failure.
     pub fn end(&mut self, end: &TurnEnd) -> Option<TurnEnd> {
         self.open = self.open.saturating_sub(1);
-        self.usage = match (self.usage, end.usage) {
-            (Some(sum), Some(usage)) => Some(sum + usage),
-            (sum, usage) => sum.or(usage),
-        };
+        let known = [self.usage, end.usage].into_iter().flatten();
+        self.usage = known.reduce(|sum, usage| sum + usage);
         self.lost_changes.extend_from_slice(&end.lost_changes);
         let end = (self.open == 0 || end.outcome.is_err()).then(|| TurnEnd {
             outcome: end.outcome.clone(),

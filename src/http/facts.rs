@@ -9,7 +9,7 @@ use warp::http::StatusCode;
 
 use crate::{
     engine::{Phase, TurnProgress},
-    history::{LedgerRow, PhaseTimes, ToolCounts},
+    history::{LedgerRow, PhaseTimes},
     models::price_of,
     turn::{Delta, FinishReason, Role, Turn, TurnError, TurnEvent, Usage},
 };
@@ -26,12 +26,8 @@ pub(super) struct Facts {
     begun: Option<Instant>,
     /// Of the dialect, if a model is to answer.
     pub dialect: Option<&'static str>,
-    pub model: String,
-    pub conversation: Option<String>,
-    /// The name of the client's key, where it has one.
-    pub key: Option<String>,
-    /// The size of the request's body.
-    pub bytes_in: u64,
+    /// What the history has of it in the same words.
+    pub row: LedgerRow,
     /// About how many tokens its request has.
     pub asked: u64,
     /// How far the turn is.
@@ -42,11 +38,8 @@ pub(super) struct Facts {
     first_delta: Option<Duration>,
     first_call: Option<Duration>,
     pub total: Duration,
-    pub deltas: u64,
     /// Calls that the client was given.
     pub calls: u64,
-    /// Calls and results of tools.
-    pub tools: ToolCounts,
     /// `None`: the client was gone before the end.
     pub outcome: Option<Result<FinishReason, TurnError>>,
     pub usage: Option<Usage>,
@@ -99,7 +92,7 @@ impl Facts {
             }
             TurnEvent::Delta(delta) => {
                 self.first_delta.get_or_insert_with(now);
-                self.deltas += 1;
+                self.row.deltas += 1;
                 match delta {
                     Delta::ToolCall(call) => {
                         self.first_call.get_or_insert_with(now);
@@ -125,10 +118,11 @@ impl Facts {
     fn count(&mut self, tool: &str, outcome: &str) {
         let shown = |c: char| if c.is_control() { '?' } else { c };
         let mut name: String = tool.chars().take(NAME).map(shown).collect();
-        if self.tools.len() >= TOOLS && !self.tools.contains_key(&name) {
+        let tools = &mut self.row.tools;
+        if tools.len() >= TOOLS && !tools.contains_key(&name) {
             "other".clone_into(&mut name);
         }
-        let outcomes = self.tools.entry(name).or_default();
+        let outcomes = tools.entry(name).or_default();
         *outcomes.entry(outcome.to_owned()).or_default() += 1;
     }
 
@@ -242,7 +236,6 @@ impl Facts {
             outcome: self.finish().to_owned(),
             error: error.map(|error| format!("{:?}", error.kind)),
             times: self.times(),
-            deltas: self.deltas,
             input: usage.map(|usage| usage.input),
             output: usage.map(|usage| usage.output),
             cache_read: cached,
@@ -250,12 +243,7 @@ impl Facts {
             estimated: usage.is_some_and(|usage| usage.estimated),
             cost: self.cost(),
             cache_saved: cached.and_then(|cached| Some(price()?.cache_saving(cached))),
-            model: self.model,
-            conversation: self.conversation,
-            key: self.key,
-            bytes_in: self.bytes_in,
-            tools: self.tools,
-            ..LedgerRow::default()
+            ..self.row
         }
     }
 }

@@ -81,13 +81,13 @@ impl Metrics {
         };
         let labels = [
             ("dialect", dialect.to_owned()),
-            ("model", self.models.label(&facts.model)),
+            ("model", self.models.label(&facts.row.model)),
             ("run", facts.run().to_owned()),
             ("outcome", facts.finish().to_owned()),
         ];
         self.turns.get_or_create(&labels).inc();
-        self.deltas.inc_by(facts.deltas);
-        for (name, outcomes) in &facts.tools {
+        self.deltas.inc_by(facts.row.deltas);
+        for (name, outcomes) in &facts.row.tools {
             let tool = self.tools.label(name);
             for (outcome, count) in outcomes {
                 let labels = [("tool", tool.clone()), ("outcome", outcome.clone())];

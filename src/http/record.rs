@@ -123,8 +123,8 @@ impl Record {
             self.0.span.record("conversation", conversation);
         }
         let mut facts = self.facts();
-        facts.model = model;
-        facts.conversation = conversation;
+        facts.row.model = model;
+        facts.row.conversation = conversation;
         facts.asked = estimate_tokens(turn);
         facts.brings(turn);
     }
@@ -169,7 +169,7 @@ impl Drop for RecordShared {
         self.listeners.metrics.count(&facts);
         if facts.dialect.is_some() {
             let spending = &self.listeners.spending;
-            spending.spend(facts.key.as_deref(), facts.spent());
+            spending.spend(facts.row.key.as_deref(), facts.spent());
             self.listeners.live.leave(self);
         }
         if !facts.quiet {
@@ -192,7 +192,7 @@ impl RecordShared {
             model: facts
                 .progress
                 .model()
-                .unwrap_or_else(|| facts.model.clone()),
+                .unwrap_or_else(|| facts.row.model.clone()),
             phase: facts.step(),
         }
     }
@@ -244,7 +244,7 @@ impl RecordShared {
             first_delta_ms = times.first_delta,
             tools_ms = times.tools,
             total_ms,
-            deltas = facts.deltas,
+            deltas = facts.row.deltas,
             calls = facts.calls,
             input_tokens = usage.map(|usage| usage.input),
             output_tokens = usage.map(|usage| usage.output),

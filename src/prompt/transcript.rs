@@ -18,11 +18,12 @@ pub fn section(turn: &Turn, messages: &[Message], out: &mut String) {
     for message in messages {
         match message.role {
             Role::System => text_blocks("SYSTEM", message, out),
-            Role::User => user(message, &mut results, out),
             Role::Assistant => assistant(message, &mut results, out),
-            Role::Tool => {
+            // Results that came in a user's message stand before what the user says to them.
+            Role::User | Role::Tool => {
                 append_unclaimed(message, &mut results, out);
-                text_blocks("TOOL_FILES", message, out);
+                let is_user = message.role == Role::User;
+                text_blocks(if is_user { "USER" } else { "TOOL_FILES" }, message, out);
             }
         }
     }
@@ -67,12 +68,6 @@ fn note(file: &Attachment) -> String {
         }
         None => format!("[attached {kind}]"),
     }
-}
-
-/// Results that came in a user's message stand before what the user says to them.
-fn user(message: &Message, results: &mut Results<'_>, out: &mut String) {
-    append_unclaimed(message, results, out);
-    text_blocks("USER", message, out);
 }
 
 fn assistant(message: &Message, results: &mut Results<'_>, out: &mut String) {
