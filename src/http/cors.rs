@@ -1,10 +1,11 @@
 //! CORS: lets web pages of the origins of `--allow-origin` use the server, and no others.
 
-use super::reply;
 use warp::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     reply::Response,
 };
+
+use super::reply;
 
 /// How long a browser may remember the answer to a preflight, in seconds.
 const MAX_AGE: &str = "600";
