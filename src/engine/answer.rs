@@ -31,7 +31,7 @@ pub(super) struct Answer<'a> {
     deltas: Vec<Delta>,
     batch: Vec<TurnEvent>,
     /// What the model wrote since the run began, or since its last calls that were executed here.
-    /// `None` where it is not kept, or was too long.
+    /// `None` if it was too long.
     said: Option<String>,
     /// How long it may be.
     longest_said: usize,
@@ -49,6 +49,9 @@ pub(super) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
+    /// An answer to the turn. What the model writes can be [taken](Self::take_said) up to `longest_said`
+    /// bytes: an answer of megabytes is not kept where it need not be.
+    ///
     /// # Errors
     /// A demanded schema that is not valid.
     pub fn new(
@@ -56,6 +59,7 @@ impl<'a> Answer<'a> {
         estimates: &'a Estimates,
         turn: &Turn,
         feed: &'a Feed,
+        longest_said: usize,
     ) -> Result<Self, TurnError> {
         Ok(Self {
             counters,
@@ -65,8 +69,8 @@ impl<'a> Answer<'a> {
             feed,
             deltas: Vec::new(),
             batch: Vec::new(),
-            said: None,
-            longest_said: 0,
+            said: Some(String::new()),
+            longest_said,
             shown: false,
             open: false,
             paragraph: false,
@@ -74,13 +78,6 @@ impl<'a> Answer<'a> {
             usage: None,
             losses: Losses::default(),
         })
-    }
-
-    /// From now on, what the model writes can be [taken](Self::take_said), up to this length in bytes: an
-    /// answer of megabytes is not kept where it need not be.
-    pub fn keep_said(&mut self, longest: usize) {
-        self.said = Some(String::new());
-        self.longest_said = longest;
     }
 
     /// Whether another run may be needed.

@@ -4,15 +4,12 @@
 //! it borrows the run until that asks for the client's tools, and then either executes them here
 //! ([`Hands::Server`](super::Hands)) or ends and leaves the run to wait for the client.
 
+mod calls;
 mod ending;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     Shared,
@@ -21,7 +18,7 @@ use super::{
     attachments,
     callers::Caller,
     continuation::{Continuation, Fingerprint},
-    failure::{over_time, shutting_down},
+    failure::shutting_down,
     feed::Feed,
     hands::Hands,
     progress::{Phase, RunOrigin},
@@ -31,10 +28,10 @@ use super::{
     stream::Sender,
 };
 use crate::{
-    boundary::{self, ReadyCall, Source},
+    boundary,
     dump::Dump,
     prompt,
-    turn::{CallerKey, FinishReason, Message, Turn, TurnEnd, TurnError, TurnEvent},
+    turn::{CallerKey, Message, Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// How long a run has for its last word when the server stops.
@@ -181,8 +178,18 @@ impl<'a> Answering<'a> {
         let caller = shared.caller(turn.key.as_ref());
         let permit = Some(shared.admit(caller.as_ref()).await?);
         sender.progress().reach(Phase::Admitted);
+        let longest_said = match hands {
+            Hands::Server(_) => usize::MAX,
+            Hands::Client => LONGEST_SAID,
+        };
         let mut answering = Self {
-            answer: Answer::new(&shared.counters, &shared.estimates, &turn, feed)?,
+            answer: Answer::new(
+                &shared.counters,
+                &shared.estimates,
+                &turn,
+                feed,
+                longest_said,
+            )?,
             served: shared.serves(&turn).await,
             collects: shared.collects_changes() && turn.allows_tools() && is_kept(&turn),
             parallel: turn.parallel_tool_calls,
@@ -201,10 +208,6 @@ impl<'a> Answering<'a> {
             hands,
             permit,
         };
-        match answering.hands {
-            Hands::Server(_) => answering.answer.keep_said(usize::MAX),
-            Hands::Client => answering.answer.keep_said(LONGEST_SAID),
-        }
         if let Some((id, continuation)) = resume
             && let Some(run) = shared.runs.take(id).await
             && let Some(permit) = answering.permit.take()
@@ -323,58 +326,6 @@ impl<'a> Answering<'a> {
                 self.failed(error).await
             }
             Pause::Gone => NextStep::End,
-        }
-    }
-
-    /// The run asks for calls: ours are executed, the client's end the answer.
-    async fn calls(&mut self, mut run: Run, calls: Vec<ReadyCall>) -> NextStep {
-        let recovered = calls.iter().filter(|call| call.source == Source::Text);
-        let recovered = recovered.count() as u64;
-        let counter = &self.shared.counters.recovered;
-        counter.fetch_add(recovered, Ordering::Relaxed);
-        let waits = run.waits_for(&calls);
-        let calls = match waits {
-            true => run.new_calls(),
-            false => calls.into_iter().map(|ready| ready.call).collect(),
-        };
-        let (ours, theirs) = self.hands.split(calls);
-        if ours.is_empty() {
-            return self.give(Some(run), waits, theirs).await;
-        }
-        let mut run = Some(run);
-        if !waits {
-            // Nothing of it continues, so its agent need not live on either.
-            self.permit = run.take().and_then(|mut run| run.release_permit());
-        }
-        let Hands::Server(work) = &mut self.hands else {
-            return NextStep::End;
-        };
-        if let Some(why) = work.limit() {
-            self.answer.explain(&why);
-            self.answer.end(Ok(FinishReason::Stop), None);
-            return self.sent().await;
-        }
-        let deadline = self.shared.config.budgets.deadline(self.begun);
-        let done = match timeout_at(deadline, work.execute(ours, &mut self.answer)).await {
-            Ok(Some(done)) => done,
-            Ok(None) => return NextStep::End,
-            Err(_) => return self.failed(over_time(self.begun.elapsed())).await,
-        };
-        if let Some(run) = &mut run {
-            run.answer(work.turn(), done, work.hint().as_slice());
-        }
-        if !theirs.is_empty() {
-            let owner = self.terms.owner().map(str::to_owned);
-            self.shared.rounds.keep(owner, &theirs, work.rounds());
-            return self.give(run, waits, theirs).await;
-        }
-        match run {
-            Some(run) => NextStep::Borrow(Box::new(run)),
-            None => {
-                let turn = work.turn().clone();
-                self.answer.another_run(&turn);
-                NextStep::Start(Box::new(turn))
-            }
         }
     }
 }

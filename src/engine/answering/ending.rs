@@ -2,58 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Answering, NextStep, is_kept};
+use super::{Answering, NextStep};
 use crate::{
     engine::{hands::Hands, run::Run, usage},
-    turn::{FinishReason, Message, Part, Role, ToolCall, Turn, TurnError, Usage},
+    turn::{FinishReason, Turn, TurnError},
 };
 
 impl Answering<'_> {
-    /// Ends the answer with calls of the client's tools. The run is parked if it waits for them.
-    pub(super) async fn give(
-        &mut self,
-        run: Option<Run>,
-        waits: bool,
-        calls: Vec<ToolCall>,
-    ) -> NextStep {
-        let usage = run
-            .as_ref()
-            .and_then(|run| usage::rest(run.usage(), run.reported));
-        let Some(mut run) = run.filter(|_| waits) else {
-            self.answer.calls(calls);
-            self.answer.end(Ok(FinishReason::ToolCalls), usage);
-            return self.sent().await;
-        };
-        let due = run.calls_due(self.parallel);
-        self.park(run, due, usage).await
-    }
-
-    /// Ends the answer with these calls and lets the run wait for their results, before the client can
-    /// come back.
-    pub(super) async fn park(
-        &mut self,
-        mut run: Run,
-        calls: Vec<ToolCall>,
-        usage: Option<Usage>,
-    ) -> NextStep {
-        self.answer.calls(calls.clone());
-        self.answer.end(Ok(FinishReason::ToolCalls), usage);
-        run.report(self.answer.usage());
-        let said = self.answer.take_said();
-        let turn = self.asked.take().or_else(|| self.kept.take());
-        let turn = turn.filter(is_kept);
-        let turn = turn.zip(said).map(|(mut turn, said)| {
-            let text = (!said.is_empty()).then_some(Part::Text(said));
-            let calls = calls.into_iter().map(Part::ToolCall);
-            let parts = text.into_iter().chain(calls).collect();
-            turn.messages.push(Message::of(Role::Assistant, parts));
-            turn
-        });
-        let (terms, fingerprint) = (self.terms.clone(), self.fingerprint.clone());
-        self.shared.runs.park(run, terms, fingerprint, turn);
-        self.sent().await
-    }
-
     /// The run came to its end; its answer may need another one.
     pub(super) async fn finished(&mut self, run: Run) -> NextStep {
         let usage = usage::rest(run.usage(), run.reported);

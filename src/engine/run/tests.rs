@@ -7,12 +7,13 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::{
-    agent::{CallKey, NativeCall, RunResult, Session, Siblings},
+    agent::{AgentError, CallKey, NativeCall, RunResult, Session, Siblings},
     boundary::{BoundaryOptions, FileChange},
     engine::{
         AdmissionLimits, Counters, TurnStream,
         admission::Admission,
         feed::Feed,
+        losses::LossReason,
         usage::{EstimateUsage, Estimates},
     },
     turn::{Attachment, ErrorKind, ToolResult, Turn},
@@ -102,7 +103,7 @@ async fn play(
     let (estimates, counters) = (Estimates::new(EstimateUsage::Auto), Counters::default());
     let (sender, mut events) = TurnStream::channel();
     let feed = Feed::Direct(sender);
-    let mut answer = Answer::new(&counters, &estimates, &turn, &feed).unwrap();
+    let mut answer = Answer::new(&counters, &estimates, &turn, &feed, usize::MAX).unwrap();
     tokio::spawn(async move { while events.next().await.is_some() {} });
     let begun = Instant::now();
     let stop = CancellationToken::new();
