@@ -3,6 +3,7 @@
 use std::{
     fs::{File, Permissions},
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
@@ -37,8 +38,7 @@ pub fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Resul
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY).rand_bytes(RANDOM);
     // As any new file, not as a secret one.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.permissions(Permissions::from_mode(0o666));
     let mut temporary = builder.tempfile_in(directory)?;
     temporary.write_all(text)?;
     if let Some(mode) = mode {
@@ -46,7 +46,7 @@ pub fn replace(file: &Path, text: &[u8], mode: Option<Permissions>) -> io::Resul
     }
     temporary.as_file().sync_all()?;
     temporary.persist(file)?;
-    sync_directory(directory)
+    File::open(directory)?.sync_all()
 }
 
 /// Reads a regular file; a pipe could block, and some devices never end. Blocking.
@@ -71,16 +71,6 @@ pub fn read_text(file: &Path) -> io::Result<String> {
 
 fn not_regular() -> io::Error {
     io::Error::other("this is not a regular file")
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -120,28 +120,21 @@ pub(super) fn candidates(env: &Env) -> Vec<PathBuf> {
 
 fn in_file(file: &Path) -> Place {
     let name = file.display().to_string();
+    let noted = |note: &str| Place {
+        note: Some(note.to_owned()),
+        ..place(&name, None)
+    };
     let text = match untrusted::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return place(&name, None),
-        Err(error) => {
-            return Place {
-                note: Some(format!("cannot be read: {error}")),
-                ..place(&name, None)
-            };
-        }
+        Err(error) => return noted(&format!("cannot be read: {error}")),
     };
     let Ok(Value::Object(content)) = serde_json::from_slice(&text) else {
-        return Place {
-            note: Some("is not valid JSON".to_owned()),
-            ..place(&name, None)
-        };
+        return noted("is not valid JSON");
     };
     let field = |key: &str| content.get(key)?.as_str().filter(|text| !text.is_empty());
     let Some(secret) = field("accessToken").or_else(|| field("apiKey")) else {
-        return Place {
-            note: Some("contains no credential".to_owned()),
-            ..place(&name, None)
-        };
+        return noted("contains no credential");
     };
     Place {
         kind: Some(CredentialKind::Login),

@@ -48,6 +48,17 @@ impl ToolAnswer {
     }
 }
 
+/// How we call a kind of picture that files and media types name so.
+pub(super) fn picture_kind(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "png" => "png",
+        "jpg" | "jpeg" => "jpg",
+        "gif" => "gif",
+        "webp" => "webp",
+        _ => return None,
+    })
+}
+
 /// A picture that was read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Picture {

@@ -15,7 +15,7 @@ use super::{
     child::{Children, environment},
     local::{self, Local},
     mcp::{McpHealth, McpLimits, McpServerConfig, McpServers},
-    protocol::{Picture, ToolJob},
+    protocol::{Picture, ToolJob, picture_kind},
 };
 use crate::{
     sandbox::{
@@ -160,10 +160,9 @@ impl Toolbox {
     /// All that may be offered; without a workspace there is nothing for a local tool to work on. MCP
     /// servers that do not run are started.
     pub async fn tools(&self, workspace: bool) -> Vec<OwnTool> {
-        let mut tools = if workspace {
-            self.local_tools()
-        } else {
-            Vec::new()
+        let mut tools = match workspace {
+            true => self.local_tools(),
+            false => Vec::new(),
         };
         let names: HashSet<String> = tools.iter().map(|tool| tool.spec.name.clone()).collect();
         let others = self.shared.mcp.tools().await;
@@ -237,11 +236,8 @@ fn own_tool(local: &Local) -> OwnTool {
 }
 
 fn picture(image: Picture) -> Option<Attachment> {
-    let extension = ["png", "jpg", "gif", "webp"];
     Some(Attachment {
-        extension: extension
-            .into_iter()
-            .find(|known| *known == image.extension)?,
+        extension: picture_kind(&image.extension)?,
         bytes: STANDARD.decode(image.base64).ok()?.into(),
         file: None,
     })

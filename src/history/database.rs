@@ -37,17 +37,15 @@ pub(super) type Identity = (u64, u64);
 
 /// Opens the database to write, and makes it where there is none.
 pub(super) fn open(path: &Path, largest: u64) -> Result<(Connection, Identity), HistoryError> {
-    let at = |source| HistoryError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    make(path).map_err(at)?;
+    make(path).map_err(failed(path))?;
     let connection = checked(path, connect(path)).and_then(|mut connection| {
         let set_up = checked(path, set_up(&mut connection, path, largest));
         set_up.map(|()| connection)
     })?;
-    let identity = identity(path).ok_or_else(|| at(io::ErrorKind::NotFound.into()))?;
-    Ok((connection, identity))
+    match identity(path) {
+        Some(identity) => Ok((connection, identity)),
+        None => Err(failed(path)(io::ErrorKind::NotFound.into())),
+    }
 }
 
 /// Opens the database to read; `None` if there is none.
@@ -63,14 +61,9 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryErr
         connection.pragma_update(None, "query_only", true)?;
         Ok(Some(connection))
     };
-    match fs::metadata(path) {
-        Ok(found) if found.is_file() => checked(path, read()),
-        Ok(_) => Err(not_a_file(path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(HistoryError::Open {
-            path: path.to_owned(),
-            source,
-        }),
+    match exists(path).map_err(failed(path))? {
+        true => checked(path, read()),
+        false => Ok(None),
     }
 }
 
@@ -109,11 +102,8 @@ fn pages(connection: &Connection, pragma: &str) -> rusqlite::Result<u64> {
 
 /// Makes the file, so that only its user can read it.
 fn make(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if found.is_file() => return Ok(()),
-        Ok(_) => return Err(io::Error::other("this is not a regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    if exists(path)? {
+        return Ok(());
     }
     if let Some(directory) = path.parent() {
         let mut private = DirBuilder::new();
@@ -204,10 +194,21 @@ fn contents(connection: &Connection, path: &Path) -> Result<Contents, HistoryErr
     }
 }
 
-fn not_a_file(path: &Path) -> HistoryError {
-    HistoryError::Open {
+/// Whether there is a file at a path; it is an error if there is something else.
+fn exists(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(io::Error::other("this is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The database can't be made, opened or moved.
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> HistoryError {
+    move |source| HistoryError::Open {
         path: path.to_owned(),
-        source: io::Error::other("this is not a regular file"),
+        source,
     }
 }
 

@@ -13,7 +13,7 @@ const COUNTED: &str = "at, error, run, queued, first_event, first_delta, total, 
      cache_read, cache_write, estimated, cost, cache_saved";
 
 /// The turns since a moment, in groups.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sums {
     by: GroupBy,
     since: i64,
@@ -100,14 +100,7 @@ impl Sums {
         Self {
             by,
             since,
-            groups: HashMap::new(),
-            errors: HashMap::new(),
-            first_event: Vec::new(),
-            first_delta: Vec::new(),
-            total: Vec::new(),
-            saved: Savings::default(),
-            starts: 0,
-            starting: 0.0,
+            ..Self::default()
         }
     }
 

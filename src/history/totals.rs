@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 /// What turns are summed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GroupBy {
     /// Cursor's model, else the one that the client named.
+    #[default]
     Model,
     /// The program that asked, without its version.
     Client,

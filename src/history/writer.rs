@@ -162,10 +162,7 @@ impl Writer {
             HistoryError::Damaged(_) => {
                 self.open = None;
                 let aside = database::move_aside(&self.path);
-                let aside = aside.map_err(|source| HistoryError::Open {
-                    path: self.path.clone(),
-                    source,
-                })?;
+                let aside = aside.map_err(database::failed(&self.path))?;
                 tracing::warn!(
                     file = %self.path.display(), aside = %aside.display(),
                     "the history is damaged: it was moved aside, and a new one begins"

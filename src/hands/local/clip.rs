@@ -71,6 +71,7 @@ fn fewer_lines(text: &str) -> String {
 /// Collects whole lines up to the bounds. False, and nothing is added, once they are reached.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
+    /// A note about the text itself may be added to it.
     pub text: String,
     count: usize,
 }
@@ -86,11 +87,6 @@ impl Lines {
         true
     }
 
-    /// Adds a line about the text itself, which always has room.
-    pub fn note(&mut self, note: &str) {
-        self.text.push_str(note);
-    }
-
     /// As many of these lines as have room; of those that have none, the note says how many there are.
     pub fn of(
         mut lines: impl ExactSizeIterator<Item = String>,
@@ -99,7 +95,7 @@ impl Lines {
         let mut kept = Self::default();
         while let Some(line) = lines.next() {
             if !kept.push(&line) {
-                kept.note(&note(lines.len() + 1));
+                kept.text.push_str(&note(lines.len() + 1));
                 break;
             }
         }

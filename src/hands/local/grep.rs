@@ -85,7 +85,9 @@ fn run(workspace: &Workspace, args: GrepArguments) -> Result<String, String> {
         // A file that can't be read has no matches.
         let _ = searcher.search_path(&matcher, Path::new(&file), sink);
         if full {
-            found.note("[There are more matches: search in fewer files]\n");
+            found
+                .text
+                .push_str("[There are more matches: search in fewer files]\n");
             break;
         }
     }

@@ -17,7 +17,7 @@ use super::{
     place::Workspace,
     text,
 };
-use crate::hands::protocol::{Picture, ToolAnswer};
+use crate::hands::protocol::{Picture, ToolAnswer, picture_kind};
 
 /// The longest line that is shown whole, in bytes.
 const LINE: usize = 4_000;
@@ -81,8 +81,7 @@ fn run(workspace: &Workspace, args: ReadArguments) -> Result<ToolAnswer, String>
         let fits = shown < most && lines.push(&format!("{number:>6}\t{text}{mark}"));
         if !fits {
             let note = format!("[The file continues: read on with \"offset\": {number}]\n");
-            lines.note(&note);
-            return Ok(ToolAnswer::said(lines.text));
+            return Ok(ToolAnswer::said(lines.text + &note));
         }
         shown += 1;
     }
@@ -121,14 +120,7 @@ fn next_line(reader: &mut impl BufRead) -> io::Result<Option<(Vec<u8>, bool)>> {
 
 /// What kind of picture a file says that it is.
 fn picture(file: &Path) -> Option<&'static str> {
-    let extension = file.extension()?.to_str()?.to_ascii_lowercase();
-    Some(match extension.as_str() {
-        "png" => "png",
-        "jpg" | "jpeg" => "jpg",
-        "gif" => "gif",
-        "webp" => "webp",
-        _ => return None,
-    })
+    picture_kind(&file.extension()?.to_str()?.to_ascii_lowercase())
 }
 
 fn show(file: &Path, named: &str, extension: &str) -> Result<ToolAnswer, String> {

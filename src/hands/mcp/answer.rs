@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::{hands::local::Clip, turn::Attachment};
+use crate::{
+    hands::{local::Clip, protocol::picture_kind},
+    turn::Attachment,
+};
 
 /// The most pictures of one answer.
 const PICTURES: usize = 8;
@@ -54,15 +57,8 @@ pub(super) fn read(result: &Value) -> (String, Vec<Attachment>, bool) {
 }
 
 fn picture(part: &Value) -> Option<Attachment> {
-    let extension = match part["mimeType"].as_str()? {
-        "image/png" => "png",
-        "image/jpeg" => "jpg",
-        "image/gif" => "gif",
-        "image/webp" => "webp",
-        _ => return None,
-    };
-    let data = part["data"].as_str()?;
-    let bytes = STANDARD.decode(data).ok()?;
+    let extension = picture_kind(part["mimeType"].as_str()?.strip_prefix("image/")?)?;
+    let bytes = STANDARD.decode(part["data"].as_str()?).ok()?;
     (bytes.len() <= LARGEST).then(|| Attachment {
         extension,
         bytes: bytes.into(),

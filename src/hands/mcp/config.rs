@@ -37,11 +37,9 @@ impl FromStr for McpFrom {
             .map(str::trim)
             .filter(|name| !name.is_empty());
         let sources = names.filter(|name| *name != "none").map(|name| {
-            let known = MCP_SOURCES.iter().find(|known| **known == name);
+            let known = MCP_SOURCES.iter().copied().find(|known| *known == name);
             let all = MCP_SOURCES.join(", ");
-            known
-                .copied()
-                .ok_or_else(|| format!("`{name}` is not one of {all}, none"))
+            known.ok_or_else(|| format!("`{name}` is not one of {all}, none"))
         });
         Ok(Self(sources.collect::<Result<_, String>>()?))
     }
@@ -148,12 +146,10 @@ pub fn read(
                 );
                 continue;
             }
-            let transport = transport(entry, variable);
-            let transport = transport.map(|transport| beside(transport, &source.file));
             servers.push(McpServerConfig {
                 name: name.clone(),
                 source: source.name,
-                transport,
+                transport: transport(entry, &source.file, variable),
             });
         }
     }
@@ -162,6 +158,7 @@ pub fn read(
 
 fn transport(
     entry: &Map<String, Value>,
+    file: &Path,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<McpTransport, String> {
     let text = |key: &str| match entry.get(key) {
@@ -183,44 +180,27 @@ fn transport(
             headers: pairs(["headers", "http_headers"])?,
         });
     }
-    let mut words = Vec::new();
-    match entry.get("command") {
-        Some(Value::Array(list)) => words.extend(list.iter().cloned()),
-        Some(command @ Value::String(_)) => words.push(command.clone()),
+    let command = match entry.get("command") {
+        Some(Value::Array(list)) => list,
+        Some(command @ Value::String(_)) => std::slice::from_ref(command),
         _ => return Err("it has neither `command` nor `url`".to_owned()),
-    }
-    if let Some(args) = entry.get("args").and_then(Value::as_array) {
-        words.extend(args.iter().cloned());
-    }
-    let words = words.iter().map(|word| {
-        let word = word.as_str().ok_or("`command` and `args` must be texts")?;
-        expand(word, variable)
-    });
+    };
+    let args = entry.get("args").and_then(Value::as_array);
+    let words = command
+        .iter()
+        .chain(args.into_iter().flatten())
+        .map(|word| {
+            let word = word.as_str().ok_or("`command` and `args` must be texts")?;
+            expand(word, variable)
+        });
     let mut words = words.collect::<Result<Vec<_>, String>>()?.into_iter();
     Ok(McpTransport::Command {
         program: words.next().ok_or("`command` is empty")?,
         args: words.collect(),
         env: pairs(["env", "environment"])?,
-        cwd: text("cwd")?.map(PathBuf::from),
+        // It is meant from where the file is.
+        cwd: text("cwd")?.map(|cwd| file.parent().unwrap_or(Path::new("/")).join(cwd)),
     })
-}
-
-/// A directory is meant from where the file is.
-fn beside(transport: McpTransport, file: &Path) -> McpTransport {
-    match transport {
-        McpTransport::Command {
-            program,
-            args,
-            env,
-            cwd: Some(cwd),
-        } => McpTransport::Command {
-            program,
-            args,
-            env,
-            cwd: Some(file.parent().unwrap_or(Path::new("/")).join(cwd)),
-        },
-        other => other,
-    }
 }
 
 /// Puts variables in their places: `${NAME}`, `${NAME:-else}`, `${env:NAME}` and `{env:NAME}`.
@@ -229,13 +209,9 @@ fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Strin
     let mut rest = text;
     loop {
         let places = [rest.find("${"), rest.find("{env:")];
-        let Some(at) = places.into_iter().flatten().min() else {
-            out.push_str(rest);
-            return Ok(out);
-        };
-        let Some(end) = rest[at..].find('}') else {
-            out.push_str(rest);
-            return Ok(out);
+        let at = places.into_iter().flatten().min();
+        let Some((at, end)) = at.and_then(|at| Some((at, rest[at..].find('}')?))) else {
+            return Ok(out + rest);
         };
         let inside = rest[at..at + end].trim_start_matches(['$', '{']);
         let inside = inside.strip_prefix("env:").unwrap_or(inside);

@@ -30,7 +30,7 @@ const DESCRIPTION: usize = 4_000;
 /// The servers of one toolbox.
 #[derive(Debug)]
 pub struct McpServers {
-    servers: Vec<Arc<SupervisedServer>>,
+    servers: Vec<SupervisedServer>,
     /// What they listed last.
     known: Mutex<Vec<ListedTool>>,
     reaper: TaskTracker,
@@ -64,7 +64,7 @@ impl McpServers {
         };
         let servers = configs
             .into_iter()
-            .map(|config| Arc::new(SupervisedServer::new(config, setup.clone())));
+            .map(|config| SupervisedServer::new(config, setup.clone()));
         Self {
             servers: servers.collect(),
             known: Mutex::default(),
@@ -138,11 +138,6 @@ impl McpServers {
             .find(|known| known.config.name == server);
         let found = found.ok_or_else(|| format!("there is no MCP server `{server}`"))?;
         found.call(tool, arguments).await
-    }
-
-    /// The configurations.
-    pub fn configs(&self) -> impl Iterator<Item = &McpServerConfig> {
-        self.servers.iter().map(|server| &server.config)
     }
 
     /// How each of them is.

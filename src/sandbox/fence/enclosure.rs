@@ -9,7 +9,7 @@ use std::{
 use super::{
     changes::{self, Changes, ReadLimits},
     deny,
-    launcher::{Launch, Overlay},
+    launcher::Launch,
     plan::{RunPlan, Wall},
     policy::{FenceError, FenceMode, PolicyInner, exposed},
     seatbelt,
@@ -57,10 +57,8 @@ impl Enclosure {
             .filter(|_| mode == FenceMode::Auto)
             .map(|root| exposed(&plan.workspace, root));
         let wall = plan.wall(inner, slot).map_err(failed(&plan.workspace))?;
-        let waiting = match &wall {
-            Wall::Launcher { launch, .. } => inner.warm.take(slot.root(), launch),
-            _ => None,
-        };
+        let launch = wall.launch();
+        let waiting = launch.and_then(|launch| inner.warm.take(slot.root(), launch));
         if waiting.is_none() {
             wall.make_layers(slot).map_err(failed(&plan.workspace))?;
         }
@@ -140,7 +138,7 @@ impl Enclosure {
     /// Whether the agent's changes go to a view.
     #[must_use]
     pub fn has_view(&self) -> bool {
-        !self.overlays().is_empty()
+        !self.wall.overlays().is_empty()
     }
 
     /// What the user should know about this workspace.
@@ -157,29 +155,20 @@ impl Enclosure {
         if !self.has_view() {
             return Ok(None);
         }
-        let overlays = self.overlays().to_vec();
+        let overlays = self.wall.overlays().to_vec();
         let changes = blocking(move || changes::read(&overlays, &limits)).await;
         changes.map(Some)
     }
 
     pub(super) fn has_nested_mounts(&self) -> bool {
-        match &self.wall {
-            Wall::Launcher { launch, .. } => launch.overlays.len() + launch.read_only.len() > 1,
-            _ => false,
-        }
+        let mounts = |launch: &Launch| launch.overlays.len() + launch.read_only.len();
+        self.wall.launch().is_some_and(|launch| mounts(launch) > 1)
     }
 
     /// Has the launcher report what it set up.
     pub(super) fn report(&mut self) {
         if let Wall::Launcher { launch, .. } = &mut self.wall {
             launch.report = true;
-        }
-    }
-
-    fn overlays(&self) -> &[Overlay] {
-        match &self.wall {
-            Wall::Launcher { launch, .. } => &launch.overlays,
-            _ => &[],
         }
     }
 }

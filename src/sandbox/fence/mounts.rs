@@ -95,23 +95,15 @@ fn parse(mountinfo: &[u8]) -> Vec<Mount> {
 
 /// Space, tab, newline and backslash are written as three octal digits.
 fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        let digits = tail.first_chunk::<3>().filter(|_| *first == b'\\');
-        let octal = digits
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match octal {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+    let mut parts = field.split(|byte| *byte == b'\\');
+    let mut bytes = parts.next().unwrap_or_default().to_vec();
+    for part in parts {
+        let digits = part
+            .first_chunk::<3>()
+            .map(|digits| std::str::from_utf8(digits));
+        let octal = digits.and_then(|digits| u8::from_str_radix(digits.ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(b'\\'));
+        bytes.extend_from_slice(octal.map_or(part, |_| &part[3..]));
     }
     bytes
 }

@@ -104,13 +104,23 @@ impl RunPlan {
 }
 
 impl Wall {
+    /// What our launcher is to set up, if it is used.
+    pub fn launch(&self) -> Option<&Launch> {
+        match self {
+            Self::Launcher { launch, .. } => Some(launch),
+            _ => None,
+        }
+    }
+
+    /// The mounts of the view; none without one.
+    pub fn overlays(&self) -> &[Overlay] {
+        self.launch().map_or(&[], |launch| &launch.overlays)
+    }
+
     /// Makes fresh layers for the view. Blocking.
     pub fn make_layers(&self, slot: &SlotDirs) -> io::Result<()> {
         slot.clear_layers()?;
-        let Self::Launcher { launch, .. } = self else {
-            return Ok(());
-        };
-        for Overlay { at, upper, work } in &launch.overlays {
+        for Overlay { at, upper, work } in self.overlays() {
             fs::create_dir_all(upper)?;
             fs::create_dir_all(work)?;
             // The upper directory's permissions are what the view shows.

@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use serde::Serialize;
 
-use super::launcher::{Failure, Stage};
+use super::launcher::{Failure, Stage, kernel_version};
 use crate::sandbox::threads::blocking;
 
 /// Why a layer does not hold. Its text says what is the matter and what to do about it.
@@ -109,15 +109,12 @@ impl Machine {
         let seccomp = status
             .lines()
             .find_map(|line| line.strip_prefix("Seccomp:"));
-        let release = text("sys/kernel/osrelease");
-        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-        let mut number = || numbers.next()?.parse().ok();
         Self {
             apparmor_restricts: is("sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
             namespaces_off: is("sys/kernel/unprivileged_userns_clone", "0")
                 || is("sys/user/max_user_namespaces", "0"),
             seccomp: seccomp.is_some_and(|mode| mode.trim() == "2"),
-            kernel: number().zip(number()),
+            kernel: kernel_version(&text("sys/kernel/osrelease")),
         }
     }
 

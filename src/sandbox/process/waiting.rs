@@ -4,18 +4,17 @@
 //! byte more: what follows is the stdin of the program that it becomes or starts.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     io::{self, Read},
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
-    path::PathBuf,
 };
 
 use tokio::process::Child;
 
 use super::SpawnSpec;
 
-/// An order is at most so long: more than the kernel takes as arguments and environment.
-const LONGEST: u32 = 16 << 20;
+/// An order is at most so long: more than the kernel takes as arguments and environment, of which each
+/// byte is up to four here.
+const LONGEST: u32 = 32 << 20;
 
 /// A child that waits for its order. Dropped, it is killed.
 #[derive(Debug)]
@@ -63,39 +62,23 @@ impl Start {
 }
 
 impl SpawnSpec {
-    /// The order to run this. Nothing in it can hold a NUL: it could not be run either.
+    /// The order to run this: the length of what follows, and that as JSON. What holds a NUL could not be
+    /// run either.
     pub(super) fn to_order(&self) -> io::Result<Vec<u8>> {
-        let count = self.args.len().to_string();
-        let head = [
-            self.cwd.as_os_str(),
-            self.program.as_os_str(),
-            OsStr::new(&count),
-        ];
-        let env = self
-            .env
-            .iter()
-            .flat_map(|(name, value)| [&**name, &**value]);
-        let parts = head
-            .into_iter()
-            .chain(self.args.iter().map(|arg| &**arg))
-            .chain(env);
-        let mut order = vec![0; 4];
-        for part in parts {
-            if part.as_bytes().contains(&0) {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "it has a NUL byte",
-                ));
-            }
-            order.extend_from_slice(part.as_bytes());
-            order.push(0);
+        let env = self.env.iter().flat_map(|(name, value)| [name, value]);
+        let has_nul = |part: &OsString| part.as_encoded_bytes().contains(&0);
+        if self.args.iter().chain(env).any(has_nul) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it has a NUL byte",
+            ));
         }
-        let length = u32::try_from(order.len() - 4)
-            .ok()
-            .filter(|length| *length <= LONGEST);
+        let (cwd, program) = (self.cwd.as_os_str(), self.program.as_os_str());
+        let order = serde_json::to_vec(&(cwd, program, &self.args, &self.env))?;
+        let length = u32::try_from(order.len()).ok();
+        let length = length.filter(|length| *length <= LONGEST);
         let length = length.ok_or(io::ErrorKind::ArgumentListTooLong)?;
-        order[..4].copy_from_slice(&length.to_le_bytes());
-        Ok(order)
+        Ok([&length.to_le_bytes()[..], &order].concat())
     }
 
     /// Reads an order, and nothing beyond it. `None` if there comes none.
@@ -103,7 +86,6 @@ impl SpawnSpec {
     /// # Errors
     /// If it is broken.
     pub fn from_order(mut from: impl Read) -> io::Result<Option<Self>> {
-        let broken = || io::Error::new(io::ErrorKind::InvalidData, "the order is broken");
         let mut length = [0; 4];
         match from.read_exact(&mut length) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -111,27 +93,19 @@ impl SpawnSpec {
         }
         let length = u32::from_le_bytes(length);
         if length > LONGEST {
-            return Err(broken());
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the order is broken",
+            ));
         }
         let mut order = vec![0; length as usize];
         from.read_exact(&mut order)?;
-        let order = order.strip_suffix(&[0]).ok_or_else(broken)?;
-        let mut parts = order
-            .split(|byte| *byte == 0)
-            .map(|part| OsString::from_vec(part.to_vec()));
-        let mut next = || parts.next().ok_or_else(broken);
-        let (cwd, program) = (PathBuf::from(next()?), PathBuf::from(next()?));
-        let count = next()?.to_str().and_then(|count| count.parse().ok());
-        let args: Vec<_> = parts.by_ref().take(count.ok_or_else(broken)?).collect();
-        let mut env = Vec::new();
-        while let Some(name) = parts.next() {
-            env.push((name, parts.next().ok_or_else(broken)?));
-        }
+        let (cwd, program, args, env): (OsString, OsString, _, _) = serde_json::from_slice(&order)?;
         Ok(Some(Self {
-            program,
+            program: program.into(),
             args,
             env,
-            cwd,
+            cwd: cwd.into(),
         }))
     }
 }
@@ -139,6 +113,8 @@ impl SpawnSpec {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
 
     fn spec() -> SpawnSpec {

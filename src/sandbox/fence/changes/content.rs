@@ -1,7 +1,7 @@
 //! One side of a change: what a path holds, read within limits.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::fs::Metadata;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -105,27 +105,18 @@ pub(super) fn same(a: (&Path, &Metadata), b: (&Path, &Metadata)) -> bool {
 }
 
 fn same_bytes(a: &Path, b: &Path) -> io::Result<bool> {
-    let (mut a, mut b) = (open(a)?, open(b)?);
-    let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let opened = |path: &Path| open(path).map(|file| BufReader::with_capacity(1 << 16, file));
+    let (mut a, mut b) = (opened(a)?, opened(b)?);
     loop {
-        let (l, r) = (fill(&mut a, &mut left)?, fill(&mut b, &mut right)?);
-        if left[..l] != right[..r] {
+        let (left, right) = (a.fill_buf()?, b.fill_buf()?);
+        let both = left.len().min(right.len());
+        if left[..both] != right[..both] {
             return Ok(false);
         }
-        if l == 0 {
-            return Ok(true);
+        if both == 0 {
+            return Ok(left.is_empty() && right.is_empty());
         }
+        a.consume(both);
+        b.consume(both);
     }
-}
-
-/// Reads until the buffer is full or the file ends.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..])? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
 }

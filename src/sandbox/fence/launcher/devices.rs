@@ -36,8 +36,7 @@ const LINKS: [(&str, &str); 4] = [
 
 /// A handle of the null device, to mount elsewhere.
 pub(super) fn null() -> Result<File, Failure> {
-    view::open(Path::new("/dev/null"))
-        .map_err(|error| Failure::new(Stage::Devices, "/dev/null", error))
+    view::open(Path::new("/dev/null")).map_err(Failure::at(Stage::Devices, "/dev/null"))
 }
 
 /// Replaces `/dev`.

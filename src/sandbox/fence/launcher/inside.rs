@@ -61,7 +61,7 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
     if let Some(cgroup) = &launch.cgroup {
         // 0 is this process.
         fs::write(cgroup.join("cgroup.procs"), "0")
-            .map_err(|error| Failure::new(Stage::Privileges, cgroup.display(), error))?;
+            .map_err(Failure::at(Stage::Privileges, cgroup.display()))?;
     }
     let mut covers = None;
     if launch.mounts {
@@ -72,7 +72,8 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
         if launch.processes {
             report.pid_limit |= devices::own_proc()?;
         }
-        covers = Some(SocketCovers::new(null));
+        let places = Vec::new();
+        covers = Some(SocketCovers { null, places });
     }
     privileges::limit(launch)?;
     // Before a wait, since these take longest, and hinder nothing that is still to be done.
@@ -87,22 +88,22 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
         }
         false => None,
     };
-    let mut order = None;
+    let mut order = own_order(launch);
     if launch.waits {
         if let Some(covers) = &mut covers {
             covers.cover(launch)?;
         }
-        let Some(received) = wait_for_order()? else {
-            return Ok(0);
+        order = match wait_for_order()? {
+            Some(received) => received,
+            None => return Ok(0),
         };
-        order = Some(received);
     }
     // Once more after a wait: sockets that were made meanwhile.
     if let Some(covers) = &mut covers {
         covers.cover(launch)?;
     }
     // Looked up in the view: the inherited directory is the real one.
-    view::enter_directory(order.as_ref().map_or(&launch.cwd, |order| &order.cwd))?;
+    view::enter_directory(&order.cwd)?;
     if launch.unprivileged {
         privileges::drop_all()?;
     }
@@ -115,22 +116,12 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
     if launch.unprivileged {
         privileges::hide()?;
     }
-    let mut agent = match &order {
-        Some(order) => {
-            let mut agent = Command::new(&order.program);
-            let env = order.env.iter().map(|(name, value)| (name, value));
-            agent.args(&order.args).env_clear().envs(env);
-            agent
-        }
-        None => {
-            let mut agent = Command::new(&launch.program);
-            agent.args(&launch.args);
-            agent
-        }
-    };
-    let agent = agent
+    let agent = Command::new(&order.program)
+        .args(order.args)
+        .env_clear()
+        .envs(order.env)
         .spawn()
-        .map_err(|error| Failure::new(Stage::Exec, agent.get_program().display(), error))?;
+        .map_err(Failure::at(Stage::Exec, order.program.display()))?;
     let_go_of_pipes();
     Ok(reap(Pid::from_raw(agent.id().cast_signed())))
 }
@@ -141,6 +132,16 @@ fn parent() -> Option<u32> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
     parent.trim().parse().ok()
+}
+
+/// What is run without an order: the program, in this process's environment.
+fn own_order(launch: &Launch) -> SpawnSpec {
+    SpawnSpec {
+        program: launch.program.clone(),
+        args: launch.args.clone(),
+        env: std::env::vars_os().collect(),
+        cwd: launch.cwd.clone(),
+    }
 }
 
 /// Reads an order, unbuffered: the agent's input follows it. `None` if the server wants nothing.

@@ -69,8 +69,8 @@ impl Launch {
             args.extend_from_slice(values);
         };
         push("--server", &[self.server.to_string().into()]);
-        for (flag, set) in self.switches() {
-            if set {
+        for (flag, set) in self.clone().switches() {
+            if *set {
                 push(flag, &[]);
             }
         }
@@ -97,16 +97,16 @@ impl Launch {
         args
     }
 
-    fn switches(&self) -> [(&'static str, bool); 8] {
+    fn switches(&mut self) -> [(&'static str, &mut bool); 8] {
         [
-            ("--mounts", self.mounts),
-            ("--processes", self.processes),
-            ("--landlock", self.landlock),
-            ("--unprivileged", self.unprivileged),
-            ("--no-unix-sockets", self.no_unix_sockets),
-            ("--no-network", self.no_network),
-            ("--report", self.report),
-            ("--waits", self.waits),
+            ("--mounts", &mut self.mounts),
+            ("--processes", &mut self.processes),
+            ("--landlock", &mut self.landlock),
+            ("--unprivileged", &mut self.unprivileged),
+            ("--no-unix-sockets", &mut self.no_unix_sockets),
+            ("--no-network", &mut self.no_network),
+            ("--report", &mut self.report),
+            ("--waits", &mut self.waits),
         ]
     }
 
@@ -122,14 +122,6 @@ impl Launch {
                 "--disk-bytes" => launch.disk_bytes = number(args.next()?)?,
                 "--measured" => launch.measured = Some(path()?),
                 "--cgroup" => launch.cgroup = Some(path()?),
-                "--mounts" => launch.mounts = true,
-                "--processes" => launch.processes = true,
-                "--landlock" => launch.landlock = true,
-                "--unprivileged" => launch.unprivileged = true,
-                "--no-unix-sockets" => launch.no_unix_sockets = true,
-                "--no-network" => launch.no_network = true,
-                "--report" => launch.report = true,
-                "--waits" => launch.waits = true,
                 "--view" => launch.overlays.push(Overlay {
                     at: path()?,
                     upper: path()?,
@@ -143,7 +135,10 @@ impl Launch {
                     launch.args = args.collect();
                     return Some(launch);
                 }
-                _ => return None,
+                flag => {
+                    let mut switches = launch.switches().into_iter();
+                    *switches.find(|(name, _)| *name == flag)?.1 = true;
+                }
             }
         }
     }

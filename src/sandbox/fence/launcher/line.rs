@@ -67,6 +67,14 @@ impl Failure {
         }
     }
 
+    /// What makes an error a failure of `stage` while doing `what`.
+    pub(in crate::sandbox) fn at<E: Into<std::io::Error>>(
+        stage: Stage,
+        what: impl std::fmt::Display,
+    ) -> impl FnOnce(E) -> Self {
+        move |error| Self::new(stage, what, error)
+    }
+
     /// A failure of `stage` while doing `what`.
     pub(in crate::sandbox) fn new(
         stage: Stage,

@@ -55,6 +55,13 @@ pub const EXIT_FAILED: u8 = 97;
 /// Processes and threads of one run. An agent with its helpers has some hundred.
 pub(super) const MOST_PROCESSES: u32 = 4096;
 
+/// Major and minor version, of what the kernel says of its release.
+pub(super) fn kernel_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse().ok();
+    number().zip(number())
+}
+
 /// Runs the launcher with what follows [`SUBCOMMAND`].
 ///
 /// Must be called before the process has a second thread.

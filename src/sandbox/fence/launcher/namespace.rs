@@ -21,16 +21,14 @@ pub(super) fn enter(processes: bool) -> Result<(), Failure> {
         Ok(()) => {}
         Err(Errno::EPERM) => {
             let (uid, gid) = (geteuid(), getegid());
-            unshare(CloneFlags::CLONE_NEWUSER | namespaces).map_err(|error| {
-                Failure::new(Stage::Namespace, "unshare of a user namespace", error)
-            })?;
+            unshare(CloneFlags::CLONE_NEWUSER | namespaces)
+                .map_err(Failure::at(Stage::Namespace, "unshare of a user namespace"))?;
             for (file, content) in [
                 ("/proc/self/setgroups", "deny".to_owned()),
                 ("/proc/self/uid_map", format!("{uid} {uid} 1")),
                 ("/proc/self/gid_map", format!("{gid} {gid} 1")),
             ] {
-                fs::write(file, content)
-                    .map_err(|error| Failure::new(Stage::IdentityMap, file, error))?;
+                fs::write(file, content).map_err(Failure::at(Stage::IdentityMap, file))?;
             }
         }
         Err(error) => return Err(Failure::new(Stage::Namespace, "unshare", error)),

@@ -11,7 +11,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-use super::{Failure, Launch, MOST_PROCESSES, Stage};
+use super::{Failure, Launch, MOST_PROCESSES, Stage, kernel_version};
 
 /// The first kernel in which a PID namespace has a limit of its own. Before, the same file is the
 /// limit of the whole machine.
@@ -23,8 +23,7 @@ const FIRST_TO_DIE: &str = "500";
 /// Gives up what could fill a capability set: no program that is started from here on gains anything,
 /// whatever its mode bits and file capabilities are. What this process has, it keeps.
 pub(super) fn gain_none() -> Result<(), Failure> {
-    prctl::set_no_new_privs()
-        .map_err(|error| Failure::new(Stage::Privileges, "no_new_privs", error))?;
+    prctl::set_no_new_privs().map_err(Failure::at(Stage::Privileges, "no_new_privs"))?;
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match remove_capability_from_bounding_set(capability) {
@@ -35,8 +34,7 @@ pub(super) fn gain_none() -> Result<(), Failure> {
             Err(error) => return Err(Failure::new(Stage::Privileges, "the bounding set", error)),
         }
     }
-    clear_ambient_capability_set()
-        .map_err(|error| Failure::new(Stage::Privileges, "the ambient set", error))
+    clear_ambient_capability_set().map_err(Failure::at(Stage::Privileges, "the ambient set"))
 }
 
 /// Empties every capability set.
@@ -46,8 +44,7 @@ pub(super) fn drop_all() -> Result<(), Failure> {
         permitted: CapabilitySet::empty(),
         inheritable: CapabilitySet::empty(),
     };
-    set_capabilities(None, none)
-        .map_err(|error| Failure::new(Stage::Privileges, "capabilities", error))
+    set_capabilities(None, none).map_err(Failure::at(Stage::Privileges, "capabilities"))
 }
 
 /// Has the kernel end the run rather than the server when memory is short.
@@ -59,8 +56,7 @@ pub(super) fn die_first() {
 /// Keeps the agent, which is the same user, from this process: by ptrace it could stop it, and speak and
 /// exit in its name. From here on this process cannot look at itself in `/proc` either.
 pub(super) fn hide() -> Result<(), Failure> {
-    prctl::set_dumpable(false)
-        .map_err(|error| Failure::new(Stage::Privileges, "the dumpable flag", error))
+    prctl::set_dumpable(false).map_err(Failure::at(Stage::Privileges, "the dumpable flag"))
 }
 
 /// Of one byte: with 0 the kernel still hands the memory of who crashes to a program of the machine's,
@@ -69,27 +65,24 @@ const NO_CORE: u64 = 1;
 
 /// Bounds what the run can use up.
 pub(super) fn limit(launch: &Launch) -> Result<(), Failure> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)
-        .map_err(|error| Failure::new(Stage::Privileges, "RLIMIT_CORE", error))?;
-    let core = NO_CORE.min(hard);
-    setrlimit(Resource::RLIMIT_CORE, core, core)
-        .map_err(|error| Failure::new(Stage::Privileges, "RLIMIT_CORE", error))?;
+    lower(Resource::RLIMIT_CORE, "RLIMIT_CORE", NO_CORE)?;
     if launch.disk_bytes > 0 {
-        let failure = |error| Failure::new(Stage::Privileges, "RLIMIT_FSIZE", error);
-        let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).map_err(failure)?;
-        let limit = launch.disk_bytes.min(hard);
-        setrlimit(Resource::RLIMIT_FSIZE, limit, limit).map_err(failure)?;
+        lower(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", launch.disk_bytes)?;
     }
     Ok(())
+}
+
+/// Sets a limit for good; one that is lower already stays.
+fn lower(resource: Resource, name: &str, most: u64) -> Result<(), Failure> {
+    let failure = |error| Failure::new(Stage::Privileges, name, error);
+    let (_, hard) = getrlimit(resource).map_err(failure)?;
+    let limit = most.min(hard);
+    setrlimit(resource, limit, limit).map_err(failure)
 }
 
 /// Bounds the processes of the PID namespace whose `/proc` is mounted. Whether the kernel could.
 pub(super) fn limit_processes() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    let mut number = || numbers.next()?.parse::<u32>().ok();
-    number()
-        .zip(number())
-        .is_some_and(|kernel| kernel >= OWN_PID_MAX)
+    kernel_version(&release).is_some_and(|kernel| kernel >= OWN_PID_MAX)
         && fs::write("/proc/sys/kernel/pid_max", MOST_PROCESSES.to_string()).is_ok()
 }

@@ -19,7 +19,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// Mounts what a handle stands for at a path, read-only.
 pub(super) fn bind(handle: &File, at: &Path) -> Result<(), Failure> {
     view::bind(handle, at, Stage::Bind)?;
-    let mounted = mounts::all().map_err(|error| Failure::new(Stage::Bind, "mounts", error))?;
+    let mounted = mounts::all().map_err(Failure::at(Stage::Bind, "mounts"))?;
     for mount in mounted.iter().filter(|mount| mount.point.starts_with(at)) {
         restrict(mount, MsFlags::MS_RDONLY)?;
     }
@@ -29,7 +29,7 @@ pub(super) fn bind(handle: &File, at: &Path) -> Result<(), Failure> {
 /// Makes every mount read-only, but for the view and the writable places. Neither devices nor
 /// set-user-id programs work in any of them.
 pub(super) fn everything_else(launch: &Launch) -> Result<(), Failure> {
-    let mounted = mounts::all().map_err(|error| Failure::new(Stage::ReadOnly, "mounts", error))?;
+    let mounted = mounts::all().map_err(Failure::at(Stage::ReadOnly, "mounts"))?;
     // `/dev` is replaced later, and may be in use meanwhile.
     let stays = |mount: &&Mount| !mount.point.starts_with("/dev");
     for mount in mounted.iter().filter(stays) {

@@ -32,20 +32,13 @@ const PLACES: [&str; 9] = [
 
 /// What is covered so far.
 pub(super) struct SocketCovers {
-    null: File,
+    /// What stands for a covered socket.
+    pub null: File,
     /// The covered places with the devices of their covers: one that was made anew has lost its own.
-    places: Vec<(PathBuf, u64)>,
+    pub places: Vec<(PathBuf, u64)>,
 }
 
 impl SocketCovers {
-    /// Nothing yet; `null` is what stands for a covered socket.
-    pub fn new(null: File) -> Self {
-        Self {
-            null,
-            places: Vec::new(),
-        }
-    }
-
     /// Covers what exists and is not covered yet.
     pub fn cover(&mut self, launch: &Launch) -> Result<(), Failure> {
         let user = nix::unistd::geteuid().to_string();
@@ -103,7 +96,7 @@ fn empty(directory: &Path) -> Result<(), Failure> {
         flags,
         options,
     )
-    .map_err(|error| Failure::new(Stage::Socket, directory.display(), error))
+    .map_err(Failure::at(Stage::Socket, directory.display()))
 }
 
 /// The absolute paths in `/proc/net/unix`: the eighth column, which may hold spaces. Abstract names

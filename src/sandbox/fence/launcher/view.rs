@@ -27,7 +27,7 @@ use crate::sandbox::fence::mounts;
 pub(super) fn enter(launch: &Launch) -> Result<Vec<PathBuf>, Failure> {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
-        .map_err(|error| Failure::new(Stage::Private, "/", error))?;
+        .map_err(Failure::at(Stage::Private, "/"))?;
 
     // Everything is opened before anything is covered, and in this namespace: a handle from another
     // one could not be mounted.
@@ -76,7 +76,7 @@ struct Handles {
 impl Handles {
     fn open(overlay: &Overlay) -> Result<Self, Failure> {
         let open = |path: &Path, open: fn(&Path) -> io::Result<File>| {
-            open(path).map_err(|error| Failure::new(Stage::Open, path.display(), error))
+            open(path).map_err(Failure::at(Stage::Open, path.display()))
         };
         Ok(Self {
             lower: open(&overlay.at, open_directory)?,
@@ -159,5 +159,5 @@ fn magic_link(handle: &File) -> String {
 pub(super) fn bind(handle: &File, at: &Path, stage: Stage) -> Result<(), Failure> {
     let (source, flags) = (magic_link(handle), MsFlags::MS_BIND | MsFlags::MS_REC);
     mount(Some(source.as_str()), at, None::<&str>, flags, None::<&str>)
-        .map_err(|error| Failure::new(stage, at.display(), error))
+        .map_err(Failure::at(stage, at.display()))
 }

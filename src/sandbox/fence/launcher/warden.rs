@@ -112,8 +112,7 @@ enum RunEnd {
 
 /// Blocks signals and returns where they can be read.
 fn blocked(signals: &[Signal]) -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    signals.iter().for_each(|signal| set.add(*signal));
+    let set: SigSet = signals.iter().copied().collect();
     set.thread_block()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
@@ -221,9 +220,7 @@ fn exit_as(status: WaitStatus) -> ExitCode {
     {
         let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
         let _ = raise(signal);
-        let mut set = SigSet::empty();
-        set.add(signal);
-        let _ = set.thread_unblock();
+        let _ = SigSet::from(signal).thread_unblock();
     }
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
