@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     mcp,
-    sandbox::fence::{FenceMode, FenceStatus, ResourceLimits},
+    sandbox::fence::{Fence, FenceMode, FenceStatus, ResourceLimits},
     turn::CallerKey,
 };
 
@@ -33,6 +33,8 @@ pub struct Setup {
     pub launcher: PathBuf,
     /// The directory that most runs will work in, to try the fence on.
     pub workspace: Option<PathBuf>,
+    /// A fence that was probed already with the same mode and limits; `None` to probe one.
+    pub probed: Option<Fence>,
     /// Whether the client's tools may be served to runs.
     pub serve_tools: Option<Serving>,
     /// Where it is kept which versions of the agent take served tools.

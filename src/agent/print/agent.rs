@@ -73,10 +73,12 @@ impl PrintAgent {
             launcher: setup.launcher.clone(),
             limits: setup.limits,
         };
-        let (fence, slots) =
-            Fence::start(&config, &places, setup.slots, setup.workspace.as_deref())
-                .await
-                .map_err(refused)?;
+        let workspace = setup.workspace.as_deref();
+        let started = match &setup.probed {
+            Some(probed) => probed.elsewhere(&places, setup.slots).await,
+            None => Fence::start(&config, &places, setup.slots, workspace).await,
+        };
+        let (fence, slots) = started.map_err(refused)?;
         let endpoint = match setup.serve_tools {
             Some(Serving { limits, .. }) => Some(Endpoint::bind(limits).await.map_err(refused)?),
             None => None,

@@ -28,6 +28,7 @@ pub(super) async fn agent(
         slots: settings.max_running.get(),
         launcher: std::env::current_exe().context("cannot find our own executable")?,
         workspace,
+        probed: None,
         serve_tools: settings.turns.serves_tools().then(|| Serving {
             native_reads: settings.native_reads,
             ..Serving::default()

@@ -35,8 +35,7 @@ impl Fence {
         let mut second_best = None;
         let mut unusable = None;
         for root in &places.slot_roots {
-            let (path, user_config) = (root.clone(), places.user_config.clone());
-            let slots = match blocking(move || Slots::open(&path, count, &user_config)).await {
+            let slots = match open(root, count, places).await {
                 Ok(slots) => slots,
                 Err(error) => {
                     unusable.get_or_insert(error);
@@ -59,4 +58,24 @@ impl Fence {
             (None, None) => Err(SlotError::NoPlace.into()),
         }
     }
+
+    /// This fence for other places on the same machine, with slots in the best of them. What holds was
+    /// tried when this one was probed; a run whose fence can't be set up there fails all the same.
+    ///
+    /// # Errors
+    /// As [`Fence::start`].
+    pub async fn elsewhere(
+        &self,
+        places: &Places,
+        count: usize,
+    ) -> Result<(Self, Slots), StartError> {
+        let root = places.slot_roots.first().ok_or(SlotError::NoPlace)?;
+        let slots = open(root, count, places).await?;
+        Ok((self.at(places).await, slots))
+    }
+}
+
+async fn open(root: &Path, count: usize, places: &Places) -> Result<Slots, SlotError> {
+    let (root, user_config) = (root.to_owned(), places.user_config.clone());
+    blocking(move || Slots::open(&root, count, &user_config)).await
 }

@@ -16,7 +16,10 @@ use open_cursor::{
     engine::{AdmissionLimits, Budgets, Engine, EngineConfig, EstimateUsage, Turns, Workspaces},
     history::Ledger,
     http::{self, Address, App, Server, Shutdown, client},
-    sandbox::fence::{FenceMode, ResourceLimits},
+    sandbox::{
+        fence::{Fence, FenceConfig, FenceMode, ResourceLimits},
+        slot::Places,
+    },
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -131,6 +134,7 @@ impl TestServer {
                 slots: 8,
                 launcher: env!("CARGO_BIN_EXE_open-cursor").into(),
                 workspace: None,
+                probed: None,
                 bridge: None,
                 serve_tools: None,
                 carriers: None,
@@ -140,6 +144,7 @@ impl TestServer {
         };
         setup.agent.workspace = setup.engine.workspaces.fixed.clone();
         change(&mut setup);
+        setup.agent.probed = probed(&setup.agent).await;
         let home = tempfile::tempdir().unwrap();
         let private = ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"]
             .map(|name| (name.into(), home.path().as_os_str().to_owned()));
@@ -302,6 +307,35 @@ impl TestServer {
         body["stream"] = true.into();
         finish(self.post(&body).await).await
     }
+}
+
+/// The fence of this machine, tried once per process; `None` for a server that wants another one, or where
+/// a home's file system takes no view.
+async fn probed(wanted: &agent::Setup) -> Option<Fence> {
+    static PROBED: tokio::sync::OnceCell<Option<Fence>> = tokio::sync::OnceCell::const_new();
+    let limits = ResourceLimits::default();
+    if wanted.fence != FenceMode::Auto || wanted.limits != limits {
+        return None;
+    }
+    let probe = || async {
+        let home = tempfile::tempdir().unwrap();
+        let get = |name: &str| (name == "HOME").then(|| home.path().into());
+        let places = Places::from_env(get, &std::env::temp_dir());
+        let config = FenceConfig {
+            mode: FenceMode::Auto,
+            launcher: wanted.launcher.clone(),
+            limits,
+        };
+        let workspace = wanted.workspace.as_deref();
+        let (fence, slots) = Fence::start(&config, &places, 1, workspace).await.unwrap();
+        let slot = slots.acquire().await.unwrap();
+        let is_at_home = slot
+            .dirs()
+            .chats()
+            .starts_with(home.path().canonicalize().unwrap());
+        is_at_home.then_some(fence)
+    };
+    PROBED.get_or_init(probe).await.clone()
 }
 
 async fn finish(response: hyper::Response<hyper::body::Incoming>) -> Answer {

@@ -76,6 +76,22 @@ pub(super) async fn run(
     Ok(probe.fence())
 }
 
+impl Fence {
+    /// What this fence is, with other places.
+    pub(super) async fn at(&self, places: &Places) -> Self {
+        let inner = PolicyInner {
+            state: make(places.state.clone()).await,
+            logins: places.logins.clone(),
+            warm: Arc::default(),
+            no_view: Arc::default(),
+            ..PolicyInner::clone(&self.inner)
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+}
+
 /// A rule needs an existing path, and the fence compares paths free of symlinks. What cannot be
 /// made is not writable for the agent either.
 async fn make(state: Vec<PathBuf>) -> Vec<PathBuf> {
