@@ -7,19 +7,19 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write as _},
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread,
 };
 
 /// The largest file, in bytes.
-const FILE: u64 = 64 << 20;
+const FILE: usize = 64 << 20;
 
 /// The largest piece that waits to be written, in bytes, and how many do: 64 MiB.
 const PIECE: usize = 16 << 10;
@@ -62,20 +62,15 @@ pub struct Dumps {
 /// The dump of one turn. Clones write to the same one.
 #[derive(Debug, Clone)]
 pub struct Dump {
-    turn: Arc<DumpedTurn>,
+    name: Arc<str>,
     pieces: SyncSender<DumpPiece>,
-}
-
-#[derive(Debug)]
-struct DumpedTurn {
-    name: String,
     /// Whether something was left out.
-    has_gaps: AtomicBool,
+    has_gaps: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct DumpPiece {
-    turn: Arc<DumpedTurn>,
+    turn: Arc<str>,
     part: DumpPart,
     bytes: Vec<u8>,
 }
@@ -91,40 +86,30 @@ impl Dumps {
         for entry in fs::read_dir(dir)? {
             let name = entry?.file_name();
             let name = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-            names.extend(name.map(str::to_owned));
+            names.extend(name.map(Arc::from));
         }
         // Names begin with the time.
         names.sort();
         let mut ring = Ring {
             dir: dir.to_owned(),
             keep: keep.max(1),
-            turns: names.into(),
+            turns: names.into_iter().map(TurnDump::closed).collect(),
         };
         let (pieces, receiver) = sync_channel(WAITING);
-        let work = move || receiver.iter().for_each(|piece| ring.write(&piece));
-        thread::Builder::new().name("dump".to_owned()).spawn(work)?;
+        thread::Builder::new()
+            .name("dump".to_owned())
+            .spawn(move || ring.run(&receiver))?;
         Ok(Self { pieces })
     }
 
     /// The dump of a turn. Names must be valid in file names and sort by time.
     #[must_use]
     pub fn turn(&self, name: &str) -> Dump {
-        let turn = DumpedTurn {
-            name: name.to_owned(),
-            has_gaps: AtomicBool::new(false),
-        };
         Dump {
-            turn: Arc::new(turn),
+            name: name.into(),
             pieces: self.pieces.clone(),
+            has_gaps: Arc::default(),
         }
-    }
-}
-
-impl DumpedTurn {
-    /// Notes that something is left out, and says whether it is the first: a full disk fails each
-    /// piece.
-    fn is_first_gap(&self) -> bool {
-        !self.has_gaps.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -133,14 +118,14 @@ impl Dump {
     pub fn write(&self, part: DumpPart, bytes: &[u8]) {
         for bytes in bytes.chunks(PIECE) {
             let piece = DumpPiece {
-                turn: Arc::clone(&self.turn),
+                turn: Arc::clone(&self.name),
                 part,
                 bytes: bytes.to_vec(),
             };
             if self.pieces.try_send(piece).is_err() {
-                if self.turn.is_first_gap() {
+                if !self.has_gaps.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        turn = self.turn.name,
+                        turn = &*self.name,
                         "the disk is too slow for --dump-dir; a dump has gaps"
                     );
                 }
@@ -155,50 +140,110 @@ impl Dump {
     }
 }
 
-/// The dumps on disk.
+/// The dumps on disk, oldest first.
 struct Ring {
     dir: PathBuf,
     keep: usize,
-    /// Their names, the oldest first.
-    turns: VecDeque<String>,
+    turns: VecDeque<TurnDump>,
+}
+
+/// A turn's directory, and its files while pieces come.
+struct TurnDump {
+    name: Arc<str>,
+    files: [Option<DumpFile>; DumpPart::ALL.len()],
+    has_failed: bool,
+}
+
+/// An open file and its size.
+struct DumpFile(BufWriter<File>, usize);
+
+impl TurnDump {
+    fn closed(name: Arc<str>) -> Self {
+        Self {
+            name,
+            files: Default::default(),
+            has_failed: false,
+        }
+    }
+
+    /// Writes the buffers and closes the files: a turn can wait for hours.
+    fn close(&mut self) -> io::Result<()> {
+        let mut files = std::mem::take(&mut self.files);
+        let mut open = files.iter_mut().flatten();
+        open.try_for_each(|DumpFile(file, _)| file.flush())
+    }
 }
 
 impl Ring {
-    /// Writes a piece, or warns that it can't.
-    fn write(&mut self, piece: &DumpPiece) {
-        if let Err(error) = self.append(piece)
-            && piece.turn.is_first_gap()
-        {
+    /// Writes pieces as they come; buffers are written whenever none waits.
+    fn run(&mut self, pieces: &Receiver<DumpPiece>) {
+        loop {
+            let piece = match pieces.try_recv() {
+                Ok(piece) => piece,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    self.close_all();
+                    let Ok(piece) = pieces.recv() else { break };
+                    piece
+                }
+            };
+            if let Err(error) = self.append(&piece) {
+                self.report(&piece.turn, &error);
+            }
+        }
+        self.close_all();
+    }
+
+    fn close_all(&mut self) {
+        for at in 0..self.turns.len() {
+            if let Err(error) = self.turns[at].close() {
+                let name = Arc::clone(&self.turns[at].name);
+                self.report(&name, &error);
+            }
+        }
+    }
+
+    /// Warns once for a turn: a full disk fails each piece of it.
+    fn report(&mut self, name: &Arc<str>, error: &io::Error) {
+        let turn = self.turns.iter_mut().find(|turn| turn.name == *name);
+        let said = turn.is_some_and(|turn| std::mem::replace(&mut turn.has_failed, true));
+        if !said {
             tracing::warn!(%error, dir = %self.dir.display(), "a dump could not be written");
         }
     }
 
     fn append(&mut self, piece: &DumpPiece) -> io::Result<()> {
-        let dir = self.make(&piece.turn.name)?;
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(dir.join(piece.part.file()))?;
-        if file.metadata()?.len() < FILE {
+        let dir = self.path(&piece.turn);
+        let turn = self.turn(&piece.turn)?;
+        let slot = &mut turn.files[piece.part as usize];
+        let DumpFile(file, size) = match slot {
+            Some(file) => file,
+            None => slot.insert(open_private(&dir.join(piece.part.file()))?),
+        };
+        if *size < FILE {
+            *size += piece.bytes.len();
             file.write_all(&piece.bytes)?;
         }
         Ok(())
     }
 
-    /// The directory of this turn. If there is none, it replaces the oldest.
-    fn make(&mut self, name: &str) -> io::Result<PathBuf> {
-        let dir = self.path(name);
-        if !self.turns.iter().rev().any(|turn| turn == name) {
-            while self.turns.len() >= self.keep
-                && let Some(oldest) = self.turns.pop_front()
-            {
-                self.remove(&oldest);
+    /// The turn of this name. If there is none, it replaces the oldest.
+    fn turn(&mut self, name: &Arc<str>) -> io::Result<&mut TurnDump> {
+        let known = self.turns.iter().rposition(|turn| turn.name == *name);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                while self.turns.len() >= self.keep
+                    && let Some(oldest) = self.turns.pop_front()
+                {
+                    self.remove(&oldest.name);
+                }
+                private_dirs().create(self.path(name))?;
+                self.turns.push_back(TurnDump::closed(Arc::clone(name)));
+                self.turns.len() - 1
             }
-            private_dirs().create(&dir)?;
-            self.turns.push_back(name.to_owned());
-        }
-        Ok(dir)
+        };
+        Ok(&mut self.turns[at])
     }
 
     /// Removes the files of a dump, and its directory if nothing else is in it.
@@ -222,88 +267,16 @@ fn private_dirs() -> DirBuilder {
     builder
 }
 
+fn open_private(path: &Path) -> io::Result<DumpFile> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    Ok(DumpFile(BufWriter::new(file), size))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn turn(name: &str) -> Arc<DumpedTurn> {
-        Arc::new(DumpedTurn {
-            name: name.to_owned(),
-            has_gaps: AtomicBool::new(false),
-        })
-    }
-
-    fn names(dir: &Path) -> Vec<String> {
-        let entries = fs::read_dir(dir).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_burst_of_short_lines_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let dumps = Dumps::open(dir.path(), 1).unwrap();
-        let dump = dumps.turn("1");
-        for _ in 0..WAITING {
-            dump.line(DumpPart::Events, b"{}");
-        }
-        let events = dir.path().join("turn-1/events.ndjson");
-        let lines = || fs::read_to_string(&events).map_or(0, |text| text.lines().count());
-        // All of them, though the dump is still in use.
-        while lines() < WAITING {
-            thread::yield_now();
-        }
-        drop((dump, dumps));
-    }
-
-    #[test]
-    fn what_waits_is_bounded() {
-        let (pieces, receiver) = sync_channel(WAITING);
-        let dump = Dump {
-            turn: turn("1"),
-            pieces,
-        };
-        dump.write(DumpPart::Events, &vec![0; PIECE * WAITING]);
-        assert!(!dump.turn.has_gaps.load(Ordering::Relaxed));
-        dump.write(DumpPart::Events, b"one more");
-        assert!(dump.turn.has_gaps.load(Ordering::Relaxed));
-        assert_eq!(receiver.try_iter().count(), WAITING);
-    }
-
-    #[test]
-    fn the_oldest_turns_go_and_foreign_files_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("turn-0")).unwrap();
-        fs::write(dir.path().join("turn-0/mine.txt"), "keep").unwrap();
-        fs::write(dir.path().join("notes"), "keep").unwrap();
-        let mut ring = Ring {
-            dir: dir.path().to_owned(),
-            keep: 2,
-            turns: ["0".to_owned()].into(),
-        };
-        for name in ["1", "2", "3", "3"] {
-            for part in DumpPart::ALL {
-                let piece = DumpPiece {
-                    turn: turn(name),
-                    part,
-                    bytes: b"a".to_vec(),
-                };
-                ring.append(&piece).unwrap();
-            }
-        }
-        assert_eq!(names(dir.path()), ["notes", "turn-0", "turn-2", "turn-3"]);
-        let response = dir.path().join("turn-3/response.txt");
-        assert_eq!(fs::read_to_string(&response).unwrap(), "aa");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-            assert_eq!(mode(&response), 0o600);
-            assert_eq!(mode(response.parent().unwrap()), 0o700);
-        }
-    }
-}
+mod tests;
