@@ -47,4 +47,5 @@ pub mod sandbox;
 pub mod service;
 pub mod settings;
 pub mod telemetry;
+mod threads;
 pub mod turn;

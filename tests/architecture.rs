@@ -15,10 +15,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &[]),
     ("account", &["auth"]),
     ("credential", &[]),
-    ("sandbox", &["credential"]),
-    ("agent", &["credential", "file", "mcp", "sandbox", "turn"]),
+    ("threads", &[]),
+    ("sandbox", &["credential", "threads"]),
+    (
+        "agent",
+        &["credential", "file", "mcp", "sandbox", "threads", "turn"],
+    ),
     ("replay", &["agent", "sandbox", "turn"]),
-    ("models", &["file"]),
+    ("models", &["file", "threads"]),
     ("opencode", &["file", "models"]),
     ("auth", &["agent", "credential", "sandbox"]),
     ("clients", &["models", "opencode"]),
@@ -37,27 +41,30 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("dump", &[]),
     ("file", &[]),
-    ("mcp", &["turn"]),
+    ("mcp", &["threads", "turn"]),
     ("prompt", &["turn"]),
-    ("hands", &["file", "sandbox", "turn"]),
-    ("dialect", &["models", "turn"]),
+    ("hands", &["file", "sandbox", "threads", "turn"]),
+    ("dialect", &["models", "threads", "turn"]),
     ("boundary", &["turn", "agent"]),
     (
         "doctor",
         &[
             "account", "agent", "auth", "http", "models", "opencode", "sandbox", "settings",
+            "threads",
         ],
     ),
     (
         "engine",
         &[
-            "prompt", "agent", "boundary", "hands", "models", "dump", "turn",
+            "prompt", "agent", "boundary", "hands", "models", "dump", "threads", "turn",
         ],
     ),
-    ("history", &[]),
+    ("history", &["threads"]),
     (
         "http",
-        &["dialect", "dump", "engine", "history", "models", "turn"],
+        &[
+            "dialect", "dump", "engine", "history", "models", "threads", "turn",
+        ],
     ),
 ];
 

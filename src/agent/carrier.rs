@@ -8,7 +8,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::Program;
+use crate::threads::lock;
 
 /// How long what was found holds.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -131,7 +132,7 @@ impl Carrier {
     }
 
     fn lock(&self) -> MutexGuard<'_, KnownCarrier> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

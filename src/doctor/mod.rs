@@ -33,16 +33,14 @@ mod targets;
 mod tokens;
 mod variants;
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 
 pub use context::{Context, DoctorProbe, ProbedLoop, Probes};
 pub use finding::{CheckResult, Finding, Fix, Severity};
 
+use crate::threads::lock;
 use finding::Checked;
 
 /// A check of one thing.
@@ -143,7 +141,7 @@ pub async fn examine(
     let chosen = || CHECKS.iter().filter(|check| check.depth <= depth);
     let left = Mutex::new(chosen().map(|check| check.name).collect::<Vec<_>>());
     let report = |ended: &str| {
-        let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = lock(&left);
         left.retain(|name| *name != ended);
         waiting(&left);
     };

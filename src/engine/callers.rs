@@ -5,11 +5,11 @@
 use std::{
     fmt,
     str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::admission::{Admission, AdmissionLimits};
-use crate::{agent::Agent, models::ModelCatalog, turn::CallerKey};
+use crate::{agent::Agent, models::ModelCatalog, threads::lock, turn::CallerKey};
 
 /// How many callers are remembered that ask for nothing.
 const MOST: usize = 256;
@@ -108,6 +108,6 @@ impl Callers {
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<Arc<Caller>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }

@@ -5,7 +5,7 @@
 //! is kept for a while: a retry gets it again from its begin, also while it is still being given.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -13,7 +13,10 @@ use futures::future::join_all;
 use tokio::{sync::Notify, time::sleep};
 
 use super::stream::Sender;
-use crate::turn::{Delta, TurnEvent};
+use crate::{
+    threads::lock,
+    turn::{Delta, TurnEvent},
+};
 
 /// What a recording may hold, in bytes of text. A longer answer can't be given again.
 const MOST: usize = 1 << 20;
@@ -174,7 +177,7 @@ impl Recording {
     }
 
     fn lock(&self) -> MutexGuard<'_, FeedState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

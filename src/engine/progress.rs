@@ -1,10 +1,11 @@
 //! What becomes known of a turn while it is answered. The engine writes it; whoever watches the turn
 //! may read it at any time.
 
+use crate::threads::lock;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -81,7 +82,7 @@ impl TurnProgress {
     }
 
     fn lock(&self) -> MutexGuard<'_, TurnModel> {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.model)
     }
 
     pub(super) fn works_in(&self, workspace: &Path) {

@@ -14,7 +14,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -33,7 +33,10 @@ use super::{
     run::Run,
     stream::Sender,
 };
-use crate::turn::{ToolChoice, Turn};
+use crate::{
+    threads::lock,
+    turn::{ToolChoice, Turn},
+};
 
 /// How many runs wait at one time; the oldest is ended for another one.
 const MOST: usize = 64;
@@ -312,7 +315,7 @@ impl Runs {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, RunState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

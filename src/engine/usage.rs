@@ -8,10 +8,13 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     str::FromStr,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
-use crate::turn::{BYTES_PER_TOKEN, Delta, Part, Role, Turn, TurnEnd, Usage, estimate_tokens};
+use crate::{
+    threads::lock,
+    turn::{BYTES_PER_TOKEN, Delta, Part, Role, Turn, TurnEnd, Usage, estimate_tokens},
+};
 
 /// How many conversations are remembered.
 const REMEMBERED: usize = 256;
@@ -78,7 +81,7 @@ impl Estimates {
     }
 
     fn learn(&self, new: KnownUsage) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         known.retain(|old| old.conversation != new.conversation);
         if known.len() >= REMEMBERED {
             known.remove(0);
@@ -87,7 +90,7 @@ impl Estimates {
     }
 
     fn last(&self, conversation: u64) -> Option<KnownUsage> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.known);
         let mut known = known.iter();
         known.find(|old| old.conversation == conversation).copied()
     }

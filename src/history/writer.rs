@@ -5,7 +5,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
@@ -20,6 +20,7 @@ use super::{
     database::{self, Identity, checked},
     ledger_row::{LedgerRow, insert},
 };
+use crate::threads::lock;
 
 /// How long a batch waits for more rows, and how many it takes.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -55,14 +56,12 @@ impl WriterState {
     }
 
     pub fn problem(&self) -> Option<String> {
-        let problem = self.problem.lock();
-        problem.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.problem).clone()
     }
 
     /// The problem before.
     fn set(&self, problem: Option<String>) -> Option<String> {
-        let held = self.problem.lock();
-        std::mem::replace(&mut *held.unwrap_or_else(PoisonError::into_inner), problem)
+        std::mem::replace(&mut *lock(&self.problem), problem)
     }
 }
 

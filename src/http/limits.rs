@@ -5,14 +5,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use warp::http::{HeaderMap, HeaderValue};
 
 use super::{HttpConfig, keys::ClientKey};
-use crate::turn::{ErrorKind, Turn, TurnError, estimate_tokens};
+use crate::{
+    threads::lock,
+    turn::{ErrorKind, Turn, TurnError, estimate_tokens},
+};
 
 const DAY: u64 = 24 * 3600;
 
@@ -99,7 +102,7 @@ impl Spending {
     fn today(&self) -> MutexGuard<'_, Account> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let day = now.unwrap_or_default().as_secs() / DAY;
-        let mut account = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut account = lock(&self.0);
         if account.day != day {
             account.day = day;
             account.all = 0.0;

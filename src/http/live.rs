@@ -1,7 +1,7 @@
 //! The turns that are being answered, for those who watch.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    Arc, Mutex, MutexGuard, Weak,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::record::RecordShared;
+use crate::threads::lock;
 
 /// How many may watch at one time.
 const WATCHERS: usize = 16;
@@ -73,6 +74,6 @@ impl Live {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<RecordShared>>> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.turns)
     }
 }

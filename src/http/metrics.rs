@@ -3,12 +3,7 @@
 //! The values of labels are fixed, except for models and tools: a client can name any, so their number
 //! is bounded.
 
-use std::{
-    collections::HashSet,
-    fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, fmt, sync::Mutex, time::Duration};
 
 use prometheus_client::{
     encoding::prometheus_text::encode,
@@ -23,7 +18,7 @@ use prometheus_client::{
 };
 
 use super::facts::Facts;
-use crate::{engine::Engine, history::Ledger};
+use crate::{engine::Engine, history::Ledger, threads::lock};
 
 /// The content type of Prometheus's text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -198,7 +193,7 @@ struct Names(Mutex<HashSet<String>>);
 
 impl Names {
     fn label(&self, name: &str) -> String {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = lock(&self.0);
         if names.contains(name) || names.len() < NAMES {
             names.insert(name.to_owned());
             return name.to_owned();

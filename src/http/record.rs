@@ -23,6 +23,7 @@ use super::{
 use crate::{
     dialect::Stamp,
     history::LedgerRow,
+    threads::lock,
     turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent, estimate_tokens},
 };
 
@@ -157,7 +158,7 @@ impl Record {
 
     /// What is known of it so far.
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.facts)
     }
 }
 
@@ -184,7 +185,7 @@ impl Drop for RecordShared {
 impl RecordShared {
     /// The turn as it is now.
     pub fn live(&self) -> LiveTurn {
-        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let facts = lock(&self.facts);
         LiveTurn {
             id: self.id.clone(),
             since: self.since(),

@@ -7,13 +7,14 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, oneshot};
 
 use super::hold::Hold;
+use crate::threads::lock;
 
 /// The most calls that one run may have open. Models make a few at once; more is a runaway loop.
 const MOST_OPEN: usize = 128;
@@ -119,7 +120,7 @@ impl fmt::Display for CallKey {
 
 impl RunCalls {
     fn lock(&self) -> MutexGuard<'_, CallsState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The next event; `None` once the offer has ended. Cancel safe.

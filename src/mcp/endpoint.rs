@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use subtle::ConstantTimeEq as _;
@@ -15,7 +15,7 @@ use super::{
     listener::{ListenerLimits, serve},
     offer::{Offer, OfferSession},
 };
-use crate::turn::ToolSpec;
+use crate::{threads::lock, turn::ToolSpec};
 
 /// The most connections at once.
 const MOST_CONNECTIONS: usize = 512;
@@ -44,7 +44,7 @@ struct EndpointState {
 
 impl Offers {
     fn lock(&self) -> MutexGuard<'_, EndpointState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// The offer with this bearer. How long that takes does not depend on how much of it is right.

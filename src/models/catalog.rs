@@ -11,7 +11,7 @@
 use std::{
     fmt::Display,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -25,7 +25,7 @@ use super::{
     list::{ListedModel, parse},
     resolve::{AUTO, ModelRequest, UnknownModel, resolve},
 };
-use crate::file;
+use crate::{file, threads::lock};
 
 /// How long a list is served without asking again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
@@ -170,15 +170,12 @@ impl ModelCatalog {
             listing: Arc::clone(&listing),
             asked: Instant::now(),
         };
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        *lock(&self.held) = Some(held);
         listing
     }
 
     fn held(&self) -> Option<HeldListing> {
-        self.held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.held).clone()
     }
 
     async fn ask(&self) -> Listing {

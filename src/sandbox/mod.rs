@@ -14,5 +14,4 @@ pub mod fence;
 pub mod process;
 pub mod redact;
 pub mod slot;
-pub(crate) mod threads;
 pub mod untrusted;

@@ -5,13 +5,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 
-use crate::mcp::ToolNames;
+use crate::{mcp::ToolNames, threads::lock};
 
 /// How many calls of one run may wait at a time. Models make a handful.
 const MOST: usize = 128;
@@ -174,7 +174,7 @@ impl BridgeCalls {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, OpenRun>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::models::BridgeModels;
+use crate::threads::lock;
 
 /// How long a list of models is good for.
 pub(super) const FRESH: Duration = Duration::from_secs(600);
@@ -28,7 +29,7 @@ impl Catalogs {
     /// The place of this key's list.
     pub fn of(&self, key: &str) -> AccountModels {
         let digest = xxh3_128(key.as_bytes());
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = lock(&self.0);
         if lists.len() >= MOST && !lists.contains_key(&digest) {
             let any = lists.keys().next().copied();
             any.map(|any| lists.remove(&any));
@@ -49,9 +50,6 @@ mod tests {
         for key in 0..1000 {
             lists.of(&key.to_string());
         }
-        assert_eq!(
-            lists.0.lock().unwrap_or_else(PoisonError::into_inner).len(),
-            MOST
-        );
+        assert_eq!(lock(&lists.0).len(), MOST);
     }
 }

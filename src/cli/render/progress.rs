@@ -3,10 +3,11 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
+use crate::threads::lock;
 use tokio::task::JoinHandle;
 
 const DELAY: Duration = Duration::from_millis(500);
@@ -39,9 +40,7 @@ pub fn progress(text: impl Into<String>) -> Spinner {
         tokio::spawn(async move {
             tokio::time::sleep(DELAY).await;
             for frame in FRAMES.into_iter().cycle() {
-                line.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .draw(frame);
+                lock(&line).draw(frame);
                 tokio::time::sleep(FRAME).await;
             }
         })
@@ -64,7 +63,7 @@ impl Spinner {
     }
 
     fn locked(&self, change: impl FnOnce(&mut SpinnerLine)) {
-        change(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut lock(&self.line));
     }
 }
 

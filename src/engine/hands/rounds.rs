@@ -4,12 +4,12 @@
 //! knows them by itself; a fresh one would do the same work again. So they are kept by the ids of
 //! the client's calls, and put back before these. It is a cache: without it the model only asks again.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Mutex};
 
-use crate::turn::{Message, Part, Role, ToolCall};
+use crate::{
+    threads::lock,
+    turn::{Message, Part, Role, ToolCall},
+};
 
 /// Of how many answers they are kept.
 const MOST: usize = 64;
@@ -42,7 +42,7 @@ impl Rounds {
         if messages.is_empty() || bytes > MOST_BYTES {
             return;
         }
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         kept.push_back(KeptRounds {
             owner,
             calls: calls.iter().map(|call| call.id.clone()).collect(),
@@ -59,7 +59,7 @@ impl Rounds {
 
     /// Puts the rounds back into a conversation of the same owner.
     pub fn restore(&self, owner: Option<&str>, messages: &mut Vec<Message>) {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.0);
         let mut at = 0;
         while at < messages.len() {
             let found = (messages[at].role == Role::Assistant)

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Local, clip::Clip, failed, place::Workspace, said};
-use crate::sandbox::threads::lock;
+use crate::threads::lock;
 
 /// How long a command may take if the call does not say.
 const USUAL: u64 = 120_000;

@@ -23,9 +23,11 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::sandbox::{
-    fence::attended,
-    process::{Process, SpawnSpec, Tail},
+use crate::{
+    sandbox::{
+        fence::attended,
+        process::{Process, SpawnSpec, Tail},
+    },
     threads::lock,
 };
 

@@ -11,7 +11,7 @@ use super::{
     McpServerConfig,
     live::{LiveServer, ServerSetup},
 };
-use crate::sandbox::{redact::redact, threads::lock};
+use crate::{sandbox::redact::redact, threads::lock};
 
 /// The longest time until a server that can't be started is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);

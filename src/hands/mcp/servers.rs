@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     hands::OwnTool,
-    sandbox::threads::lock,
+    threads::lock,
     turn::{Attachment, ToolSpec},
 };
 

@@ -14,10 +14,12 @@ use super::{
     policy::{FenceError, FenceMode, PolicyInner, exposed},
     seatbelt,
 };
-use crate::sandbox::{
-    environment::{self, REACH_AROUND},
-    process::{SpawnSpec, Start, WaitingChild},
-    slot::{Rules, SlotDirs},
+use crate::{
+    sandbox::{
+        environment::{self, REACH_AROUND},
+        process::{SpawnSpec, Start, WaitingChild},
+        slot::{Rules, SlotDirs},
+    },
     threads::blocking,
 };
 

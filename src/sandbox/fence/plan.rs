@@ -10,7 +10,7 @@ use super::{
     policy::PolicyInner,
     seatbelt,
 };
-use crate::sandbox::{slot::SlotDirs, threads::lock};
+use crate::{sandbox::slot::SlotDirs, threads::lock};
 
 /// More mounts than this below a workspace, and it gets no view.
 #[cfg(target_os = "linux")]

@@ -20,9 +20,11 @@ use super::{
     reason::explain,
     warm::WarmLaunchers,
 };
-use crate::sandbox::{
-    process::SpawnSpec,
-    slot::{Places, Rules, SlotDirs, WhenClean},
+use crate::{
+    sandbox::{
+        process::SpawnSpec,
+        slot::{Places, Rules, SlotDirs, WhenClean},
+    },
     threads::{blocking, lock},
 };
 

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use super::launcher::{Failure, Stage, kernel_version};
-use crate::sandbox::threads::blocking;
+use crate::threads::blocking;
 
 /// Why a layer does not hold. Its text says what is the matter and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]

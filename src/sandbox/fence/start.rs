@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::policy::{Fence, FenceConfig, FenceError};
 use super::{Reason, State};
-use crate::sandbox::{
-    slot::{Places, SlotError, Slots},
+use crate::{
+    sandbox::slot::{Places, SlotError, Slots},
     threads::blocking,
 };
 

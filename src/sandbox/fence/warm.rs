@@ -17,8 +17,8 @@ use std::{
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{launcher::Launch, policy::PolicyInner};
-use crate::sandbox::{
-    process::{SpawnSpec, WaitingChild},
+use crate::{
+    sandbox::process::{SpawnSpec, WaitingChild},
     threads::lock,
 };
 

@@ -25,7 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::threads::lock;
+use crate::threads::lock;
 use seed::Seed;
 
 pub use places::Places;

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::chats;
 use super::{SlotDirs, own_directory, private_directory};
-use crate::sandbox::threads::{blocking, lock};
+use crate::threads::{blocking, lock};
 
 /// Slot numbers end here: more servers than this on one root is a mistake.
 const MOST_SLOTS: usize = 256;

@@ -9,7 +9,7 @@
 //! tried for a moment. Answers go on without the store then, and say that they are not stored.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use redis::{Client, Connection, ConnectionAddr, ConnectionInfo, RedisResult};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::{Bounds, Exchange, NewResponse, record::StoredResponse};
+use crate::threads::lock;
 
 /// How long a connection, and then each answer of a command, may take.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -179,7 +180,7 @@ impl RedisStore {
 
     /// Whether the last command failed, a moment ago.
     pub fn is_down(&self) -> bool {
-        let until = *self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *lock(&self.down);
         until.is_some_and(|until| Instant::now() < until)
     }
 
@@ -239,7 +240,7 @@ impl RedisStore {
             Err(error) => {
                 tracing::warn!(%error, "the store of responses does not answer");
                 self.idle().clear();
-                let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut down = lock(&self.down);
                 *down = Some(Instant::now() + PAUSE);
                 None
             }
@@ -247,7 +248,7 @@ impl RedisStore {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 

@@ -17,8 +17,8 @@ use super::{
     policy::{Fence, FenceConfig, FenceError, FenceMode, PolicyInner, Strength},
     reason::explain,
 };
-use crate::sandbox::{
-    slot::{Places, SlotDirs},
+use crate::{
+    sandbox::slot::{Places, SlotDirs},
     threads::{blocking, lock},
 };
 use layers::SOCKETS_ABI;

@@ -1,13 +1,14 @@
-//! What every caller of a lock or of blocking work would have to write out.
+//! Locks that outlive a panic, and blocking work apart from the runtime. Knows nothing of what is locked
+//! or done.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What a mutex holds, even if a thread has panicked with it.
+/// Locks a mutex, also after a thread has panicked while it held the lock.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does blocking work apart from the runtime's own threads. A panic of it goes on here.
+/// Does blocking work on a thread for it. If it panics, so does the caller.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
