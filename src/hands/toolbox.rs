@@ -49,7 +49,7 @@ pub struct ToolboxSetup {
     pub mcp_limits: McpLimits,
 }
 
-/// Why there is no toolbox: no place for the tools, or no fence where it is required.
+/// A toolbox could not be made: the tools have no place, or a required fence cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("tools can't be executed here: {0}")]
 pub struct ToolboxError(#[from] StartError);

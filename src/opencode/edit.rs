@@ -38,7 +38,7 @@ pub(super) enum FileEdit {
     Delete,
 }
 
-/// An edit that was planned, and what is said of it.
+/// A planned edit, and the report that goes with it.
 pub(super) struct Draft<T> {
     pub(super) about: T,
     pub(super) edit: FileEdit,

@@ -102,7 +102,7 @@ impl Lines {
         kept
     }
 
-    /// The text, or what is said where there is none.
+    /// The text, or `nothing` if it is empty.
     pub fn or(self, nothing: &str) -> String {
         match self.text.is_empty() {
             true => nothing.to_owned(),

@@ -88,16 +88,17 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
         }
         false => None,
     };
-    let mut order = own_order(launch);
-    if launch.waits {
+    let order = if launch.waits {
         if let Some(covers) = &mut covers {
             covers.cover(launch)?;
         }
-        order = match wait_for_order()? {
-            Some(received) => received,
-            None => return Ok(0),
+        let Some(received) = wait_for_order()? else {
+            return Ok(0);
         };
-    }
+        received
+    } else {
+        own_order(launch)
+    };
     // Once more after a wait: sockets that were made meanwhile.
     if let Some(covers) = &mut covers {
         covers.cover(launch)?;
