@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use super::LazyJson;
 use crate::{mcp::CallKey, turn::Usage};
 
-/// One event of a run.
+/// One event of a run. Small, since there is one for each few characters of an answer: what is rare and
+/// large is on the heap.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentEvent {
     /// The first event of every run.
-    Started(Session),
+    Started(Box<Session>),
     /// Answer text that continues what came before (an `assistant` line with a timestamp and no
     /// `model_call_id`).
     TextDelta(String),
@@ -27,9 +28,9 @@ pub enum AgentEvent {
     /// Reasoning that stands in a recap of answer text, and may have come before.
     ThinkingSegment(String),
     /// A tool call is announced. Several in a row with one `model_call_id` are parallel.
-    ToolStarted(NativeCall),
+    ToolStarted(Box<NativeCall>),
     /// A tool call is over. It may lack its announcement, and its arguments.
-    ToolCompleted(NativeCall),
+    ToolCompleted(Box<NativeCall>),
     /// A tool event about a tool that is served to the agent: the text before it is complete. The
     /// call itself comes as [`AgentEvent::ToolRequested`].
     ServedTool,
@@ -40,7 +41,7 @@ pub enum AgentEvent {
         /// The client's name of the tool.
         name: String,
         /// As the model wrote them.
-        arguments: Map<String, Value>,
+        arguments: Box<Map<String, Value>>,
     },
     /// The agent does not wait for this call any more.
     CallGivenUp(CallKey),
@@ -49,7 +50,7 @@ pub enum AgentEvent {
     /// Something that carries nothing to answer, but shows that the agent is alive.
     Activity,
     /// The run is complete. Nothing after it counts.
-    Finished(RunResult),
+    Finished(Box<RunResult>),
 }
 
 /// What the agent says of a run when it starts.

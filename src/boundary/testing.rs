@@ -196,20 +196,20 @@ pub(super) fn native(kind: &str, id: &str, args: Value) -> NativeCall {
 
 /// The same call, completed.
 pub(super) fn done(call: &NativeCall, outcome: &str, body: Value) -> AgentEvent {
-    AgentEvent::ToolCompleted(NativeCall {
+    AgentEvent::ToolCompleted(Box::new(NativeCall {
         outcome: Some(NativeOutcome {
             name: outcome.to_owned(),
             body: body.into(),
         }),
         ..call.clone()
-    })
+    }))
 }
 
 pub(super) fn finished(text: &str) -> AgentEvent {
-    AgentEvent::Finished(RunResult {
+    AgentEvent::Finished(Box::new(RunResult {
         text: text.to_owned(),
         ..RunResult::default()
-    })
+    }))
 }
 
 /// The text in deltas.
@@ -240,7 +240,9 @@ impl TestRun {
                 Verdict::Need(Need::Exists(file)) => Fact::Exists(file, true),
                 Verdict::Need(Need::Changes) => Fact::Changes(Vec::new()),
                 Verdict::Calls(calls) => {
-                    let calls = calls.into_iter().map(|ready| Delta::ToolCall(ready.call));
+                    let calls = calls
+                        .into_iter()
+                        .map(|ready| Delta::ToolCall(Box::new(ready.call)));
                     self.deltas.extend(calls);
                     self.end = Some(FinishReason::ToolCalls);
                     return;
@@ -259,7 +261,7 @@ impl TestRun {
         self.deltas
             .iter()
             .filter_map(|delta| match delta {
-                Delta::ToolCall(call) => Some(call),
+                Delta::ToolCall(call) => Some(&**call),
                 _ => None,
             })
             .collect()
@@ -299,7 +301,7 @@ pub(super) fn run(
 
 /// The calls that one announced native call becomes.
 pub(super) fn calls(tools: Vec<ToolSpec>, kind: &str, args: Value) -> Vec<(String, Value)> {
-    let event = AgentEvent::ToolStarted(native(kind, "c1", args));
+    let event = AgentEvent::ToolStarted(Box::new(native(kind, "c1", args)));
     run(&turn(tools), &BoundaryOptions::default(), [event]).named()
 }
 

@@ -245,11 +245,11 @@ impl Translator {
             }
             AgentEvent::ToolStarted(call) => {
                 self.tool_event(out)?;
-                self.announced(call, out)
+                self.announced(*call, out)
             }
             AgentEvent::ToolCompleted(call) => {
                 self.tool_event(out)?;
-                self.completed(call, out)
+                self.completed(*call, out)
             }
             AgentEvent::ServedTool => self.tool_event(out),
             AgentEvent::ToolRequested {

@@ -95,7 +95,7 @@ impl TurnStream {
                 ErrorKind::Internal,
                 "open-cursor failed while it answered this request; its log says more",
             );
-            vec![TurnEvent::End(TurnEnd::failed(error))]
+            vec![TurnEvent::End(Box::new(TurnEnd::failed(error)))]
         });
         self.ended = matches!(batch.last(), Some(TurnEvent::End(_)));
         Poll::Ready(Some(batch))

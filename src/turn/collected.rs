@@ -23,8 +23,8 @@ impl Collected {
         match delta {
             Delta::Text(text) => self.text.push_str(&text),
             Delta::Reasoning(text) => self.reasoning.push_str(&text),
-            Delta::ToolCall(call) => self.tool_calls.push(call),
-            Delta::Activity(activity) => self.activity.push(activity),
+            Delta::ToolCall(call) => self.tool_calls.push(*call),
+            Delta::Activity(activity) => self.activity.push(*activity),
         }
     }
 }

@@ -2,15 +2,14 @@
 
 use super::{ToolCall, TurnError};
 
-/// One step of an answer. A turn's stream is any number of deltas and then exactly one end.
+/// One step of an answer. A turn's stream is any number of deltas and then exactly one end. Small, as
+/// there are many: what is rare and large is on the heap.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TurnEvent {
-    /// The agent has begun to work; nothing to show yet.
-    Started,
     /// Something to show or to execute.
     Delta(Delta),
     /// The last event.
-    End(TurnEnd),
+    End(Box<TurnEnd>),
 }
 
 /// A piece of the answer.
@@ -21,9 +20,9 @@ pub enum Delta {
     /// New reasoning text.
     Reasoning(String),
     /// A whole tool call for the client to execute.
-    ToolCall(ToolCall),
+    ToolCall(Box<ToolCall>),
     /// A tool ran on the agent's side. Nothing to show, unless the client asked for it.
-    Activity(Activity),
+    Activity(Box<Activity>),
 }
 
 /// A tool that the agent ran itself, without what it was about: contents are the user's business.

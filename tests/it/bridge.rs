@@ -104,7 +104,7 @@ async fn listen(
                     name,
                     arguments,
                 } => {
-                    let arguments = Value::Object(arguments);
+                    let arguments = Value::Object(*arguments);
                     run.reply(key, &result(&answer(&name, &arguments)), &[]);
                     heard.calls.push((name, arguments));
                 }

@@ -240,29 +240,29 @@ impl Decoder {
         } else {
             std::mem::take(&mut self.said)
         };
-        events.push(AgentEvent::Finished(RunResult {
+        events.push(AgentEvent::Finished(Box::new(RunResult {
             text,
             is_error: false,
             usage: outcome.usage.as_ref().map(fresh).or(self.turns),
-        }));
+        })));
         Ok(())
     }
 }
 
 /// A tool of Cursor's own, which the agent should not have.
-fn native(update: UpdateBody) -> Option<NativeCall> {
+fn native(update: UpdateBody) -> Option<Box<NativeCall>> {
     let call = update.tool_call?;
     let outcome = call.result.map(|result| NativeOutcome {
         name: result["status"].as_str().unwrap_or("success").to_owned(),
         body: LazyJson::from(result),
     });
-    Some(NativeCall {
+    Some(Box::new(NativeCall {
         call_id: update.call_id.unwrap_or_default(),
         model_call_id: update.model_call_id,
         kind: call.kind?,
         args: call.args,
         outcome,
-    })
+    }))
 }
 
 /// Cursor's input counts what was read from and written to the cache (its total is input and output

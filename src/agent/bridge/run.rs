@@ -28,7 +28,7 @@ use super::{
     server::BridgeProcess,
 };
 use crate::{
-    agent::{AgentError, AgentEvent, CallKey, RunRequest, RunResult, Session, Siblings, Site},
+    agent::{AgentError, AgentEvent, CallKey, RunRequest, Session, Siblings, Site},
     mcp,
     turn::{Attachment, ToolResult},
 };
@@ -108,10 +108,10 @@ impl Bridge {
         };
         let message = agent.message(&prompt(&site), &request);
         let (sender, heard) = mpsc::unbounded_channel();
-        let started = AgentEvent::Started(Session {
+        let started = AgentEvent::Started(Box::new(Session {
             id: None,
             api_key_source: Some("bridge".to_owned()),
-        });
+        }));
         let _ = sender.send(Ok((vec![started], Vec::new())));
         let serves = !request.tools.is_empty();
         let playing = Playing {
@@ -210,7 +210,7 @@ impl BridgeRun {
         events.push(AgentEvent::ToolRequested {
             key: CallKey(call.key),
             name: call.name,
-            arguments: call.arguments,
+            arguments: Box::new(call.arguments),
         });
     }
 
@@ -284,7 +284,7 @@ impl Playing {
             }
             let mut events = Vec::new();
             let decoded = decoder.message(&message, &mut events);
-            let is_last = matches!(events.last(), Some(AgentEvent::Finished(RunResult { .. })));
+            let is_last = matches!(events.last(), Some(AgentEvent::Finished(_)));
             if !events.is_empty() {
                 let announced = std::mem::take(&mut decoder.announced);
                 let _ = self.heard.send(Ok((events, announced)));

@@ -2,8 +2,8 @@
 
 use serde_json::{Deserializer, Value};
 
-use super::{lenient, wire::StreamLine};
-use crate::agent::{AgentEvent, NativeCall};
+use super::{delta, lenient, wire::StreamLine};
+use crate::agent::{AgentEvent, NativeCall, Session};
 
 /// How the echo of the prompt begins. It carries nothing and may be megabytes, so it is known by
 /// its first bytes; with other key order it is parsed like any line.
@@ -19,10 +19,19 @@ pub fn decode(line: &[u8], events: &mut Vec<AgentEvent>) -> Option<String> {
     if line.is_empty() {
         return None;
     }
+    if let Some(event) = delta::decode(line) {
+        events.push(event);
+        return None;
+    }
     if line.starts_with(USER_ECHO) {
         events.push(AgentEvent::Activity);
         return None;
     }
+    parse(line, events)
+}
+
+/// The same for any line that is not empty.
+pub(super) fn parse(line: &[u8], events: &mut Vec<AgentEvent>) -> Option<String> {
     // A derived struct would also be read from an array.
     let strict = line
         .starts_with(b"{")
@@ -34,10 +43,14 @@ pub fn decode(line: &[u8], events: &mut Vec<AgentEvent>) -> Option<String> {
     decode_leniently(line, events)
 }
 
-/// The event of a line whose shape `wire` knows; `None` for the two rare ones that it does not.
+/// The event of a line whose shape `wire` knows; `None` for `result`, which it does not.
 pub(super) fn frequent(line: StreamLine<'_>) -> Option<AgentEvent> {
     Some(match (line.kind.0.as_ref(), line.subtype.0.as_ref()) {
-        ("system", "init") | ("result", _) => return None,
+        ("result", _) => return None,
+        ("system", "init") => AgentEvent::Started(Box::new(Session {
+            id: line.session_id.map(|id| id.0.into_owned()),
+            api_key_source: line.api_key_source.map(|source| source.0.into_owned()),
+        })),
         ("thinking", "delta") => AgentEvent::Thinking(line.text.0.into_owned()),
         ("assistant", _) => {
             let text = line.message.content.0;
@@ -56,13 +69,13 @@ pub(super) fn frequent(line: StreamLine<'_>) -> Option<AgentEvent> {
         ("tool_call", phase @ ("started" | "completed" | "")) => {
             let tool = line.tool_call?;
             let is_over = phase == "completed" || phase.is_empty() && tool.outcome.is_some();
-            let call = NativeCall {
+            let call = Box::new(NativeCall {
                 call_id: line.call_id?.0.into_owned(),
                 model_call_id: line.model_call_id.map(|id| id.0.into_owned()),
                 kind: tool.kind,
                 args: tool.args,
                 outcome: tool.outcome,
-            };
+            });
             if is_over {
                 AgentEvent::ToolCompleted(call)
             } else {

@@ -8,7 +8,7 @@ use super::{
     decode::frequent,
     wire::{BESIDE_OUTCOME, StreamLine, Text, TextContent, WireMessage, WireTool},
 };
-use crate::agent::{AgentEvent, NativeOutcome, RunResult, Session, usage};
+use crate::agent::{AgentEvent, NativeOutcome, RunResult, usage};
 
 type Object = Map<String, Value>;
 
@@ -49,14 +49,10 @@ fn thought(message: &mut Value) -> String {
 fn event(mut object: Object) -> AgentEvent {
     let kind = string(&mut object, "type").unwrap_or_default();
     let subtype = string(&mut object, "subtype").unwrap_or_default();
-    match (kind.as_str(), subtype.as_str()) {
-        ("system", "init") => AgentEvent::Started(Session {
-            id: string(&mut object, "session_id"),
-            api_key_source: string(&mut object, "apiKeySource"),
-        }),
-        ("result", _) => AgentEvent::Finished(finished(&subtype, object)),
-        _ => frequent(line(kind, subtype, object)).unwrap_or(AgentEvent::Activity),
+    if kind == "result" {
+        return AgentEvent::Finished(Box::new(finished(&subtype, object)));
     }
+    frequent(line(kind, subtype, object)).unwrap_or(AgentEvent::Activity)
 }
 
 /// The object in the terms of `wire`, so that its meaning is decided in one place.
@@ -84,6 +80,8 @@ fn line(kind: String, subtype: String, mut object: Object) -> StreamLine<'static
         model_call_id: string(&mut object, "model_call_id").map(owned),
         call_id: Some(owned(call_id)),
         tool_call: tool_call.map(tool),
+        session_id: string(&mut object, "session_id").map(owned),
+        api_key_source: string(&mut object, "apiKeySource").map(owned),
     }
 }
 

@@ -8,6 +8,7 @@
 mod agent;
 mod command;
 mod decode;
+mod delta;
 mod files;
 mod lenient;
 mod output;

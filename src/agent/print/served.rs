@@ -182,7 +182,7 @@ impl ServedRun {
                 Some(AgentEvent::ToolRequested {
                     key: call.key,
                     name: call.name,
-                    arguments: call.arguments,
+                    arguments: Box::new(call.arguments),
                 })
             }
             Event::Cancelled(key) => {
@@ -229,7 +229,7 @@ impl ServedRun {
                 if call.kind == "mcp" {
                     // It may be announced more than once.
                     self.announced.retain(|it| it.id != call.call_id);
-                    self.announced.push(AnnouncedCall::of(call));
+                    self.announced.push(AnnouncedCall::of(*call));
                 }
                 AgentEvent::ServedTool
             }

@@ -17,7 +17,7 @@ use crate::agent::NativeOutcome;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// Any line; the fields are those of `assistant`, `thinking` and `tool_call`.
+/// Any line; the fields are those of `system`, `assistant`, `thinking` and `tool_call`.
 #[derive(Debug, Deserialize)]
 pub(super) struct StreamLine<'a> {
     #[serde(borrow, rename = "type")]
@@ -37,6 +37,10 @@ pub(super) struct StreamLine<'a> {
     pub call_id: Option<Text<'a>>,
     #[serde(default)]
     pub tool_call: Option<WireTool>,
+    #[serde(borrow, default)]
+    pub session_id: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "apiKeySource")]
+    pub api_key_source: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

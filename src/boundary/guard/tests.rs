@@ -22,7 +22,7 @@ fn conversation<'a>(rounds: impl IntoIterator<Item = Round<'a>>) -> Turn {
 
 /// What becomes of a native call after a conversation: the call, or the reason why not.
 fn next(turn: &Turn, kind: &str, args: Value) -> Result<String, String> {
-    let event = AgentEvent::ToolStarted(native(kind, "n", args));
+    let event = AgentEvent::ToolStarted(Box::new(native(kind, "n", args)));
     let outcome = run(turn, &BoundaryOptions::default(), [event]);
     match outcome.calls().as_slice() {
         [call] => {
@@ -308,8 +308,8 @@ fn one_new_call_beside_a_repeated_one_is_progress() {
     let round: Round = &[("bash", json!({"command": "make"}), "error: no")];
     let turn = conversation([round; 5]);
     let events = [
-        AgentEvent::ToolStarted(native("shell", "a", json!({"command": "make"}))),
-        AgentEvent::ToolStarted(native("read", "b", json!({"path": "/Makefile"}))),
+        AgentEvent::ToolStarted(Box::new(native("shell", "a", json!({"command": "make"})))),
+        AgentEvent::ToolStarted(Box::new(native("read", "b", json!({"path": "/Makefile"})))),
     ];
     assert_eq!(
         run(&turn, &BoundaryOptions::default(), events)

@@ -57,7 +57,7 @@ fn a_new_file_is_written_at_once_if_the_transcript_shows_it_missing() {
     assert_eq!(calls(opencode(), "edit", args.clone()), []);
     let round: Round = &[("read", json!({"filePath": "a.rs"}), "File not found: a.rs")];
     let turn = with_rounds(turn(opencode()), [round]);
-    let event = AgentEvent::ToolStarted(native("edit", "e", args));
+    let event = AgentEvent::ToolStarted(Box::new(native("edit", "e", args)));
     assert_eq!(
         run(&turn, &BoundaryOptions::default(), [event]).named(),
         [(

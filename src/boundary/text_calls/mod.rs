@@ -14,6 +14,8 @@ mod line;
 mod opening;
 mod xml;
 
+use memchr::memchr3;
+
 use form::{CallBlock, CallRule};
 use line::LinePlace;
 use opening::Opening;
@@ -82,8 +84,8 @@ impl Recognizer {
             return Vec::new();
         }
         // Nothing begins a block inside of a line but `<`, and what may quote it is a backtick.
-        let plain = |c: char| !matches!(c, '\n' | '<' | '`');
-        let inside_line = self.held.is_empty() && !self.line.is_start() && text.chars().all(plain);
+        let is_plain = || memchr3(b'\n', b'<', b'`', text.as_bytes()).is_none();
+        let inside_line = self.held.is_empty() && !self.line.is_start() && is_plain();
         if self.mode == TextCalls::Off || inside_line {
             self.silent &= text.trim().is_empty();
             return vec![Piece::Text(text)];

@@ -34,10 +34,10 @@ impl Translator {
         self.batch.break_off();
         if step.is_continue() && !self.taken.contains(&call.call_id) {
             let outcome = call.outcome.map(|outcome| outcome.name);
-            out.push(Delta::Activity(Activity {
+            out.push(Delta::Activity(Box::new(Activity {
                 tool: call.kind,
                 outcome: outcome.unwrap_or_else(|| "unknown".to_owned()),
-            }));
+            })));
         }
         step
     }

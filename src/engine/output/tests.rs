@@ -89,11 +89,11 @@ fn the_second_failure_is_an_error_with_the_text() {
 
 #[test]
 fn calls_and_reasoning_pass_and_text_beside_calls_may_be_any() {
-    let call = Delta::ToolCall(ToolCall {
+    let call = Delta::ToolCall(Box::new(ToolCall {
         id: "c".to_owned(),
         name: "read".to_owned(),
         arguments: "{}".to_owned(),
-    });
+    }));
     let reasoning = Delta::Reasoning("hm".to_owned());
     let mut shaper = shaper(Format::JsonObject);
     let mut out = feed(
@@ -174,11 +174,11 @@ fn a_demanded_call_is_asked_for_once_more() {
 
 #[test]
 fn the_text_beside_a_demanded_call_is_kept() {
-    let call = Delta::ToolCall(ToolCall {
+    let call = Delta::ToolCall(Box::new(ToolCall {
         id: "1".to_owned(),
         name: "read".to_owned(),
         arguments: "{}".to_owned(),
-    });
+    }));
     let mut shaper = demanding(ToolChoice::Required);
     let mut out = feed(&mut shaper, &[text("Reading."), call.clone()]);
     let end = TurnEnd::finished(FinishReason::ToolCalls, None);

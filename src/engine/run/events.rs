@@ -136,12 +136,14 @@ impl<S: RunSource> Run<S> {
             }
             return Some(Pause::Cut(reason));
         }
-        let now = Instant::now();
         self.settling = match (&verdict, self.settling) {
-            (Verdict::Settling, None) => Some((now, now)),
+            (Verdict::Settling, None) => {
+                let now = Instant::now();
+                Some((now, now))
+            }
             // Any event of a native run shows that siblings may be on their way.
             (Verdict::Settling, Some((first, _))) if new_call || !self.agent.can_wait() => {
-                Some((first, now))
+                Some((first, Instant::now()))
             }
             (Verdict::Settling, settling) => settling,
             _ => None,

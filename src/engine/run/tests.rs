@@ -69,17 +69,17 @@ impl RunSource for Script {
 }
 
 fn started() -> AgentEvent {
-    AgentEvent::Started(Session::default())
+    AgentEvent::Started(Box::new(Session::default()))
 }
 
 fn shell(timeout_ms: u64) -> AgentEvent {
     let args = json!({"command": "make", "timeout": timeout_ms});
-    AgentEvent::ToolStarted(NativeCall {
+    AgentEvent::ToolStarted(Box::new(NativeCall {
         call_id: "1".to_owned(),
         kind: "shell".to_owned(),
         args: args.as_object().cloned(),
         ..NativeCall::default()
-    })
+    }))
 }
 
 /// Plays the script: how long the run took, and how it ended.
@@ -164,11 +164,11 @@ async fn an_open_tool_has_its_own_time_and_a_grace() {
     assert!(message.contains("`shell`"), "{message}");
     let (took, _) = timeout(None, [(NOW, started()), (NOW, shell(1000))]).await;
     assert_eq!(took, IDLE, "it never has less");
-    let done = AgentEvent::ToolCompleted(NativeCall {
+    let done = AgentEvent::ToolCompleted(Box::new(NativeCall {
         call_id: "1".to_owned(),
         kind: "shell".to_owned(),
         ..NativeCall::default()
-    });
+    }));
     let (took, message) = timeout(
         None,
         [(NOW, started()), (NOW, shell(3_600_000)), (hour, done)],
@@ -193,7 +193,7 @@ async fn the_total_ends_a_turn_that_talks_and_one_that_does_not() {
 #[tokio::test(start_paused = true)]
 async fn without_a_total_a_turn_that_talks_may_last() {
     let talk = (0..10_000).map(|_| (SECOND, AgentEvent::TextDelta("on".to_owned())));
-    let end = (SECOND, AgentEvent::Finished(RunResult::default()));
+    let end = (SECOND, AgentEvent::Finished(Box::new(RunResult::default())));
     let (took, outcome) = play(None, talk.chain([end])).await;
     assert_eq!(took.as_secs(), 10_001);
     assert!(outcome.is_ok());

@@ -64,15 +64,15 @@ fn decode(dialect: &dyn Dialect, body: &[u8]) {
     };
     let events = [
         AgentEvent::TextDelta("Hello\n<tool_call>{\"name\": \"a\"}</tool_call>".to_owned()),
-        AgentEvent::ToolStarted(call),
-        AgentEvent::Finished(RunResult::default()),
+        AgentEvent::ToolStarted(Box::new(call)),
+        AgentEvent::Finished(Box::new(RunResult::default())),
     ];
     let mut deltas: Vec<Delta> = Vec::new();
     let mut reason = FinishReason::Stop;
     for event in events {
         match boundary.on_event(event, &mut deltas) {
             Verdict::Calls(calls) => {
-                let calls = calls.into_iter().map(|ready| Delta::ToolCall(ready.call));
+                let calls = calls.into_iter().map(|ready| Delta::ToolCall(Box::new(ready.call)));
                 deltas.extend(calls);
                 reason = FinishReason::ToolCalls;
                 break;

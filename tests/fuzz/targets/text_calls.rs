@@ -61,10 +61,10 @@ fn answer<'a>(turn: &Turn, mode: TextCalls, parts: impl IntoIterator<Item = &'a 
         .into_iter()
         .map(|part| AgentEvent::TextDelta(part.to_owned()));
     let mut end = None;
-    for event in texts.chain([AgentEvent::Finished(RunResult::default())]) {
+    for event in texts.chain([AgentEvent::Finished(Box::new(RunResult::default()))]) {
         match boundary.on_event(event, &mut deltas) {
             Verdict::Calls(calls) => {
-                let calls = calls.into_iter().map(|ready| Delta::ToolCall(ready.call));
+                let calls = calls.into_iter().map(|ready| Delta::ToolCall(Box::new(ready.call)));
                 deltas.extend(calls);
                 end = Some(FinishReason::ToolCalls);
                 break;

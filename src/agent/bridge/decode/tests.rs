@@ -45,10 +45,10 @@ fn what_is_said() {
             AgentEvent::TextDelta("b".to_owned()),
             AgentEvent::Activity,
             AgentEvent::Activity,
-            AgentEvent::Finished(RunResult {
+            AgentEvent::Finished(Box::new(RunResult {
                 text: "ab".to_owned(),
                 ..RunResult::default()
-            }),
+            })),
         ]
     );
     let (events, _) = decode(&[result("FINISHED", json!({"result": "only here"}))]);

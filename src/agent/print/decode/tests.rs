@@ -30,10 +30,10 @@ fn envelope() {
     let init = r#"{"type":"system","subtype":"init","apiKeySource":"login","session_id":"s","model":"Auto"}"#;
     let session = |id, source| {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        AgentEvent::Started(Session {
+        AgentEvent::Started(Box::new(Session {
             id: own(id),
             api_key_source: own(source),
-        })
+        }))
     };
     let table = [
         (init, session(Some("s"), Some("login"))),
@@ -115,7 +115,7 @@ fn assistant_text() {
 
 fn call(line: &str) -> NativeCall {
     match event(line) {
-        AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => call,
+        AgentEvent::ToolStarted(call) | AgentEvent::ToolCompleted(call) => *call,
         other => panic!("{other:?}"),
     }
 }
@@ -134,9 +134,12 @@ fn tool_call_whole() {
             body: json!({"exitCode": 0}).into(),
         }),
     };
-    assert_eq!(event(line), AgentEvent::ToolCompleted(expected.clone()));
+    assert_eq!(
+        event(line),
+        AgentEvent::ToolCompleted(Box::new(expected.clone()))
+    );
     let started = line.replace("completed", "started");
-    assert_eq!(event(&started), AgentEvent::ToolStarted(expected));
+    assert_eq!(event(&started), AgentEvent::ToolStarted(Box::new(expected)));
 }
 
 #[test]
@@ -272,7 +275,11 @@ fn results() {
             usage: None,
         };
         let line = format!(r#"{{"type":"result",{fields}}}"#);
-        assert_eq!(event(&line), AgentEvent::Finished(expected), "{line}");
+        assert_eq!(
+            event(&line),
+            AgentEvent::Finished(Box::new(expected)),
+            "{line}"
+        );
     }
 }
 

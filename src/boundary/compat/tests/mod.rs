@@ -133,7 +133,7 @@ fn cursors_own_business_is_never_a_call() {
         ]
     };
     for kind in ["await", "sendMessage", "getMcpTools"] {
-        let event = AgentEvent::ToolStarted(native(kind, "a", json!({"taskId": "1"})));
+        let event = AgentEvent::ToolStarted(Box::new(native(kind, "a", json!({"taskId": "1"}))));
         let outcome = run(&turn(tools()), &BoundaryOptions::default(), [event]);
         assert_eq!(outcome.calls().len(), 0, "{kind}");
     }

@@ -12,7 +12,7 @@ fn an_edit_waits_for_its_change() {
         &BoundaryOptions::default(),
     );
     let mut out = Vec::new();
-    let verdict = boundary.on_event(AgentEvent::ToolStarted(edit.clone()), &mut out);
+    let verdict = boundary.on_event(AgentEvent::ToolStarted(Box::new(edit.clone())), &mut out);
     assert_eq!(verdict, Verdict::Continue);
     let event = done(
         &edit,
@@ -36,7 +36,7 @@ fn an_edit_waits_for_its_change() {
 fn a_failed_edit_is_no_call() {
     let edit = native("edit", "e", json!({"path": "/a", "streamContent": "x"}));
     let events = [
-        AgentEvent::ToolStarted(edit.clone()),
+        AgentEvent::ToolStarted(Box::new(edit.clone())),
         done(&edit, "error", json!({"error": "no"})),
         text("Could not."),
         finished("Could not."),
@@ -84,7 +84,10 @@ fn the_view_knows_better_than_the_event() {
     let file = Path::new("/home/ada/engine/a");
     let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
     for (event, standing) in [
-        (AgentEvent::ToolStarted(edit.clone()), Verdict::Continue),
+        (
+            AgentEvent::ToolStarted(Box::new(edit.clone())),
+            Verdict::Continue,
+        ),
         (done(&edit, "success", body), Verdict::Settling),
     ] {
         let verdict = boundary.on_event(event, &mut out);
@@ -123,7 +126,7 @@ fn a_call_and_its_change_in_the_view_are_one() {
     );
     let mut out = Vec::new();
     for call in [&edit, &replace("r"), &delete, &replace("s")] {
-        boundary.on_event(AgentEvent::ToolStarted(call.clone()), &mut out);
+        boundary.on_event(AgentEvent::ToolStarted(Box::new(call.clone())), &mut out);
     }
     let body = json!({"beforeFullFileContent": "x\n", "afterFullFileContent": "y\n"});
     for (call, settled) in [(&replace("r"), false), (&delete, false), (&edit, true)] {
@@ -155,9 +158,9 @@ fn two_edits_of_a_file_are_one_change_in_its_place() {
     let edit = |id: &str| native("edit", id, json!({"path": "/a"}));
     let body = |before: &str, after: &str| json!({"path": "/a", "beforeFullFileContent": before, "afterFullFileContent": after});
     let events = [
-        AgentEvent::ToolStarted(edit("1")),
+        AgentEvent::ToolStarted(Box::new(edit("1"))),
         started("shell", "s", json!({"command": "make"})),
-        AgentEvent::ToolStarted(edit("2")),
+        AgentEvent::ToolStarted(Box::new(edit("2"))),
         done(&edit("2"), "success", body("b\n", "c\n")),
         done(&edit("1"), "success", body("a\n", "b\n")),
     ];
@@ -176,7 +179,7 @@ fn edited(tools: Vec<ToolSpec>, call: &NativeCall, change: &FileChange) -> (Test
     );
     let mut run = TestRun::default();
     let events = [
-        AgentEvent::ToolStarted(call.clone()),
+        AgentEvent::ToolStarted(Box::new(call.clone())),
         done(call, "success", json!({})),
         text("Done."),
         finished("Done. Bye."),

@@ -31,7 +31,7 @@ fn made(verdict: Verdict) -> Vec<(String, Value)> {
 }
 
 fn started(kind: &str, id: &str, args: Value) -> AgentEvent {
-    AgentEvent::ToolStarted(native(kind, id, args))
+    AgentEvent::ToolStarted(Box::new(native(kind, id, args)))
 }
 
 fn tool_calls(outcome: &crate::boundary::testing::TestRun) -> bool {
@@ -52,10 +52,10 @@ fn a_plain_answer_is_passed_on() {
             text: "done".to_owned(),
             before_tools: false,
         },
-        AgentEvent::Finished(RunResult {
+        AgentEvent::Finished(Box::new(RunResult {
             text: "done".to_owned(),
             ..RunResult::default()
-        }),
+        })),
     ];
     let outcome = run(&turn(vec![]), &BoundaryOptions::default(), events);
     assert_eq!(
@@ -74,7 +74,7 @@ fn parallel_calls_go_out_together_after_the_text_before_them() {
     let read = native("read", "a\nb", json!({"path": "a.rs"}));
     let events = [
         text("Looking."),
-        AgentEvent::ToolStarted(read.clone()),
+        AgentEvent::ToolStarted(Box::new(read.clone())),
         started("shell", "c", json!({"command": "ls"})),
         done(&read, "success", json!({"content": "x"})),
         AgentEvent::Thinking("next".to_owned()),
@@ -105,7 +105,7 @@ fn a_batch_ends_where_the_model_is_asked_again() {
     };
     let events = [
         started("shell", "a", json!({"command": "ls"})),
-        AgentEvent::ToolStarted(second),
+        AgentEvent::ToolStarted(Box::new(second)),
     ];
     let outcome = run(&turn(opencode()), &BoundaryOptions::default(), events);
     assert_eq!(
@@ -121,11 +121,11 @@ fn without_request_ids_a_completion_separates_batches() {
         ..native("shell", id, json!({"command": id}))
     };
     let all = [
-        AgentEvent::ToolStarted(bare("a")),
+        AgentEvent::ToolStarted(Box::new(bare("a"))),
         AgentEvent::Activity,
-        AgentEvent::ToolStarted(bare("b")),
+        AgentEvent::ToolStarted(Box::new(bare("b"))),
         done(&bare("a"), "success", json!({})),
-        AgentEvent::ToolStarted(bare("c")),
+        AgentEvent::ToolStarted(Box::new(bare("c"))),
     ];
     let outcome = run(&turn(opencode()), &BoundaryOptions::default(), all);
     let names: Vec<_> = outcome
@@ -198,7 +198,7 @@ fn nothing_is_emitted_that_the_client_does_not_offer() {
         let shell = native("shell", "a", json!({"command": "ls"}));
         let events = [
             text("a"),
-            AgentEvent::ToolStarted(shell.clone()),
+            AgentEvent::ToolStarted(Box::new(shell.clone())),
             done(&shell, "rejected", json!({"reason": ""})),
             text("b"),
             finished("ab"),
@@ -236,8 +236,8 @@ fn a_completion_announces_a_call_only_with_arguments() {
 fn announcement_and_completion_are_one_call() {
     let shell = native("shell", "a", json!({"command": "ls"}));
     let events = [
-        AgentEvent::ToolStarted(shell.clone()),
-        AgentEvent::ToolStarted(shell.clone()),
+        AgentEvent::ToolStarted(Box::new(shell.clone())),
+        AgentEvent::ToolStarted(Box::new(shell.clone())),
         done(&shell, "success", json!({"stdout": ""})),
         finished(""),
     ];
@@ -256,10 +256,10 @@ fn invalid_calls_are_forwarded_or_end_the_turn_with_the_reason() {
         )]
     };
     let event = || {
-        AgentEvent::ToolStarted(NativeCall {
+        AgentEvent::ToolStarted(Box::new(NativeCall {
             args: Some(map(json!({"n": "many"}))),
             ..native("lookup", "a", Value::Null)
-        })
+        }))
     };
     let outcome = run(&turn(odd()), &BoundaryOptions::default(), [event()]);
     assert_eq!(
@@ -351,7 +351,7 @@ fn native_reads_save_runs() {
                         ..native(kind, &n.to_string(), args.clone())
                     };
                     [
-                        AgentEvent::ToolStarted(call.clone()),
+                        AgentEvent::ToolStarted(Box::new(call.clone())),
                         done(&call, "success", json!({})),
                     ]
                 })

@@ -106,7 +106,7 @@ proptest! {
         let options = BoundaryOptions { auto_fallback: !strict, ..BoundaryOptions::default() };
         let call = NativeCall { args: Some(args.into_iter().collect()), ..native(kind, "a", Value::Null) };
         let turn = turn(tools);
-        let outcome = run(&turn, &options, [AgentEvent::ToolStarted(call)]);
+        let outcome = run(&turn, &options, [AgentEvent::ToolStarted(Box::new(call))]);
         for (name, arguments) in outcome.named() {
             let spec = turn.tools.iter().find(|tool| tool.name == name).unwrap();
             let schema = crate::boundary::schema::Schema::new(spec.schema.clone());
@@ -136,8 +136,8 @@ proptest! {
             let call = call(index, *kind);
             let body = json!({"path": format!("/c{index}"), "afterFullFileContent": format!("c{index}")});
             let mut queue = Vec::new();
-            if *announced { queue.push(AgentEvent::ToolStarted(call.clone())); }
-            if *announced && *again { queue.push(AgentEvent::ToolStarted(call.clone())); }
+            if *announced { queue.push(AgentEvent::ToolStarted(Box::new(call.clone()))); }
+            if *announced && *again { queue.push(AgentEvent::ToolStarted(Box::new(call.clone()))); }
             queue.push(done(&call, "success", body));
             queues.push(queue);
         }

@@ -45,7 +45,7 @@ fn an_array_is_json_at_every_end() {
             reply.delta(&Delta::Reasoning("h\"m".to_owned()), &mut out);
             out.extend_from_slice(reply.heartbeat());
             reply.delta(&Delta::Text("hi".to_owned()), &mut out);
-            reply.delta(&Delta::ToolCall(call("{\"a\":1}")), &mut out);
+            reply.delta(&Delta::ToolCall(Box::new(call("{\"a\":1}"))), &mut out);
         }
         reply.end(&end, &mut out);
         let chunks: Vec<Value> = serde_json::from_slice(&out).unwrap();

@@ -95,7 +95,10 @@ fn usage_is_sent_only_if_wanted_and_known() {
 
 #[test]
 fn parallel_calls_have_their_own_index() {
-    let deltas = [Delta::ToolCall(call("c1")), Delta::ToolCall(call("c2"))];
+    let deltas = [
+        Delta::ToolCall(Box::new(call("c1"))),
+        Delta::ToolCall(Box::new(call("c2"))),
+    ];
     let end = TurnEnd::finished(FinishReason::ToolCalls, None);
     let chunks = stream(reply(true, false), &deltas, &end);
     for (index, id) in ["c1", "c2"].iter().enumerate() {
@@ -119,7 +122,7 @@ fn an_error_is_an_event_and_never_a_finish() {
 #[test]
 fn whole_answers() {
     let mut answer = Collected::default();
-    answer.push(Delta::ToolCall(call("c1")));
+    answer.push(Delta::ToolCall(Box::new(call("c1"))));
     answer.finish_reason = FinishReason::ToolCalls;
     let end = TurnEnd::finished(FinishReason::ToolCalls, Some(USAGE));
     let whole = |legacy, answer| -> Value {
