@@ -4,7 +4,6 @@ use std::{
     fs,
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -34,7 +33,7 @@ async fn agent(scene: &Scene, run: &mut Enclosure, script: &str) -> String {
 /// Runs a program to its end. Its output.
 async fn execute(start: Start, stdin: &str) -> String {
     let tracker = TaskTracker::new();
-    let mut process = Process::begin(start, Arc::from(stdin), &tracker).unwrap();
+    let mut process = Process::begin(start, stdin.to_owned().into(), &tracker).unwrap();
     let mut output = BytesMut::new();
     while !process.is_closed() {
         output.reserve(4096);

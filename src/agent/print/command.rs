@@ -3,8 +3,10 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
 };
+
+use bytes::Bytes;
 
 use super::{PrintAgent, output::ChildOutput, served};
 use crate::{
@@ -19,22 +21,18 @@ pub(super) struct Command {
     pub model: String,
     pub workspace: PathBuf,
     pub served: bool,
-    pub prompt: Arc<str>,
+    pub prompt: Bytes,
     pub tap: Option<Tap>,
     pub key: Option<CallerKey>,
 }
 
 impl Command {
-    /// Makes the slot ready for the child, and starts it.
-    pub async fn enter(
-        &self,
-        agent: &PrintAgent,
-        slot: &Slot,
-    ) -> Result<(ChildOutput, Enclosure), AgentError> {
+    /// Makes the slot ready for the child.
+    pub async fn prepare(&self, agent: &PrintAgent, slot: &Slot) -> Result<Enclosure, AgentError> {
         let (dirs, workspace) = (slot.dirs(), &self.workspace);
         let rules = self.served.then_some(served::RULES);
         let enclosure = agent.fence.prepare_with(dirs, workspace, rules).await;
-        let mut enclosure = enclosure.map_err(refused)?;
+        let enclosure = enclosure.map_err(refused)?;
         // It was without symlinks when it was allowed.
         if enclosure.workspace() != self.workspace {
             return Err(AgentError::Refused(format!(
@@ -45,10 +43,21 @@ impl Command {
         if let Some(warning) = enclosure.warning() {
             tracing::warn!("{warning}");
         }
+        Ok(enclosure)
+    }
+
+    /// Starts the child in a slot that is ready.
+    pub fn start(
+        &self,
+        agent: &PrintAgent,
+        slot: &Slot,
+        enclosure: &mut Enclosure,
+    ) -> Result<ChildOutput, AgentError> {
+        let workspace = &self.workspace;
         let mut env = agent.env_for(self.key.as_ref());
         let mut extra = Vec::new();
         if self.served {
-            served::environment(&mut env, &dirs.tmp());
+            served::environment(&mut env, &slot.dirs().tmp());
             extra.push("--approve-mcps");
             if agent.carrier.takes_allowed_tools() {
                 let reads = agent.serving.native_reads;
@@ -64,9 +73,9 @@ impl Command {
             env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
             env.extend(users.cloned());
         }
-        let mut output = ChildOutput::start(start, Arc::clone(&self.prompt), &agent.reaper)?;
+        let mut output = ChildOutput::start(start, self.prompt.clone(), &agent.reaper)?;
         output.tap(self.tap.clone());
-        Ok((output, enclosure))
+        Ok(output)
     }
 }
 

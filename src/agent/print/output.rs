@@ -1,7 +1,6 @@
 //! A child in print mode: one prompt in, events out.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use tokio_util::task::TaskTracker;
 
 use super::decode::decode;
@@ -36,7 +35,7 @@ impl ChildOutput {
     /// [`AgentError::Spawn`] if it can't be started.
     pub fn start(
         mut start: Start,
-        prompt: Arc<str>,
+        prompt: Bytes,
         tracker: &TaskTracker,
     ) -> Result<Self, AgentError> {
         let program = start.spec().program.clone();

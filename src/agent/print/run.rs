@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 
@@ -61,14 +62,14 @@ impl PrintRun {
             files,
             served: served.as_ref().map(ServedRun::names),
         };
-        let command = Command {
+        let mut command = Command {
             model: request.model,
             workspace: match served {
                 Some(_) => own,
                 None => site.workspace.clone(),
             },
             served: served.is_some(),
-            prompt: prompt(&site).into(),
+            prompt: Bytes::new(),
             tap: request.tap,
             key: request.key,
         };
@@ -76,7 +77,12 @@ impl PrintRun {
             served.relocate(&command.workspace, &site.workspace);
             served.configure(&command.workspace).map_err(refused)?;
         }
-        let (output, enclosure) = command.enter(&agent, &slot).await?;
+        // The prompt is written while the slot is made ready on a thread for it.
+        let prepared = command.prepare(&agent, &slot);
+        let (prepared, prompt) = futures::join!(prepared, async { prompt(&site) });
+        let mut enclosure = prepared?;
+        command.prompt = prompt.into();
+        let output = command.start(&agent, &slot, &mut enclosure)?;
         let run = Self {
             agent,
             command,
@@ -97,7 +103,7 @@ impl PrintRun {
         loop {
             let Err(error) = self.read(events).await else {
                 // Not needed for another start any more, and it can be megabytes.
-                self.command.prompt = Arc::default();
+                self.command.prompt = Bytes::new();
                 if let (None, Some(AgentEvent::Started(session))) =
                     (&self.command.key, events.first())
                 {
@@ -141,9 +147,9 @@ impl PrintRun {
                 }
                 None => return Err(error),
             }
-            let (output, enclosure) = self.command.enter(&self.agent, &inside.slot).await?;
-            inside.output = output;
-            self.enclosure = enclosure;
+            let (command, agent) = (&self.command, &self.agent);
+            self.enclosure = command.prepare(agent, &inside.slot).await?;
+            inside.output = command.start(agent, &inside.slot, &mut self.enclosure)?;
         }
     }
 

@@ -1,8 +1,8 @@
 //! A running child, as its owner sees it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{
     io::AsyncReadExt,
     process::{Child, ChildStdin, ChildStdout},
@@ -17,7 +17,7 @@ use tokio_util::{
 use super::{
     Exit, SpawnSpec, Start, StderrTap,
     group::Group,
-    supervise::{feed, supervise},
+    supervise::{feed, supervise, write_now},
 };
 
 /// How long a child whose stdout is no longer read may take to exit before it is ended.
@@ -56,7 +56,7 @@ impl Process {
     ///
     /// # Errors
     /// What the operating system says if the child can't be started.
-    pub fn start(spec: &SpawnSpec, stdin: Arc<str>, tracker: &TaskTracker) -> io::Result<Self> {
+    pub fn start(spec: &SpawnSpec, stdin: Bytes, tracker: &TaskTracker) -> io::Result<Self> {
         Self::start_tapped(spec, stdin, tracker, None)
     }
 
@@ -66,12 +66,12 @@ impl Process {
     /// As [`Process::start`].
     pub fn start_tapped(
         spec: &SpawnSpec,
-        stdin: Arc<str>,
+        stdin: Bytes,
         tracker: &TaskTracker,
         tap: Option<StderrTap>,
     ) -> io::Result<Self> {
         let (process, pipe) = Self::attend(spec.command().spawn()?, tracker, tap)?;
-        tracker.spawn(feed(pipe, Vec::new(), stdin, process.stop.token().clone()));
+        process.feed(pipe, Bytes::new(), stdin, tracker);
         Ok(process)
     }
 
@@ -79,13 +79,13 @@ impl Process {
     ///
     /// # Errors
     /// As [`Process::start`].
-    pub fn begin(start: Start, stdin: Arc<str>, tracker: &TaskTracker) -> io::Result<Self> {
+    pub fn begin(start: Start, stdin: Bytes, tracker: &TaskTracker) -> io::Result<Self> {
         match start {
             Start::New(spec) => Self::start(&spec, stdin, tracker),
             Start::Waiting(waiting, spec) => {
                 let order = spec.to_order()?;
                 let (process, pipe) = Self::attend(waiting.child, tracker, None)?;
-                tracker.spawn(feed(pipe, order, stdin, process.stop.token().clone()));
+                process.feed(pipe, order.into(), stdin, tracker);
                 Ok(process)
             }
         }
@@ -128,6 +128,16 @@ impl Process {
             stop: stop.drop_guard(),
         };
         Ok((process, pipe))
+    }
+
+    /// Gives the child all of its stdin, the order first: what the pipe takes at once, since a task would
+    /// have to wait for its turn, and the rest by a task.
+    fn feed(&self, pipe: ChildStdin, order: Bytes, stdin: Bytes, tracker: &TaskTracker) {
+        let mut input = order.chain(stdin);
+        write_now(&pipe, &mut input);
+        if input.has_remaining() {
+            tracker.spawn(feed(pipe, input, self.stop.token().clone()));
+        }
     }
 
     /// The child's id, which is also its group's.

@@ -1,8 +1,10 @@
 //! The tasks that look after a running child.
 
-use std::{future::poll_fn, pin::pin, process::ExitStatus, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn, io::IoSlice, pin::pin, process::ExitStatus, task::Poll, time::Duration,
+};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use tokio::{io::AsyncWriteExt, process::ChildStdin, sync::oneshot, time::timeout};
 use tokio_process_stream::{Item, ProcessChunkStream};
@@ -23,20 +25,23 @@ pub struct Exit {
     pub stderr: String,
 }
 
-/// Writes all of stdin, the order first. A child that does not read it to the end is
-/// not an error by itself.
-pub(super) async fn feed(
-    mut pipe: ChildStdin,
-    order: Vec<u8>,
-    input: Arc<str>,
-    stop: CancellationToken,
-) {
-    let write = async {
-        pipe.write_all(&order).await?;
-        pipe.write_all(input.as_bytes()).await
-    };
+/// Writes what the pipe has room for.
+pub(super) fn write_now(pipe: &ChildStdin, input: &mut impl Buf) {
+    while input.has_remaining() {
+        let mut parts = [IoSlice::new(&[]); 2];
+        let count = input.chunks_vectored(&mut parts);
+        match rustix::io::writev(pipe, &parts[..count]) {
+            // It is full, or broken: who writes the rest will see.
+            Ok(0) | Err(_) => return,
+            Ok(written) => input.advance(written),
+        }
+    }
+}
+
+/// Writes all of the input. A child that does not read it to the end is not an error by itself.
+pub(super) async fn feed(mut pipe: ChildStdin, mut input: impl Buf, stop: CancellationToken) {
     tokio::select! {
-        written = write => {
+        written = pipe.write_all_buf(&mut input) => {
             if let Err(error) = written {
                 tracing::debug!(%error, "the child did not read all of its input");
             }

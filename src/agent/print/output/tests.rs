@@ -28,7 +28,7 @@ fn spec(script: &str) -> SpawnSpec {
 }
 
 fn start(script: &str, prompt: &str, tracker: &TaskTracker) -> ChildOutput {
-    ChildOutput::start(Start::New(spec(script)), prompt.into(), tracker).unwrap()
+    ChildOutput::start(Start::New(spec(script)), prompt.to_owned().into(), tracker).unwrap()
 }
 
 /// All events of a run, and how it ended.

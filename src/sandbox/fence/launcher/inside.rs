@@ -124,6 +124,7 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
         .spawn()
         .map_err(Failure::at(Stage::Exec, order.program.display()))?;
     let_go_of_pipes();
+    privileges::let_others_go_first();
     Ok(reap(Pid::from_raw(agent.id().cast_signed())))
 }
 

@@ -47,6 +47,13 @@ pub(super) fn drop_all() -> Result<(), Failure> {
     set_capabilities(None, none).map_err(Failure::at(Stage::Privileges, "capabilities"))
 }
 
+/// Nobody waits for what this process does from here on, and the agent's text is on its way when it has
+/// ended: who takes it comes first.
+pub(super) fn let_others_go_first() {
+    // Never refused.
+    let _ = rustix::process::nice(10);
+}
+
 /// Has the kernel end the run rather than the server when memory is short.
 pub(super) fn die_first() {
     // Refused only if the server is to die even sooner.

@@ -28,7 +28,7 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{Failure, Launch, Line, Stage, bounds::RunBounds, inside, namespace};
+use super::{Failure, Launch, Line, Stage, bounds::RunBounds, inside, namespace, privileges};
 
 /// How long the run may take to end after SIGTERM; shorter than the server waits for this process.
 const GRACE: Duration = Duration::from_millis(200);
@@ -66,6 +66,7 @@ pub(super) fn run(launch: &Launch) -> Result<ExitCode, Failure> {
         Err(error) => return Err(Failure::new(Stage::Exec, "fork", error)),
     };
     inside::let_go_of_pipes();
+    privileges::let_others_go_first();
     let end = watch(child, &signals, server.as_ref(), &mut bounds);
     if !launch.processes {
         end_descendants();
