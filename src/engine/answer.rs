@@ -141,7 +141,7 @@ impl<'a> Answer<'a> {
 
     /// A tool ran here.
     pub fn activity(&mut self, activity: Activity) {
-        self.deltas.push(Delta::Activity(activity));
+        self.deltas.push(Delta::Activity(Box::new(activity)));
         // It has no text.
         let _ = self.take_deltas();
     }
@@ -153,8 +153,8 @@ impl<'a> Answer<'a> {
     }
 
     /// The agent has begun to work.
-    pub fn started(&mut self) {
-        self.batch.push(TurnEvent::Started);
+    pub fn started(&self) {
+        self.feed.started();
     }
 
     /// The agent came to its own end.
@@ -173,7 +173,8 @@ impl<'a> Answer<'a> {
         // What follows an early end is dropped with the iterator.
         deltas.find_map(|mut delta| {
             match &mut delta {
-                Delta::Activity(Activity { tool, outcome }) => {
+                Delta::Activity(activity) => {
+                    let Activity { tool, outcome } = &**activity;
                     tracing::debug!(tool, outcome, "a tool ran without the client");
                 }
                 Delta::Text(text) if !text.is_empty() => {
@@ -198,7 +199,11 @@ impl<'a> Answer<'a> {
     /// Gives the client calls.
     pub fn calls(&mut self, calls: Vec<ToolCall>) {
         self.say_losses();
-        self.deltas.extend(calls.into_iter().map(Delta::ToolCall));
+        self.deltas.extend(
+            calls
+                .into_iter()
+                .map(|call| Delta::ToolCall(Box::new(call))),
+        );
         // No stop sequence is in a call.
         let _ = self.take_deltas();
     }
@@ -230,6 +235,11 @@ impl<'a> Answer<'a> {
         self.counters.breaches.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether there is something to send.
+    pub fn has_news(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
     /// Sends what is there. False if nobody listens any more.
     pub async fn flush(&mut self) -> bool {
         self.shown |= self.batch.iter().any(is_shown);
@@ -259,7 +269,7 @@ impl<'a> Answer<'a> {
             Next::End(end) => {
                 self.say_losses();
                 self.usage = end.usage;
-                self.batch.push(TurnEvent::End(end));
+                self.batch.push(TurnEvent::End(Box::new(end)));
                 None
             }
         }

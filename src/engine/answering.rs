@@ -107,7 +107,7 @@ async fn stopped(shared: &Shared) {
 
 async fn fail(shared: &Shared, feed: &Feed, error: TurnError) {
     shared.runs.forget(feed);
-    feed.send(vec![TurnEvent::End(TurnEnd::failed(error))])
+    feed.send(vec![TurnEvent::End(Box::new(TurnEnd::failed(error)))])
         .await;
 }
 

@@ -12,7 +12,7 @@ use std::{
 use futures::future::join_all;
 use tokio::{sync::Notify, time::sleep};
 
-use super::stream::Sender;
+use super::{progress::Phase, stream::Sender};
 use crate::{
     threads::lock,
     turn::{Delta, TurnEvent},
@@ -33,6 +33,14 @@ pub(super) enum Feed {
 }
 
 impl Feed {
+    /// The agent has begun to work.
+    pub fn started(&self) {
+        match self {
+            Self::Direct(sender) => sender.progress().reach(Phase::Started),
+            Self::Recorded(recording) => recording.started(),
+        }
+    }
+
     /// Hands a batch on. False if nobody listens any more.
     pub async fn send(&self, batch: Vec<TurnEvent>) -> bool {
         match self {
@@ -63,6 +71,7 @@ pub(super) struct Recording {
 
 #[derive(Debug)]
 struct FeedState {
+    started: bool,
     events: Vec<TurnEvent>,
     bytes: usize,
     listeners: Vec<Sender>,
@@ -84,6 +93,7 @@ impl Recording {
     fn with(listeners: Vec<Sender>, patience: Duration) -> Self {
         Self {
             state: Mutex::new(FeedState {
+                started: false,
                 events: Vec::new(),
                 bytes: 0,
                 listeners,
@@ -113,6 +123,9 @@ impl Recording {
     pub fn join(&self, listener: Sender) {
         let mut state = self.lock();
         state.patience = state.patience.min(GRACE);
+        if state.started {
+            listener.progress().reach(Phase::Started);
+        }
         if !state.events.is_empty() {
             listener.begin(state.events.clone());
         }
@@ -121,6 +134,14 @@ impl Recording {
         }
         drop(state);
         self.changed.notify_waiters();
+    }
+
+    fn started(&self) {
+        let mut state = self.lock();
+        state.started = true;
+        for listener in &state.listeners {
+            listener.progress().reach(Phase::Started);
+        }
     }
 
     async fn send(&self, batch: Vec<TurnEvent>) {
@@ -205,7 +226,7 @@ mod tests {
     }
 
     fn end() -> TurnEvent {
-        TurnEvent::End(TurnEnd::finished(FinishReason::Stop, None))
+        TurnEvent::End(Box::new(TurnEnd::finished(FinishReason::Stop, None)))
     }
 
     async fn all(mut stream: TurnStream) -> Vec<TurnEvent> {
@@ -222,8 +243,10 @@ mod tests {
         let recording = Recording::new(first);
         let one = tokio::spawn(all(one));
         recording.send(vec![text("a")]).await;
+        recording.started();
         let (second, two) = TurnStream::channel();
         recording.join(second);
+        assert!(two.progress().reached(Phase::Started).is_some());
         let two = tokio::spawn(all(two));
         recording.send(vec![text("b"), end()]).await;
         let whole = [text("a"), text("b"), end()];

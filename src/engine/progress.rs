@@ -34,7 +34,7 @@ impl RunOrigin {
     }
 }
 
-/// What happens to a turn before its agent says anything.
+/// What happens to a turn before there is something to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// It left the queue.
@@ -43,6 +43,8 @@ pub enum Phase {
     Placed,
     /// The agent was started.
     Spawned,
+    /// The agent has begun to work: its first event is there.
+    Started,
 }
 
 /// Cursor's id of the model that answers.
@@ -59,7 +61,7 @@ pub struct TurnProgress {
     origin: OnceLock<RunOrigin>,
     model: Mutex<TurnModel>,
     workspace: OnceLock<PathBuf>,
-    phases: [OnceLock<Instant>; 3],
+    phases: [OnceLock<Instant>; 4],
     parked: OnceLock<Duration>,
     guarded: AtomicBool,
 }

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
@@ -178,6 +181,13 @@ impl<S: RunSource> Run<S> {
         let mut read = Vec::new();
         loop {
             while let Some(event) = self.backlog.pop_front() {
+                if matches!(event, AgentEvent::Finished(_)) && answer.has_news() {
+                    // Its last words are on their way before the end is worked out.
+                    if !answer.flush().await {
+                        return Pause::Gone;
+                    }
+                    yield_now().await;
+                }
                 if let Some(pause) = self.take(event, answer).await {
                     return pause;
                 }

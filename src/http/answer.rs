@@ -224,7 +224,6 @@ async fn collect(mut choices: Choices) -> Result<(Vec<Collected>, TurnEnd), Turn
         };
         for event in batch {
             match event {
-                TurnEvent::Started => {}
                 TurnEvent::Delta(delta) => answer.push(delta),
                 TurnEvent::End(end) => {
                     let last = choices.end(&end);

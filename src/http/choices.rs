@@ -1,10 +1,13 @@
 //! The turns that answer one request, side by side.
 
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use super::{body::Reserved, record::Record};
 use crate::{
-    engine::TurnStream,
+    engine::{TurnProgress, TurnStream},
     turn::{TurnEnd, TurnEvent, Usage},
 };
 
@@ -34,6 +37,11 @@ impl Choices {
             record,
             reserved,
         }
+    }
+
+    /// How far each turn is.
+    pub fn progress(&self) -> Vec<Arc<TurnProgress>> {
+        self.streams.iter().map(TurnStream::progress).collect()
     }
 
     /// How many choices there are.

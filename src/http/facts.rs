@@ -34,7 +34,6 @@ pub(super) struct Facts {
     pub progress: Arc<TurnProgress>,
     /// `None`: the client was gone before there was one.
     pub status: Option<StatusCode>,
-    first_event: Option<Duration>,
     first_delta: Option<Duration>,
     first_call: Option<Duration>,
     pub total: Duration,
@@ -87,9 +86,6 @@ impl Facts {
     pub fn see(&mut self, event: &TurnEvent, begun: Instant) {
         let now = || begun.elapsed();
         match event {
-            TurnEvent::Started => {
-                self.first_event.get_or_insert_with(now);
-            }
             TurnEvent::Delta(delta) => {
                 self.first_delta.get_or_insert_with(now);
                 self.row.deltas += 1;
@@ -133,7 +129,7 @@ impl Facts {
             () if self.outcome.is_some() => "ending",
             () if self.first_call.is_some() => "calling",
             () if self.first_delta.is_some() => "answering",
-            () if self.first_event.is_some() => "thinking",
+            () if reached(Phase::Started) => "thinking",
             () if self.progress.parked().is_some() => "thinking",
             () if reached(Phase::Spawned) => "starting",
             () if reached(Phase::Admitted) => "preparing",
@@ -151,7 +147,7 @@ impl Facts {
             ("queued", reached(Phase::Admitted)),
             ("slot", reached(Phase::Placed)),
             ("spawn", reached(Phase::Spawned)),
-            ("first_event", self.first_event),
+            ("first_event", reached(Phase::Started)),
             ("first_delta", self.first_delta),
             ("tools", self.first_call),
             ("total", Some(self.total)),

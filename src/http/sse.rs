@@ -6,19 +6,21 @@
 use std::{
     future::Future as _,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::Stream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use warp::{Reply as _, reply::Response};
 
 use super::{choices::Choices, reply};
 use crate::{
     dialect::Reply,
     dump::{Dump, DumpPart},
+    engine::{Phase, TurnProgress},
     turn::{Delta, TurnEnd, TurnError, TurnEvent},
 };
 
@@ -33,6 +35,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much is written at once if a client falls behind.
 const COALESCE: usize = 32 * 1024;
+
+/// About the length of a frame with a few words of text, in bytes.
+const FRAME: usize = 256;
 
 /// Answers with a stream.
 ///
@@ -51,7 +56,7 @@ pub async fn stream(
         last: Instant::now(),
         heartbeat: Box::pin(sleep(HEARTBEAT)),
     };
-    let hold = sleep(HOLD);
+    let hold = hold(body.events.progress());
     tokio::pin!(hold);
     while body.frames.is_empty() {
         let batch = tokio::select! {
@@ -59,19 +64,15 @@ pub async fn stream(
             () = &mut hold => break,
         };
         let Some((choice, batch)) = batch else { break };
-        match &batch[..] {
-            [.., TurnEvent::End(end)] if !batch.iter().any(is_delta) => {
-                if let Err(error) = &end.outcome
-                    && !body
-                        .reply
-                        .as_ref()
-                        .is_some_and(|reply| reply.streams_failure(error))
-                {
-                    return Err(error.clone());
-                }
-            }
-            [TurnEvent::Started, ..] => hold.as_mut().reset(Instant::now() + HOLD_STARTED),
-            _ => {}
+        if let [.., TurnEvent::End(end)] = &batch[..]
+            && !batch.iter().any(is_delta)
+            && let Err(error) = &end.outcome
+            && !body
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.streams_failure(error))
+        {
+            return Err(error.clone());
         }
         body.encode(choice, &batch);
     }
@@ -85,6 +86,21 @@ pub async fn stream(
     ];
     reply::set(&mut response, headers);
     Ok(response)
+}
+
+/// Waits until headers can't wait any longer.
+async fn hold(turns: Vec<Arc<TurnProgress>>) {
+    let last = Instant::now() + HOLD;
+    loop {
+        let started = turns.iter().filter_map(|turn| turn.reached(Phase::Started));
+        let started = started.min().map(|at| Instant::from_std(at) + HOLD_STARTED);
+        let (until, now) = (started.unwrap_or(last), Instant::now());
+        if until <= now {
+            return;
+        }
+        // Nothing tells it that a turn has started: it looks before it could be late.
+        sleep_until(until.min(now + HOLD_STARTED)).await;
+    }
 }
 
 fn is_delta(event: &TurnEvent) -> bool {
@@ -113,9 +129,9 @@ impl SseBody {
             return;
         };
         reply.choose(choice);
+        self.frames.reserve(batch.len() * FRAME);
         for event in batch {
             match event {
-                TurnEvent::Started => {}
                 TurnEvent::Delta(delta) => reply.delta(delta, &mut self.frames),
                 TurnEvent::End(end) => return self.end(end),
             }
@@ -232,7 +248,7 @@ mod tests {
         assert_eq!(frame(&mut response).await.as_bytes(), COMMENT);
         assert_eq!(said.elapsed(), HEARTBEAT);
         let end = TurnEnd::finished(FinishReason::Stop, None);
-        assert!(sender.send(vec![TurnEvent::End(end)]).await);
+        assert!(sender.send(vec![TurnEvent::End(Box::new(end))]).await);
         assert!(frame(&mut response).await.ends_with("data: [DONE]\n\n"));
         assert!(response.body_mut().frame().await.is_none());
     }
@@ -243,7 +259,7 @@ mod tests {
         let fail = async {
             sleep(HOLD - Duration::from_secs(1)).await;
             let error = TurnError::new(ErrorKind::RateLimit, "busy");
-            let end = TurnEvent::End(TurnEnd::failed(error));
+            let end = TurnEvent::End(Box::new(TurnEnd::failed(error)));
             assert!(sender.send(vec![end]).await);
         };
         let (response, ()) = tokio::join!(stream(choices(events), reply(), None), fail);
