@@ -5,6 +5,8 @@
 //! CLI, Copilot, Cline and its kin. A name may belong to several families: which one is meant shows
 //! in the arguments. To add an alias, add it to its row.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 /// A name without case and punctuation, the form in which names are compared.
 pub(super) fn fold(name: &str) -> String {
     name.chars()
@@ -21,13 +23,9 @@ pub(super) fn families(folded: &str) -> impl Iterator<Item = &'static str> + use
     let bare = ["oc", "developer"]
         .iter()
         .find_map(|prefix| bare.strip_prefix(prefix))
-        .filter(|rest| TABLE.iter().any(|(_, names)| has(names, rest)))
-        .unwrap_or(bare)
-        .to_owned();
-    TABLE
-        .iter()
-        .filter(move |(_, names)| has(names, &bare))
-        .map(|(family, _)| *family)
+        .filter(|rest| FAMILIES.contains_key(rest))
+        .unwrap_or(bare);
+    FAMILIES.get(bare).into_iter().flatten().copied()
 }
 
 /// Whether two names mean the same tool: `shell` is `bash`.
@@ -39,8 +37,19 @@ pub fn is_same_tool(a: &str, b: &str) -> bool {
 
 /// Whether a folded name is one of these.
 pub(super) fn has(names: &str, folded: &str) -> bool {
-    names.split_whitespace().any(|name| name == folded)
+    names.split_ascii_whitespace().any(|name| name == folded)
 }
+
+/// The families of each name, in the order of the table: a request names a hundred tools.
+static FAMILIES: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let mut families = HashMap::<&str, Vec<&str>>::new();
+    for (family, names) in TABLE {
+        for name in names.split_ascii_whitespace() {
+            families.entry(name).or_default().push(family);
+        }
+    }
+    families
+});
 
 /// Family, and its members' folded names, its own first.
 const TABLE: &[(&str, &str)] = &[

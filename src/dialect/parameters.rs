@@ -74,7 +74,7 @@ pub const FORMAT: &str =
 pub fn each(table: &[Parameter]) -> Vec<Parameter> {
     let mut each = Vec::new();
     for row in table {
-        let names = row.name.split_whitespace();
+        let names = row.name.split_ascii_whitespace();
         each.extend(names.map(|name| Parameter { name, ..*row }));
     }
     each

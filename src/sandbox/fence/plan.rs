@@ -45,14 +45,16 @@ pub(super) enum Wall {
 impl RunPlan {
     /// What stands between the agent and the system. Changes nothing in the slot.
     pub fn wall(&self, inner: &PolicyInner, slot: &SlotDirs) -> io::Result<Wall> {
-        let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
-        let logins = inner.logins.iter().filter_map(|login| real_file(login));
-        let state = inner.state.iter().cloned();
-        let writable: Vec<PathBuf> = state.chain(logins).chain(own).collect();
+        let writable = || -> Vec<PathBuf> {
+            let own = [slot.config(), slot.tmp(), slot.chats().to_owned()];
+            let logins = inner.logins.iter().filter_map(|login| real_file(login));
+            let state = inner.state.iter().cloned();
+            state.chain(logins).chain(own).collect()
+        };
         if !cfg!(target_os = "linux") {
             let limited = self.fenced && inner.status.writes.holds();
-            let profile = seatbelt::profile(&writable);
             return Ok(if limited {
+                let profile = seatbelt::profile(&writable());
                 Wall::Seatbelt { profile }
             } else {
                 Wall::Open
@@ -60,6 +62,7 @@ impl RunPlan {
         }
         let mut launch = Launch::default();
         if self.fenced {
+            let writable = writable();
             if self.can_have_view(inner) {
                 launch = view(&self.workspace, slot, &writable)?.unwrap_or_default();
             }
