@@ -33,7 +33,8 @@ async fn agent(scene: &Scene, run: &mut Enclosure, script: &str) -> String {
 /// Runs a program to its end. Its output.
 async fn execute(start: Start, stdin: &str) -> String {
     let tracker = TaskTracker::new();
-    let mut process = Process::begin(start, stdin.to_owned().into(), &tracker).unwrap();
+    let mut process = Process::begin(start, &tracker).unwrap();
+    process.feed(stdin.to_owned().into(), &tracker);
     let mut output = BytesMut::new();
     while !process.is_closed() {
         output.reserve(4096);

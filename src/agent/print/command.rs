@@ -11,12 +11,12 @@ use bytes::Bytes;
 use super::{PrintAgent, output::ChildOutput, served};
 use crate::{
     agent::{AgentError, Tap, agent::refused},
-    sandbox::{fence::Enclosure, slot::Slot},
+    sandbox::{fence::Enclosure, slot::SlotDirs},
     turn::CallerKey,
 };
 
 /// What the child is started with, kept for another start until it has begun.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Command {
     pub model: String,
     pub workspace: PathBuf,
@@ -27,11 +27,10 @@ pub(super) struct Command {
 }
 
 impl Command {
-    /// Makes the slot ready for the child.
-    pub async fn prepare(&self, agent: &PrintAgent, slot: &Slot) -> Result<Enclosure, AgentError> {
-        let (dirs, workspace) = (slot.dirs(), &self.workspace);
+    /// Makes the slot ready for the child. Blocking.
+    pub fn prepare(&self, agent: &PrintAgent, slot: &SlotDirs) -> Result<Enclosure, AgentError> {
         let rules = self.served.then_some(served::RULES);
-        let enclosure = agent.fence.prepare_with(dirs, workspace, rules).await;
+        let enclosure = agent.fence.prepare_with(slot, &self.workspace, rules);
         let enclosure = enclosure.map_err(refused)?;
         // It was without symlinks when it was allowed.
         if enclosure.workspace() != self.workspace {
@@ -46,18 +45,18 @@ impl Command {
         Ok(enclosure)
     }
 
-    /// Starts the child in a slot that is ready.
+    /// Starts the child in a slot that is ready. It has no prompt yet. Blocking.
     pub fn start(
         &self,
         agent: &PrintAgent,
-        slot: &Slot,
+        slot: &SlotDirs,
         enclosure: &mut Enclosure,
     ) -> Result<ChildOutput, AgentError> {
         let workspace = &self.workspace;
         let mut env = agent.env_for(self.key.as_ref());
         let mut extra = Vec::new();
         if self.served {
-            served::environment(&mut env, &slot.dirs().tmp());
+            served::environment(&mut env, &slot.tmp());
             extra.push("--approve-mcps");
             if agent.carrier.takes_allowed_tools() {
                 let reads = agent.serving.native_reads;
@@ -73,7 +72,7 @@ impl Command {
             env.retain(|(name, _)| name != "CURSOR_CONFIG_DIR");
             env.extend(users.cloned());
         }
-        let mut output = ChildOutput::start(start, self.prompt.clone(), &agent.reaper)?;
+        let mut output = ChildOutput::start(start, &agent.reaper)?;
         output.tap(self.tap.clone());
         Ok(output)
     }

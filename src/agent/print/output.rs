@@ -29,17 +29,14 @@ pub struct ChildOutput {
 }
 
 impl ChildOutput {
-    /// Starts the agent and hands it the prompt. The tasks that end and reap it run on `tracker`.
+    /// Starts the agent, which is to be [fed](Self::feed). The tasks that end and reap it run on `tracker`.
+    /// Blocking.
     ///
     /// # Errors
     /// [`AgentError::Spawn`] if it can't be started.
-    pub fn start(
-        mut start: Start,
-        prompt: Bytes,
-        tracker: &TaskTracker,
-    ) -> Result<Self, AgentError> {
+    pub fn start(mut start: Start, tracker: &TaskTracker) -> Result<Self, AgentError> {
         let program = start.spec().program.clone();
-        let process = Process::begin(start, prompt, tracker);
+        let process = Process::begin(start, tracker);
         let process = process.map_err(|error| spawn_error(program, &error))?;
         Ok(Self {
             process,
@@ -48,6 +45,11 @@ impl ChildOutput {
             json_seen: false,
             tap: None,
         })
+    }
+
+    /// Hands the agent its prompt.
+    pub fn feed(&mut self, prompt: Bytes, tracker: &TaskTracker) {
+        self.process.feed(prompt, tracker);
     }
 
     /// From now on, `tap` gets each line of the agent's stdout before it is read.

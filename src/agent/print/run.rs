@@ -19,6 +19,7 @@ use crate::{
         },
         slot::Slot,
     },
+    threads::blocking,
     turn::{Attachment, ToolResult},
 };
 
@@ -62,7 +63,7 @@ impl PrintRun {
             files,
             served: served.as_ref().map(ServedRun::names),
         };
-        let mut command = Command {
+        let command = Command {
             model: request.model,
             workspace: match served {
                 Some(_) => own,
@@ -77,21 +78,40 @@ impl PrintRun {
             served.relocate(&command.workspace, &site.workspace);
             served.configure(&command.workspace).map_err(refused)?;
         }
-        // The prompt is written while the slot is made ready on a thread for it.
-        let prepared = command.prepare(&agent, &slot);
-        let (prepared, prompt) = futures::join!(prepared, async { prompt(&site) });
-        let mut enclosure = prepared?;
-        command.prompt = prompt.into();
-        let output = command.start(&agent, &slot, &mut enclosure)?;
-        let run = Self {
+        // The prompt is written while the child is started. If nobody waits for that any more, the run is
+        // dropped, and so ended, when it has begun.
+        let started = blocking(move || Self::enter(agent, command, served, slot));
+        let (started, prompt) = futures::join!(started, async { prompt(&site) });
+        let mut run = started?;
+        run.command.prompt = prompt.into();
+        run.feed();
+        Ok((run, site))
+    }
+
+    /// Makes the slot ready for the child and starts it. Blocking.
+    fn enter(
+        agent: Arc<PrintAgent>,
+        command: Command,
+        served: Option<ServedRun>,
+        slot: Slot,
+    ) -> Result<Self, AgentError> {
+        let mut enclosure = command.prepare(&agent, slot.dirs())?;
+        let output = command.start(&agent, slot.dirs(), &mut enclosure)?;
+        Ok(Self {
             agent,
             command,
             enclosure,
             served,
             held: Vec::new(),
             inside: Some(Inside { output, slot }),
-        };
-        Ok((run, site))
+        })
+    }
+
+    fn feed(&mut self) {
+        if let Some(inside) = &mut self.inside {
+            let prompt = self.command.prompt.clone();
+            inside.output.feed(prompt, &self.agent.reaper);
+        }
     }
 
     /// See [`AgentRun::next`](crate::agent::AgentRun::next). A child that could not begin gives way
@@ -147,9 +167,13 @@ impl PrintRun {
                 }
                 None => return Err(error),
             }
-            let (command, agent) = (&self.command, &self.agent);
-            self.enclosure = command.prepare(agent, &inside.slot).await?;
-            inside.output = command.start(agent, &inside.slot, &mut self.enclosure)?;
+            let slot = inside.slot.dirs().clone();
+            let (agent, command) = (Arc::clone(&self.agent), self.command.clone());
+            self.enclosure = blocking(move || command.prepare(&agent, &slot)).await?;
+            // Here, since this may be cancelled: then nobody would know of the child.
+            let (command, slot) = (&self.command, inside.slot.dirs());
+            inside.output = command.start(&self.agent, slot, &mut self.enclosure)?;
+            self.feed();
         }
     }
 

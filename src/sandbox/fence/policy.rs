@@ -193,22 +193,22 @@ impl Fence {
         slot: &SlotDirs,
         workspace: &Path,
     ) -> Result<Enclosure, FenceError> {
-        self.prepare_with(slot, workspace, None).await
+        let fence = self.clone();
+        let (slot, workspace) = (slot.clone(), workspace.to_owned());
+        blocking(move || fence.prepare_with(&slot, &workspace, None)).await
     }
 
-    /// The same; a run with rules of its own has no view, and none of ours.
+    /// The same; a run with rules of its own has no view, and none of ours. Blocking.
     ///
     /// # Errors
     /// As [`Fence::prepare`].
-    pub async fn prepare_with(
+    pub fn prepare_with(
         &self,
         slot: &SlotDirs,
         workspace: &Path,
         rules: Option<Rules>,
     ) -> Result<Enclosure, FenceError> {
-        let inner = Arc::clone(&self.inner);
-        let (slot, workspace) = (slot.clone(), workspace.to_owned());
-        blocking(move || Enclosure::prepare(&inner, &slot, &workspace, rules)).await
+        Enclosure::prepare(&self.inner, slot, workspace, rules)
     }
 
     /// What to do in a slot when this run is over and the slot is clean: the next run there, of the

@@ -29,6 +29,10 @@ const SILENCE: Duration = Duration::from_millis(100);
 /// The most that a pipe can hold at the exit, unless root has raised the limit.
 const PIPE: usize = 1 << 20;
 
+fn lost() -> io::Error {
+    io::Error::other("the new process has no id or pipe")
+}
+
 /// A child process. Dropping it ends its whole group, in the background.
 #[derive(Debug)]
 pub struct Process {
@@ -39,6 +43,8 @@ pub struct Process {
     report: oneshot::Receiver<Exit>,
     exit: Option<Exit>,
     stop: DropGuard,
+    /// Until it is fed: its stdin, and what of its order the pipe has not taken.
+    stdin: Option<(ChildStdin, Bytes)>,
 }
 
 /// How far stdout was read.
@@ -70,23 +76,21 @@ impl Process {
         tracker: &TaskTracker,
         tap: Option<StderrTap>,
     ) -> io::Result<Self> {
-        let (process, pipe) = Self::attend(spec.command().spawn()?, tracker, tap)?;
-        process.feed(pipe, Bytes::new(), stdin, tracker);
+        let mut process = Self::attend(spec.command().spawn()?, Bytes::new(), tracker, tap)?;
+        process.feed(stdin, tracker);
         Ok(process)
     }
 
-    /// The same with a child that may be there already.
+    /// Starts a child that may be there already, and that is to be [fed](Process::feed). Blocking, for as
+    /// long as a program takes to be loaded; to be called within the runtime.
     ///
     /// # Errors
     /// As [`Process::start`].
-    pub fn begin(start: Start, stdin: Bytes, tracker: &TaskTracker) -> io::Result<Self> {
+    pub fn begin(start: Start, tracker: &TaskTracker) -> io::Result<Self> {
         match start {
-            Start::New(spec) => Self::start(&spec, stdin, tracker),
+            Start::New(spec) => Self::attend(spec.command().spawn()?, Bytes::new(), tracker, None),
             Start::Waiting(waiting, spec) => {
-                let order = spec.to_order()?;
-                let (process, pipe) = Self::attend(waiting.child, tracker, None)?;
-                process.feed(pipe, order.into(), stdin, tracker);
-                Ok(process)
+                Self::attend(waiting.child, spec.to_order()?.into(), tracker, None)
             }
         }
     }
@@ -100,39 +104,45 @@ impl Process {
         tracker: &TaskTracker,
         tap: StderrTap,
     ) -> io::Result<(ChildStdin, ChildStdout, DropGuard)> {
-        let (process, stdin) = Self::attend(spec.command().spawn()?, tracker, Some(tap))?;
+        let child = spec.command().spawn()?;
+        let process = Self::attend(child, Bytes::new(), tracker, Some(tap))?;
+        let (stdin, _) = process.stdin.ok_or_else(lost)?;
         Ok((stdin, process.stdout, process.stop))
     }
 
-    /// Looks after a child, but not after its stdin.
+    /// Looks after a child, and gives it its order.
     fn attend(
         mut child: Child,
+        mut order: Bytes,
         tracker: &TaskTracker,
         tap: Option<StderrTap>,
-    ) -> io::Result<(Self, ChildStdin)> {
-        let lost = || io::Error::other("the new process has no id or pipe");
+    ) -> io::Result<Self> {
         let group = Group::of(child.id()).ok_or_else(lost)?;
         let pid = child.id().ok_or_else(lost)?;
         let pipe = child.stdin.take().ok_or_else(lost)?;
+        write_now(&pipe, &mut order);
         // The stream would read it in small pieces, and only while stderr is silent.
         let stdout = child.stdout.take().ok_or_else(lost)?;
         let (reporter, report) = oneshot::channel();
         let stop = CancellationToken::new();
         tracker.spawn(supervise(child.into(), group, stop.clone(), reporter, tap));
-        let process = Self {
+        Ok(Self {
             pid,
             stdout,
             output: StdoutEnd::Open,
             report,
             exit: None,
             stop: stop.drop_guard(),
-        };
-        Ok((process, pipe))
+            stdin: Some((pipe, order)),
+        })
     }
 
-    /// Gives the child all of its stdin, the order first: what the pipe takes at once, since a task would
+    /// Gives the child its stdin, which is then closed: what the pipe takes at once, since a task would
     /// have to wait for its turn, and the rest by a task.
-    fn feed(&self, pipe: ChildStdin, order: Bytes, stdin: Bytes, tracker: &TaskTracker) {
+    pub fn feed(&mut self, stdin: Bytes, tracker: &TaskTracker) {
+        let Some((pipe, order)) = self.stdin.take() else {
+            return;
+        };
         let mut input = order.chain(stdin);
         write_now(&pipe, &mut input);
         if input.has_remaining() {

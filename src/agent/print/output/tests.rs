@@ -28,7 +28,9 @@ fn spec(script: &str) -> SpawnSpec {
 }
 
 fn start(script: &str, prompt: &str, tracker: &TaskTracker) -> ChildOutput {
-    ChildOutput::start(Start::New(spec(script)), prompt.to_owned().into(), tracker).unwrap()
+    let mut output = ChildOutput::start(Start::New(spec(script)), tracker).unwrap();
+    output.feed(prompt.to_owned().into(), tracker);
+    output
 }
 
 /// All events of a run, and how it ended.
@@ -286,6 +288,6 @@ async fn next_can_be_cancelled() {
 async fn missing_program_is_told() {
     let mut spec = spec("");
     spec.program = "/nonexistent/agent".into();
-    let error = ChildOutput::start(Start::New(spec), "".into(), &TaskTracker::new()).unwrap_err();
+    let error = ChildOutput::start(Start::New(spec), &TaskTracker::new()).unwrap_err();
     assert!(matches!(error, AgentError::Spawn { program, .. } if program == "/nonexistent/agent"));
 }
