@@ -84,6 +84,20 @@ async fn a_client_that_hangs_up_ends_the_agent() {
 }
 
 #[tokio::test]
+async fn a_client_that_hangs_up_while_the_agent_is_started_leaves_nothing() {
+    let server = TestServer::start().await;
+    let mut request = user("fake-hang-after-text", "hi");
+    request["stream"] = json!(true);
+    for step in 0..60 {
+        let patience = Duration::from_micros(step * 150);
+        let _ = tokio::time::timeout(patience, server.post(&request)).await;
+    }
+    wait_until("the end of all agents", || server.agents().is_empty()).await;
+    let answer = server.stream(&user("fake-junk", "hi")).await;
+    assert_eq!(answer.error, None);
+}
+
+#[tokio::test]
 async fn a_stalled_client_stalls_the_agent() {
     let server = TestServer::start().await;
     let mut request = user("fake-flood", "hi");
