@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::{
-    agent::{AgentError, CallKey, NativeCall, RunResult, Session, Siblings},
+    agent::{AgentError, CallKey, NativeCall, Siblings},
     boundary::{BoundaryOptions, FileChange},
     engine::{
         AdmissionLimits, Counters, TurnStream,
@@ -69,7 +69,7 @@ impl RunSource for Script {
 }
 
 fn started() -> AgentEvent {
-    AgentEvent::Started(Box::new(Session::default()))
+    AgentEvent::Started(Box::default())
 }
 
 fn shell(timeout_ms: u64) -> AgentEvent {
@@ -193,7 +193,7 @@ async fn the_total_ends_a_turn_that_talks_and_one_that_does_not() {
 #[tokio::test(start_paused = true)]
 async fn without_a_total_a_turn_that_talks_may_last() {
     let talk = (0..10_000).map(|_| (SECOND, AgentEvent::TextDelta("on".to_owned())));
-    let end = (SECOND, AgentEvent::Finished(Box::new(RunResult::default())));
+    let end = (SECOND, AgentEvent::Finished(Box::default()));
     let (took, outcome) = play(None, talk.chain([end])).await;
     assert_eq!(took.as_secs(), 10_001);
     assert!(outcome.is_ok());

@@ -13,7 +13,7 @@ use std::path::Path;
 use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use open_cursor::{
-    agent::{AgentEvent, NativeCall, RunResult},
+    agent::{AgentEvent, NativeCall},
     boundary::{self, BoundaryOptions, Translator, Verdict},
     dialect::{self, Ask, Dialect, PathTarget, Stamp},
     prompt,
@@ -65,7 +65,7 @@ fn decode(dialect: &dyn Dialect, body: &[u8]) {
     let events = [
         AgentEvent::TextDelta("Hello\n<tool_call>{\"name\": \"a\"}</tool_call>".to_owned()),
         AgentEvent::ToolStarted(Box::new(call)),
-        AgentEvent::Finished(Box::new(RunResult::default())),
+        AgentEvent::Finished(Box::default()),
     ];
     let mut deltas: Vec<Delta> = Vec::new();
     let mut reason = FinishReason::Stop;

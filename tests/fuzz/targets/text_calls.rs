@@ -8,7 +8,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use open_cursor::{
-    agent::{AgentEvent, RunResult},
+    agent::AgentEvent,
     boundary::{Translator, BoundaryOptions, TextCalls, Verdict},
     turn::{Delta, FinishReason, Message, Role, ToolSpec, Turn},
 };
@@ -61,7 +61,7 @@ fn answer<'a>(turn: &Turn, mode: TextCalls, parts: impl IntoIterator<Item = &'a 
         .into_iter()
         .map(|part| AgentEvent::TextDelta(part.to_owned()));
     let mut end = None;
-    for event in texts.chain([AgentEvent::Finished(Box::new(RunResult::default()))]) {
+    for event in texts.chain([AgentEvent::Finished(Box::default())]) {
         match boundary.on_event(event, &mut deltas) {
             Verdict::Calls(calls) => {
                 let calls = calls.into_iter().map(|ready| Delta::ToolCall(Box::new(ready.call)));
