@@ -80,6 +80,11 @@ impl<'a> Answer<'a> {
         })
     }
 
+    /// About how many tokens the request has.
+    pub fn asked(&self) -> u64 {
+        self.meter.reckoned()
+    }
+
     /// Whether another run may be needed.
     pub fn may_repeat(&self) -> bool {
         self.shaper.may_repeat()

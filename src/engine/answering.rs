@@ -208,6 +208,7 @@ impl<'a> Answering<'a> {
             hands,
             permit,
         };
+        sender.progress().asks_about(answering.answer.asked());
         if let Some((id, continuation)) = resume
             && let Some(run) = shared.runs.take(id).await
             && let Some(permit) = answering.permit.take()

@@ -63,6 +63,7 @@ pub struct TurnProgress {
     workspace: OnceLock<PathBuf>,
     phases: [OnceLock<Instant>; 4],
     parked: OnceLock<Duration>,
+    asked: OnceLock<u64>,
     guarded: AtomicBool,
 }
 
@@ -97,6 +98,10 @@ impl TurnProgress {
 
     pub(super) fn was_parked(&self, time: Duration) {
         let _ = self.parked.set(time);
+    }
+
+    pub(super) fn asks_about(&self, tokens: u64) {
+        let _ = self.asked.set(tokens);
     }
 
     pub(super) fn guard_stopped(&self) {
@@ -139,6 +144,12 @@ impl TurnProgress {
     #[must_use]
     pub fn parked(&self) -> Option<Duration> {
         self.parked.get().copied()
+    }
+
+    /// About how many tokens the request has, once it may run.
+    #[must_use]
+    pub fn asked(&self) -> Option<u64> {
+        self.asked.get().copied()
     }
 
     /// Whether the answer was ended over calls that go in a circle or can't be made valid.

@@ -107,6 +107,11 @@ pub(super) struct Meter<'a> {
 }
 
 impl Meter<'_> {
+    /// About how many tokens the request has.
+    pub fn reckoned(&self) -> u64 {
+        self.reckoned
+    }
+
     /// The agent came to its own end.
     pub fn finished(&mut self) {
         self.finished = true;

@@ -28,8 +28,6 @@ pub(super) struct Facts {
     pub dialect: Option<&'static str>,
     /// What the history has of it in the same words.
     pub row: LedgerRow,
-    /// About how many tokens its request has.
-    pub asked: u64,
     /// How far the turn is.
     pub progress: Arc<TurnProgress>,
     /// `None`: the client was gone before there was one.
@@ -191,7 +189,8 @@ impl Facts {
         let started = self.progress.reached(Phase::Spawned).is_some();
         let asked = || {
             let price = price_of(&self.progress.model()?)?;
-            (started && self.usage.is_none()).then(|| price.cost(self.asked, 0, 0, 0))
+            (started && self.usage.is_none())
+                .then(|| price.cost(self.progress.asked().unwrap_or(0), 0, 0, 0))
         };
         self.cost().or_else(asked).unwrap_or(0.0)
     }

@@ -24,7 +24,7 @@ use crate::{
     dialect::Stamp,
     history::LedgerRow,
     threads::lock,
-    turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent, estimate_tokens},
+    turn::{ErrorKind, Turn, TurnEnd, TurnError, TurnEvent},
 };
 
 /// One request, shared by all that work on it.
@@ -126,7 +126,6 @@ impl Record {
         let mut facts = self.facts();
         facts.row.model = model;
         facts.row.conversation = conversation;
-        facts.asked = estimate_tokens(turn);
         facts.brings(turn);
     }
 
