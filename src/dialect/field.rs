@@ -163,7 +163,7 @@ impl<'a> Field<'a> {
         if self.path.is_empty() {
             key.to_owned()
         } else {
-            format!("{}.{key}", self.path)
+            [self.path.as_str(), ".", key].concat()
         }
     }
 }
