@@ -117,10 +117,10 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
     if launch.unprivileged {
         privileges::hide()?;
     }
-    let agent = Command::new(&order.program)
-        .args(order.args)
-        .env_clear()
-        .envs(order.env)
+    // Dropped when the run is over: the agent waits for this processor from its start on.
+    let mut command = Command::new(&order.program);
+    command.args(order.args).env_clear().envs(order.env);
+    let agent = command
         .spawn()
         .map_err(Failure::at(Stage::Exec, order.program.display()))?;
     let_go_of_pipes();
