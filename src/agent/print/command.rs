@@ -6,8 +6,6 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use bytes::Bytes;
-
 use super::{PrintAgent, output::ChildOutput, served};
 use crate::{
     agent::{AgentError, Tap, agent::refused},
@@ -15,13 +13,12 @@ use crate::{
     turn::CallerKey,
 };
 
-/// What the child is started with, kept for another start until it has begun.
+/// What the child is started with, apart from its prompt.
 #[derive(Debug, Clone)]
 pub(super) struct Command {
     pub model: String,
     pub workspace: PathBuf,
     pub served: bool,
-    pub prompt: Bytes,
     pub tap: Option<Tap>,
     pub key: Option<CallerKey>,
 }

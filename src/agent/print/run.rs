@@ -29,6 +29,8 @@ use crate::{
 pub struct PrintRun {
     agent: Arc<PrintAgent>,
     command: Command,
+    /// Kept for another start until the child has begun.
+    prompt: Bytes,
     enclosure: Enclosure,
     /// The client's tools, if the child calls them as its own.
     served: Option<ServedRun>,
@@ -70,7 +72,6 @@ impl PrintRun {
                 None => site.workspace.clone(),
             },
             served: served.is_some(),
-            prompt: Bytes::new(),
             tap: request.tap,
             key: request.key,
         };
@@ -83,7 +84,7 @@ impl PrintRun {
         let started = blocking(move || Self::enter(agent, command, served, slot));
         let (started, prompt) = futures::join!(started, async { prompt(&site) });
         let mut run = started?;
-        run.command.prompt = prompt.into();
+        run.prompt = prompt.into();
         run.feed();
         Ok((run, site))
     }
@@ -100,6 +101,7 @@ impl PrintRun {
         Ok(Self {
             agent,
             command,
+            prompt: Bytes::new(),
             enclosure,
             served,
             held: Vec::new(),
@@ -109,8 +111,7 @@ impl PrintRun {
 
     fn feed(&mut self) {
         if let Some(inside) = &mut self.inside {
-            let prompt = self.command.prompt.clone();
-            inside.output.feed(prompt, &self.agent.reaper);
+            inside.output.feed(self.prompt.clone(), &self.agent.reaper);
         }
     }
 
@@ -123,7 +124,7 @@ impl PrintRun {
         loop {
             let Err(error) = self.read(events).await else {
                 // Not needed for another start any more, and it can be megabytes.
-                self.command.prompt = Bytes::new();
+                self.prompt = Bytes::new();
                 if let (None, Some(AgentEvent::Started(session))) =
                     (&self.command.key, events.first())
                 {
