@@ -72,7 +72,7 @@ pub const FORMAT: &str =
 
 /// The parameters of a table, each by itself.
 pub fn each(table: &[Parameter]) -> Vec<Parameter> {
-    let mut each = Vec::new();
+    let mut each = Vec::with_capacity(2 * table.len());
     for row in table {
         let names = row.name.split_ascii_whitespace();
         each.extend(names.map(|name| Parameter { name, ..*row }));
@@ -103,18 +103,21 @@ pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, Tur
 }
 
 /// Names the members that the table does not know: those of the body, and those of each object of
-/// which it lists members.
+/// which it lists members. `path` is that of the object, with a dot at its end.
 fn unknown(object: &Field<'_>, path: &str, table: &[Parameter], ignored: &mut Vec<String>) {
     for key in object.value.as_object().into_iter().flat_map(Map::keys) {
-        let name = format!("{path}{key}");
-        let inner = format!("{name}.");
-        let is_parent = |parameter: &Parameter| parameter.name.starts_with(&inner);
-        if table.iter().any(is_parent) {
-            if let Some(member) = object.get(key) {
-                unknown(&member, &inner, table, ignored);
+        let mut known = table.iter().filter_map(|parameter| {
+            let name = parameter.name.strip_prefix(path)?;
+            name.strip_prefix(key.as_str())
+        });
+        match known.find(|rest| rest.is_empty() || rest.starts_with('.')) {
+            Some("") => {}
+            Some(_) => {
+                if let Some(member) = object.get(key) {
+                    unknown(&member, &format!("{path}{key}."), table, ignored);
+                }
             }
-        } else if !table.iter().any(|parameter| parameter.name == name) {
-            ignored.push(name);
+            None => ignored.push(format!("{path}{key}")),
         }
     }
 }
@@ -122,7 +125,7 @@ fn unknown(object: &Field<'_>, path: &str, table: &[Parameter], ignored: &mut Ve
 /// The member at a path, if it asks for something. What has members can be nothing else: a wish that
 /// can't be read is not passed over.
 fn wish<'a>(body: &Field<'a>, path: &str) -> Result<Option<Field<'a>>, TurnError> {
-    let mut field = body.clone();
+    let mut field = *body;
     for key in path.split('.') {
         field.object()?;
         match field.get(key).filter(|it| asks_for_something(it.value)) {

@@ -146,7 +146,7 @@ fn definition(tool: &Field<'_>) -> Result<ToolSpec, TurnError> {
     let inner = tool
         .get_any(&["function", "custom"])
         .filter(|inner| inner.value.is_object())
-        .unwrap_or_else(|| tool.clone());
+        .unwrap_or(*tool);
     if kind != "function" && kind != "custom" && inner.get("name").is_none() {
         return Err(hosted(tool, kind));
     }
@@ -266,7 +266,12 @@ fn object(properties: &[(&str, &str)], required: &[&str]) -> Value {
 /// A schema in JSON Schema's own words: Gemini writes `"type": "OBJECT"`, and `"nullable": true` for
 /// a further type.
 pub fn json_schema(mut schema: Value) -> Value {
-    match &mut schema {
+    in_its_words(&mut schema);
+    schema
+}
+
+fn in_its_words(schema: &mut Value) {
+    match schema {
         Value::Object(members) => {
             let is_nullable = members.get("nullable") == Some(&Value::Bool(true));
             for (key, value) in members.iter_mut() {
@@ -276,21 +281,16 @@ pub fn json_schema(mut schema: Value) -> Value {
                     {
                         text.make_ascii_lowercase();
                     }
-                    other => *other = json_schema(other.take()),
+                    other => in_its_words(other),
                 }
             }
             if let Some(kind @ Value::String(_)) = members.get_mut("type").filter(|_| is_nullable) {
                 *kind = json!([kind.take(), "null"]);
             }
         }
-        Value::Array(items) => {
-            for item in items {
-                *item = json_schema(item.take());
-            }
-        }
+        Value::Array(items) => items.iter_mut().for_each(in_its_words),
         _ => {}
     }
-    schema
 }
 
 #[cfg(test)]
