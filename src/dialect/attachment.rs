@@ -41,18 +41,18 @@ pub fn read(item: &Field<'_>) -> Result<Option<Attachment>, TurnError> {
     let place = match item.opt_str("type")? {
         Some("image_url" | "input_image") => {
             let url = item.member("image_url").get("url");
-            url.map_or_else(|| item.require_any(&["image_url", "file_id"]), Ok)?
+            url.map_or_else(|| content(item, &["image_url"]), Ok)?
         }
         Some("file" | "input_file") => {
-            let file = item.get("file").unwrap_or_else(|| item.clone());
-            file.require_any(&["file_data", "data", "file_url", "file_id"])?
+            let file = item.get("file").unwrap_or(*item);
+            content(&file, &["file_data", "data", "file_url"])?
         }
         Some("image" | "document") => match item.get("source") {
             // The text is in the request itself.
             Some(source) if matches!(source.opt_str("type")?, Some("text" | "content")) => {
                 return Ok(None);
             }
-            Some(source) => source.require_any(&["data", "url", "file_id"])?,
+            Some(source) => content(&source, &["data", "url"])?,
             None => item
                 .get_any(&["data", "image", "url"])
                 .map_or_else(|| item.require("source"), Ok)?,
@@ -60,6 +60,14 @@ pub fn read(item: &Field<'_>) -> Result<Option<Attachment>, TurnError> {
         _ => return Ok(None),
     };
     decode(&place).map(Some)
+}
+
+/// The first of `keys`; what has a `file_id` in their place is with the vendor.
+fn content<'a>(holder: &Field<'a>, keys: &[&str]) -> Result<Field<'a>, TurnError> {
+    match (holder.get_any(keys), holder.get("file_id")) {
+        (None, Some(id)) => Err(remote(&id)),
+        _ => holder.require_any(keys),
+    }
 }
 
 /// Reads a data URL or bare base64.
@@ -74,7 +82,6 @@ fn decode(place: &Field<'_>) -> Result<Attachment, TurnError> {
             data
         }
         Some(_) => return Err(remote(place)),
-        None if place.is_at("file_id") => return Err(remote(place)),
         None => text,
     };
     if encoded.len() / 4 * 3 > LARGEST {

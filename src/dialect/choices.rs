@@ -12,7 +12,7 @@ pub const MAX: usize = 4;
 ///
 /// # Errors
 /// None, or more than [`MAX`].
-pub fn count(body: &Field<'_>, key: &str) -> Result<usize, TurnError> {
+pub fn count(body: &Field<'_>, key: &'static str) -> Result<usize, TurnError> {
     let field = body.member(key);
     let count = match field.value {
         Value::Null => Some(1),

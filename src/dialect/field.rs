@@ -5,12 +5,16 @@ use serde_json::{Map, Value};
 use super::tree;
 use crate::turn::{ErrorKind, TurnError};
 
-/// A value and its path (`messages[3].content[0].type`).
-#[derive(Clone)]
+/// A value in a request. Its path (`messages[3].content[0].type`) is looked for when something is wrong
+/// with it: a valid request has thousands of fields and needs the path of none.
+#[derive(Clone, Copy)]
 pub struct Field<'a> {
     /// The value itself.
     pub value: &'a Value,
-    path: String,
+    /// The whole request.
+    root: &'a Value,
+    /// If this is a null in the place of a missing member: what it is missing in, and its name.
+    missing: Option<(&'a Value, &'static str)>,
 }
 
 /// Reads a request body, which must hold one JSON object.
@@ -32,22 +36,35 @@ impl<'a> Field<'a> {
     pub fn root(value: &'a Value) -> Self {
         Self {
             value,
-            path: String::new(),
+            root: value,
+            missing: None,
+        }
+    }
+
+    fn child(&self, value: &'a Value) -> Self {
+        Self {
+            value,
+            missing: None,
+            ..*self
         }
     }
 
     /// The member `key`; `None` if this is not an object, or the member is missing or null.
     pub fn get(&self, key: &str) -> Option<Field<'a>> {
         let value = self.value.get(key).filter(|value| !value.is_null())?;
-        let path = self.join(key);
-        Some(Field { value, path })
+        Some(self.child(value))
     }
 
     /// The member `key`, or a null in its place: for what asks for nothing if it is missing.
-    pub fn member(&self, key: &str) -> Field<'a> {
-        let value = self.value.get(key).unwrap_or(&Value::Null);
-        let path = self.join(key);
-        Field { value, path }
+    pub fn member(&self, key: &'static str) -> Field<'a> {
+        match self.value.get(key) {
+            Some(value) => self.child(value),
+            None => Self {
+                value: &Value::Null,
+                missing: self.missing.or(Some((self.value, key))),
+                ..*self
+            },
+        }
     }
 
     /// The first of `keys` that is there.
@@ -63,7 +80,7 @@ impl<'a> Field<'a> {
     /// The first of `keys` that is there; one must be.
     pub fn require_any(&self, keys: &[&str]) -> Result<Field<'a>, TurnError> {
         self.get_any(keys).ok_or_else(|| {
-            let path = self.join(keys[0]);
+            let path = join(self.path(), keys[0]);
             let message = format!("`{path}` is required");
             TurnError::invalid(path, message)
         })
@@ -72,11 +89,8 @@ impl<'a> Field<'a> {
     /// The elements of an array.
     pub fn items(&self) -> Result<impl Iterator<Item = Field<'a>> + use<'a>, TurnError> {
         let items = self.typed(self.value.as_array(), "an array")?;
-        let path = self.path.clone();
-        Ok(items.iter().enumerate().map(move |(index, value)| Field {
-            value,
-            path: format!("{path}[{index}]"),
-        }))
+        let list = *self;
+        Ok(items.iter().map(move |value| list.child(value)))
     }
 
     /// The elements of an array of strings.
@@ -111,13 +125,8 @@ impl<'a> Field<'a> {
         self.get(key).map(|field| field.bool()).transpose()
     }
 
-    /// Whether this is the member `key` of something.
-    pub fn is_at(&self, key: &str) -> bool {
-        self.path == key || self.path.ends_with(&format!(".{key}"))
-    }
-
     /// The member `key` as a count of at least 1, if it is there.
-    pub fn opt_count(&self, key: &str) -> Result<Option<u64>, TurnError> {
+    pub fn opt_count(&self, key: &'static str) -> Result<Option<u64>, TurnError> {
         let field = self.member(key);
         match field.value.as_u64() {
             _ if field.value.is_null() => Ok(None),
@@ -128,7 +137,9 @@ impl<'a> Field<'a> {
 
     /// An error about this field; `message` follows its path.
     pub fn fail(&self, message: impl std::fmt::Display) -> TurnError {
-        TurnError::invalid(self.path.clone(), format!("`{}` {message}", self.path))
+        let path = self.path();
+        let message = format!("`{path}` {message}");
+        TurnError::invalid(path, message)
     }
 
     /// An error about this field, whose text is none of those that are wanted.
@@ -150,7 +161,7 @@ impl<'a> Field<'a> {
             Value::Array(_) => "an array",
             Value::Object(_) => "an object",
         };
-        if self.path.is_empty() {
+        if std::ptr::eq(self.value, self.root) {
             return TurnError::new(
                 ErrorKind::InvalidRequest,
                 format!("the request body must be {wanted}, not {found}"),
@@ -159,11 +170,70 @@ impl<'a> Field<'a> {
         self.fail(format_args!("must be {wanted}, not {found}"))
     }
 
-    fn join(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
+    fn path(&self) -> String {
+        let (place, key) = self.missing.unwrap_or((self.value, ""));
+        let path = path_to(place, self.root).unwrap_or_default();
+        let path = path.strip_prefix('.').unwrap_or(&path).to_owned();
+        if key.is_empty() {
+            path
         } else {
-            [self.path.as_str(), ".", key].concat()
+            join(path, key)
         }
+    }
+}
+
+fn join(path: String, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        path + "." + key
+    }
+}
+
+/// How a value is reached from one that holds it: they are told apart by where they are in memory.
+fn path_to(wanted: &Value, from: &Value) -> Option<String> {
+    if std::ptr::eq(wanted, from) {
+        return Some(String::new());
+    }
+    match from {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| path_to(wanted, item).map(|rest| format!("[{index}]{rest}"))),
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(key, member)| path_to(wanted, member).map(|rest| format!(".{key}{rest}"))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn path(field: &Field<'_>) -> String {
+        field.fail("").param.unwrap()
+    }
+
+    #[test]
+    fn a_field_is_found_among_its_likes() {
+        let body = json!({"a": [{"b": 1}, {"b": 1, "c": null}], "b": 1});
+        let root = Field::root(&body);
+        let list = root.get("a").unwrap();
+        let second = list.items().unwrap().nth(1).unwrap();
+        assert_eq!(path(&list), "a");
+        assert_eq!(path(&second), "a[1]");
+        assert_eq!(path(&second.get("b").unwrap()), "a[1].b");
+        assert_eq!(path(&root.get("b").unwrap()), "b");
+        // There, but null; missing; and missing in what is missing.
+        assert_eq!(path(&second.member("c")), "a[1].c");
+        assert_eq!(path(&second.member("d")), "a[1].d");
+        assert_eq!(path(&second.member("d").member("e")), "a[1].d");
+        assert_eq!(path(&root.member("d")), "d");
+        let required = second.require("d").err().unwrap();
+        assert_eq!(required.param.unwrap(), "a[1].d");
     }
 }

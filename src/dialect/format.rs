@@ -19,7 +19,7 @@ pub fn format(field: Option<Field<'_>>) -> Result<Format, TurnError> {
         "text" => Ok(Format::Text),
         "json_object" => Ok(Format::JsonObject),
         "json_schema" => {
-            let outer = field.get("json_schema").unwrap_or_else(|| field.clone());
+            let outer = field.get("json_schema").unwrap_or(field);
             let Some(schema) = outer.get("schema") else {
                 return Ok(Format::JsonObject);
             };

@@ -34,7 +34,7 @@ pub fn stop(body: &Field<'_>, key: &str) -> Result<Vec<String>, TurnError> {
 ///
 /// # Errors
 /// Anything but a whole number of at least 1.
-pub fn max_tokens(body: &Field<'_>, keys: &[&str]) -> Result<Option<u64>, TurnError> {
+pub fn max_tokens(body: &Field<'_>, keys: &[&'static str]) -> Result<Option<u64>, TurnError> {
     for key in keys {
         if let Some(count) = body.opt_count(key)? {
             return Ok(Some(count));

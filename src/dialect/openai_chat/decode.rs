@@ -104,9 +104,7 @@ fn message(item: &Field<'_>) -> Result<Message, TurnError> {
 
 fn tool_call(call: &Field<'_>) -> Result<ToolCall, TurnError> {
     call.object()?;
-    let inner = call
-        .get_any(&["function", "custom"])
-        .unwrap_or_else(|| call.clone());
+    let inner = call.get_any(&["function", "custom"]).unwrap_or(*call);
     Ok(ToolCall {
         id: call.require("id")?.str()?.to_owned(),
         name: inner.require("name")?.str()?.to_owned(),

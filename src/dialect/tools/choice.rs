@@ -51,7 +51,7 @@ fn read(field: &Field<'_>, choice: &mut ToolCalling) -> Result<(), TurnError> {
     }
     match field.opt_str("type")? {
         Some("allowed_tools") => {
-            let list = field.get("allowed_tools").unwrap_or_else(|| field.clone());
+            let list = field.get("allowed_tools").unwrap_or(*field);
             let names = list
                 .require("tools")?
                 .items()?
@@ -77,7 +77,7 @@ fn read(field: &Field<'_>, choice: &mut ToolCalling) -> Result<(), TurnError> {
 /// none.
 fn name<'a>(field: &Field<'a>) -> Result<&'a str, TurnError> {
     let inner = field.get_any(&["function", "custom"]);
-    let inner = inner.unwrap_or_else(|| field.clone());
+    let inner = inner.unwrap_or(*field);
     match (inner.get("name"), field.opt_str("type")?) {
         (None, Some(kind)) if !CALLABLE.contains(&kind) => Err(field.fail(format_args!(
             "must be a tool that the client runs, not `{kind}`"
