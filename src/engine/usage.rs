@@ -5,11 +5,9 @@
 //! count, plus what was added since, by its length. A run that the agent ended itself without a
 //! count gets none.
 
-use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    str::FromStr,
-    sync::Mutex,
-};
+use std::{hash::Hash as _, str::FromStr, sync::Mutex};
+
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     threads::lock,
@@ -188,7 +186,7 @@ pub(super) fn rest(run: Option<Usage>, reported: Option<Usage>) -> Option<Usage>
 /// The same for all requests of a conversation, and for no others that matter: a wrong guess makes
 /// an estimate worse and nothing else.
 fn conversation(turn: &Turn) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Xxh3::new();
     let first = turn.messages.iter().position(|m| m.role == Role::User);
     let opening = turn
         .messages
@@ -200,7 +198,7 @@ fn conversation(turn: &Turn) -> u64 {
             text.hash(&mut hasher);
         }
     }
-    hasher.finish()
+    hasher.digest()
 }
 
 #[cfg(test)]
