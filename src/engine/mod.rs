@@ -55,11 +55,13 @@ pub use usage::EstimateUsage;
 pub use workspace::Workspaces;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
@@ -144,7 +146,12 @@ impl Engine {
         let (sender, stream) = TurnStream::channel();
         let shared = Arc::clone(&self.shared);
         let turn = answering::answer(shared, turn, dump, sender);
-        self.shared.turns.spawn(turn.in_current_span());
+        let mut turn = Box::pin(turn.in_current_span());
+        // Up to its first wait it is done here, where it begins at once. A panic ends it as it ends a task.
+        let begun = catch_unwind(AssertUnwindSafe(|| turn.as_mut().now_or_never()));
+        if matches!(begun, Ok(None)) {
+            self.shared.turns.spawn(turn);
+        }
         stream
     }
 
