@@ -7,6 +7,7 @@
 mod child;
 mod frames;
 mod group;
+mod order;
 mod spawn;
 mod supervise;
 mod tail;
@@ -14,6 +15,7 @@ mod waiting;
 
 pub use child::Process;
 pub use frames::Frames;
+pub use order::{OrderedSpawn, SpawnOrder};
 pub use spawn::SpawnSpec;
 pub use supervise::Exit;
 pub use tail::Tail;

@@ -1,13 +1,16 @@
 //! The inner process of a run: builds the fence around itself, starts the agent in it, and reaps.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
-    os::fd::AsFd as _,
-    process::{self, Command},
+    io,
+    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+    process,
 };
 
 use nix::{
     errno::Errno,
+    spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn},
     sys::{
         prctl,
         signal::{SigSet, Signal},
@@ -20,7 +23,7 @@ use super::{
     EXIT_FAILED, Failure, Launch, Line, Report, Stage, devices, filter, landlock, privileges,
     read_only, sockets::SocketCovers, view,
 };
-use crate::sandbox::process::SpawnSpec;
+use crate::sandbox::process::{OrderedSpawn, SpawnOrder, SpawnSpec};
 
 /// What the warden's fork does: never returns into what it has of the warden.
 pub(super) fn main(launch: &Launch, warden: u32) -> ! {
@@ -97,14 +100,15 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
         };
         received
     } else {
-        own_order(launch)
+        own_order(launch).map_err(order_failure)?
     };
+    let ordered = order.ordered().map_err(order_failure)?;
     // Once more after a wait: sockets that were made meanwhile.
     if let Some(covers) = &mut covers {
         covers.cover(launch)?;
     }
     // Looked up in the view: the inherited directory is the real one.
-    view::enter_directory(&order.cwd)?;
+    view::enter_directory(ordered.cwd)?;
     if launch.unprivileged {
         privileges::drop_all()?;
     }
@@ -117,15 +121,10 @@ fn run(launch: &Launch, warden: u32) -> Result<u8, Failure> {
     if launch.unprivileged {
         privileges::hide()?;
     }
-    // Dropped when the run is over: the agent waits for this processor from its start on.
-    let mut command = Command::new(&order.program);
-    command.args(order.args).env_clear().envs(order.env);
-    let agent = command
-        .spawn()
-        .map_err(Failure::at(Stage::Exec, order.program.display()))?;
+    let agent = start(&ordered)?;
     let_go_of_pipes();
     privileges::let_others_go_first();
-    Ok(reap(Pid::from_raw(agent.id().cast_signed())))
+    Ok(reap(agent))
 }
 
 /// The id of this process's parent as the warden's `/proc` has it: in a PID namespace of its own,
@@ -136,21 +135,69 @@ fn parent() -> Option<u32> {
     parent.trim().parse().ok()
 }
 
+/// Starts the agent, with every signal as it is by default: this process blocks them, and whoever started the
+/// server may have ignored some.
+fn start(ordered: &OrderedSpawn<'_>) -> Result<Pid, Failure> {
+    let spawn = || {
+        let mut attributes = PosixSpawnAttr::init()?;
+        let flags =
+            PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF;
+        attributes.set_flags(flags)?;
+        attributes.set_sigmask(&SigSet::empty())?;
+        attributes.set_sigdefault(&SigSet::all())?;
+        let nothing = PosixSpawnFileActions::init()?;
+        posix_spawn(
+            ordered.program,
+            &nothing,
+            &attributes,
+            &ordered.args,
+            &ordered.env,
+        )
+    };
+    let program = OsStr::from_bytes(ordered.program.to_bytes());
+    spawn().map_err(Failure::at(Stage::Exec, program.display()))
+}
+
 /// What is run without an order: the program, in this process's environment.
-fn own_order(launch: &Launch) -> SpawnSpec {
-    SpawnSpec {
+fn own_order(launch: &Launch) -> io::Result<SpawnOrder> {
+    let spec = SpawnSpec {
         program: launch.program.clone(),
         args: launch.args.clone(),
         env: std::env::vars_os().collect(),
         cwd: launch.cwd.clone(),
-    }
+    };
+    let order = SpawnOrder::read(&*spec.to_order()?)?;
+    order.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Reads an order, unbuffered: the agent's input follows it. `None` if the server wants nothing.
-fn wait_for_order() -> Result<Option<SpawnSpec>, Failure> {
-    let failure = |error| Failure::new(Stage::Arguments, "the order", error);
-    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-    SpawnSpec::from_order(File::from(stdin.map_err(failure)?)).map_err(failure)
+fn wait_for_order() -> Result<Option<SpawnOrder>, Failure> {
+    practise();
+    let stdin = io::stdin().as_fd().try_clone_to_owned();
+    SpawnOrder::read(File::from(stdin.map_err(order_failure)?)).map_err(order_failure)
+}
+
+/// Starts a program that does not exist: the first time, the code for it comes into memory page by page, and
+/// the next time somebody waits for it.
+fn practise() {
+    let spec = SpawnSpec {
+        program: "/dev/null/none".into(),
+        args: Vec::new(),
+        env: Vec::new(),
+        // The one that the agent is to enter could not be unmounted meanwhile.
+        cwd: "/".into(),
+    };
+    let order = spec.to_order().and_then(|order| SpawnOrder::read(&*order));
+    if let Ok(Some(order)) = order
+        && let Ok(ordered) = order.ordered()
+    {
+        let _ = view::enter_directory(ordered.cwd);
+        let _ = start(&ordered);
+    }
+}
+
+fn order_failure(error: io::Error) -> Failure {
+    Failure::new(Stage::Arguments, "the order", error)
 }
 
 /// Closes this process's ends of the agent's stdin and stdout: the server must see when the agent
