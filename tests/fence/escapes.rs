@@ -41,6 +41,33 @@ fn at_a_terminal(spec: &SpawnSpec) -> Output {
 }
 
 #[tokio::test]
+async fn the_agent_begins_with_every_signal_as_it_is_by_default() {
+    for mode in [FenceMode::Off, FenceMode::Require] {
+        let scene = Scene::new(mode).await;
+        let ws = scene.path("ws").canonicalize().unwrap();
+        let run = scene.prepare(&ws).await;
+        let script = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
+        let wrapped = run.wrap(scene.spec(&run, &ws, script));
+        // As `nohup` starts a server.
+        let ignoring = r#"trap "" HUP PIPE USR1; exec "$@""#;
+        let spec = SpawnSpec {
+            program: "/bin/sh".into(),
+            args: ["-c", ignoring, "sh"]
+                .map(Into::into)
+                .into_iter()
+                .chain([wrapped.program.into_os_string()])
+                .chain(wrapped.args)
+                .collect(),
+            ..wrapped
+        };
+        let none = "0000000000000000";
+        // glibc has two for itself, 32 and 33, which a program that it starts ignores at first.
+        let found = stdout(&execute(&spec)).replace("0000000180000000", none);
+        assert_eq!(found, format!("SigBlk:\t{none}\nSigIgn:\t{none}"));
+    }
+}
+
+#[tokio::test]
 async fn the_agent_has_no_terminal() {
     for mode in [FenceMode::Off, FenceMode::Require] {
         let scene = Scene::new(mode).await;
