@@ -80,7 +80,7 @@ impl<'a> Field<'a> {
     /// The first of `keys` that is there; one must be.
     pub fn require_any(&self, keys: &[&str]) -> Result<Field<'a>, TurnError> {
         self.get_any(keys).ok_or_else(|| {
-            let path = join(self.path(), keys[0]);
+            let path = self.path(Some(keys[0]));
             let message = format!("`{path}` is required");
             TurnError::invalid(path, message)
         })
@@ -137,7 +137,7 @@ impl<'a> Field<'a> {
 
     /// An error about this field; `message` follows its path.
     pub fn fail(&self, message: impl std::fmt::Display) -> TurnError {
-        let path = self.path();
+        let path = self.path(None);
         let message = format!("`{path}` {message}");
         TurnError::invalid(path, message)
     }
@@ -170,27 +170,19 @@ impl<'a> Field<'a> {
         self.fail(format_args!("must be {wanted}, not {found}"))
     }
 
-    fn path(&self) -> String {
-        let (place, key) = self.missing.unwrap_or((self.value, ""));
-        let path = path_to(place, self.root).unwrap_or_default();
-        let path = path.strip_prefix('.').unwrap_or(&path).to_owned();
-        if key.is_empty() {
-            path
-        } else {
-            join(path, key)
+    /// Its path, or that of a member of it.
+    fn path(&self, member: Option<&str>) -> String {
+        let (place, missing) = self.missing.unzip();
+        let place = place.unwrap_or(self.value);
+        let mut path = path_to(place, self.root).unwrap_or_default();
+        for key in missing.into_iter().chain(member) {
+            path.extend([".", key]);
         }
+        path.strip_prefix('.').unwrap_or(&path).to_owned()
     }
 }
 
-fn join(path: String, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        path + "." + key
-    }
-}
-
-/// How a value is reached from one that holds it: they are told apart by where they are in memory.
+/// The path from one value to another within it. Equal values differ by their addresses.
 fn path_to(wanted: &Value, from: &Value) -> Option<String> {
     if std::ptr::eq(wanted, from) {
         return Some(String::new());
