@@ -90,7 +90,8 @@ impl Process {
         match start {
             Start::New(spec) => Self::attend(spec.command().spawn()?, Bytes::new(), tracker, None),
             Start::Waiting(waiting, spec) => {
-                Self::attend(waiting.child, spec.to_order()?.into(), tracker, None)
+                let order = spec.to_order()?.into_bytes();
+                Self::attend(waiting.child, order.into(), tracker, None)
             }
         }
     }

@@ -25,7 +25,7 @@ impl SpawnSpec {
     ///
     /// # Errors
     /// If something holds a NUL, or all of it is too long: that could not be run either.
-    pub fn to_order(&self) -> io::Result<Vec<u8>> {
+    pub fn to_order(&self) -> io::Result<SpawnOrder> {
         let count = OsString::from(self.args.len().to_string());
         let head = [self.cwd.as_os_str(), self.program.as_os_str(), &count];
         let args = self.args.iter().map(OsString::as_os_str);
@@ -50,11 +50,11 @@ impl SpawnSpec {
         let length = length.filter(|length| *length <= LONGEST);
         let length = length.ok_or(io::ErrorKind::ArgumentListTooLong)?;
         order[..LENGTH].copy_from_slice(&length.to_le_bytes());
-        Ok(order)
+        Ok(SpawnOrder(order))
     }
 }
 
-/// The texts of an order.
+/// An order as it is sent.
 #[derive(Debug)]
 pub struct SpawnOrder(Vec<u8>);
 
@@ -77,18 +77,24 @@ impl SpawnOrder {
     /// # Errors
     /// If it is broken.
     pub fn read(mut from: impl Read) -> io::Result<Option<Self>> {
-        let mut length = [0; LENGTH];
-        match from.read_exact(&mut length) {
+        let mut head = [0; LENGTH];
+        match from.read_exact(&mut head) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
         }
-        let length = u32::from_le_bytes(length);
+        let length = u32::from_le_bytes(head);
         if length > LONGEST {
             return Err(broken());
         }
-        let mut texts = vec![0; length as usize];
-        from.read_exact(&mut texts)?;
-        Ok(Some(Self(texts)))
+        let mut order = vec![0; LENGTH + length as usize];
+        order[..LENGTH].copy_from_slice(&head);
+        from.read_exact(&mut order[LENGTH..])?;
+        Ok(Some(Self(order)))
+    }
+
+    /// What is sent.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 
     /// What is to be run.
@@ -100,7 +106,7 @@ impl SpawnOrder {
     }
 
     fn parse(&self) -> Option<OrderedSpawn<'_>> {
-        let mut rest = &self.0[..];
+        let mut rest = &self.0[LENGTH..];
         let mut next = || {
             let text = CStr::from_bytes_until_nul(rest).ok()?;
             rest = &rest[text.to_bytes_with_nul().len()..];
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_order_is_read_to_its_end_and_no_further() {
-        let mut input = spec().to_order().unwrap();
+        let mut input = spec().to_order().unwrap().into_bytes();
         input.extend_from_slice(b"the prompt");
         let mut from = &input[..];
         let order = SpawnOrder::read(&mut from).unwrap().unwrap();
@@ -166,9 +172,8 @@ mod tests {
             env: Vec::new(),
             ..spec()
         };
-        let order = SpawnOrder::read(&*bare.to_order().unwrap())
-            .unwrap()
-            .unwrap();
+        let input = bare.to_order().unwrap().into_bytes();
+        let order = SpawnOrder::read(&*input).unwrap().unwrap();
         let expected = OrderedSpawn {
             args: vec![c"/bin/a b"],
             env: Vec::new(),
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn broken_orders_are_refused() {
         assert!(SpawnOrder::read(&[][..]).unwrap().is_none());
-        let order = spec().to_order().unwrap();
+        let order = spec().to_order().unwrap().into_bytes();
         assert!(SpawnOrder::read(&order[..order.len() - 1]).is_err());
         for broken in [
             &[1, 0, 0, 0, 0][..],

@@ -166,8 +166,7 @@ fn own_order(launch: &Launch) -> io::Result<SpawnOrder> {
         env: std::env::vars_os().collect(),
         cwd: launch.cwd.clone(),
     };
-    let order = SpawnOrder::read(&*spec.to_order()?)?;
-    order.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    spec.to_order()
 }
 
 /// Reads an order, unbuffered: the agent's input follows it. `None` if the server wants nothing.
@@ -187,8 +186,7 @@ fn practise() {
         // The one that the agent is to enter could not be unmounted meanwhile.
         cwd: "/".into(),
     };
-    let order = spec.to_order().and_then(|order| SpawnOrder::read(&*order));
-    if let Ok(Some(order)) = order
+    if let Ok(order) = spec.to_order()
         && let Ok(ordered) = order.ordered()
     {
         let _ = view::enter_directory(ordered.cwd);
