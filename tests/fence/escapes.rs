@@ -40,6 +40,17 @@ fn at_a_terminal(spec: &SpawnSpec) -> Output {
         .unwrap()
 }
 
+/// A shell script whose arguments are a command.
+fn by_shell(script: &str, command: SpawnSpec) -> SpawnSpec {
+    let args = ["-c", script, "sh"].map(Into::into).into_iter();
+    let args = args.chain([command.program.into_os_string()]);
+    SpawnSpec {
+        program: "/bin/sh".into(),
+        args: args.chain(command.args).collect(),
+        ..command
+    }
+}
+
 #[tokio::test]
 async fn the_agent_begins_with_every_signal_as_it_is_by_default() {
     for mode in [FenceMode::Off, FenceMode::Require] {
@@ -50,16 +61,7 @@ async fn the_agent_begins_with_every_signal_as_it_is_by_default() {
         let wrapped = run.wrap(scene.spec(&run, &ws, script));
         // As `nohup` starts a server.
         let ignoring = r#"trap "" HUP PIPE USR1; exec "$@""#;
-        let spec = SpawnSpec {
-            program: "/bin/sh".into(),
-            args: ["-c", ignoring, "sh"]
-                .map(Into::into)
-                .into_iter()
-                .chain([wrapped.program.into_os_string()])
-                .chain(wrapped.args)
-                .collect(),
-            ..wrapped
-        };
+        let spec = by_shell(ignoring, wrapped);
         let none = "0000000000000000";
         // glibc has two for itself, 32 and 33, which a program that it starts ignores at first.
         let found = stdout(&execute(&spec)).replace("0000000180000000", none);
@@ -84,21 +86,8 @@ async fn the_agent_has_no_terminal() {
         );
         // `script` is the parent of what it starts, and the run must end with that.
         let wrapped = run.wrap(spec);
-        let spec = SpawnSpec {
-            program: "/bin/sh".into(),
-            args: [
-                "-c",
-                r#"shift; launcher=$1; first=$2; shift 4; "$launcher" "$first" --server $$ "$@""#,
-                "sh",
-                "-",
-            ]
-            .map(Into::into)
-            .into_iter()
-            .chain([wrapped.program.into_os_string()])
-            .chain(wrapped.args)
-            .collect(),
-            ..wrapped
-        };
+        let script = r#"launcher=$1; first=$2; shift 4; "$launcher" "$first" --server $$ "$@""#;
+        let spec = by_shell(script, wrapped);
         let fenced = stdout(&at_a_terminal(&spec));
         assert_eq!(fenced, "terminal 0", "{mode}");
     }
