@@ -9,7 +9,10 @@ use std::{
 use super::{PrintAgent, output::ChildOutput, served};
 use crate::{
     agent::{AgentError, Tap, agent::refused},
-    sandbox::{fence::Enclosure, slot::SlotDirs},
+    sandbox::{
+        fence::Enclosure,
+        slot::{Rules, SlotDirs},
+    },
     turn::CallerKey,
 };
 
@@ -26,8 +29,9 @@ pub(super) struct Command {
 impl Command {
     /// Makes the slot ready for the child. Blocking.
     pub fn prepare(&self, agent: &PrintAgent, slot: &SlotDirs) -> Result<Enclosure, AgentError> {
-        let rules = self.served.then_some(served::RULES);
-        let enclosure = agent.fence.prepare_with(slot, &self.workspace, rules);
+        let enclosure = agent
+            .fence
+            .prepare_with(slot, &self.workspace, self.rules());
         let enclosure = enclosure.map_err(refused)?;
         // It was without symlinks when it was allowed.
         if enclosure.workspace() != self.workspace {
@@ -42,7 +46,12 @@ impl Command {
         Ok(enclosure)
     }
 
-    /// Starts the child in a slot that is ready. It has no prompt yet. Blocking.
+    /// The rules of a child that is served the client's tools.
+    pub fn rules(&self) -> Option<Rules> {
+        self.served.then_some(served::RULES)
+    }
+
+    /// Starts the child in a slot that is ready. It has no prompt yet. Blocking, unless a launcher waits.
     pub fn start(
         &self,
         agent: &PrintAgent,

@@ -75,7 +75,7 @@ impl ChildOutput {
     }
 
     /// Ends the agent's group and waits until it is gone.
-    pub async fn end(mut self) {
+    pub async fn end(&mut self) {
         self.process.stop();
         self.process.exit().await;
     }

@@ -79,34 +79,86 @@ impl PrintRun {
             served.relocate(&command.workspace, &site.workspace);
             served.configure(&command.workspace).map_err(refused)?;
         }
-        // The prompt is written while the child is started. If nobody waits for that any more, the run is
-        // dropped, and so ended, when it has begun.
-        let started = blocking(move || Self::enter(agent, command, served, slot));
-        let (started, prompt) = futures::join!(started, async { prompt(&site) });
-        let mut run = started?;
+        // The prompt is written while the child is started.
+        let begun = Self::begin(agent, command, slot);
+        let (begun, prompt) = futures::join!(begun, async { prompt(&site) });
+        let mut run = begun?;
+        run.served = served;
         run.prompt = prompt.into();
         run.feed();
         Ok((run, site))
     }
 
-    /// Makes the slot ready for the child and starts it. Blocking.
+    /// Starts the child in a slot that is ready. If nobody waits for that any more, the run is dropped, and
+    /// so ended, when it has begun.
+    async fn begin(
+        agent: Arc<PrintAgent>,
+        command: Command,
+        slot: Slot,
+    ) -> Result<Self, AgentError> {
+        let (fence, dirs) = (&agent.fence, slot.dirs());
+        let Some(awaited) = fence.awaited(dirs, &command.workspace, command.rules()) else {
+            let enter = move || {
+                let enclosure = command.prepare(&agent, slot.dirs())?;
+                Self::enter(agent, command, slot, enclosure)
+            };
+            return blocking(enter).await;
+        };
+        // It starts while the slot is looked at, and without a prompt it does nothing.
+        let run = Self::enter(agent, command, slot, awaited)?;
+        let (mut run, is_ready) = blocking(move || {
+            let is_ready = run.is_ready();
+            (run, is_ready)
+        })
+        .await;
+        if !is_ready {
+            if let Some(inside) = &mut run.inside {
+                inside.output.end().await;
+            }
+            run.restart().await?;
+        }
+        Ok(run)
+    }
+
+    /// Starts the child. Blocking, unless a launcher waits.
     fn enter(
         agent: Arc<PrintAgent>,
         command: Command,
-        served: Option<ServedRun>,
         slot: Slot,
+        mut enclosure: Enclosure,
     ) -> Result<Self, AgentError> {
-        let mut enclosure = command.prepare(&agent, slot.dirs())?;
         let output = command.start(&agent, slot.dirs(), &mut enclosure)?;
         Ok(Self {
             agent,
             command,
             prompt: Bytes::new(),
             enclosure,
-            served,
+            served: None,
             held: Vec::new(),
             inside: Some(Inside { output, slot }),
         })
+    }
+
+    /// Whether the slot is ready for the child that was started in it. Blocking.
+    fn is_ready(&self) -> bool {
+        let fence = &self.agent.fence;
+        self.inside.as_ref().is_some_and(|inside| {
+            fence.is_ready(&self.enclosure, inside.slot.dirs(), self.command.rules())
+        })
+    }
+
+    /// Starts another child in the place of one that has ended.
+    async fn restart(&mut self) -> Result<(), AgentError> {
+        let Some(inside) = &mut self.inside else {
+            return Ok(());
+        };
+        let slot = inside.slot.dirs().clone();
+        let (agent, command) = (Arc::clone(&self.agent), self.command.clone());
+        self.enclosure = blocking(move || command.prepare(&agent, &slot)).await?;
+        // Here, since this may be cancelled: then nobody would know of the child.
+        let (command, slot) = (&self.command, inside.slot.dirs());
+        inside.output = command.start(&self.agent, slot, &mut self.enclosure)?;
+        Ok(())
     }
 
     fn feed(&mut self) {
@@ -168,12 +220,7 @@ impl PrintRun {
                 }
                 None => return Err(error),
             }
-            let slot = inside.slot.dirs().clone();
-            let (agent, command) = (Arc::clone(&self.agent), self.command.clone());
-            self.enclosure = blocking(move || command.prepare(&agent, &slot)).await?;
-            // Here, since this may be cancelled: then nobody would know of the child.
-            let (command, slot) = (&self.command, inside.slot.dirs());
-            inside.output = command.start(&self.agent, slot, &mut self.enclosure)?;
+            self.restart().await?;
             self.feed();
         }
     }
@@ -282,7 +329,11 @@ impl PrintRun {
     pub(in crate::agent) fn end(&mut self) {
         // Calls that the child waits for are answered with an error first.
         self.served = None;
-        let Some(Inside { output, mut slot }) = self.inside.take() else {
+        let Some(Inside {
+            mut output,
+            mut slot,
+        }) = self.inside.take()
+        else {
             return;
         };
         slot.when_clean(self.agent.fence.warming(&self.enclosure));

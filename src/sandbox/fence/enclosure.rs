@@ -48,12 +48,8 @@ impl Enclosure {
             |source| FenceError::Prepare { path, source }
         };
         let mode = inner.status.mode;
-        let plan = RunPlan {
-            workspace: named.canonicalize().map_err(failed(named))?,
-            named: named.to_owned(),
-            view: rules.is_none(),
-            fenced: mode != FenceMode::Off,
-        };
+        let real = named.canonicalize().map_err(failed(named))?;
+        let plan = RunPlan::new(inner, named, real, rules);
         let root = inner.exposure(&plan.workspace)?;
         let warning = root
             .filter(|_| mode == FenceMode::Auto)
@@ -79,6 +75,46 @@ impl Enclosure {
         };
         slot.configure(rules).map_err(failed(&run.config))?;
         Ok(run)
+    }
+
+    /// The run that a launcher waits for in the slot, if it is this one and has no fence: that it is ready is
+    /// to be [seen](Self::is_ready) while the program starts, before it gets anything. Does not block.
+    pub(super) fn awaited(
+        inner: &PolicyInner,
+        slot: &SlotDirs,
+        named: &Path,
+        rules: Option<Rules>,
+    ) -> Option<Self> {
+        let plan = RunPlan::new(inner, named, named.to_owned(), rules);
+        if plan.fenced {
+            return None;
+        }
+        let (waiting, launch) = inner.warm.take_unseen(slot.root(), &plan)?;
+        Some(Self {
+            config: slot.config(),
+            tmp: slot.tmp(),
+            plan,
+            wall: Wall::Launcher {
+                program: inner.config.launcher.clone(),
+                launch: Box::new(launch),
+            },
+            warning: None,
+            waiting: Some(waiting),
+        })
+    }
+
+    /// Whether preparing the run would change nothing. Blocking.
+    pub(super) fn is_ready(
+        &self,
+        inner: &PolicyInner,
+        slot: &SlotDirs,
+        rules: Option<Rules>,
+    ) -> bool {
+        let place = self.plan.named.canonicalize();
+        let wall = self.plan.wall(inner, slot);
+        place.is_ok_and(|place| place == self.plan.workspace)
+            && wall.is_ok_and(|wall| wall == self.wall)
+            && slot.is_configured(rules.unwrap_or_default())
     }
 
     /// The plan of another run like this one.

@@ -7,10 +7,13 @@ use std::{
 
 use super::{
     launcher::{Launch, Overlay},
-    policy::PolicyInner,
+    policy::{FenceMode, PolicyInner},
     seatbelt,
 };
-use crate::{sandbox::slot::SlotDirs, threads::lock};
+use crate::{
+    sandbox::slot::{Rules, SlotDirs},
+    threads::lock,
+};
 
 /// More mounts than this below a workspace, and it gets no view.
 #[cfg(target_os = "linux")]
@@ -43,6 +46,21 @@ pub(super) enum Wall {
 }
 
 impl RunPlan {
+    /// The plan of a run in `workspace`, which `named` leads to. One with rules of its own has no view.
+    pub fn new(
+        inner: &PolicyInner,
+        named: &Path,
+        workspace: PathBuf,
+        rules: Option<Rules>,
+    ) -> Self {
+        Self {
+            named: named.to_owned(),
+            workspace,
+            view: rules.is_none(),
+            fenced: inner.status.mode != FenceMode::Off,
+        }
+    }
+
     /// What stands between the agent and the system. Changes nothing in the slot.
     pub fn wall(&self, inner: &PolicyInner, slot: &SlotDirs) -> io::Result<Wall> {
         let writable = || -> Vec<PathBuf> {

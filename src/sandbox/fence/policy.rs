@@ -211,6 +211,25 @@ impl Fence {
         Enclosure::prepare(&self.inner, slot, workspace, rules)
     }
 
+    /// The run that a launcher waits for in a clean slot, if it is this one and the fence is off. Its program
+    /// can be started before the slot was looked at, but must get nothing until it [is
+    /// ready](Fence::is_ready).
+    #[must_use]
+    pub fn awaited(
+        &self,
+        slot: &SlotDirs,
+        workspace: &Path,
+        rules: Option<Rules>,
+    ) -> Option<Enclosure> {
+        Enclosure::awaited(&self.inner, slot, workspace, rules)
+    }
+
+    /// Whether preparing a run that was [awaited](Fence::awaited) would change nothing. Blocking.
+    #[must_use]
+    pub fn is_ready(&self, run: &Enclosure, slot: &SlotDirs, rules: Option<Rules>) -> bool {
+        run.is_ready(&self.inner, slot, rules)
+    }
+
     /// What to do in a slot when this run is over and the slot is clean: the next run there, of the
     /// same workspace, will start sooner. To be called within the runtime.
     #[must_use]
@@ -221,7 +240,7 @@ impl Fence {
             if inner.warm.has_room()
                 && let Some(launch) = again.launch_in(&inner, slot)
             {
-                WarmLaunchers::keep(&inner, slot.root(), launch, &runtime);
+                WarmLaunchers::keep(&inner, slot.root(), (again, launch), &runtime);
             }
         }))
     }

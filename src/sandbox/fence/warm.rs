@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{runtime::Handle, time::sleep};
 
-use super::{launcher::Launch, policy::PolicyInner};
+use super::{launcher::Launch, plan::RunPlan, policy::PolicyInner};
 use crate::{
     sandbox::process::{SpawnSpec, WaitingChild},
     threads::lock,
@@ -43,6 +43,8 @@ struct WarmState {
 #[derive(Debug)]
 struct WarmLauncher {
     number: u64,
+    /// The run that it waits for.
+    plan: RunPlan,
     launch: Launch,
     seen: Vec<Option<FileId>>,
     child: WaitingChild,
@@ -59,6 +61,16 @@ impl WarmLaunchers {
         fits.then_some(warm.child)
     }
 
+    /// The launcher that waits in a slot for a run of this plan, and what it has set up. Whether that still
+    /// fits is not looked at.
+    pub fn take_unseen(&self, slot: &Path, plan: &RunPlan) -> Option<(WaitingChild, Launch)> {
+        let mut state = lock(&self.0);
+        let waits = state.by_slot.get(slot)?.plan == *plan;
+        let mut warm = waits.then(|| state.by_slot.remove(slot))??;
+        let alive = warm.child.is_alive();
+        alive.then_some((warm.child, warm.launch))
+    }
+
     /// Whether another one may wait.
     pub fn has_room(&self) -> bool {
         let state = lock(&self.0);
@@ -66,7 +78,12 @@ impl WarmLaunchers {
     }
 
     /// Starts a launcher for the next run in a slot, whose layers exist. Blocking.
-    pub fn keep(inner: &Arc<PolicyInner>, slot: &Path, launch: Launch, runtime: &Handle) {
+    pub fn keep(
+        inner: &Arc<PolicyInner>,
+        slot: &Path,
+        (plan, launch): (RunPlan, Launch),
+        runtime: &Handle,
+    ) {
         let seen = seen(&launch);
         let waiting = Launch {
             waits: true,
@@ -93,6 +110,7 @@ impl WarmLaunchers {
         let number = state.kept;
         let warm = WarmLauncher {
             number,
+            plan,
             launch,
             seen,
             child,

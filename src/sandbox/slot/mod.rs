@@ -110,6 +110,13 @@ impl SlotDirs {
         Seed::update(&mut lock(&self.seed), self, rules)
     }
 
+    /// Whether the configuration directory holds just that already. Blocking.
+    pub(super) fn is_configured(&self, rules: Rules) -> bool {
+        let seed = lock(&self.seed);
+        seed.as_ref()
+            .is_some_and(|seed| seed.is_current(self, rules))
+    }
+
     /// Makes the slot as new, and ready for a run by the same rules as the last one. What cannot
     /// be removed is moved aside. Blocking.
     ///

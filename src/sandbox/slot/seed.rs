@@ -7,7 +7,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{SlotDirs, config, sweep};
 use crate::sandbox::untrusted;
@@ -53,11 +53,11 @@ impl Seed {
         rules: Rules,
     ) -> io::Result<()> {
         // Looked at before they are read: a change meanwhile is found the next time.
-        let paths = FILES.map(|name| dirs.user_config.join(name));
-        let users = [stamp(&paths[0]), stamp(&paths[1])];
+        let paths = users_files(dirs);
+        let users = stamps(&paths);
         if present
             .as_ref()
-            .is_some_and(|seed| seed.rules == rules && seed.users == users)
+            .is_some_and(|seed| seed.is_from(users, rules))
         {
             return Ok(());
         }
@@ -80,6 +80,15 @@ impl Seed {
             written: contents,
         });
         Ok(())
+    }
+
+    /// Whether it would be made the same now. Blocking.
+    pub(super) fn is_current(&self, dirs: &SlotDirs, rules: Rules) -> bool {
+        self.is_from(stamps(&users_files(dirs)), rules)
+    }
+
+    fn is_from(&self, users: [Option<FileStamp>; 2], rules: Rules) -> bool {
+        self.rules == rules && self.users == users
     }
 
     /// Whether the directory holds what was written and nothing else. Blocking.
@@ -115,6 +124,14 @@ fn is_in(content: &[u8], path: &Path) -> io::Result<bool> {
     let mut found = Vec::with_capacity(content.len());
     file.take(length + 1).read_to_end(&mut found)?;
     Ok(found == content)
+}
+
+fn users_files(dirs: &SlotDirs) -> [PathBuf; 2] {
+    FILES.map(|name| dirs.user_config.join(name))
+}
+
+fn stamps(paths: &[PathBuf; 2]) -> [Option<FileStamp>; 2] {
+    [stamp(&paths[0]), stamp(&paths[1])]
 }
 
 fn stamp(path: &Path) -> Option<FileStamp> {
