@@ -5,7 +5,6 @@
 //! ever emitted, under exactly the name that the client offered.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -14,7 +13,7 @@ use super::compat::{self, Arguments};
 use super::default_schemas;
 use super::native::Intent;
 use super::schema::Schema;
-use crate::turn::{ToolChoice, ToolSpec, Turn};
+use crate::turn::{ToolChoice, ToolSchema, ToolSpec, Turn};
 
 /// One of the client's tools.
 #[derive(Debug, Clone)]
@@ -34,7 +33,7 @@ impl ClientTool {
         let mut tool = Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
-            schema: Schema::new(assumed.map_or_else(|| Arc::clone(&spec.schema), Arc::new)),
+            schema: Schema::new(assumed.map_or_else(|| spec.schema.clone(), ToolSchema::from)),
             families,
             folded,
         };

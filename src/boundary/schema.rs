@@ -19,19 +19,21 @@ use serde_json::{Map, Value};
 
 use check::SchemaCheck;
 
+use crate::turn::ToolSchema;
+
 /// Nested references and combinators deeper than this are taken as satisfied.
 const MAX_DEPTH: usize = 32;
 
 /// The schema of one tool's arguments.
 #[derive(Debug, Clone)]
 pub(super) struct Schema {
-    root: Arc<Value>,
+    root: ToolSchema,
     /// Whether a check was given up. The next would be, too: each would cost as much again.
     costly: Arc<AtomicBool>,
 }
 
 impl Schema {
-    pub(super) fn new(root: impl Into<Arc<Value>>) -> Self {
+    pub(super) fn new(root: impl Into<ToolSchema>) -> Self {
         Self {
             root: root.into(),
             costly: Arc::default(),

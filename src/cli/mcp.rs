@@ -196,7 +196,7 @@ async fn tools(servers: &McpServers, json: bool) -> ExitCode {
         let all = tools.iter().map(|tool| {
             json!({
                 "name": tool.spec.name, "source": tool.source, "only_reads": tool.only_reads,
-                "description": tool.spec.description, "schema": tool.spec.schema,
+                "description": tool.spec.description, "schema": *tool.spec.schema,
             })
         });
         render::line(json!({"tools": all.collect::<Vec<_>>(), "servers": health}));

@@ -155,7 +155,7 @@ mod tests {
     const DATA: &str = "iVBORw0KGgr/774=";
 
     fn attachment(item: &Value) -> Result<Option<Attachment>, TurnError> {
-        read(&Field::root(item))
+        read(&Field::root(&item.into()))
     }
 
     #[test]

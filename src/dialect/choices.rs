@@ -1,8 +1,6 @@
 //! How many answers a request asks for.
 
-use serde_json::Value;
-
-use super::field::Field;
+use super::{field::Field, tree::Tree};
 use crate::turn::TurnError;
 
 /// The most answers to one request: each is a run of the agent.
@@ -15,7 +13,7 @@ pub const MAX: usize = 4;
 pub fn count(body: &Field<'_>, key: &'static str) -> Result<usize, TurnError> {
     let field = body.member(key);
     let count = match field.value {
-        Value::Null => Some(1),
+        Tree::Null => Some(1),
         value => value.as_u64().and_then(|count| count.try_into().ok()),
     };
     count.filter(|it| (1..=MAX).contains(it)).ok_or_else(|| {

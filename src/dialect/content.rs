@@ -1,8 +1,6 @@
 //! Message content in every shape: a string, parts, null; text, tool calls, tool results and files.
 
-use serde_json::Value;
-
-use super::{attachment, field::Field, gemini};
+use super::{attachment, field::Field, gemini, tree::Tree};
 use crate::turn::{Part, ToolCall, ToolResult, TurnError};
 
 /// Reads a message's `content` (or Gemini's `parts`); a missing one has no parts.
@@ -16,8 +14,8 @@ pub fn parts(content: &Field<'_>) -> Result<Vec<Part>, TurnError> {
     }
     let mut parts = Vec::new();
     match content.value {
-        Value::Null => {}
-        Value::Object(_) => part(content, &mut parts)?,
+        Tree::Null => {}
+        Tree::Object(_) => part(content, &mut parts)?,
         _ => content
             .items()?
             .try_for_each(|item| part(&item, &mut parts))?,
@@ -122,9 +120,9 @@ pub fn output(content: &Field<'_>) -> Result<(String, Vec<Part>), TurnError> {
 /// A call's arguments as JSON text, whether the client keeps them as text or as an object.
 pub fn arguments(field: Option<Field<'_>>) -> String {
     match field.map(|field| field.value) {
-        None | Some(Value::Null) => "{}".to_owned(),
-        Some(Value::String(text)) if text.trim().is_empty() => "{}".to_owned(),
-        Some(Value::String(text)) => text.clone(),
+        None | Some(Tree::Null) => "{}".to_owned(),
+        Some(Tree::String(text)) if text.trim().is_empty() => "{}".to_owned(),
+        Some(Tree::String(text)) => text.clone().into_owned(),
         Some(other) => other.to_string(),
     }
 }
@@ -132,16 +130,13 @@ pub fn arguments(field: Option<Field<'_>>) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn read(value: &Value) -> Result<Vec<Part>, TurnError> {
-        parts(
-            &Field::root(&json!({ "content": value }))
-                .get("content")
-                .unwrap(),
-        )
+        let body = json!({ "content": value });
+        parts(&Field::root(&(&body).into()).get("content").unwrap())
     }
 
     #[test]

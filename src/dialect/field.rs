@@ -1,8 +1,6 @@
 //! A JSON value that knows where in the request it stands, so that every complaint names the field.
 
-use serde_json::{Map, Value};
-
-use super::tree;
+use super::tree::{self, Members, Tree};
 use crate::turn::{ErrorKind, TurnError};
 
 /// A value in a request. Its path (`messages[3].content[0].type`) is looked for when something is wrong
@@ -10,15 +8,15 @@ use crate::turn::{ErrorKind, TurnError};
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
     /// The value itself.
-    pub value: &'a Value,
+    pub value: &'a Tree<'a>,
     /// The whole request.
-    root: &'a Value,
+    root: &'a Tree<'a>,
     /// If this is a null in the place of a missing member: what it is missing in, and its name.
-    missing: Option<(&'a Value, &'static str)>,
+    missing: Option<(&'a Tree<'a>, &'static str)>,
 }
 
 /// Reads a request body, which must hold one JSON object.
-pub fn parse(body: &[u8]) -> Result<Value, TurnError> {
+pub fn parse(body: &[u8]) -> Result<Tree<'_>, TurnError> {
     let value = tree::parse(body).map_err(|error| {
         let what = if error.is_data() {
             "the request body can't be read"
@@ -33,7 +31,7 @@ pub fn parse(body: &[u8]) -> Result<Value, TurnError> {
 
 impl<'a> Field<'a> {
     /// The top of a request body.
-    pub fn root(value: &'a Value) -> Self {
+    pub fn root(value: &'a Tree<'a>) -> Self {
         Self {
             value,
             root: value,
@@ -41,7 +39,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn child(&self, value: &'a Value) -> Self {
+    fn child(&self, value: &'a Tree<'a>) -> Self {
         Self {
             value,
             missing: None,
@@ -60,7 +58,7 @@ impl<'a> Field<'a> {
         match self.value.get(key) {
             Some(value) => self.child(value),
             None => Self {
-                value: &Value::Null,
+                value: &Tree::Null,
                 missing: self.missing.or(Some((self.value, key))),
                 ..*self
             },
@@ -101,7 +99,7 @@ impl<'a> Field<'a> {
     }
 
     /// The members of an object.
-    pub fn object(&self) -> Result<&'a Map<String, Value>, TurnError> {
+    pub fn object(&self) -> Result<&'a Members<'a>, TurnError> {
         self.typed(self.value.as_object(), "an object")
     }
 
@@ -154,12 +152,12 @@ impl<'a> Field<'a> {
 
     fn wrong_type(&self, wanted: &str) -> TurnError {
         let found = match self.value {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "an array",
-            Value::Object(_) => "an object",
+            Tree::Null => "null",
+            Tree::Bool(_) => "a boolean",
+            Tree::Number(_) => "a number",
+            Tree::String(_) => "a string",
+            Tree::Array(_) => "an array",
+            Tree::Object(_) => "an object",
         };
         if std::ptr::eq(self.value, self.root) {
             return TurnError::new(
@@ -183,16 +181,16 @@ impl<'a> Field<'a> {
 }
 
 /// The path from one value to another within it. Equal values differ by their addresses.
-fn path_to(wanted: &Value, from: &Value) -> Option<String> {
+fn path_to(wanted: &Tree<'_>, from: &Tree<'_>) -> Option<String> {
     if std::ptr::eq(wanted, from) {
         return Some(String::new());
     }
     match from {
-        Value::Array(items) => items
+        Tree::Array(items) => items
             .iter()
             .enumerate()
             .find_map(|(index, item)| path_to(wanted, item).map(|rest| format!("[{index}]{rest}"))),
-        Value::Object(members) => members
+        Tree::Object(members) => members
             .iter()
             .find_map(|(key, member)| path_to(wanted, member).map(|rest| format!(".{key}{rest}"))),
         _ => None,
@@ -213,6 +211,7 @@ mod tests {
     #[test]
     fn a_field_is_found_among_its_likes() {
         let body = json!({"a": [{"b": 1}, {"b": 1, "c": null}], "b": 1});
+        let body = Tree::from(&body);
         let root = Field::root(&body);
         let list = root.get("a").unwrap();
         let second = list.items().unwrap().nth(1).unwrap();

@@ -24,7 +24,7 @@ pub fn format(field: Option<Field<'_>>) -> Result<Format, TurnError> {
                 return Ok(Format::JsonObject);
             };
             schema.object()?;
-            of_schema(&schema, schema.value.clone())
+            of_schema(&schema, schema.value.to_value())
         }
         _ => Err(kind.must_be("text, json_object or json_schema")),
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     fn read(value: &Value) -> Result<Format, TurnError> {
-        format(Field::root(&json!({ "f": value })).get("f"))
+        format(Field::root(&(&json!({ "f": value })).into()).get("f"))
     }
 
     #[test]

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     fn read(value: &Value) -> Result<Vec<String>, TurnError> {
-        stop(&Field::root(&json!({ "stop": value })), "stop")
+        stop(&Field::root(&(&json!({ "stop": value })).into()), "stop")
     }
 
     #[test]
@@ -71,10 +71,13 @@ mod tests {
     fn the_first_name_wins() {
         let body = json!({"max_completion_tokens": 5, "max_tokens": 7});
         let keys = ["max_completion_tokens", "max_tokens"];
-        assert_eq!(max_tokens(&Field::root(&body), &keys).unwrap(), Some(5));
+        assert_eq!(
+            max_tokens(&Field::root(&(&body).into()), &keys).unwrap(),
+            Some(5)
+        );
         for wrong in [json!(0), json!(-1), json!(1.5), json!("9")] {
             let body = json!({ "max_tokens": wrong });
-            let error = max_tokens(&Field::root(&body), &keys).unwrap_err();
+            let error = max_tokens(&Field::root(&(&body).into()), &keys).unwrap_err();
             assert_eq!(error.param.unwrap(), "max_tokens", "{body}");
         }
     }

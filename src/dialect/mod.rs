@@ -141,6 +141,7 @@ pub fn convert_tools(body: Value, format: ToolFormat) -> Result<Value, TurnError
     } else {
         body
     };
+    let body = tree::Tree::from(&body);
     let offered = tools::offered(&field::Field::root(&body))?;
     if let Some(name) = offered.named.first() {
         let message =

@@ -2,9 +2,11 @@
 //! listed by `GET /v1/parameters` and shown in src/cli/topics/endpoints.md.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use super::field::Field;
+use super::{
+    field::Field,
+    tree::{Members, Tree},
+};
 use crate::turn::TurnError;
 
 /// What becomes of a parameter.
@@ -105,10 +107,10 @@ pub fn ignored(body: &Field<'_>, table: &[Parameter]) -> Result<Vec<String>, Tur
 /// Names the members that the table does not know: those of the body, and those of each object of
 /// which it lists members. `path` is that of the object, with a dot at its end.
 fn unknown(object: &Field<'_>, path: &str, table: &[Parameter], ignored: &mut Vec<String>) {
-    for key in object.value.as_object().into_iter().flat_map(Map::keys) {
+    for key in object.value.as_object().into_iter().flat_map(Members::keys) {
         let mut known = table.iter().filter_map(|parameter| {
             let name = parameter.name.strip_prefix(path)?;
-            name.strip_prefix(key.as_str())
+            name.strip_prefix(key)
         });
         match known.find(|rest| rest.is_empty() || rest.starts_with('.')) {
             Some("") => {}
@@ -137,20 +139,20 @@ fn wish<'a>(body: &Field<'a>, path: &str) -> Result<Option<Field<'a>>, TurnError
 }
 
 /// SDKs send `"logprobs": false` and the like, which asks for nothing.
-fn asks_for_something(value: &Value) -> bool {
+fn asks_for_something(value: &Tree<'_>) -> bool {
     match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        Value::Bool(true) | Value::Number(_) => true,
+        Tree::Null | Tree::Bool(false) => false,
+        Tree::String(text) => !text.is_empty(),
+        Tree::Array(items) => !items.is_empty(),
+        Tree::Object(members) => !members.is_empty(),
+        Tree::Bool(true) | Tree::Number(_) => true,
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -164,7 +166,7 @@ mod tests {
     ];
 
     fn check(body: &Value) -> Result<Vec<String>, TurnError> {
-        ignored(&Field::root(body), TABLE)
+        ignored(&Field::root(&body.into()), TABLE)
     }
 
     #[test]

@@ -228,7 +228,7 @@ fn own_tool(local: &Local) -> OwnTool {
         spec: ToolSpec {
             name: local.name.to_owned(),
             description: local.description.to_owned(),
-            schema: Arc::new((local.schema)()),
+            schema: (local.schema)().into(),
         },
         source: "local".to_owned(),
         only_reads: local.only_reads,

@@ -32,7 +32,7 @@ pub fn section(turn: &Turn, out: &mut String) {
         if !description.is_empty() {
             let _ = writeln!(list, "{description}");
         }
-        let _ = writeln!(list, "Arguments (JSON Schema): {}", tool.schema);
+        let _ = writeln!(list, "Arguments (JSON Schema): {}", *tool.schema);
         list.push('\n');
     }
     block("TOOLS", list.trim_end(), out);

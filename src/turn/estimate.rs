@@ -1,7 +1,5 @@
 //! About how many tokens a text has. Only the vendors know, and each counts differently.
 
-use serde_json::Value;
-
 use super::{Part, Turn};
 
 /// Bytes of UTF-8 to a token: right within some 20 % for English prose and code.
@@ -24,26 +22,9 @@ pub fn estimate_tokens(turn: &Turn) -> u64 {
     let tools = turn
         .tools
         .iter()
-        .map(|tool| tool.name.len() + tool.description.len() + written(&tool.schema));
+        .map(|tool| tool.name.len() + tool.description.len() + tool.schema.text_len());
     let bytes: usize = content.chain(tools).sum();
     (bytes as u64).div_ceil(BYTES_PER_TOKEN)
-}
-
-/// About how long a value is as JSON: what is escaped counts as it is.
-fn written(value: &Value) -> usize {
-    let enclosed = |inner: usize, count: usize| 2 + inner + count.saturating_sub(1);
-    match value {
-        Value::Null | Value::Bool(true) | Value::Number(_) => 4,
-        Value::Bool(false) => 5,
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => enclosed(items.iter().map(written).sum(), items.len()),
-        Value::Object(members) => {
-            let inner = members
-                .iter()
-                .map(|(key, value)| key.len() + 3 + written(value));
-            enclosed(inner.sum(), members.len())
-        }
-    }
 }
 
 #[cfg(test)]

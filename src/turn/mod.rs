@@ -14,6 +14,7 @@ mod message;
 mod output_rules;
 mod relocate;
 mod results;
+mod schema;
 mod tool;
 
 pub use answer_form::AnswerForm;
@@ -26,6 +27,7 @@ pub use message::{Attachment, Message, Part, Role};
 pub use output_rules::{Format, OutputRules};
 pub use relocate::relocate;
 pub use results::Results;
+pub use schema::{ToolSchema, in_own_words};
 pub use tool::{ServerTools, ToolCall, ToolChoice, ToolResult, ToolSpec};
 
 /// One request to the model: the whole conversation, and what the client can execute.

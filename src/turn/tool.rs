@@ -1,9 +1,8 @@
 //! Tools as the client offers, calls and answers them.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use super::ToolSchema;
 
 /// A tool that the client offers.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,8 +11,8 @@ pub struct ToolSpec {
     pub name: String,
     /// What the client tells the model about it.
     pub description: String,
-    /// JSON Schema of the arguments, shared by all copies; `{"type":"object","properties":{}}` if the client gave none.
-    pub schema: Arc<Value>,
+    /// Of the arguments; `{"type":"object","properties":{}}` if the client gave none.
+    pub schema: ToolSchema,
 }
 
 /// A call of one of the client's tools.

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use open_cursor::sandbox::{
     fence::{Enclosure, FenceMode},
     process::{Process, Start},
+    slot::Rules,
 };
 use tokio_util::task::TaskTracker;
 
@@ -229,4 +230,46 @@ async fn they_end_with_the_fence_and_are_few() {
     wait_until("the launchers", || waiting(&scene) == 8);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(waiting(&scene), 8);
+}
+
+#[tokio::test]
+async fn without_a_fence_a_launcher_may_start_before_it_was_looked_at() {
+    for mode in [FenceMode::Auto, FenceMode::Require] {
+        let (scene, ws) = after_a_run(mode).await;
+        assert!(scene.fence.awaited(scene.slot.dirs(), &ws, None).is_none());
+    }
+    type Change = fn(&Scene, &Path);
+    let changes: [(&str, bool, Change); 4] = [
+        ("nothing", true, |_, _| {}),
+        ("a file in the workspace", true, |_, ws| {
+            fs::write(ws.join("new"), "1").unwrap();
+        }),
+        ("the user's settings", false, |scene, _| {
+            scene.write("user/cli-config.json", r#"{"version": 1, "editor": {}}"#);
+        }),
+        ("a link in the workspace's place", false, |scene, ws| {
+            fs::rename(ws, scene.path("moved")).unwrap();
+            std::os::unix::fs::symlink(scene.path("moved"), ws).unwrap();
+        }),
+    ];
+    for (what, is_ready, change) in changes {
+        let (scene, ws) = after_a_run(FenceMode::Off).await;
+        let dirs = scene.slot.dirs();
+        let rules = Some(Rules::default());
+        let elsewhere = scene.fence.awaited(dirs, &scene.path("outside"), None);
+        assert!(elsewhere.is_none() && scene.fence.awaited(dirs, &ws, rules).is_none());
+        change(&scene, &ws);
+        let mut run = scene.fence.awaited(dirs, &ws, None).unwrap();
+        let start = run.start(scene.spec(&run, &ws, "cat; pwd"));
+        assert!(matches!(start, Start::Waiting(..)), "{what}");
+        assert_eq!(scene.fence.is_ready(&run, dirs, None), is_ready, "{what}");
+        if is_ready {
+            let expected = format!("a prompt{}", ws.display());
+            assert_eq!(execute(start, "a prompt").await, expected);
+        }
+        assert!(
+            scene.fence.awaited(dirs, &ws, None).is_none(),
+            "it is taken"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! The bridge alone, and behind the server.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use http_body_util::BodyExt as _;
 use open_cursor::{
@@ -48,7 +48,7 @@ fn request(model: &str) -> RunRequest {
     let tool = |name: &str| ToolSpec {
         name: name.to_owned(),
         description: format!("The tool {name}"),
-        schema: Arc::new(json!({"type": "object", "properties": {"a": {"type": "number"}}})),
+        schema: json!({"type": "object", "properties": {"a": {"type": "number"}}}).into(),
     };
     RunRequest {
         model: model.to_owned(),

@@ -1,6 +1,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -8,7 +9,7 @@ use open_cursor::sandbox::fence::FenceMode;
 use serde_json::{Value, json};
 
 use crate::{
-    support::{TestServer, user},
+    support::{TestServer, user, wait_until},
     tools::opencode_tools,
 };
 
@@ -189,4 +190,71 @@ async fn health_says_what_holds() {
     let fence = server.get("/health").await.json()["fence"].clone();
     assert_eq!(fence["mode"], "off");
     assert_eq!(fence["view"]["state"], json!("off"));
+}
+
+/// An agent that keeps a diary, and answers with its settings.
+const DIARIST: &str = r#"#!/bin/sh
+[ "$1" = --print ] || exit 0
+echo started >> "$HOME/diary"
+[ -n "$(cat)" ] || exit 1
+echo asked >> "$HOME/diary"
+settings=$(tr -d '"\n' < "$CURSOR_CONFIG_DIR/cli-config.json")
+echo '{"type":"system","subtype":"init","session_id":"s"}'
+echo '{"type":"assistant","message":{"content":[{"type":"text","text":"'"$settings"'"}]},"timestamp_ms":1}'
+echo '{"type":"result","subtype":"success","is_error":false,"result":""}'
+"#;
+
+/// Whether a launcher waits for the next run in a workspace.
+fn launcher_waits(workspace: &Path) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let mut args = processes.map(|process| {
+        let args = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&args).into_owned()
+    });
+    args.any(|args| args.contains("--waits") && args.contains(workspace.to_str().unwrap()))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_run_that_was_started_too_soon_is_started_anew() {
+    let programs = tempfile::tempdir().unwrap();
+    let program = programs.path().join("cursor-agent");
+    fs::write(&program, DIARIST).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let server = TestServer::with(|setup| {
+        setup.agent.fence = FenceMode::Off;
+        setup.program = program.into();
+    })
+    .await;
+    let workspace = server.workspace.path().canonicalize().unwrap();
+    let diary = server.home.path().join("diary");
+    let ask = async || {
+        let _ = fs::remove_file(&diary);
+        let answer = server.whole(&user("auto", "hi")).await.json();
+        let text = answer["choices"][0]["message"]["content"].as_str();
+        let text = text.unwrap_or_else(|| panic!("{answer}")).to_owned();
+        wait_until("the next launcher", || launcher_waits(&workspace)).await;
+        (text, fs::read_to_string(&diary).unwrap())
+    };
+    let (before, lines) = ask().await;
+    assert!(!before.contains("editor"), "{before}");
+    assert_eq!(lines, "started\nasked\n");
+    // The launcher's order is right, and the run is not started twice.
+    assert_eq!(ask().await, (before, lines));
+    let config = server.home.path().join("cursor");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(
+        config.join("cli-config.json"),
+        r#"{"version":1,"editor":{"vimMode":true}}"#,
+    )
+    .unwrap();
+    let (after, lines) = ask().await;
+    assert!(after.contains("vimMode:true"), "{after}");
+    // How far the first one came is chance, but it was asked nothing.
+    assert_eq!(lines.matches("asked").count(), 1, "{lines}");
+    assert!(
+        (1..=2).contains(&lines.matches("started").count()),
+        "{lines}"
+    );
+    assert_eq!(server.app.engine().starts(), 3);
 }

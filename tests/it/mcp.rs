@@ -1,7 +1,7 @@
 //! The endpoint and an agent that uses it as Cursor's CLI does, without the server between client and
 //! engine.
 
-use std::{fs, path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use open_cursor::{
     mcp::{Called, Endpoint, Event, Offer, WaitLimits},
@@ -40,7 +40,7 @@ impl Run {
         let spec = |name: &str, schema: Value| ToolSpec {
             name: name.to_owned(),
             description: format!("About {name}"),
-            schema: Arc::new(schema),
+            schema: schema.into(),
         };
         let text = json!({"type": "string"});
         let read = json!({"type": "object", "properties": {"filePath": text}});

@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::{io::Read as _, sync::Arc, thread, time::Duration};
+use std::{io::Read as _, thread, time::Duration};
 
 use open_cursor::{
     mcp::{CallKey, Called, Endpoint, Event, WaitLimits},
@@ -50,7 +50,7 @@ fn tools() -> Vec<ToolSpec> {
     let spec = |(name, schema): (&str, Value)| ToolSpec {
         name: name.to_owned(),
         description: format!("About {name}"),
-        schema: Arc::new(schema),
+        schema: schema.into(),
     };
     tools.into_iter().map(spec).collect()
 }

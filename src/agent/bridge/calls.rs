@@ -263,7 +263,7 @@ pub(super) mod tests {
         let spec = ToolSpec {
             name: tool.to_owned(),
             description: String::new(),
-            schema: Arc::new(json!({})),
+            schema: json!({}).into(),
         };
         ToolNames::new(&[spec], 40)
     }

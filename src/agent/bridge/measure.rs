@@ -1,7 +1,7 @@
 //! What only a run with an account can tell: when it begins to answer, whether the model calls several
 //! tools at once, and how long a call may wait.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
@@ -57,7 +57,7 @@ pub async fn measure(
         tools: vec![ToolSpec {
             name: TOOL.to_owned(),
             description: "Answers after a while.".to_owned(),
-            schema: Arc::new(schema),
+            schema: schema.into(),
         }],
         ..RunRequest::default()
     };

@@ -179,7 +179,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                shows_thinking(&Field::root(&body)).unwrap(),
+                shows_thinking(&Field::root(&(&body).into())).unwrap(),
                 shown,
                 "{body}"
             );

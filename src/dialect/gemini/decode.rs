@@ -1,15 +1,14 @@
 //! A `generateContent` request as a [`Turn`].
 
-use serde_json::Value;
-
 use super::{encode::GeminiReply, parts};
 use crate::{
     dialect::{
         PathTarget, Request, Stamp, Streaming, choices, common, content,
         field::{self, Field},
         format, limits, parameters, tools,
+        tree::Tree,
     },
-    turn::{Format, Message, OutputRules, Role, Turn, TurnError},
+    turn::{Format, Message, OutputRules, Role, Turn, TurnError, in_own_words},
 };
 
 /// Reads a request body. Model and form of the answer are in the path.
@@ -118,7 +117,7 @@ fn output_format(config: &Field<'_>) -> Result<Format, TurnError> {
                 return Ok(Format::JsonObject);
             };
             schema.object()?;
-            format::of_schema(&schema, tools::json_schema(schema.value.clone()))
+            format::of_schema(&schema, in_own_words(schema.value.to_value()))
         }
         _ => Err(config
             .member("responseMimeType")
@@ -138,20 +137,20 @@ const OPAQUE: &[&str] = &[
 ];
 
 /// Names in camel case: Google's API takes `system_instruction` for `systemInstruction`.
-fn camel(value: Value) -> Value {
+fn camel(value: Tree<'_>) -> Tree<'_> {
     match value {
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(key, value)| {
+        Tree::Object(members) => {
+            let members = members.into_iter().map(|(key, value)| {
                 let key = camel_name(&key);
                 let value = match OPAQUE.contains(&key.as_str()) {
                     true => value,
                     false => camel(value),
                 };
-                (key, value)
-            })
-            .collect(),
-        Value::Array(items) => items.into_iter().map(camel).collect(),
+                (key.into(), value)
+            });
+            Tree::Object(members.collect())
+        }
+        Tree::Array(items) => Tree::Array(items.into_iter().map(camel).collect()),
         other => other,
     }
 }

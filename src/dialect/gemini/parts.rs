@@ -20,7 +20,7 @@ const SILENT: &[&str] = &[
 /// A call or response that lacks its name.
 pub fn part(item: &Field<'_>, parts: &mut Vec<Part>) -> Result<bool, TurnError> {
     let members = item.object()?;
-    let is_silent = |key: &String| SILENT.contains(&key.as_str());
+    let is_silent = |key| SILENT.contains(&key);
     // The model's own reasoning is not part of the conversation.
     if item.opt_bool("thought")? == Some(true)
         || (!members.is_empty() && members.keys().all(is_silent))
@@ -111,7 +111,9 @@ mod tests {
     /// The call that each response answers, by the calls' arguments.
     fn answered(calls: &Value, responses: &Value) -> Vec<String> {
         let mut messages: Vec<Message> = [(Role::Assistant, calls), (Role::User, responses)]
-            .map(|(role, value)| Message::of(role, content::parts(&Field::root(value)).unwrap()))
+            .map(|(role, value)| {
+                Message::of(role, content::parts(&Field::root(&value.into())).unwrap())
+            })
             .into();
         pair(&mut messages);
         let calls = messages.clone();
@@ -166,13 +168,13 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_passed_over() {
-        let parts = |value: Value| content::parts(&Field::root(&value)).unwrap();
+        let parts = |value: Value| content::parts(&Field::root(&(&value).into())).unwrap();
         assert!(
             parts(json!([{"thoughtSignature": "x"}, {"thought": true, "text": "hm"}])).is_empty()
         );
         let signed = parts(json!([{"text": "a", "thoughtSignature": "x", "thought": false}]));
         assert_eq!(signed, [Part::Text("a".to_owned())]);
-        assert!(content::parts(&Field::root(&json!([{"executableCode": {}}]))).is_err());
+        assert!(content::parts(&Field::root(&(&json!([{"executableCode": {}}])).into())).is_err());
     }
 
     #[test]
@@ -181,7 +183,7 @@ mod tests {
             "name": "shot", "response": {"error": "half of it"},
             "parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}],
         }}]);
-        let parts = content::parts(&Field::root(&value)).unwrap();
+        let parts = content::parts(&Field::root(&(&value).into())).unwrap();
         assert!(matches!(&parts[0], Part::ToolResult(result) if result.is_error));
         assert!(matches!(&parts[1], Part::Attachment(file) if file.extension == "png"));
     }

@@ -83,7 +83,10 @@ fn reasoning(body: &Field<'_>) -> Result<(Option<String>, bool), TurnError> {
     let reasoning = body.member("reasoning");
     let effort = reasoning.opt_str("effort")?.map(str::to_owned);
     let shown = reasoning.get_any(&["summary", "generate_summary"]);
-    Ok((effort, shown.is_some_and(|summary| summary.value != "none")))
+    Ok((
+        effort,
+        shown.is_some_and(|summary| summary.value.as_str() != Some("none")),
+    ))
 }
 
 /// The response that the request continues.
@@ -93,7 +96,7 @@ fn continued(
     store: Option<&Arc<Store>>,
 ) -> Result<Option<Arc<Exchange>>, TurnError> {
     let field = body.get("previous_response_id");
-    let Some(field) = field.filter(|field| field.value != "") else {
+    let Some(field) = field.filter(|field| field.value.as_str() != Some("")) else {
         return Ok(None);
     };
     let Some(store) = store else {

@@ -50,7 +50,7 @@ pub fn add(
                 ))
             })?;
             // What is stored refers to nothing.
-            add(&Field::root(&found), &|_| None, messages)?;
+            add(&Field::root(&(&found).into()), &|_| None, messages)?;
         }
         kind => {
             return Err(item.member("type").fail(format_args!(

@@ -36,7 +36,7 @@ impl ResponseHead {
     /// The head of the response to this request.
     pub fn new(stamp: &Stamp, model: &str, stored: bool, body: &Field<'_>) -> Self {
         let echo = ECHOED.iter().map(|(name, missing)| {
-            let given = body.get(name).map(|field| field.value.clone());
+            let given = body.get(name).map(|field| field.value.to_value());
             let value = given.or_else(|| serde_json::from_str(missing).ok());
             let mut value = value.unwrap_or_default();
             if *name == "tools" {

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     fn read_choice(body: &Value) -> Result<ToolCalling, TurnError> {
-        choice(&Field::root(body), &["read", "write"])
+        choice(&Field::root(&body.into()), &["read", "write"])
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
             assert!(error.param.unwrap().starts_with("tool_choice"), "{body}");
         }
         let body = json!({"tool_choice": "required"});
-        assert!(choice(&Field::root(&body), &[]).is_err());
+        assert!(choice(&Field::root(&(&body).into()), &[]).is_err());
     }
 
     #[test]

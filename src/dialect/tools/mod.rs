@@ -10,7 +10,7 @@ mod spec;
 
 pub use form::{Form, Forms, flat_name};
 pub use render::{ToolFormat, render};
-pub use spec::{json_schema, offered};
+pub use spec::offered;
 
 use super::{field::Field, x_cursor};
 use crate::turn::{ServerTools, Turn, TurnError};

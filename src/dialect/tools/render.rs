@@ -61,7 +61,11 @@ mod tests {
         let tools = [read, now];
         for format in [ToolFormat::OpenAi, ToolFormat::Claude, ToolFormat::Gemini] {
             let body = json!({"tools": render(&tools, format)});
-            assert_eq!(offered(&Field::root(&body)).unwrap().specs, tools, "{body}");
+            assert_eq!(
+                offered(&Field::root(&(&body).into())).unwrap().specs,
+                tools,
+                "{body}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::form::{Form, Forms, TEXT_INPUT, flat_name};
 use crate::{
     dialect::field::Field,
-    turn::{ToolSpec, TurnError},
+    turn::{ToolSchema, ToolSpec, TurnError},
 };
 
 /// The tools of a request.
@@ -161,7 +161,7 @@ fn definition(tool: &Field<'_>) -> Result<ToolSpec, TurnError> {
     Ok(ToolSpec {
         name: name.str()?.to_owned(),
         description,
-        schema: schema(tool, &inner, kind)?.into(),
+        schema: schema(tool, &inner, kind)?,
     })
 }
 
@@ -191,20 +191,22 @@ const SCHEMA_KEYS: &[&str] = &[
     "inputSchema",
 ];
 
-fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<Value, TurnError> {
+fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<ToolSchema, TurnError> {
     if let Some(given) = inner.get_any(SCHEMA_KEYS) {
         let members = given.object()?;
-        return Ok(if members.is_empty() {
-            no_arguments()
-        } else {
-            json_schema(given.value.clone())
+        return Ok(match members.is_empty() {
+            true => no_arguments().into(),
+            false => ToolSchema::of_text(given.value.to_string()),
         });
     }
-    match kind {
-        "function" => Ok(no_arguments()),
-        "custom" => Ok(object(&[(TEXT_INPUT, "string")], &[TEXT_INPUT])),
-        _ => server_tool(kind).ok_or_else(|| hosted(tool, kind)),
-    }
+    let assumed = match kind {
+        "function" => Some(no_arguments()),
+        "custom" => Some(object(&[(TEXT_INPUT, "string")], &[TEXT_INPUT])),
+        _ => server_tool(kind),
+    };
+    assumed
+        .map(ToolSchema::from)
+        .ok_or_else(|| hosted(tool, kind))
 }
 
 /// Offers that Codex makes unasked, and that can be left out: Cursor's agent searches the web by
@@ -261,36 +263,6 @@ fn object(properties: &[(&str, &str)], required: &[&str]) -> Value {
         schema["required"] = json!(required);
     }
     schema
-}
-
-/// A schema in JSON Schema's own words: Gemini writes `"type": "OBJECT"`, and `"nullable": true` for
-/// a further type.
-pub fn json_schema(mut schema: Value) -> Value {
-    in_its_words(&mut schema);
-    schema
-}
-
-fn in_its_words(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            let is_nullable = members.get("nullable") == Some(&Value::Bool(true));
-            for (key, value) in members.iter_mut() {
-                match value {
-                    Value::String(text)
-                        if key == "type" && text.chars().all(|c| c.is_ascii_uppercase()) =>
-                    {
-                        text.make_ascii_lowercase();
-                    }
-                    other => in_its_words(other),
-                }
-            }
-            if let Some(kind @ Value::String(_)) = members.get_mut("type").filter(|_| is_nullable) {
-                *kind = json!([kind.take(), "null"]);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(in_its_words),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 //! All servers, and the names under which a model sees their tools.
 
-use std::{
-    collections::HashSet,
-    ffi::OsString,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashSet, ffi::OsString, path::PathBuf, sync::Mutex};
 
 use futures::future::join_all;
 use rmcp::model::Tool;
@@ -161,7 +156,7 @@ fn own_tool(server: &str, name: String, tool: &Tool) -> OwnTool {
         spec: ToolSpec {
             name,
             description: crate::hands::local::shorten(description, DESCRIPTION),
-            schema: Arc::new(schema(&json!(tool.input_schema))),
+            schema: schema(&json!(tool.input_schema)).into(),
         },
         source: format!("mcp:{server}"),
         only_reads: hints.is_some_and(|hints| hints.read_only_hint == Some(true)),

@@ -7,7 +7,7 @@ mod ends;
 mod protocol;
 mod waiting;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn spec(name: &str) -> ToolSpec {
     ToolSpec {
         name: name.to_owned(),
         description: format!("About {name}"),
-        schema: Arc::new(schema),
+        schema: schema.into(),
     }
 }
 

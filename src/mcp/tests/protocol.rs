@@ -284,15 +284,15 @@ async fn names_and_schemas_are_made_acceptable_and_mapped_back() {
         spec("ä"),
         spec("_"),
         ToolSpec {
-            schema: Arc::new(json!({
+            schema: json!({
                 "$schema": "s", "type": ["object", "null"], "additionalProperties": false,
                 "properties": {"any": true, "none": false, "kept": {"anyOf": [{"$ref": "#/$defs/a"}]}},
                 "required": "no", "$defs": {"a": {"const": 1}},
-            })),
+            }).into(),
             ..spec("odd")
         },
         ToolSpec {
-            schema: Arc::new(Value::Null),
+            schema: Value::Null.into(),
             ..spec("bare")
         },
     ];

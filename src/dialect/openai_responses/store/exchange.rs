@@ -93,7 +93,7 @@ pub(super) fn can_be_read(output: &[Value]) -> bool {
 /// Appends items as if a client had sent them back.
 fn read(output: &[Value], messages: &mut Vec<Message>) -> Result<(), TurnError> {
     let mut items = output.iter();
-    items.try_for_each(|item| input::add(&Field::root(item), &|_| None, messages))
+    items.try_for_each(|item| input::add(&Field::root(&item.into()), &|_| None, messages))
 }
 
 /// Appends what follows. Calls join the assistant's message before them, as they do in one request.

@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(body: &Value) -> Result<Vec<ToolSpec>, TurnError> {
-    Ok(offered(&Field::root(body))?.specs)
+    Ok(offered(&Field::root(&body.into()))?.specs)
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn hosted_tools_are_refused_by_name() {
 fn what_codex_offers_unasked_is_left_out() {
     let search = json!({"tools": [{"type": "web_search", "external_web_access": false},
         {"type": "tool_search", "execution": "client", "parameters": {}}]});
-    let offered = offered(&Field::root(&search)).unwrap();
+    let offered = offered(&Field::root(&(&search).into())).unwrap();
     assert_eq!(offered.specs, []);
     assert_eq!(offered.left_out, ["tools.web_search", "tools.tool_search"]);
 }
@@ -98,7 +98,7 @@ fn what_codex_offers_unasked_is_left_out() {
 #[test]
 fn namespaces_are_flattened_and_known() {
     let body = json!({"tools": [{"type": "namespace", "name": "fs", "tools": [{"name": "read"}]}, {"name": "write"}]});
-    let offered = offered(&Field::root(&body)).unwrap();
+    let offered = offered(&Field::root(&(&body).into())).unwrap();
     assert_eq!(offered.specs[0].name, "fs__read");
     let form = Form {
         namespace: Some("fs".to_owned()),
@@ -116,13 +116,16 @@ fn custom_tools_take_text() {
         json!({"type": "custom", "custom": {"name": "patch", "description": "d",
             "format": {"type": "grammar", "grammar": format}}}),
     ] {
-        let offered = offered(&Field::root(&json!({ "tools": [tool] }))).unwrap();
+        let offered = offered(&Field::root(&(&json!({ "tools": [tool] })).into())).unwrap();
         assert!(offered.forms["patch"].is_text);
         let description = &offered.specs[0].description;
         assert!(description.starts_with("d\n") && description.contains("start: \"x\""));
     }
     let claude = json!({"tools": [{"type": "custom", "name": "a", "input_schema": {}}]});
-    assert_eq!(offered(&Field::root(&claude)).unwrap().forms, Forms::new());
+    assert_eq!(
+        offered(&Field::root(&(&claude).into())).unwrap().forms,
+        Forms::new()
+    );
 }
 
 #[test]
