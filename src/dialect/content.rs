@@ -123,7 +123,7 @@ pub fn arguments(field: Option<Field<'_>>) -> String {
         None | Some(Tree::Null) => "{}".to_owned(),
         Some(Tree::String(text)) if text.trim().is_empty() => "{}".to_owned(),
         Some(Tree::String(text)) => text.clone().into_owned(),
-        Some(other) => other.to_string(),
+        Some(other) => other.to_json(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::{
-    Serialize, Serializer,
+    Deserialize, Serialize, Serializer,
     de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Number, Value};
@@ -13,7 +13,7 @@ use serde_json::{Number, Value};
 const VALUES: usize = 300_000;
 
 /// A JSON value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Tree<'a> {
     Null,
     Bool(bool),
@@ -24,7 +24,7 @@ pub enum Tree<'a> {
 }
 
 /// The members of an object, in their order. Of a name that is there twice, the last one counts.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug)]
 pub struct Members<'a>(Vec<(Cow<'a, str>, Tree<'a>)>);
 
 /// Reads one value and nothing after it.
@@ -100,6 +100,12 @@ impl<'a> Tree<'a> {
         let members = &self.as_object()?.0;
         let member = members.iter().rev().find(|(name, _)| name == key);
         member.map(|(_, value)| value)
+    }
+
+    /// Its JSON text.
+    pub fn to_json(&self) -> String {
+        // Only a map whose keys are no texts can't be written.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The same value, which owns its texts.
@@ -179,13 +185,6 @@ impl Serialize for Tree<'_> {
     }
 }
 
-impl fmt::Display for Tree<'_> {
-    /// Its JSON text.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
-    }
-}
-
 /// Reads a value, and counts down for each that it contains.
 #[derive(Clone, Copy)]
 struct TreeReader<'a>(&'a Cell<usize>);
@@ -259,39 +258,16 @@ impl<'de> Visitor<'de> for TreeReader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tree<'de>, A::Error> {
         self.count()?;
         let mut object = Vec::new();
-        while let Some(name) = members.next_key_seed(Name)? {
+        while let Some(Name(name)) = members.next_key()? {
             object.push((name, members.next_value_seed(self)?));
         }
         Ok(Tree::Object(Members(object)))
     }
 }
 
-/// Reads the name of a member.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(name.into())
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(name.to_owned().into())
-    }
-}
+/// The name of a member. A bare `Cow` would always own it.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -308,7 +284,7 @@ mod tests {
             let expected: Value = serde_json::from_str(text).unwrap();
             let found = parse(text.as_bytes()).unwrap();
             assert_eq!(found.to_value(), expected);
-            assert_eq!(Tree::from(&expected).to_string(), expected.to_string());
+            assert_eq!(Tree::from(&expected).to_json(), expected.to_string());
         }
         let deep = "[".repeat(200) + &"]".repeat(200);
         for text in ["", "{", "[1,]", "1 2", "\"\x01\"", "nul", "{1: 2}", &deep] {

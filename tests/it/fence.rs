@@ -1,7 +1,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +8,7 @@ use open_cursor::sandbox::fence::FenceMode;
 use serde_json::{Value, json};
 
 use crate::{
-    support::{TestServer, user, wait_until},
+    support::{Home, TestServer, user, wait_until},
     tools::opencode_tools,
 };
 
@@ -217,10 +216,9 @@ fn launcher_waits(workspace: &Path) -> bool {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_run_that_was_started_too_soon_is_started_anew() {
-    let programs = tempfile::tempdir().unwrap();
-    let program = programs.path().join("cursor-agent");
-    fs::write(&program, DIARIST).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let programs = Home::new();
+    programs.program("cursor-agent", DIARIST);
+    let program = programs.path().join("bin/cursor-agent");
     let server = TestServer::with(|setup| {
         setup.agent.fence = FenceMode::Off;
         setup.program = program.into();

@@ -112,9 +112,6 @@ impl PrintRun {
         })
         .await;
         if !is_ready {
-            if let Some(inside) = &mut run.inside {
-                inside.output.end().await;
-            }
             run.restart().await?;
         }
         Ok(run)
@@ -147,11 +144,12 @@ impl PrintRun {
         })
     }
 
-    /// Starts another child in the place of one that has ended.
+    /// Ends the child, and starts another one in its place.
     async fn restart(&mut self) -> Result<(), AgentError> {
         let Some(inside) = &mut self.inside else {
             return Ok(());
         };
+        inside.output.end().await;
         let slot = inside.slot.dirs().clone();
         let (agent, command) = (Arc::clone(&self.agent), self.command.clone());
         self.enclosure = blocking(move || command.prepare(&agent, &slot)).await?;

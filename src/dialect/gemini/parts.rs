@@ -57,7 +57,7 @@ fn function_response(response: &Field<'_>, parts: &mut Vec<Part>) -> Result<(), 
         content: output.as_ref().map_or_else(String::new, |output| {
             match output.get_any(&["output", "result", "content"]) {
                 Some(text) if text.value.is_string() => content::arguments(Some(text)),
-                _ => output.value.to_string(),
+                _ => output.value.to_json(),
             }
         }),
         is_error: output.is_some_and(|output| output.get("error").is_some()),

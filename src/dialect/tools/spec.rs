@@ -196,7 +196,7 @@ fn schema(tool: &Field<'_>, inner: &Field<'_>, kind: &str) -> Result<ToolSchema,
         let members = given.object()?;
         return Ok(match members.is_empty() {
             true => no_arguments().into(),
-            false => ToolSchema::of_text(given.value.to_string()),
+            false => ToolSchema::of_text(given.value.to_json()),
         });
     }
     let assumed = match kind {

@@ -68,13 +68,18 @@ impl Enclosure {
             warning,
             waiting,
         };
-        let rules = match (rules, mode) {
-            (Some(rules), _) => rules,
-            (None, FenceMode::Off) => Rules::default(),
-            (None, _) => deny::rules(run.has_view()),
-        };
+        let rules = run.rules(rules);
         slot.configure(rules).map_err(failed(&run.config))?;
         Ok(run)
+    }
+
+    /// The rules in the slot's configuration, for a run that may have its own.
+    fn rules(&self, own: Option<Rules>) -> Rules {
+        match own {
+            Some(rules) => rules,
+            None if !self.plan.fenced => Rules::default(),
+            None => deny::rules(self.has_view()),
+        }
     }
 
     /// The run that a launcher waits for in the slot, if it is this one and has no fence: that it is ready is
@@ -114,7 +119,7 @@ impl Enclosure {
         let wall = self.plan.wall(inner, slot);
         place.is_ok_and(|place| place == self.plan.workspace)
             && wall.is_ok_and(|wall| wall == self.wall)
-            && slot.is_configured(rules.unwrap_or_default())
+            && slot.is_configured(self.rules(rules))
     }
 
     /// The plan of another run like this one.
